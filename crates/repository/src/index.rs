@@ -53,9 +53,10 @@ impl Index {
         entries[first..].iter().take_while(move |entry| entry.id == *id).map(move |entry| place(kind, entry))
     }
 
-    /// Every blob of one kind with its place, by id.
-    pub(crate) fn blobs(&self, kind: BlobKind) -> impl Iterator<Item = Place> {
-        self.entries(kind).iter().map(move |entry| place(kind, entry))
+    /// Every blob with each of its places; equal ones follow each other.
+    pub(crate) fn all_blobs(&self) -> impl Iterator<Item = Place> {
+        let of = |kind: BlobKind| self.entries(kind).iter().map(move |entry| place(kind, entry));
+        of(BlobKind::Data).chain(of(BlobKind::Tree))
     }
 
     /// Forget the blobs of packs that `keep` refuses. The numbers of the packs stay.

@@ -10,6 +10,7 @@
 //! Invariants: nothing stored is ever modified; a snapshot that exists is complete; no stored byte can make
 //! this crate panic. What is written is told in `docs/format/repository.md`.
 
+mod check;
 mod error;
 mod format;
 mod index;
@@ -20,6 +21,7 @@ mod repository;
 mod sealed;
 mod write;
 
+pub use check::{Affected, CheckOptions, CheckReport, Damage, ReadData};
 pub use error::{RepositoryError, Result, StoredBlob};
 pub use format::id::{Id, NotAnId, SnapshotId, TreeId};
 pub use format::key::{KdfCost, RecoveryKey};

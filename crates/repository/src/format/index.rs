@@ -114,7 +114,7 @@ mod tests {
         #[test]
         fn an_index_reads_back(packs in proptest::collection::vec(proptest::collection::vec(blob(), 0..9), 0..9)) {
             let key = Key::new(KeyBytes::random());
-            let packs = packs.iter().enumerate().map(|(n, blobs)| IndexPack::new(Id::of(&[n as u8]), blobs));
+            let packs = packs.iter().enumerate().map(|(n, blobs)| IndexPack::new(Id::of(&n.to_le_bytes()), blobs));
             let file = IndexFile { packs: packs.collect() };
             let sealed = document::seal(&key, &file).unwrap();
             prop_assert_eq!(document::open::<IndexFile>(&key, sealed).unwrap(), file);

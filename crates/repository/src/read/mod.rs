@@ -20,7 +20,8 @@ use crate::format::pack::BlobKind;
 use crate::format::tree::{Node, Tree};
 use crate::index::Index;
 use crate::repository::{Inner, Repository};
-use window::{Decoder, Window, windows};
+pub(crate) use window::Decoder;
+use window::{Window, windows};
 
 /// Reads what the index knew when it was made.
 pub struct Reader {
