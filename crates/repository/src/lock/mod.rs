@@ -368,16 +368,13 @@ mod tests {
         ] {
             let storage = ManualClock::at(NOW);
             let repository = repository(&storage);
-            put_foreign_lock(
-                &repository,
-                NOW - Duration::from_mins(120) + Duration::from_mins((120 - behind) as u64),
-            );
+            put_foreign_lock(&repository, NOW - jiff::SignedDuration::from_mins(behind));
             storage.advance(Duration::from_mins(age));
             let here = Clock::Manual(storage);
             let locks = repository.locks("b", &here).unwrap();
             let seconds = i64::try_from(age).unwrap() * 60;
             assert_eq!(locks[0].age_by_storage, Some(seconds));
-            assert_eq!(locks[0].age_by_holder, Some(seconds + i64::from(behind) * 60));
+            assert_eq!(locks[0].age_by_holder, Some(seconds + behind * 60));
             let text = locks[0].to_string();
             assert!(text.contains(&format!("storage's clock {age} min")), "{text}");
             let expected = if stale { LockState::Stale(StaleReason::NotRefreshed) } else { LockState::Held };

@@ -2,6 +2,7 @@
 //!
 //! `cargo test --release -p grap-repository --test it -- --ignored --nocapture bench`
 
+use std::io::Write;
 use std::process::Command;
 
 use grap_repository::{LocalStore, Node, Repository, WriterOptions};
@@ -17,7 +18,11 @@ fn bench() {
     let size =
         std::env::var("GRAP_BENCH_MIB").ok().and_then(|mib| mib.parse().ok()).unwrap_or(512_usize) << 20;
     let source = dir.path().join("source");
-    std::fs::write(&source, records(1, size)).unwrap();
+    let mut file = std::fs::File::create(&source).unwrap();
+    for seed in 0..(size >> 20) as u64 {
+        file.write_all(&records(seed, 1 << 20)).unwrap();
+    }
+    drop(file);
     let rate = |name: &str, run: &mut dyn FnMut()| {
         let start = (std::time::Instant::now(), cpu_seconds());
         run();

@@ -30,7 +30,7 @@ fn equal_chunks_of_one_run_are_stored_once() {
     assert_eq!(content.new_bytes, 64 << 10);
     let zeros = writer.add_bytes(&vec![0; 100 << 20]).unwrap();
     assert_eq!((zeros.new_bytes, zeros.stored_bytes < 200), (64 << 10, true));
-    assert_eq!(writer.report().bytes, (500 * 64 << 10) + (100 << 20));
+    assert_eq!(writer.report().bytes, ((500 * 64) << 10) + (100 << 20));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_pack_that_goes_away_before_the_end_fails_the_run() {
     let result = backup_under(&fixture.repository, &lock, &shapes(), |_| std::fs::remove_file(path).unwrap());
     match result {
         Err(RepositoryError::PackGone { pack, found: None, .. }) => {
-            assert!(victim.ends_with(&pack.to_string()))
+            assert!(victim.ends_with(&pack.to_string()));
         }
         other => panic!("{other:?}"),
     }

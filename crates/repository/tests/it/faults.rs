@@ -89,7 +89,7 @@ fn one_fault(stored: &MemoryStore, at: usize, mode: Mode) {
     if mode != Mode::Tear {
         assert!(report.damages.is_empty(), "{what}: {report:?}");
         // Asking restic each time takes long.
-        if at % 6 == 0 {
+        if at.is_multiple_of(6) {
             restic_agrees(&memory, &what);
         }
     }
