@@ -5,10 +5,12 @@
 //! files; what is written here is proved by reading it back.
 
 use crc32c::{crc32c, crc32c_append};
+use uuid::Uuid;
 
 use crate::checkpoint::{CheckpointRecord, record_length};
 use crate::ids::{AppendIndex, Checksum, CommitTime, LogPosition, TransactionEnd};
 use crate::kernel::{CheckpointLayout, KernelVersion, StartLayout};
+use crate::metadata::MAGIC;
 use crate::store_id::{STORE_ID_LENGTH, StoreId};
 use crate::txlog::entry::{COMMAND, COMMIT_CHECKSUM_AT, Commit, START};
 use crate::txlog::{HEADER_LENGTH, LogFormat, LogHeader, ScanStart, Transaction};
@@ -202,6 +204,23 @@ pub fn header_bytes(header: &LogHeader) -> [u8; HEADER_LENGTH] {
     }
     bytes.extend(store_id_bytes(&header.store_id));
     padded(&bytes)
+}
+
+/// A file `neostore` of a fresh store.
+pub fn neostore_bytes(external_id: Uuid, store_id: &StoreId) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut slots = |used: u8, values: &[u8]| {
+        for value in values.chunks(8) {
+            bytes.push(used);
+            bytes.extend(value);
+        }
+    };
+    slots(1, external_id.as_bytes());
+    slots(0, &[0; 16]);
+    slots(1, &MAGIC);
+    slots(1, &store_id_bytes(store_id));
+    bytes.resize(8192, 0);
+    bytes
 }
 
 /// A START in the layout of `kernel`; fields that the layout lacks are left out.
