@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use grap_neo4j::synthetic::{
     LogWriter, StartFields, commit_bytes, first_header, start_bytes, store_id,
 };
-use grap_neo4j::txlog::{Chain, ChainError, FileRole, ScanError, ScanStart, Tail};
+use grap_neo4j::txlog::{Chain, ChainError, FileRole, LogFormat, ScanError, ScanStart, Tail};
 use grap_neo4j::{AppendIndex, Checksum, CommitTime, LogVersion, TxId};
 
 use crate::reading::{entries, kernel, scan, scan_reader};
@@ -123,6 +123,44 @@ fn a_header_must_go_on_where_the_file_before_ends() {
                 ..
             }
         ),
+        "{error}"
+    );
+}
+
+/// A header without an append index does not make the chain forget the one before.
+#[test]
+fn append_indexes_go_on_across_a_header_that_has_none() {
+    let mut first = LogWriter::new(kernel(20), first_header(kernel(20), store_id(1)));
+    first.transaction(b"a", CommitTime(1));
+    let mut header = first.rotate(kernel(20)).header().clone();
+    (header.format, header.last_append_index) = (LogFormat::V8, None);
+    let fields = StartFields {
+        opened_ms: 0,
+        previous_checksum: Checksum::BASE,
+        append_index: AppendIndex(9),
+        additional_header: &[],
+    };
+    let mut log = start_bytes(kernel(22), fields);
+    log.extend(commit_bytes(
+        kernel(22),
+        TxId(3),
+        CommitTime(0),
+        crc32c::crc32c(&log),
+    ));
+    let mut chain = Chain::begin_with(first.header());
+    chain
+        .file(
+            first.header(),
+            entries(first.bytes()),
+            FileRole::Rotated,
+            |_| (),
+        )
+        .unwrap();
+    let error = chain
+        .file(&header, log.as_slice(), FileRole::Newest, |_| ())
+        .unwrap_err();
+    assert!(
+        matches!(error, ChainError::Scan(ScanError::AppendIndex { .. })),
         "{error}"
     );
 }

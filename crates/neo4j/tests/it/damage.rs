@@ -209,5 +209,10 @@ fn garbage_behind_20_kilobytes_of_zeros_is_noticed() {
     let end = scan(&file).1.unwrap().from();
     let at = end + 20_480;
     file[offset(at)] = 1;
-    assert_eq!(scan(&file).1.unwrap(), Tail::Garbage { from: end, at });
+    let start = ScanStart::of_file(&header(&file));
+    for size in [1000, 1 << 20] {
+        let pieces = Pieces::new(entries(&file), vec![size]);
+        let tail = scan_reader(pieces, start).1.unwrap();
+        assert_eq!(tail, Tail::Garbage { from: end, at });
+    }
 }
