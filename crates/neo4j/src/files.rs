@@ -256,6 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn trees_beside_the_stores_are_units_of_their_own() {
+        for (name, kind) in [
+            ("neostore.counts.db", DerivedKind::Counts),
+            (
+                "neostore.relationshipgroupstore.degrees.db",
+                DerivedKind::Degrees,
+            ),
+            ("neostore.indexstats.db", DerivedKind::IndexStatistics),
+        ] {
+            assert_eq!(unit(name), Some((kind, name.to_owned())));
+            assert_eq!(kind.form(), UnitForm::Tree);
+            assert_eq!(Role::of(&format!("{name}.id")), Role::Unknown);
+        }
+        assert_eq!(DerivedKind::Lucene.form(), UnitForm::Directory);
+    }
+
+    #[test]
     fn an_index_is_one_tree_or_one_directory() {
         for (path, kind, expected) in [
             (

@@ -37,7 +37,8 @@ pub struct Chain {
 pub enum FileRole {
     /// A newer file exists: this one was rotated, and must end with a transaction.
     Rotated,
-    /// The newest: anything may follow its last transaction; the caller judges the tail.
+    /// The newest (a file behind it that is only preallocated does not count): anything may follow its last transaction;
+    /// the caller judges the tail.
     Newest,
 }
 

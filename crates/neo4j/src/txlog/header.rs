@@ -32,7 +32,7 @@ pub enum FileHeader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogHeader {
     pub format: LogFormat,
-    /// The number in the file's own name.
+    /// The number in the file's own name; whoever knows the name compares.
     pub version: LogVersion,
     /// Id of the last transaction before this file: its first one has the next id.
     pub last_id: TxId,

@@ -14,6 +14,10 @@
 //! history. Then every `kernel, 5` is tried: if a checksum fits, the contradiction is an error; if none does, the
 //! transaction is incomplete. A file that is being written thus never looks like a broken chain.
 //!
+//! Limit: CRC32C is no secret. Who can write property values *and* foresee the exact bytes of his own transaction up to
+//! them (times to the millisecond) could place a COMMIT inside a value that fits. The true rest then stands where a START
+//! must, so the scan ends in garbage or an incomplete transaction, never in a clean tail; decoding the commands tells.
+//!
 //! The reader may be a live file. Layouts: `docs/format/transaction-log.md`, sections 3 and 4.
 
 use std::io::{self, Read};
