@@ -37,6 +37,9 @@ pub const METADATA: &str = "neostore";
 /// The file whose lock a running server holds.
 pub const DATABASE_LOCK: &str = "database_lock";
 
+/// Left in a database that its server has given up on.
+const QUARANTINE_MARKER: &str = "quarantine_marker";
+
 const TRANSACTION_LOG: &str = "neostore.transaction.db.";
 const CHECKPOINT_LOG: &str = "checkpoint.";
 const ID_BUFFER: &str = "id-buffer.tmp.";
@@ -99,7 +102,7 @@ pub enum UnitForm {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
-    /// Locks and scratch files of the running server.
+    /// Locks, scratch files and marks of the server that runs on it.
     OfTheRunningServer,
     /// Below `schema/index/`, but no unit that may be kept; the server rebuilds the index.
     IndexRemainder,
@@ -135,7 +138,7 @@ impl Role {
         if RECORD_STORES.contains(&path) {
             return Role::RecordStore;
         }
-        if path == DATABASE_LOCK || path.starts_with(ID_BUFFER) {
+        if [DATABASE_LOCK, QUARANTINE_MARKER].contains(&path) || path.starts_with(ID_BUFFER) {
             return Role::Skip(SkipReason::OfTheRunningServer);
         }
         if let Some(below) = path.strip_prefix(INDEX_FOLDER) {
@@ -238,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn trees_beside_the_stores_are_units_of_their_own() {
+        for (name, kind) in [
+            ("neostore.counts.db", DerivedKind::Counts),
+            ("neostore.relationshipgroupstore.degrees.db", DerivedKind::Degrees),
+            ("neostore.indexstats.db", DerivedKind::IndexStatistics),
+        ] {
+            assert_eq!(unit(name), Some((kind, name.to_owned())));
+            assert_eq!(kind.form(), UnitForm::Tree);
+            assert_eq!(Role::of(&format!("{name}.id")), Role::Unknown);
+        }
+        assert_eq!(DerivedKind::Lucene.form(), UnitForm::Directory);
+    }
+
+    #[test]
     fn an_index_is_one_tree_or_one_directory() {
         for (path, kind, expected) in [
             ("schema/index/range-1.0/3/index-3", DerivedKind::IndexTree, "schema/index/range-1.0/3/index-3"),
@@ -268,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_files_are_skipped_and_others_unknown() {
-        for name in [DATABASE_LOCK, "id-buffer.tmp.0", "id-buffer.tmp.12"] {
+        for name in [DATABASE_LOCK, "quarantine_marker", "id-buffer.tmp.0", "id-buffer.tmp.12"] {
             assert_eq!(Role::of(name), Role::Skip(SkipReason::OfTheRunningServer));
         }
         for name in [

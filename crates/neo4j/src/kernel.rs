@@ -131,6 +131,29 @@ mod tests {
         );
     }
 
+    /// The first and last byte of every row of the table in `docs/format/transaction-log.md`, section 1.
+    #[test]
+    fn layouts_change_where_the_table_says() {
+        use CheckpointLayout::{V5_0, V5_7, V5_20, V5_22, V2026_08};
+        use StartLayout::{A, B, C, D};
+        for (byte, start, checkpoint) in [
+            (5, A, V5_0),
+            (6, A, V5_7),
+            (16, A, V5_7),
+            (17, B, V5_20),
+            (18, B, V5_22),
+            (21, B, V5_22),
+            (22, C, V5_22),
+            (29, C, V5_22),
+            (30, D, V5_22),
+            (31, D, V5_22),
+            (32, D, V2026_08),
+        ] {
+            let kernel = KernelVersion::known(byte).unwrap();
+            assert_eq!((kernel.start_layout(), kernel.checkpoint_layout()), (start, checkpoint), "{byte}");
+        }
+    }
+
     #[test]
     fn an_unknown_byte_does_not_deserialise() {
         assert!(serde_json::from_str::<KernelVersion>("20").is_ok());

@@ -15,7 +15,7 @@ use crate::bytes::{array, u8_at};
 use crate::store_id::{STORE_ID_LENGTH, StoreId, StoreIdError};
 
 const SLOT_LENGTH: usize = 9;
-const MAGIC: [u8; 8] = 0xCF1B_BCDC_B7A5_6463_u64.to_be_bytes();
+pub(crate) const MAGIC: [u8; 8] = 0xCF1B_BCDC_B7A5_6463_u64.to_be_bytes();
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
@@ -72,4 +72,41 @@ fn slots<const SLOTS: usize, const LENGTH: usize>(
         value.copy_from_slice(&found);
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::{neostore_bytes, store_id};
+
+    fn file() -> Vec<u8> {
+        neostore_bytes(Uuid::from_u128(0x0908_5c19_0b9a_4403_be72_8345_17a3_be1b), &store_id(1))
+    }
+
+    #[test]
+    fn a_database_id_is_the_hash_of_the_uuids_text() {
+        let metadata = Metadata::parse(&file()).unwrap();
+        assert_eq!(metadata.store_id, store_id(1));
+        // As a server of 5.26.30 showed it for this UUID.
+        assert_eq!(
+            metadata.database_id(),
+            "E99C876E361CE687C7DB249937E8A3D9D393CC2E053AAD320C0E5ECAC13B2ACE"
+        );
+    }
+
+    #[test]
+    fn another_file_is_refused() {
+        assert_eq!(Metadata::parse(&file()[..116]), Err(MetadataError::TooShort { slot: 12 }));
+        for (at, error) in [
+            (0, MetadataError::Unused { slot: 0 }),
+            (36, MetadataError::Unused { slot: 4 }),
+            (37, MetadataError::NoMagic),
+            (46, MetadataError::StoreId { source: StoreIdError::UnknownForm(0) }),
+            (108, MetadataError::Unused { slot: 12 }),
+        ] {
+            let mut damaged = file();
+            damaged[at] = 0;
+            assert_eq!(Metadata::parse(&damaged), Err(error), "byte {at}");
+        }
+    }
 }

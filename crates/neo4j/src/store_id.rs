@@ -111,3 +111,62 @@ impl fmt::Display for StoreId {
         write!(f, "{engine}-{format}-{major}.{minor}-{created_ms}-{random:016x}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::{store_id, store_id_bytes};
+
+    #[test]
+    fn every_store_id_is_read_back() {
+        let mut id = store_id(i64::MIN);
+        assert_eq!(StoreId::parse(&store_id_bytes(&id)), Ok(id.clone()));
+        (id.engine, id.format, id.major, id.minor) = (String::new(), "ä".repeat(21), -1, 127);
+        assert_eq!(StoreId::parse(&store_id_bytes(&id)), Ok(id));
+    }
+
+    #[test]
+    fn a_damaged_store_id_is_refused() {
+        let bytes = store_id_bytes(&store_id(1));
+        for (at, value, error) in [
+            (0, 2, StoreIdError::UnknownForm(2)),
+            (17, 200, StoreIdError::Malformed),
+            (18, 0xFF, StoreIdError::Malformed),
+            (24, 60, StoreIdError::Malformed),
+            (34, 1, StoreIdError::Malformed),
+            (63, 1, StoreIdError::Malformed),
+        ] {
+            let mut damaged = bytes;
+            damaged[at] = value;
+            assert_eq!(StoreId::parse(&damaged), Err(error), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_refused_by_name() {
+        for (engine, format, supported) in [
+            ("record", "aligned", true),
+            ("record", "standard", true),
+            ("record", "high_limit", false),
+            ("block", "block", false),
+            ("multiversion", "aligned", false),
+        ] {
+            let id = StoreId { engine: engine.to_owned(), format: format.to_owned(), ..store_id(1) };
+            match id.check_supported() {
+                Ok(()) => assert!(supported, "{engine}-{format}"),
+                Err(error) => {
+                    assert!(!supported && error.to_string().contains(&format!("{engine}-{format}")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_id_serialises_as_named_fields() {
+        assert_eq!(
+            serde_json::to_string(&store_id(-5)).unwrap(),
+            r#"{"created_ms":1700000000000,"random":-5,"engine":"record","format":"aligned","major":1,"minor":1}"#
+        );
+        assert_eq!(store_id(-5).to_string(), "record-aligned-1.1-1700000000000-fffffffffffffffb");
+    }
+}

@@ -11,10 +11,13 @@
 
 use std::io::Read;
 
+use super::error::ChainError;
 use super::header::LogHeader;
-use super::scan::{ScanError, ScanStart, Scanner, Tail, Transaction};
-use crate::ids::{AppendIndex, LogPosition, LogVersion, TransactionEnd, TxId};
-use crate::store_id::{StoreId, StoreMismatch};
+use super::scan::Scanner;
+use super::tail::Tail;
+use super::transaction::{ScanStart, Transaction};
+use crate::ids::{LogPosition, LogVersion, TransactionEnd};
+use crate::store_id::StoreId;
 
 /// The log that was seen so far, file by file.
 #[derive(Clone, Debug)]
@@ -34,7 +37,8 @@ pub struct Chain {
 pub enum FileRole {
     /// A newer file exists: this one was rotated, and must end with a transaction.
     Rotated,
-    /// The newest: anything may follow its last transaction; the caller judges the tail.
+    /// The newest (a file behind it that is only preallocated does not count): anything may follow its last transaction;
+    /// the caller judges the tail.
     Newest,
 }
 
@@ -45,28 +49,6 @@ pub struct FileScan {
     /// Number of transactions (behind the begin of the chain, in its first file).
     pub transactions: u64,
     pub tail: Tail,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ChainError {
-    #[error("log file {version} is of another store")]
-    OtherStore { version: LogVersion, source: Box<StoreMismatch> },
-    #[error("log file {found} where file {expected} must follow")]
-    FileVersion { expected: LogVersion, found: LogVersion },
-    #[error(
-        "log file {version} says that transaction {found} came before it; the file before ends with {expected}"
-    )]
-    LastId { version: LogVersion, expected: TxId, found: TxId },
-    #[error(
-        "log file {version} says that append index {found} came before it; the file before ends with {expected}"
-    )]
-    LastAppendIndex { version: LogVersion, expected: AppendIndex, found: AppendIndex },
-    #[error("log file {version} must end with a transaction, but behind the last one, at offset {}, stands {tail}", tail.from())]
-    NotAtEnd { version: LogVersion, tail: Tail },
-    #[error("log file {version} follows a file whose end was not its last transaction")]
-    BehindNewest { version: LogVersion },
-    #[error(transparent)]
-    Scan(#[from] ScanError),
 }
 
 impl Chain {

@@ -21,6 +21,8 @@ use crate::ids::{AppendIndex, Checksum, CommitTime, TxId};
 use crate::kernel::{KernelVersion, StartLayout};
 
 pub(crate) const START: u8 = 1;
+#[cfg(feature = "synthetic")]
+pub(crate) const COMMAND: u8 = 3;
 pub(crate) const COMMIT: u8 = 5;
 /// Length of a COMMIT entry; its checksum covers everything before its last four bytes.
 pub(crate) const COMMIT_LENGTH: usize = 22;

@@ -32,7 +32,7 @@ pub enum FileHeader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogHeader {
     pub format: LogFormat,
-    /// The number in the file's own name.
+    /// The number in the file's own name; whoever knows the name compares.
     pub version: LogVersion,
     /// Id of the last transaction before this file: its first one has the next id.
     pub last_id: TxId,
@@ -122,4 +122,70 @@ impl LogHeader {
 /// A signed number that is never negative.
 fn natural(bytes: &[u8], at: usize) -> Result<u64, HeaderError> {
     be_i64(bytes, at).and_then(|number| u64::try_from(number).ok()).ok_or(HeaderError::BadField { at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::KernelVersion;
+    use crate::synthetic::{first_header, header_bytes, store_id};
+
+    fn header(byte: u8) -> LogHeader {
+        let mut header = first_header(KernelVersion::known(byte).unwrap(), store_id(-7));
+        header.version = LogVersion((1 << 56) - 1);
+        header.last_id = TxId(i64::MAX.cast_unsigned());
+        header
+    }
+
+    #[test]
+    fn both_formats_are_read_back() {
+        for byte in [16, 17] {
+            let header = header(byte);
+            let bytes = header_bytes(&header);
+            assert_eq!(FileHeader::parse(&bytes).unwrap(), FileHeader::Written(header));
+        }
+    }
+
+    #[test]
+    fn a_preallocated_file_holds_nothing() {
+        assert_eq!(FileHeader::parse(&[0; 4096]).unwrap(), FileHeader::Preallocated);
+        let mut bytes = [0; 128];
+        bytes[127] = 1;
+        let error = FileHeader::parse(&bytes).unwrap_err();
+        assert!(matches!(error, HeaderError::UnknownLogFormat { format: 0 }), "{error}");
+    }
+
+    #[test]
+    fn other_formats_are_refused_by_name() {
+        for (format, expected) in [
+            (7, "log format 7 is unknown; supported are 8 and 9"),
+            (10, "log format 10 (enveloped) is not supported; supported are 8 and 9"),
+            (11, "log format 11 (enveloped) is not supported; supported are 8 and 9"),
+            (12, "log format 12 is unknown; supported are 8 and 9"),
+        ] {
+            let mut bytes = header_bytes(&header(20));
+            bytes[0] = format;
+            assert_eq!(FileHeader::parse(&bytes).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_never_seen_is_damage() {
+        for (byte, at) in [(16, 8), (16, 80), (16, 127), (17, 8), (17, 16), (17, 88), (17, 127)] {
+            let mut bytes = header_bytes(&header(byte));
+            bytes[at] |= 0x80;
+            let error = FileHeader::parse(&bytes).unwrap_err();
+            assert!(matches!(error, HeaderError::BadField { .. }), "{byte}, {at}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_taken_off_the_front_of_a_reader() {
+        let bytes = [&header_bytes(&header(32))[..], b"entries"].concat();
+        let mut reader = bytes.as_slice();
+        assert_eq!(FileHeader::read(&mut reader).unwrap().written(), Some(header(32)));
+        assert_eq!(reader, b"entries");
+        let error = FileHeader::read(&mut reader).unwrap_err();
+        assert!(matches!(error, HeaderError::TooShort { found: 7 }), "{error}");
+    }
 }

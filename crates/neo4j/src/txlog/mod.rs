@@ -2,10 +2,17 @@
 
 pub mod chain;
 pub mod entry;
+pub mod error;
 pub mod header;
 pub mod scan;
+mod sum;
+pub mod tail;
+pub mod transaction;
 mod window;
 
-pub use chain::{Chain, ChainError, FileRole, FileScan};
+pub use chain::{Chain, FileRole, FileScan};
+pub use error::{ChainError, ScanError};
 pub use header::{FileHeader, HEADER_LENGTH, HeaderError, LogFormat, LogHeader};
-pub use scan::{ScanError, ScanStart, Scanner, Tail, Transaction};
+pub use scan::Scanner;
+pub use tail::Tail;
+pub use transaction::{ScanStart, Transaction};

@@ -14,105 +14,29 @@
 //! history. Then every `kernel, 5` is tried: if a checksum fits, the contradiction is an error; if none does, the
 //! transaction is incomplete. A file that is being written thus never looks like a broken chain.
 //!
+//! Limit: CRC32C is no secret. Who can write property values *and* foresee the exact bytes of his own transaction up to
+//! them (times to the millisecond) could place a COMMIT inside a value that fits. The true rest then stands where a START
+//! must, so the scan ends in garbage or an incomplete transaction, never in a clean tail; decoding the commands tells.
+//!
 //! The reader may be a live file. Layouts: `docs/format/transaction-log.md`, sections 3 and 4.
 
-use std::fmt;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use crc32c::crc32c_append;
 use memchr::memmem::Finder;
 
-use super::entry::{COMMIT, COMMIT_CHECKSUM_AT, COMMIT_LENGTH, Commit, NoStart, START, Start, refused_entry};
-use super::header::{HEADER_LENGTH, LogHeader};
+use super::entry::{COMMIT_LENGTH, Commit, NoStart, START, Start, refused_entry};
+use super::error::ScanError;
+use super::sum::RunningSum;
+use super::tail::Tail;
+use super::transaction::{ScanStart, Transaction};
 use super::window::Window;
-use crate::bytes::{first_nonzero, nonzero_end};
-use crate::ids::{AppendIndex, Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd, TxId};
+use crate::bytes::first_nonzero;
+use crate::ids::{AppendIndex, LogPosition, LogVersion};
 use crate::kernel::KernelVersion;
 
 /// With [`Scanner::glance`], so many zeros behind the last transaction are believed to go on.
 const GLANCE_LENGTH: u64 = 4096;
-
-/// A complete transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transaction {
-    pub id: TxId,
-    /// First byte of its START.
-    pub start: LogPosition,
-    /// Right behind its COMMIT.
-    pub end: LogPosition,
-    pub kernel: KernelVersion,
-    pub checksum: Checksum,
-    /// What its START says of the transaction before it; up to kernel 21.
-    pub previous_checksum: Option<Checksum>,
-    /// From kernel 17 on.
-    pub append_index: Option<AppendIndex>,
-    pub commit_time: CommitTime,
-    /// When it was opened, ms since 1970.
-    pub opened_ms: i64,
-    /// START directly followed by COMMIT: what `neo4j-admin database import` and `migrate` leave.
-    pub without_commands: bool,
-}
-
-/// Where a scan begins, and what must come next there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScanStart {
-    /// Of the next START.
-    pub position: LogPosition,
-    /// Id of the transaction before it.
-    pub last_id: TxId,
-    /// Its checksum, where known; else the first transaction's previous checksum is not compared.
-    pub last_checksum: Option<Checksum>,
-    /// Its append index, where known; else the first transaction's is taken as it comes.
-    pub last_append_index: Option<AppendIndex>,
-}
-
-/// What stands behind the last complete transaction. Offsets are in the scanned file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tail {
-    /// The file ends exactly there.
-    Eof { at: u64 },
-    /// Zeros up to `to`, which is the end of the data unless the scan only glanced.
-    Zeros { from: u64, to: u64 },
-    /// A transaction begins and its COMMIT is not there: it is being written, was torn, or a byte of it is damaged.
-    /// Damaged it is for certain in a file that is not the newest, or if it stays so while nobody writes.
-    Incomplete {
-        start: u64,
-        /// Right behind the last byte other than zero. Much more than one transaction's worth speaks for damage.
-        written_to: u64,
-        /// End of the data.
-        end: u64,
-    },
-    /// No log: neither the end, nor zeros to the end, nor the beginning of a transaction.
-    Garbage {
-        /// Right behind the last complete transaction.
-        from: u64,
-        /// The first byte that cannot be explained.
-        at: u64,
-    },
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    #[error("{at}: could not be read")]
-    Read { at: LogPosition, source: io::Error },
-    #[error(
-        "{at}: kernel version byte {kernel} is unknown: written by a Neo4j that this version does not know"
-    )]
-    UnknownKernel { at: LogPosition, kernel: u8 },
-    #[error("{at}: log entry {name} is not written by Community Edition and is not supported")]
-    RefusedEntry { at: LogPosition, name: &'static str },
-    #[error("{at}: additional header of {length} bytes, at most 8 are known")]
-    AdditionalHeader { at: LogPosition, length: i32 },
-    #[error("{at}: transaction {found} where {expected} must follow")]
-    TransactionId { at: LogPosition, expected: TxId, found: TxId },
-    #[error("{at}: transaction {id} has append index {found} where {expected} must follow")]
-    AppendIndex { at: LogPosition, id: TxId, expected: AppendIndex, found: AppendIndex },
-    #[error(
-        "{at}: transaction {id} follows one with checksum {found}, not the one before it here ({expected})"
-    )]
-    PreviousChecksum { at: LogPosition, id: TxId, expected: Checksum, found: Checksum },
-}
 
 /// Iterates over the complete transactions of one log file; then [`Scanner::tail`] says what follows them.
 ///
@@ -130,70 +54,6 @@ enum State {
     Scanning,
     Ended(Tail),
     Failed,
-}
-
-impl Transaction {
-    pub fn end_point(&self) -> TransactionEnd {
-        TransactionEnd {
-            position: self.end,
-            id: self.id,
-            checksum: self.checksum,
-            commit_time: self.commit_time,
-        }
-    }
-
-    /// The mark that `neo4j-admin database migrate` leaves on every kernel: here a new history begins, though store id,
-    /// file numbers and ids go on. (An import leaves the same with id 2, as the first transaction there is.)
-    pub fn is_break(&self) -> bool {
-        self.without_commands && self.id > TxId::BASE.next()
-    }
-}
-
-impl ScanStart {
-    /// Right behind the header of a file.
-    pub fn of_file(header: &LogHeader) -> ScanStart {
-        ScanStart {
-            position: LogPosition { version: header.version, offset: HEADER_LENGTH as u64 },
-            last_id: header.last_id,
-            last_checksum: (header.last_id == TxId::BASE).then_some(Checksum::BASE),
-            last_append_index: header.last_append_index,
-        }
-    }
-
-    /// Right behind a known transaction.
-    pub fn after(point: &TransactionEnd) -> ScanStart {
-        ScanStart {
-            position: point.position,
-            last_id: point.id,
-            last_checksum: Some(point.checksum),
-            last_append_index: None,
-        }
-    }
-}
-
-impl Tail {
-    /// Where the last complete transaction ends.
-    pub fn from(&self) -> u64 {
-        match *self {
-            Tail::Eof { at: from }
-            | Tail::Zeros { from, .. }
-            | Tail::Incomplete { start: from, .. }
-            | Tail::Garbage { from, .. } => from,
-        }
-    }
-}
-
-impl fmt::Display for Tail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Tail::Eof { .. } => write!(f, "the end of the file"),
-            Tail::Zeros { to, .. } => write!(f, "zeros up to {to}"),
-            Tail::Incomplete { written_to, .. } => {
-                write!(f, "a transaction without its end, written up to {written_to}")
-            }
-            Tail::Garbage { at, .. } => write!(f, "no log (unexplained byte at {at})"),
-        }
-    }
 }
 
 impl<R: Read> Scanner<R> {
@@ -232,7 +92,7 @@ impl<R: Read> Scanner<R> {
     fn step(&mut self) -> Result<Transaction, Stop> {
         let start = self.start_entry()?;
         let begin = self.window.offset();
-        let mut sum = RunningSum { crc: 0, written_to: begin };
+        let mut sum = RunningSum::new(begin);
         sum.pass(&mut self.window, start.length);
         self.refuse_entry_here(start.kernel)?;
         let commit = self.commit(begin, &start, &mut sum)?;
@@ -296,7 +156,7 @@ impl<R: Read> Scanner<R> {
                 }
                 Err(NoStart::Needs(length)) => {
                     if !self.fill(length)? {
-                        let mut sum = RunningSum { crc: 0, written_to: at.offset };
+                        let mut sum = RunningSum::new(at.offset);
                         return Err(self.incomplete(at.offset, &mut sum));
                     }
                 }
@@ -402,7 +262,7 @@ impl<R: Read> Scanner<R> {
     /// The data ended within a transaction.
     fn incomplete(&mut self, start: u64, sum: &mut RunningSum) -> Stop {
         sum.pass(&mut self.window, usize::MAX);
-        Stop::Tail(Tail::Incomplete { start, written_to: sum.written_to, end: self.window.offset() })
+        Stop::Tail(Tail::Incomplete { start, written_to: sum.written_to(), end: self.window.offset() })
     }
 
     fn here(&self) -> LogPosition {
@@ -464,32 +324,6 @@ fn garbage(from: u64, at: u64) -> Stop {
     Stop::Tail(Tail::Garbage { from, at })
 }
 
-/// Checksum of the transaction so far, and how far it is more than zeros.
-struct RunningSum {
-    crc: u32,
-    written_to: u64,
-}
-
-impl RunningSum {
-    /// Consumes `count` bytes of the window (at most all).
-    fn pass<R: Read>(&mut self, window: &mut Window<R>, count: usize) {
-        let bytes = window.bytes();
-        let passed = bytes.get(..count).unwrap_or(bytes);
-        self.crc = crc32c_append(self.crc, passed);
-        if let Some(end) = nonzero_end(passed) {
-            self.written_to = window.offset() + end as u64;
-        }
-        window.consume(count);
-    }
-
-    /// The COMMIT that `bytes` begin with, if its checksum is that of the transaction.
-    fn proves(&self, bytes: &[u8]) -> Option<Commit> {
-        let commit = Commit::decode(bytes)?;
-        let crc = crc32c_append(self.crc, bytes.get(..COMMIT_CHECKSUM_AT)?);
-        (commit.checksum == Checksum(crc)).then_some(commit)
-    }
-}
-
 fn agree<T: PartialEq>(found: Option<T>, expected: Option<T>) -> bool {
     differ(found, expected).is_none()
 }
@@ -498,6 +332,3 @@ fn agree<T: PartialEq>(found: Option<T>, expected: Option<T>) -> bool {
 fn differ<T: PartialEq>(found: Option<T>, expected: Option<T>) -> Option<(T, T)> {
     found.zip(expected).filter(|(found, expected)| found != expected)
 }
-
-// The pattern of a COMMIT begins with these two bytes; `commit` relies on it when it shortens the pattern.
-const _: () = assert!(COMMIT == 5 && START == 1);

@@ -9,7 +9,7 @@ use grap_neo4j::StoreId;
 use serde_json::Value;
 
 /// Folders with logs in a supported format.
-pub(crate) const LOGS: [&str; 14] = [
+const FOLDERS: [&str; 15] = [
     "neo4j-5.5.0",
     "neo4j-5.13.0",
     "neo4j-5.13.0/system",
@@ -24,22 +24,18 @@ pub(crate) const LOGS: [&str; 14] = [
     "neo4j-import-migrate/import-5.26.30",
     "neo4j-import-migrate/import-2026.08.1",
     "neo4j-import-migrate/migrate-5.13.0-to-5.26.30",
+    MIGRATED_TO_2026,
 ];
 
-/// All folders of [`LOGS`] and this one.
 pub(crate) const MIGRATED_TO_2026: &str = "neo4j-import-migrate/migrate-5.26.30-to-2026.08.1";
 
 pub(crate) fn folders() -> impl Iterator<Item = &'static str> {
-    LOGS.into_iter().chain([MIGRATED_TO_2026])
+    FOLDERS.into_iter()
 }
 
 pub(crate) fn bytes(folder: &str, file: &str) -> Vec<u8> {
     let path = root().join(folder).join(file);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-pub(crate) fn exists(folder: &str, file: &str) -> bool {
-    root().join(folder).join(file).exists()
 }
 
 /// The lines of an `expected*.jsonl`, cut into files: its lines, and its summary.

@@ -1,10 +1,12 @@
 //! Real checkpoint files in all five layouts, and `neostore`.
 
-use grap_neo4j::checkpoint::{CheckpointLog, CheckpointRecord, CheckpointTail};
+use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord, CheckpointTail};
 use grap_neo4j::metadata::Metadata;
+use grap_neo4j::txlog::{HeaderError, Scanner, Transaction};
 use serde_json::Value;
 
 use crate::fixtures::{self, Expected};
+use crate::reading::scan;
 use crate::real_logs::assert_header;
 
 #[test]
@@ -59,5 +61,38 @@ fn neostore_names_the_store_and_the_database() {
         assert_eq!(Some(metadata.external_id.to_string().as_str()), expected["external_store_uuid"].as_str());
         assert_eq!(Some(metadata.database_id().as_str()), expected["shown_database_id"].as_str());
         assert_eq!(metadata.store_id, fixtures::store_id(&expected["store_id"]));
+    }
+}
+
+#[test]
+fn enveloped_checkpoint_files_are_refused_by_name() {
+    for (name, expected) in [("v10-checkpoint.0.head", 10), ("v11-checkpoint.0.head", 11)] {
+        let error = CheckpointLog::parse(&fixtures::bytes("neo4j-enveloped-2026.08.1", name)).unwrap_err();
+        assert!(
+            matches!(error, CheckpointError::Header(HeaderError::EnvelopedLog { format }) if format == expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_checkpoint_names_a_transaction_of_the_log_and_scans_go_on_behind_it() {
+    for (folder, file) in [
+        ("neo4j-5.13.0", "neostore.transaction.db.0"),
+        ("neo4j-5.20.0", "neostore.transaction.db.0"),
+        ("neo4j-5.26.30", "neostore.transaction.db.0"),
+        ("neo4j-2026.02.2", "neostore.transaction.db.0"),
+        ("neo4j-2026.08.1", "neostore.transaction.db.0"),
+    ] {
+        let file = fixtures::bytes(folder, file);
+        let transactions = scan(&file).0;
+        let log = CheckpointLog::parse(&fixtures::bytes(folder, "checkpoint.0")).unwrap();
+        let first = &log.records[0];
+        let index = transactions.iter().position(|transaction| transaction.id == first.tx_id).unwrap();
+        assert_eq!(transactions[index].end_point(), first.end_point());
+        let rest = &file[usize::try_from(first.position.offset).unwrap()..];
+        let behind: Vec<Transaction> =
+            Scanner::new(rest, first.scan_start().unwrap()).map(Result::unwrap).collect();
+        assert_eq!(behind, transactions[index + 1..]);
     }
 }

@@ -1,27 +1,13 @@
 //! Real transaction logs of six releases: every transaction, every file's end, chains over several files.
 
 use grap_neo4j::txlog::{
-    Chain, ChainError, FileHeader, FileRole, HEADER_LENGTH, HeaderError, LogFormat, LogHeader, ScanStart,
-    Scanner, Tail, Transaction,
+    Chain, FileHeader, FileRole, HeaderError, LogFormat, LogHeader, ScanStart, Scanner, Tail, Transaction,
 };
-use grap_neo4j::{AppendIndex, Checksum, CommitTime, LogPosition, TransactionEnd, TxId};
+use grap_neo4j::{Checksum, TxId};
 use serde_json::Value;
 
 use crate::fixtures::{self, Expected, MIGRATED_TO_2026};
-
-fn header(file: &[u8]) -> LogHeader {
-    FileHeader::parse(file).unwrap().written().unwrap()
-}
-
-fn entries(file: &[u8]) -> &[u8] {
-    &file[HEADER_LENGTH..]
-}
-
-fn scan(file: &[u8]) -> (Vec<Transaction>, Tail) {
-    let mut scanner = Scanner::new(entries(file), ScanStart::of_file(&header(file)));
-    let transactions = scanner.by_ref().collect::<Result<Vec<_>, _>>().unwrap();
-    (transactions, scanner.tail().unwrap())
-}
+use crate::reading::{entries, header, scan};
 
 #[test]
 fn every_transaction_is_found_as_the_independent_decoder_read_it() {
@@ -76,7 +62,7 @@ fn headers_and_tails_are_those_of_the_independent_decoder() {
                 "zeros" => Tail::Zeros { from, to: size },
                 other => panic!("{folder}/{name}: tail {other}"),
             };
-            assert_eq!(scan(&file).1, tail, "{folder}/{name}");
+            assert_eq!(scan(&file).1.unwrap(), tail, "{folder}/{name}");
         }
     }
 }
@@ -105,7 +91,9 @@ fn chain(folder: &str) -> (Vec<Transaction>, Chain) {
     for (index, file) in files.iter().enumerate() {
         let role = if index + 1 == files.len() { FileRole::Newest } else { FileRole::Rotated };
         chain
-            .file(&header(file), entries(file), role, |transaction| transactions.push(*transaction))
+            .file(&header(file), entries(file), role, |transaction| {
+                transactions.push(*transaction);
+            })
             .unwrap();
     }
     (transactions, chain)
@@ -139,4 +127,48 @@ fn an_upgrade_changes_header_and_kernel_within_one_history() {
     let mut kernels: Vec<u8> = transactions.iter().map(|transaction| transaction.kernel.byte()).collect();
     kernels.dedup();
     assert_eq!(kernels, [12, 20, 32]);
+}
+
+#[test]
+fn import_and_migrate_leave_a_transaction_without_commands() {
+    for (folder, id, is_break) in [
+        ("neo4j-import-migrate/import-5.13.0", 2, false),
+        ("neo4j-import-migrate/import-5.26.30", 2, false),
+        ("neo4j-import-migrate/import-2026.08.1", 2, false),
+        ("neo4j-import-migrate/migrate-5.13.0-to-5.26.30", 31, true),
+        (MIGRATED_TO_2026, 31, true),
+    ] {
+        let (transactions, chain) = chain(folder);
+        let [transaction] = transactions[..] else { panic!("{folder}: {transactions:?}") };
+        assert_eq!(transaction.id, TxId(id));
+        assert!(transaction.without_commands);
+        assert_eq!(transaction.is_break(), is_break, "{folder}");
+        assert_eq!(chain.breaks().len(), usize::from(is_break), "{folder}");
+        let base = transaction.previous_checksum.unwrap_or(Checksum::BASE);
+        assert_eq!(base, Checksum::BASE);
+    }
+}
+
+#[test]
+fn enveloped_logs_are_refused_by_name() {
+    let folder = "neo4j-enveloped-2026.08.1";
+    for (prefix, expected) in [("v10", 10), ("v11", 11)] {
+        for file in ["neostore.transaction.db.0.head", "neostore.transaction.db.1.head", "checkpoint.0.head"]
+        {
+            let error = FileHeader::parse(&fixtures::bytes(folder, &format!("{prefix}-{file}"))).unwrap_err();
+            assert!(matches!(error, HeaderError::EnvelopedLog { format } if format == expected), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_scan_resumes_behind_any_transaction() {
+    let file = fixtures::bytes("neo4j-5.26.30", "neostore.transaction.db.0");
+    let (transactions, _) = scan(&file);
+    for (index, transaction) in transactions.iter().enumerate() {
+        let rest = &file[usize::try_from(transaction.end.offset).unwrap()..];
+        let scanner = Scanner::new(rest, ScanStart::after(&transaction.end_point()));
+        let found: Vec<Transaction> = scanner.map(Result::unwrap).collect();
+        assert_eq!(found, transactions[index + 1..]);
+    }
 }
