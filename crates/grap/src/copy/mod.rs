@@ -7,7 +7,8 @@ mod reread;
 mod throttle;
 
 pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
-pub use capture::{Capture, CaptureError, CapturedDatabase};
+pub(crate) use assemble::find_file;
+pub use capture::{Capture, CaptureError, CapturedDatabase, read_metadata, still_life};
 pub use manifest::{
     CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted, Point, ServerManifest,
 };
