@@ -1,1 +1,34 @@
-//! TODO
+//! Real Neo4j Community servers, a concurrent workload with an oracle, and the judge. Development only.
+//!
+//! The oracle is independent of what it judges: it knows from the clients' side what each transaction does, finds
+//! the transactions' ids in the server's logs with a scanner of its own, and compares every node, relationship,
+//! property, label and index with what Neo4j itself reads from a restored directory.
+
+pub mod admin;
+pub mod bolt;
+pub mod damage;
+pub mod data;
+pub mod error;
+pub mod fixture;
+pub mod graph;
+pub mod install;
+pub mod java;
+pub mod judge;
+pub mod keeper;
+pub mod logs;
+pub mod oracle;
+pub mod program;
+pub mod server;
+mod settings;
+pub mod tree;
+pub mod value;
+pub mod workload;
+
+pub use error::{Error, Result};
+pub use fixture::store_fixture;
+pub use install::Distribution;
+pub use judge::{Judge, Verdict, judge_server};
+pub use keeper::LogKeeper;
+pub use program::Grap;
+pub use server::Server;
+pub use workload::{Workload, WorkloadOptions};

@@ -1,0 +1,16 @@
+//! From live files to a snapshot, and from a snapshot to a data directory.
+
+mod assemble;
+mod capture;
+mod manifest;
+mod reread;
+mod throttle;
+
+pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
+pub(crate) use assemble::find_file;
+pub use capture::{Capture, CaptureError, CapturedDatabase, read_metadata, still_life};
+pub use manifest::{
+    CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted, Point, ServerManifest,
+};
+pub use reread::{RereadError, reread};
+pub use throttle::Throttle;
