@@ -99,7 +99,10 @@ impl Repository {
         match unusable.as_slice() {
             [] if wrong > 0 => Err(RepositoryError::WrongPassword),
             [] => Err(RepositoryError::NoUsableKey { why: "there is no object in keys/".to_owned() }),
-            _ => Err(RepositoryError::NoUsableKey { why: unusable.join("; ") }),
+            _ => {
+                let others = format!("{wrong} others do not open with this password");
+                Err(RepositoryError::NoUsableKey { why: format!("{}; {others}", unusable.join("; ")) })
+            }
         }
     }
 
