@@ -316,3 +316,84 @@ impl Drop for Lock {
         let _ = self.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grap_task::ManualClock;
+
+    use super::*;
+    use crate::format::key::KdfCost;
+    use crate::object::memory::MemoryStore;
+    use crate::repository::InitOptions;
+
+    const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+    /// A repository whose storage has a clock of its own.
+    fn repository(storage: &ManualClock) -> Repository {
+        let store = MemoryStore::new(Clock::Manual(storage.clone()));
+        let options = InitOptions {
+            hostname: "host".to_owned(),
+            username: "user".to_owned(),
+            created: NOW,
+            cost: KdfCost::cheapest(),
+        };
+        Repository::init(Box::new(store), &"password".into(), &options).unwrap().0
+    }
+
+    /// A lock as restic on another host writes it.
+    fn put_foreign_lock(repository: &Repository, time: Timestamp) {
+        let file = LockFile {
+            time,
+            exclusive: true,
+            hostname: "a".to_owned(),
+            username: "user".to_owned(),
+            pid: 7,
+            uid: 0,
+            gid: 0,
+            grap: None,
+        };
+        repository.inner.put_document("locks", &file).unwrap();
+    }
+
+    #[test]
+    fn a_live_lock_survives_clocks_that_are_hours_apart() {
+        // Host A's clock is so many minutes behind the storage's and ours, its lock that old.
+        for (behind, age, stale) in [
+            (120, 4, false),
+            (120, 40, true),
+            (-120, 40, false),
+            (0, 4, false),
+            (0, 29, false),
+            (0, 31, true),
+        ] {
+            let storage = ManualClock::at(NOW);
+            let repository = repository(&storage);
+            put_foreign_lock(&repository, NOW - jiff::SignedDuration::from_mins(behind));
+            storage.advance(Duration::from_mins(age));
+            let here = Clock::Manual(storage);
+            let locks = repository.locks("b", &here).unwrap();
+            let seconds = i64::try_from(age).unwrap() * 60;
+            assert_eq!(locks[0].age_by_storage, Some(seconds));
+            assert_eq!(locks[0].age_by_holder, Some(seconds + behind * 60));
+            let text = locks[0].to_string();
+            assert!(text.contains(&format!("storage's clock {age} min")), "{text}");
+            let expected = if stale { LockState::Stale(StaleReason::NotRefreshed) } else { LockState::Held };
+            assert_eq!(locks[0].state, expected, "{behind} min behind, {age} min old");
+            let holder = LockHolder { hostname: "b".to_owned(), username: String::new(), uid: 0, gid: 0 };
+            assert_eq!(repository.lock_shared(&holder, &here).is_ok(), stale);
+            assert_eq!(repository.unlock_stale("b", &here).unwrap(), []);
+            assert_eq!(repository.locks("b", &here).unwrap().len(), usize::from(!stale));
+        }
+    }
+
+    #[test]
+    fn an_operator_may_remove_any_lock() {
+        let repository = repository(&ManualClock::at(NOW));
+        put_foreign_lock(&repository, NOW);
+        let clock = Clock::System;
+        let locks = repository.locks("b", &clock).unwrap();
+        repository.remove_lock(&locks[0]).unwrap();
+        assert_eq!(repository.locks("b", &clock).unwrap(), []);
+        assert_eq!(repository.inner.store.list("grap").unwrap(), [], "no probe is left");
+    }
+}

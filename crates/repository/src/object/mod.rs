@@ -4,6 +4,8 @@
 pub mod faulty;
 mod local;
 #[cfg(feature = "testing")]
+pub mod memory;
+#[cfg(feature = "testing")]
 pub mod recording;
 #[cfg(feature = "testing")]
 pub mod suite;

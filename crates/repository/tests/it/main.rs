@@ -3,5 +3,11 @@
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the rest of the world")]
 
+mod bench;
+mod damage;
+mod deduplication;
+mod faults;
+mod locks;
 mod oracle;
+mod stores;
 mod support;

@@ -33,7 +33,7 @@ pub(crate) fn holder() -> LockHolder {
 
 /// Small packs, so that small tests have several.
 pub(crate) fn options() -> WriterOptions {
-    WriterOptions { pack_size: 1 << 20, ..WriterOptions::default() }
+    WriterOptions { pack_size: 256 << 10, ..WriterOptions::default() }
 }
 
 pub(crate) struct Fixture {
