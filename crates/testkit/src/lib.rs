@@ -1,1 +1,18 @@
-//! TODO
+//! Real Neo4j Community servers, a concurrent workload with an oracle, and the judge. Development only.
+//!
+//! The oracle is independent of what it judges: it knows from the clients' side what each transaction does, finds
+//! the transactions' ids in the server's logs with a scanner of its own, and compares every node, relationship,
+//! property, label and index with what Neo4j itself reads from a restored directory.
+
+pub mod admin;
+pub mod bolt;
+pub mod error;
+pub mod install;
+pub mod java;
+pub mod server;
+mod settings;
+pub mod tree;
+
+pub use error::{Error, Result};
+pub use install::Distribution;
+pub use server::Server;

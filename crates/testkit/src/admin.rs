@@ -1,0 +1,48 @@
+//! `neo4j-admin` in a JVM of its own.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::error::{Error, Result};
+use crate::install::Distribution;
+
+/// What an administration command said.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output and standard error, one behind the other.
+    pub text: String,
+}
+
+impl Output {
+    /// Lines that hold a warning or an error. (`check` can end with code 0 and still warn.)
+    pub fn complaints(&self) -> Vec<String> {
+        let is_complaint = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+        self.text.lines().filter(is_complaint).map(str::to_owned).collect()
+    }
+
+    /// Exit code 0 and not one complaint.
+    pub fn is_clean(&self) -> bool {
+        self.code == 0 && self.complaints().is_empty()
+    }
+}
+
+/// Runs `neo4j-admin` with this home (and its `conf`).
+pub fn run(distribution: &Distribution, home: &Path, arguments: &[&str]) -> Result<Output> {
+    let output = distribution
+        .jvm("1g", None)
+        .arg("org.neo4j.cli.AdminTool")
+        .args(arguments)
+        .env("NEO4J_HOME", home)
+        .env("NEO4J_CONF", home.join("conf"))
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::file("start", "java"))?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok(Output {
+        code: output.status.code().unwrap_or(-1),
+        text: String::from_utf8_lossy(&text).into_owned(),
+    })
+}
