@@ -1,0 +1,101 @@
+//! The only fsync-then-rename of the project.
+//!
+//! A file appears under its final name whole and durable, or not at all: it is written and synced under a
+//! temporary name in the same directory, renamed, and then the directory is synced (a rename alone is not
+//! durable: POSIX promises the new directory entry only after an fsync of the directory).
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::directory::{remove_file, rename};
+use crate::error::{Call, DiskError, Result};
+use crate::faults::step;
+use crate::file::Sink;
+
+/// Publish a new file made of `parts`. An existing one is left alone and is an error (`already_exists`).
+pub fn publish(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let temporary = write_temporary(path, parts)?;
+    rename_new(&temporary, path).inspect_err(|_| drop(remove_file(&temporary)))?;
+    sync_parent(path)
+}
+
+/// Publish a file made of `parts`, in place of an existing one. Readable by the owner alone.
+pub fn replace(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let temporary = write_temporary(path, parts)?;
+    rename(&temporary, path).inspect_err(|_| drop(remove_file(&temporary)))?;
+    sync_parent(path)
+}
+
+/// Temporary names are `tmp-<pid>-<n>` beside the final one: unique among the living, and told apart from every
+/// final name by their beginning.
+fn write_temporary(path: &Path, parts: &[&[u8]]) -> Result<PathBuf> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_file_name(format!("tmp-{}-{number}", std::process::id()));
+    let mut sink = match Sink::create_private(&temporary) {
+        // Left by a dead process that had our pid.
+        Err(error) if error.already_exists() => {
+            remove_file(&temporary)?;
+            Sink::create_private(&temporary)?
+        }
+        other => other?,
+    };
+    let written = parts.iter().try_for_each(|part| sink.write_all(part)).and_then(|()| sink.finish());
+    written.inspect_err(|_| drop(remove_file(&temporary)))?;
+    Ok(temporary)
+}
+
+/// Rename without replacing. File systems that cannot promise it get a look before the rename.
+fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    step(Call::Rename, to)?;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            if to.symlink_metadata().is_ok() {
+                return Err(DiskError::new(Call::Rename, to, io::Error::from(io::ErrorKind::AlreadyExists)));
+            }
+            std::fs::rename(from, to).map_err(|error| DiskError::new(Call::Rename, to, error))
+        }
+        Err(error) => Err(DiskError::new(Call::Rename, to, error)),
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Make the entries of a directory durable. A file system that knows no such thing (EINVAL on some network and
+/// foreign file systems) is taken at its word; [`supports_directory_sync`] tells, and `doctor` says so.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    try_sync_dir(path).map(|_| ())
+}
+
+/// Whether the file system of this directory can make directory entries durable.
+pub fn supports_directory_sync(path: &Path) -> Result<bool> {
+    try_sync_dir(path)
+}
+
+fn try_sync_dir(path: &Path) -> Result<bool> {
+    step(Call::SyncDirectory, path)?;
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(false)
+        }
+        Err(error) => Err(DiskError::new(Call::SyncDirectory, path, error)),
+    }
+}
+
+/// [`sync_dir`] of `root` and every directory below it, deepest first. Files are synced where they are written.
+pub fn sync_tree(root: &Path) -> Result<()> {
+    let mut directories: Vec<_> =
+        crate::walk(root)?.into_iter().filter(|entry| entry.stat.kind == crate::Kind::Directory).collect();
+    directories.reverse();
+    directories.iter().try_for_each(|entry| sync_dir(&entry.path))?;
+    sync_dir(root)
+}
