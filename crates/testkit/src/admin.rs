@@ -41,8 +41,5 @@ pub fn run(distribution: &Distribution, home: &Path, arguments: &[&str]) -> Resu
         .output()
         .map_err(Error::file("start", "java"))?;
     let text = [output.stdout, output.stderr].concat();
-    Ok(Output {
-        code: output.status.code().unwrap_or(-1),
-        text: String::from_utf8_lossy(&text).into_owned(),
-    })
+    Ok(Output { code: output.status.code().unwrap_or(-1), text: String::from_utf8_lossy(&text).into_owned() })
 }

@@ -54,11 +54,7 @@ impl Bolt {
             .with_auth(Arc::new(auth))
             .with_connection_timeout(Duration::from_secs(10))
             .with_telemetry(false);
-        Self {
-            driver: Driver::new(connection, config),
-            database: Arc::new("neo4j".to_owned()),
-            address,
-        }
+        Self { driver: Driver::new(connection, config), database: Arc::new("neo4j".to_owned()), address }
     }
 
     /// The same connections, used on another database.
@@ -82,6 +78,17 @@ impl Bolt {
             .run()
             .map_err(Error::bolt(statement))?;
         Ok(answer.records.into_iter().map(|record| Row(record.into_values().collect())).collect())
+    }
+
+    /// Opens a transaction and rolls it back: works only when the database is online, and costs the server almost
+    /// nothing (the first statement of a server costs more than a CPU second).
+    #[expect(
+        clippy::result_large_err,
+        clippy::redundant_closure_for_method_calls,
+        reason = "the driver's types"
+    )]
+    pub fn begin_works(&self) -> Result<()> {
+        self.session().transaction().run(|transaction| transaction.rollback()).map_err(Error::bolt("BEGIN"))
     }
 
     pub(crate) fn session(&self) -> neo4j::session::Session<'_> {

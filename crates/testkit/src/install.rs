@@ -55,12 +55,7 @@ impl Distribution {
         if !lib.is_dir() {
             fetch_jars(version, &java, &folder)?;
         }
-        let distribution = Self {
-            version: version.to_owned(),
-            java,
-            classpath: classpath(&lib)?,
-            folder,
-        };
+        let distribution = Self { version: version.to_owned(), java, classpath: classpath(&lib)?, folder };
         if !distribution.template().is_dir() || !distribution.archive().is_file() {
             make_template(&distribution)?;
         }
@@ -208,6 +203,7 @@ fn make_template(distribution: &Distribution) -> Result<()> {
     let home = scratch.path().join("home");
     let archive = scratch.path().join("classes.jsa");
     let mut server = Server::builder(distribution).fresh_data().archive_classes(&archive).start(&home)?;
+    server.query("RETURN 1")?;
     server.stop()?;
     tree::remove_if_there(&distribution.template())?;
     publish(&archive, &distribution.archive())?;
@@ -215,7 +211,10 @@ fn make_template(distribution: &Distribution) -> Result<()> {
 }
 
 fn scratch_folder(beside: &Path) -> Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(".making-").tempdir_in(beside).map_err(Error::file("create a folder in", beside))
+    tempfile::Builder::new()
+        .prefix(".making-")
+        .tempdir_in(beside)
+        .map_err(Error::file("create a folder in", beside))
 }
 
 fn publish(made: &Path, name: &Path) -> Result<()> {

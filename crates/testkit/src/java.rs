@@ -18,25 +18,18 @@ pub struct Java {
 impl Java {
     /// The oldest installed Java that runs this Neo4j version: 17 to 21 for 5.x, 21 and later for calendar versions.
     pub fn for_neo4j(version: &str) -> Result<Self> {
-        let wanted = if is_calendar(version) {
-            21..=u32::MAX
-        } else {
-            17..=21
-        };
+        let wanted = if is_calendar(version) { 21..=u32::MAX } else { 17..=21 };
         let mut installed: Vec<Self> = candidates().iter().filter_map(|home| inspect(home)).collect();
         installed.sort_by_key(|java| java.feature);
         let found: Vec<u32> = installed.iter().map(|java| java.feature).collect();
-        installed
-            .into_iter()
-            .find(|java| wanted.contains(&java.feature))
-            .ok_or_else(|| Error::Missing {
-                what: format!("a Java for Neo4j {version} (have: {found:?})"),
-                try_command: if is_calendar(version) {
-                    "install Java 21 or 25 (e.g. Temurin) under /usr/lib/jvm or set JAVA_HOME".into()
-                } else {
-                    "apt-get install -y maven openjdk-17-jdk-headless".into()
-                },
-            })
+        installed.into_iter().find(|java| wanted.contains(&java.feature)).ok_or_else(|| Error::Missing {
+            what: format!("a Java for Neo4j {version} (have: {found:?})"),
+            try_command: if is_calendar(version) {
+                "install Java 21 or 25 (e.g. Temurin) under /usr/lib/jvm or set JAVA_HOME".into()
+            } else {
+                "apt-get install -y maven openjdk-17-jdk-headless".into()
+            },
+        })
     }
 
     /// A command for one of its tools: `java`, `javac`, `jar`.
@@ -90,10 +83,7 @@ fn inspect(home: &Path) -> Option<Java> {
     let release = fs::read_to_string(home.join("release")).ok()?;
     let line = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
     let feature = line.trim_matches('"').split('.').next()?.parse().ok()?;
-    Some(Java {
-        home: home.to_path_buf(),
-        feature,
-    })
+    Some(Java { home: home.to_path_buf(), feature })
 }
 
 #[cfg(test)]

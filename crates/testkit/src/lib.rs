@@ -7,11 +7,16 @@
 pub mod admin;
 pub mod bolt;
 pub mod error;
+pub mod graph;
 pub mod install;
 pub mod java;
+pub mod logs;
+pub mod oracle;
 pub mod server;
 mod settings;
 pub mod tree;
+pub mod value;
+pub mod workload;
 
 pub use error::{Error, Result};
 pub use install::Distribution;

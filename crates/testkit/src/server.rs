@@ -143,10 +143,10 @@ impl Server {
     /// Waits until the default database is online; an error if the server refuses it.
     pub fn await_online(&self) -> Result<()> {
         let begun = Instant::now();
-        loop {
+        while self.bolt().begin_works().is_err() {
             let DatabaseStatus { status, message } = self.database_status("neo4j")?;
             match status.as_str() {
-                "online" => return Ok(()),
+                "online" => break,
                 "starting" | "initial" | "deallocating" | "unknown" if message.is_empty() => {}
                 _ => {
                     return Err(Error::Refused {
@@ -160,6 +160,7 @@ impl Server {
             give_up_after(START_DEADLINE, begun, "database neo4j online")?;
             thread::sleep(POLL);
         }
+        Ok(())
     }
 
     /// Stops it as an operator does (SIGTERM) and waits for the end: checkpoints written, files final.
@@ -242,10 +243,7 @@ impl Server {
 
     fn end(&mut self, signal: Signal) -> Result<ExitStatus> {
         let Some(mut child) = self.child.take() else {
-            return Err(Error::Timeout {
-                what: "a running server to stop".into(),
-                waited: Duration::ZERO,
-            });
+            return Err(Error::Timeout { what: "a running server to stop".into(), waited: Duration::ZERO });
         };
         // A process that has just ended by itself is a zombie until we wait for it: the id cannot be another's.
         let _ = kill_process(Pid::from_child(&child), signal);
@@ -330,12 +328,7 @@ impl ServerBuilder {
         if !data.exists() && !self.fresh_data {
             tree::copy(&self.distribution.template(), &data)?;
         }
-        let mut server = Server {
-            port: free_port()?,
-            options: self,
-            home,
-            child: None,
-        };
+        let mut server = Server { port: free_port()?, options: self, home, child: None };
         server.launch()?;
         Ok(server)
     }
@@ -403,8 +396,5 @@ fn give_up_after(limit: Duration, begun: Instant, what: &str) -> Result<()> {
     if begun.elapsed() <= limit {
         return Ok(());
     }
-    Err(Error::Timeout {
-        what: what.to_owned(),
-        waited: limit,
-    })
+    Err(Error::Timeout { what: what.to_owned(), waited: limit })
 }

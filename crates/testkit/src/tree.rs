@@ -31,11 +31,7 @@ pub fn files(root: &Path) -> Result<Vec<PathBuf>> {
 
 /// Removes a folder or a file; nothing there is fine.
 pub fn remove_if_there(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
         _ => Ok(()),

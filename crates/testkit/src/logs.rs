@@ -1,0 +1,157 @@
+//! Reads transaction logs as the oracle needs them: which marker stands in which transaction.
+//!
+//! This is a second, independent reader beside the product's own: it knows only START, COMMIT and their CRC, so a
+//! defect of the product's scanner cannot hide in the judgement about it.
+//!
+//! Why the last marker in a transaction is its own: the update of the marker node shows the image before (the
+//! previous marker) and then the image after; no other command of a transaction holds a marker.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::workload::{Marker, Run};
+
+const HEADER: usize = 128;
+const COMMIT: usize = 22;
+const NAME: &str = "neostore.transaction.db.";
+
+/// The ids of the transactions of a workload, as the log shows them.
+#[derive(Debug, Clone, Default)]
+pub struct Markers {
+    ids: HashMap<Marker, u64>,
+    first: u64,
+    last: u64,
+}
+
+impl Markers {
+    /// Reads all logs of the folders. Where two files hold different transactions of one id (a branch that died in
+    /// a crash), the first folder, and within a folder the newest file, is right: name the live folder first.
+    pub(crate) fn read(run: Run, known: &HashSet<Marker>, folders: &[&Path]) -> Result<Self> {
+        let mut seen = HashSet::new();
+        let mut markers = Self { first: u64::MAX, ..Self::default() };
+        for folder in folders {
+            for file in log_files(folder)? {
+                let mut in_file = Vec::new();
+                for_each_transaction(&file, |id, bytes| in_file.push((id, last_marker(run, known, bytes))))?;
+                for (id, marker) in in_file {
+                    if seen.insert(id) {
+                        markers.first = markers.first.min(id);
+                        markers.last = markers.last.max(id);
+                        if let Some(marker) = marker {
+                            markers.ids.insert(marker, id);
+                        }
+                    }
+                }
+            }
+        }
+        match gap(&seen, markers.first, markers.last) {
+            Some(id) => Err(Error::Log {
+                path: folders.first().map_or_else(PathBuf::new, |folder| folder.to_path_buf()),
+                what: format!("no transaction {id}, but later ones: a file was missed"),
+            }),
+            None => Ok(markers),
+        }
+    }
+
+    /// Markers in this order and nothing else: for the oracle of a workload without unknown outcomes.
+    pub(crate) fn assumed(markers: impl Iterator<Item = Marker>) -> Self {
+        let ids: HashMap<Marker, u64> = markers.zip(1..).collect();
+        let last = ids.len() as u64;
+        Self { ids, first: 1, last }
+    }
+
+    /// Id of the transaction that left this marker; `None`: it is not in the log.
+    pub fn id(&self, marker: Marker) -> Option<u64> {
+        self.ids.get(&marker).copied()
+    }
+
+    /// Id of the last transaction in the log (of anyone).
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Id of the first transaction that was read.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// All ids of transactions of the workload, in order.
+    pub fn ids(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.ids.values().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+/// Calls `visit` with the id and the bytes of each complete transaction of a log file, in order.
+pub fn for_each_transaction(file: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<()> {
+    let bytes = fs::read(file).map_err(Error::file("read", file))?;
+    if bytes.get(..HEADER).is_none_or(|header| header.iter().all(|byte| *byte == 0)) {
+        return Ok(());
+    }
+    if !matches!(bytes[0], 8 | 9) {
+        return Err(Error::Log { path: file.to_path_buf(), what: format!("format {} is unknown", bytes[0]) });
+    }
+    let mut id = big_endian(&bytes[8..16]) + 1;
+    let mut begin = HEADER;
+    while let Some(end) = end_of_transaction(&bytes, begin, id) {
+        visit(id, &bytes[begin..end]);
+        begin = end;
+        id += 1;
+    }
+    Ok(())
+}
+
+/// The files of a transaction log folder that hold transactions: by log version, newest file first within one.
+pub fn log_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: BTreeMap<(u64, std::cmp::Reverse<(i64, i64)>), PathBuf> = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
+        let path = entry.map_err(Error::file("list", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(version) = name.strip_prefix(NAME).and_then(version) else { continue };
+        // A file that was pruned between the listing and here is gone: its transactions are in the kept folder.
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        found.insert((version, std::cmp::Reverse((metadata.mtime(), metadata.mtime_nsec()))), path);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// `12` or, as the log keeper names its links, `12.<inode>`.
+fn version(suffix: &str) -> Option<u64> {
+    suffix.split('.').next()?.parse().ok()
+}
+
+/// Where the transaction that begins here ends, if it is whole: behind a COMMIT with the id and the right CRC.
+fn end_of_transaction(bytes: &[u8], begin: usize, id: u64) -> Option<usize> {
+    let kernel = *bytes.get(begin)?;
+    if kernel == 0 || *bytes.get(begin + 1)? != 1 {
+        return None;
+    }
+    let mut pattern = vec![kernel, 5];
+    pattern.extend(id.to_le_bytes());
+    memchr::memmem::find_iter(&bytes[begin..], &pattern).find_map(|offset| {
+        let commit = begin + offset;
+        let crc = bytes.get(commit + COMMIT - 4..commit + COMMIT)?;
+        let right = crc32c::crc32c(&bytes[begin..commit + COMMIT - 4]).to_le_bytes() == crc;
+        right.then_some(commit + COMMIT)
+    })
+}
+
+fn last_marker(run: Run, known: &HashSet<Marker>, transaction: &[u8]) -> Option<Marker> {
+    memchr::memmem::rfind_iter(transaction, &run.marker_suffix()).find_map(|offset| {
+        let bytes = transaction.get(offset.checked_sub(5)?..offset + 3)?;
+        let marker = Marker(i64::from_le_bytes(bytes.try_into().ok()?));
+        known.contains(&marker).then_some(marker)
+    })
+}
+
+fn gap(seen: &HashSet<u64>, first: u64, last: u64) -> Option<u64> {
+    (first..=last).find(|id| !seen.contains(id))
+}
+
+fn big_endian(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().expect("eight bytes"))
+}

@@ -1,0 +1,93 @@
+//! Indexes and constraints that come and go while others write.
+//!
+//! A schema command cannot carry a marker. So the thread commits a marker transaction of its own before and after
+//! each command: between the two ids the object is in flux, outside of them its presence is known.
+
+use std::thread;
+use std::time::Duration;
+
+use super::Context;
+use super::client::{Client, Fate};
+use super::key::{Marker, SCHEMA};
+use crate::bolt::Bolt;
+use crate::error::{Error, Result};
+
+const PAUSE: Duration = Duration::from_millis(150);
+const KINDS: [(&str, &str); 7] = [
+    ("INDEX", "CREATE RANGE INDEX $ FOR (n:A) ON (n.f)"),
+    ("CONSTRAINT", "CREATE CONSTRAINT $ FOR (n:D) REQUIRE n.k IS UNIQUE"),
+    ("INDEX", "CREATE TEXT INDEX $ FOR (n:B) ON (n.s)"),
+    ("INDEX", "CREATE POINT INDEX $ FOR (n:A) ON (n.g2)"),
+    ("INDEX", "CREATE FULLTEXT INDEX $ FOR (n:C|D) ON EACH [n.word, n.s]"),
+    ("INDEX", "CREATE RANGE INDEX $ FOR (n:C) ON (n.i, n.b)"),
+    ("INDEX", "CREATE RANGE INDEX $ FOR ()-[x:OWNS]-() ON (x.s)"),
+];
+
+/// Creates and drops schema objects until the workload is stopped; at most two of its own exist at a time.
+pub(crate) fn run(context: &Context) -> Result<()> {
+    let mut client = Client::new(context, SCHEMA);
+    let mut existing: Vec<(&str, String)> = Vec::new();
+    for (number, (what, create)) in KINDS.iter().cycle().enumerate() {
+        if context.stopped() {
+            break;
+        }
+        let name = format!("churn_{number}");
+        if step(context, &mut client, &name, &create.replace('$', &name))? {
+            existing.push((what, name));
+        }
+        thread::sleep(PAUSE);
+        if existing.len() > 1 {
+            let (what, name) = existing.remove(0);
+            if step(context, &mut client, &name, &format!("DROP {what} {name}"))? {
+                existing.push((what, name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs one schema command between two markers; whether the object exists afterwards.
+fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str) -> Result<bool> {
+    let before = mark(context, client)?;
+    let step = context.oracle.schema_begun(name, before);
+    loop {
+        match client.bolt().run(statement) {
+            Ok(_) => break,
+            Err(error) if is_defect(&error) => return Err(error),
+            Err(_) if context.stopped() => return Ok(true),
+            // A deadlock with a writer, or a server that is gone: what is there now is what counts.
+            Err(_) => client.await_server(),
+        }
+        if exists(client.bolt(), name)? != statement.starts_with("DROP") {
+            break;
+        }
+    }
+    let exists = exists(client.bolt(), name)?;
+    if let Some(after) = mark(context, client)? {
+        context.oracle.schema_done(step, after, exists);
+    }
+    Ok(exists)
+}
+
+fn mark(context: &Context, client: &mut Client<'_>) -> Result<Option<Marker>> {
+    while !context.stopped() {
+        if let Fate::Committed(marker) = client.commit(Vec::new())? {
+            return Ok(Some(marker));
+        }
+    }
+    Ok(None)
+}
+
+fn exists(bolt: &Bolt, name: &str) -> Result<bool> {
+    Ok(!bolt.run(&format!("SHOW INDEXES YIELD name WHERE name = '{name}' RETURN name"))?.is_empty())
+}
+
+fn is_defect(error: &Error) -> bool {
+    match error {
+        Error::Bolt { source, .. } => match source.as_ref() {
+            neo4j::Neo4jError::ServerError { error, .. } => error.code().contains("ClientError.Statement"),
+            _ => false,
+        },
+        _ => true,
+    }
+}
