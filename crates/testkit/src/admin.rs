@@ -18,7 +18,9 @@ pub struct Output {
 impl Output {
     /// Lines that hold a warning or an error. (`check` can end with code 0 and still warn.)
     pub fn complaints(&self) -> Vec<String> {
-        let is_complaint = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+        // Lines that begin with "WARNING:" are of the JVM and of libraries.
+        let is_complaint =
+            |line: &&str| (line.contains("WARN") || line.contains("ERROR")) && !line.starts_with("WARNING:");
         self.text.lines().filter(is_complaint).map(str::to_owned).collect()
     }
 

@@ -8,15 +8,18 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Error, Result, last_lines};
 use crate::java::Java;
 use crate::server::Server;
-use crate::tree;
+use crate::workload::{Workload, WorkloadOptions};
 
 /// The version that tests use when they are told nothing else.
 pub const DEFAULT_VERSION: &str = "5.26.30";
 
+const ARCHIVED_WORK: Duration = Duration::from_secs(4);
 const INSTALL_HINT: &str = "apt-get install -y maven openjdk-17-jdk-headless";
 const COPY_DEPENDENCIES: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 const ARTIFACTS: [(&str, &str); 6] = [
@@ -56,7 +59,10 @@ impl Distribution {
             fetch_jars(version, &java, &folder)?;
         }
         let distribution = Self { version: version.to_owned(), java, classpath: classpath(&lib)?, folder };
-        if !distribution.template().is_dir() || !distribution.archive().is_file() {
+        if !distribution.archive().is_file() {
+            make_archive(&distribution)?;
+        }
+        if !distribution.template().is_dir() {
             make_template(&distribution)?;
         }
         Ok(distribution)
@@ -197,16 +203,24 @@ fn classpath(lib: &Path) -> Result<String> {
     Ok(jars.join(":"))
 }
 
-/// Starts the version once on an empty directory and stops it: leaves the class-data archive and the data template.
+/// A server under a short workload leaves the archive of all classes that such a server needs.
+fn make_archive(distribution: &Distribution) -> Result<()> {
+    let scratch = scratch_folder(&distribution.folder)?;
+    let archive = scratch.path().join("classes.jsa");
+    let home = scratch.path().join("home");
+    let mut server = Server::builder(distribution).fresh_data().archive_classes(&archive).start(&home)?;
+    let workload = Workload::start(&server, WorkloadOptions::default())?;
+    thread::sleep(ARCHIVED_WORK);
+    workload.stop()?;
+    server.stop()?;
+    publish(&archive, &distribution.archive())
+}
+
+/// A server that has started and stopped once leaves the data directory from which others start.
 fn make_template(distribution: &Distribution) -> Result<()> {
     let scratch = scratch_folder(&distribution.folder)?;
     let home = scratch.path().join("home");
-    let archive = scratch.path().join("classes.jsa");
-    let mut server = Server::builder(distribution).fresh_data().archive_classes(&archive).start(&home)?;
-    server.query("RETURN 1")?;
-    server.stop()?;
-    tree::remove_if_there(&distribution.template())?;
-    publish(&archive, &distribution.archive())?;
+    Server::builder(distribution).fresh_data().start(&home)?.stop()?;
     publish(&home.join("data"), &distribution.template())
 }
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod graph;
 pub mod install;
 pub mod java;
+pub mod judge;
 pub mod logs;
 pub mod oracle;
 pub mod server;

@@ -17,7 +17,7 @@ pub(crate) const BUSY_LOGS: [(&str, &str); 3] = [
     ("db.checkpoint.interval.tx", "100"),
 ];
 
-const QUICK: [(&str, &str); 11] = [
+const QUICK: [(&str, &str); 10] = [
     ("server.http.enabled", "false"),
     ("server.https.enabled", "false"),
     ("server.memory.pagecache.size", "64m"),
@@ -26,7 +26,6 @@ const QUICK: [(&str, &str); 11] = [
     ("internal.dbms.bolt.netty_server_shutdown_quiet_period", "0"),
     ("internal.dbms.bolt.netty_server_shutdown_timeout", "1"),
     ("internal.server.bolt.thread_pool_shutdown_wait_time", "0s"),
-    ("internal.server.bolt.connection_shutdown_wait_time", "0s"),
     ("dbms.shutdown_transaction_end_timeout", "0s"),
     ("server.bolt.enabled", "true"),
 ];
@@ -36,8 +35,9 @@ pub(crate) fn defaults(version: &str, port: u16) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> =
         QUICK.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     all.insert("server.bolt.listen_address".into(), format!("127.0.0.1:{port}"));
-    if has_usage_report(version) {
+    if is_recent(version) {
         all.insert("dbms.usage_report.enabled".into(), "false".into());
+        all.insert("internal.server.bolt.connection_shutdown_wait_time".into(), "0s".into());
     }
     all
 }
@@ -52,10 +52,11 @@ pub(crate) fn write(home: &Path, settings: &BTreeMap<String, String>) -> Result<
     fs::write(&path, text).map_err(Error::file("write", &path))
 }
 
-fn has_usage_report(version: &str) -> bool {
+/// 5.13 refuses settings that 5.20 knows.
+fn is_recent(version: &str) -> bool {
     let mut parts = version.split('.').filter_map(|part| part.parse::<u32>().ok());
     let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    (major, minor) >= (5, 16)
+    (major, minor) >= (5, 20)
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub(crate) const LABELS: [&[&str]; 7] = [
     &["B", "C", "D"],
     &["A", "C", "D", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9"],
 ];
+/// Every label that a statement of the workload may have to set.
+pub(crate) const ALL_LABELS: [&str; 15] =
+    ["Marker", "Hub", "A", "B", "C", "D", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9"];
 /// Labels that come and go.
 pub(crate) const LOOSE_LABELS: [&str; 6] = ["A", "B", "C", "D", "W1", "W9"];
 /// Types of relationships.

@@ -52,8 +52,8 @@ pub struct WorkloadOptions {
     pub operations_per_second: Option<f64>,
     /// One transaction in this many is rolled back; 0: none.
     pub rollback_one_in: u32,
-    /// Indexes of each kind, made before the first write.
-    pub indexes: bool,
+    /// Indexes made before the first write.
+    pub indexes: Indexes,
     /// Indexes and constraints come and go while the writers write.
     pub schema_churn: bool,
 }
@@ -69,10 +69,20 @@ impl Default for WorkloadOptions {
             operations: None,
             operations_per_second: None,
             rollback_one_in: 20,
-            indexes: true,
+            indexes: Indexes::All,
             schema_churn: false,
         }
     }
+}
+
+/// Which indexes a workload makes beside the constraint on its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexes {
+    None,
+    /// Range and point indexes: trees like the store's other files.
+    Trees,
+    /// Text and full-text indexes too. Lucene makes each commit several times slower.
+    All,
 }
 
 /// Writers at work.

@@ -1,29 +1,35 @@
 //! What a workload needs before its first write: the constraint on keys, indexes, hubs, marker nodes.
 
-use super::Context;
 use super::client::{Client, Fate};
 use super::key::{SCHEMA, SETUP};
+use super::{Context, Indexes};
 use crate::error::{Error, Result};
 use crate::graph::Effect;
 use crate::value::Value;
 
 const CONSTRAINT: (&str, &str) =
     ("n_k", "CREATE CONSTRAINT n_k IF NOT EXISTS FOR (n:N) REQUIRE n.k IS UNIQUE");
-const INDEXES: [(&str, &str); 6] = [
+const TREES: [(&str, &str); 4] = [
     ("a_i", "CREATE RANGE INDEX a_i IF NOT EXISTS FOR (n:A) ON (n.i)"),
     ("b_s_i", "CREATE RANGE INDEX b_s_i IF NOT EXISTS FOR (n:B) ON (n.s, n.i)"),
-    ("a_s", "CREATE TEXT INDEX a_s IF NOT EXISTS FOR (n:A) ON (n.s)"),
     ("b_p2", "CREATE POINT INDEX b_p2 IF NOT EXISTS FOR (n:B) ON (n.p2)"),
-    ("words", "CREATE FULLTEXT INDEX words IF NOT EXISTS FOR (n:A|B) ON EACH [n.word]"),
     ("link_w", "CREATE RANGE INDEX link_w IF NOT EXISTS FOR ()-[x:LINK]-() ON (x.w)"),
+];
+const LUCENE: [(&str, &str); 2] = [
+    ("a_s", "CREATE TEXT INDEX a_s IF NOT EXISTS FOR (n:A) ON (n.s)"),
+    ("words", "CREATE FULLTEXT INDEX words IF NOT EXISTS FOR (n:A|B) ON EACH [n.word]"),
 ];
 
 /// Makes constraint and indexes, waits for them, then commits hubs and marker nodes as the first transaction.
 pub(crate) fn prepare(context: &Context) -> Result<()> {
     let mut client = Client::new(context, SETUP);
     let marker = client.next_marker();
-    let schema = [CONSTRAINT].into_iter().chain(INDEXES.into_iter().filter(|_| context.options.indexes));
-    for (name, statement) in schema {
+    let (trees, lucene): (&[_], &[_]) = match context.options.indexes {
+        Indexes::None => (&[], &[]),
+        Indexes::Trees => (&TREES, &[]),
+        Indexes::All => (&TREES, &LUCENE),
+    };
+    for (name, statement) in [&[CONSTRAINT], trees, lucene].concat() {
         client.bolt().run(statement)?;
         context.oracle.schema_made(name, marker);
     }

@@ -1,0 +1,69 @@
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.neo4j.graphdb.Label;
+import org.neo4j.graphdb.Node;
+import org.neo4j.graphdb.Relationship;
+import org.neo4j.graphdb.RelationshipType;
+import org.neo4j.graphdb.ResourceIterator;
+import org.neo4j.graphdb.Transaction;
+
+/** Compares what the records say with the lookup indexes, the count store and the relationship chains. */
+final class TokenCheck {
+    private final Map<String, Long> labels = new TreeMap<>();
+    private final Map<String, Long> types = new TreeMap<>();
+    private final Map<String, Integer> degrees = new HashMap<>();
+
+    void node(Node node, List<String> itsLabels) {
+        itsLabels.forEach(label -> labels.merge(label, 1L, Long::sum));
+        degrees.merge(node.getElementId(), 0, Integer::sum);
+    }
+
+    void relationship(Relationship relationship, String type) {
+        types.merge(type, 1L, Long::sum);
+        String start = relationship.getStartNode().getElementId();
+        String end = relationship.getEndNode().getElementId();
+        degrees.merge(start, 1, Integer::sum);
+        if (!start.equals(end)) {
+            degrees.merge(end, 1, Integer::sum);
+        }
+    }
+
+    void compare(Transaction tx, List<String> failures) {
+        labels.forEach((label, count) -> {
+            report(failures, "lookup of label " + label, count, size(tx.findNodes(Label.label(label))));
+            report(failures, "count of label " + label, count, count(tx, "MATCH (n:`" + label + "`) RETURN count(*)"));
+        });
+        types.forEach((type, count) -> {
+            report(failures, "lookup of type " + type, count,
+                    size(tx.findRelationships(RelationshipType.withName(type))));
+            report(failures, "count of type " + type, count,
+                    count(tx, "MATCH ()-[r:`" + type + "`]->() RETURN count(*)"));
+        });
+        degrees.forEach((id, degree) ->
+                report(failures, "degree of " + id, degree, tx.getNodeByElementId(id).getDegree()));
+    }
+
+    static long count(Transaction tx, String query) {
+        return count(tx, query, Map.of());
+    }
+
+    static long count(Transaction tx, String query, Map<String, Object> parameters) {
+        try (var result = tx.execute(query, parameters)) {
+            return ((Number) result.next().values().iterator().next()).longValue();
+        }
+    }
+
+    static void report(List<String> failures, String what, long expected, long found) {
+        if (expected != found) {
+            failures.add(what + ": the records say " + expected + ", the answer is " + found);
+        }
+    }
+
+    private static long size(ResourceIterator<?> all) {
+        try (all) {
+            return all.stream().count();
+        }
+    }
+}
