@@ -6,11 +6,15 @@
 
 pub mod admin;
 pub mod bolt;
+pub mod damage;
+pub mod data;
 pub mod error;
+pub mod fixture;
 pub mod graph;
 pub mod install;
 pub mod java;
 pub mod judge;
+pub mod keeper;
 pub mod logs;
 pub mod oracle;
 pub mod server;
@@ -20,5 +24,9 @@ pub mod value;
 pub mod workload;
 
 pub use error::{Error, Result};
+pub use fixture::store_fixture;
 pub use install::Distribution;
+pub use judge::{Judge, Verdict, judge_server};
+pub use keeper::LogKeeper;
 pub use server::Server;
+pub use workload::{Workload, WorkloadOptions};
