@@ -1,10 +1,14 @@
 //! Advisory locks between Grap's own processes (`flock`). The lock goes with the process: a dead holder holds nothing.
+//!
+//! And a question about others' locks: [`posix_lock_holder`] asks who holds a `fcntl` lock, without ever taking it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use rustix::fs::FlockOperation;
 
 use crate::error::{Call, DiskError, Result};
@@ -40,4 +44,38 @@ impl FileLock {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Who holds a `fcntl` write lock on a file, asked with `F_GETLK`: `None` for nobody. The pid is `None` where the holder lives in another pid
+/// namespace (the kernel then reports 0 or -1). A file that is not there is locked by nobody.
+pub fn posix_lock_holder(path: &Path) -> Result<Option<Holder>> {
+    step(Call::Stat, path)?;
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(DiskError::new(Call::Lock, path, error)),
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "these constants fit a short: the C structure says so"
+    )]
+    let mut question = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_GETLK(&mut question))
+        .map_err(|error| DiskError::new(Call::Lock, path, io::Error::from(error)))?;
+    if i32::from(question.l_type) == libc::F_UNLCK {
+        return Ok(None);
+    }
+    Ok(Some(Holder { pid: u32::try_from(question.l_pid).ok().filter(|pid| *pid != 0) }))
+}
+
+/// The holder of a lock that we asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: Option<u32>,
 }

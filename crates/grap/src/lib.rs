@@ -1,1 +1,2 @@
-//! TODO
+//! Grap as a library.
+pub mod live;

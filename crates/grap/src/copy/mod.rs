@@ -1,0 +1,15 @@
+//! From live files to a snapshot, and from a snapshot to a data directory.
+
+mod assemble;
+mod capture;
+mod manifest;
+mod reread;
+mod throttle;
+
+pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
+pub use capture::{Capture, CaptureError, CapturedDatabase};
+pub use manifest::{
+    CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted, Point, ServerManifest,
+};
+pub use reread::{RereadError, reread};
+pub use throttle::Throttle;

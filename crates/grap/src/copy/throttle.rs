@@ -1,0 +1,82 @@
+//! A limit on how fast live files are read: bytes a second over the whole copy.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use grap_task::{Clock, Stop, Stopped};
+
+/// Shared by all readers of one copy. Reads are let through and paid for afterwards, so that the average holds whatever the size of a read.
+#[derive(Debug)]
+pub struct Throttle {
+    bytes_per_second: Option<u64>,
+    clock: Clock,
+    stop: Stop,
+    began: Duration,
+    read: u64,
+}
+
+/// Sleeps are cut in pieces no longer than this by nothing but a stop; short debts are carried over.
+const DEBT_MIN: Duration = Duration::from_millis(20);
+
+impl Throttle {
+    pub fn new(bytes_per_second: Option<u64>, clock: &Clock, stop: &Stop) -> Self {
+        Self { bytes_per_second, clock: clock.clone(), stop: stop.clone(), began: clock.since_boot(), read: 0 }
+    }
+
+    pub fn reader<'a, R: Read>(&'a mut self, inner: R) -> impl Read + 'a
+    where
+        R: 'a,
+    {
+        Throttled { throttle: self, inner }
+    }
+
+    fn pay(&mut self, bytes: usize) -> Result<(), Stopped> {
+        self.stop.check()?;
+        self.read += bytes as u64;
+        let Some(rate) = self.bytes_per_second.filter(|rate| *rate > 0) else { return Ok(()) };
+        let due = Duration::from_secs_f64(self.read as f64 / rate as f64);
+        let debt = due.saturating_sub(self.clock.since_boot().saturating_sub(self.began));
+        if debt >= DEBT_MIN && self.stop.wait(debt) {
+            return Err(Stopped);
+        }
+        Ok(())
+    }
+}
+
+struct Throttled<'a, R> {
+    throttle: &'a mut Throttle,
+    inner: R,
+}
+
+impl<R: Read> Read for Throttled<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.throttle.pay(count).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_takes_as_long_as_the_rate_says() {
+        let clock = Clock::System;
+        let began = clock.since_boot();
+        let mut throttle = Throttle::new(Some(1 << 20), &clock, &Stop::new());
+        let data = vec![0; 200 << 10];
+        io::copy(&mut throttle.reader(data.as_slice()), &mut io::sink()).unwrap();
+        let took = clock.since_boot() - began;
+        assert!(took >= Duration::from_millis(170), "{took:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_a_throttled_read() {
+        let stop = Stop::new();
+        stop.request();
+        let mut throttle = Throttle::new(Some(1), &Clock::System, &stop);
+        let error = throttle.reader([0; 100].as_slice()).read(&mut [0; 10]).unwrap_err();
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Stopped>()));
+    }
+}

@@ -1,0 +1,346 @@
+//! The transaction and checkpoint logs of one database, read through its pins.
+//!
+//! What is decided here: which checkpoint a copy begins from, and where the log behind it ends. Both come from the bytes alone; the server is
+//! never asked. A log that is being written passes through states that look odd for a moment (a transaction half there, a rotated file not yet
+//! cut, a header not yet written): those get ten seconds to settle. What has not settled then is damage, and is refused.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grap_disk::{DiskError, Source};
+use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
+use grap_neo4j::files::LogFile;
+use grap_neo4j::ids::{LogPosition, LogVersion, TransactionEnd};
+use grap_neo4j::kernel::KernelVersion;
+use grap_neo4j::txlog::{
+    Chain, ChainError, FileHeader, FileRole, HEADER_LENGTH, HeaderError, LogHeader, ScanError, Tail,
+};
+use grap_task::{Clock, Stop, Stopped};
+use sha2::{Digest, Sha256};
+
+use super::pin::{PinError, PinnedFile, Pinner};
+
+/// How long an odd state of a log may last.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
+const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
+/// The server allocates 1 MiB and rotates there; a larger file is not a checkpoint log.
+const CHECKPOINT_FILE_MAX: u64 = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error("database `{database}` has no checkpoint: no valid record in any of its checkpoint files")]
+    NoCheckpoint { database: String },
+    #[error("checkpoint file {version} of database `{database}`")]
+    Checkpoint { database: String, version: u64, source: CheckpointError },
+    #[error("log file {version} of database `{database}`")]
+    Header { database: String, version: u64, source: HeaderError },
+    #[error("log file {version} of database `{database}` has a length of {size} bytes, less than its header")]
+    TooShort { database: String, version: u64, size: u64 },
+    #[error(
+        "log file {version} of database `{database}` is missing; the checkpoint needs the log from file {from} on"
+    )]
+    Missing { database: String, version: u64, from: u64 },
+    #[error("log file {version} of database `{database}` was replaced by another while the backup ran")]
+    Replaced { database: String, version: u64 },
+    #[error("the log of database `{database}` is not continuous")]
+    Chain { database: String, source: ChainError },
+    #[error("the log of database `{database}` is damaged behind transaction {last}: {tail} (log file {version}, offset {})", tail.from())]
+    Damaged { database: String, version: u64, last: u64, tail: Tail },
+    #[error(
+        "the log of database `{database}` does not hold what its checkpoint names: transaction {id} at {position}"
+    )]
+    CheckpointNotOnLog { database: String, id: u64, position: LogPosition },
+    #[error("log file {version} of database `{database}` changed where it had been read already")]
+    Changed { database: String, version: u64 },
+}
+
+impl LogError {
+    /// Whether a log that is being written can look like this for a moment.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::TooShort { .. } | Self::Missing { .. } | Self::CheckpointNotOnLog { .. } => true,
+            // A rotated file that is not yet cut to its length, or a successor that came while we read.
+            Self::Chain { source, .. } => {
+                matches!(source, ChainError::NotAtEnd { .. } | ChainError::BehindNewest { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A checkpoint record and the file it stands in.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    pub version: u64,
+    pub record: CheckpointRecord,
+}
+
+/// The log from the file that holds a checkpoint's position to its last complete transaction.
+#[derive(Debug, Clone)]
+pub struct LogSpan {
+    pub files: Vec<SpanFile>,
+    /// The last complete transaction: where a copy ends.
+    pub end: TransactionEnd,
+    /// Of that transaction: the oldest server that can read the copy.
+    pub kernel: KernelVersion,
+    /// Transactions behind the checkpoint.
+    pub transactions: u64,
+}
+
+/// One log file of a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpanFile {
+    pub version: u64,
+    pub inode: u64,
+    /// Bytes that belong to the span, from the file's start: all of it, in the last one up to the end.
+    pub length: u64,
+}
+
+impl LogSpan {
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+}
+
+/// Reads the logs of one database.
+#[derive(Debug, Clone, Copy)]
+pub struct LogReader<'a> {
+    pub database: &'a str,
+    pub pinner: &'a Pinner,
+    pub stop: &'a Stop,
+    pub clock: &'a Clock,
+}
+
+impl LogReader<'_> {
+    /// The last valid record of the highest checkpoint file that holds one. Files with a header only are normal behind a migration, and between a
+    /// kernel upgrade and its first checkpoint.
+    pub fn newest_checkpoint(&self) -> Result<Checkpoint, LogError> {
+        self.pinner.look()?;
+        for file in self.checkpoint_files_newest_first() {
+            let mut bytes = Vec::new();
+            let source = file.open()?;
+            source
+                .take(CHECKPOINT_FILE_MAX)
+                .read_to_end(&mut bytes)
+                .map_err(|error| self.read_error(&file, error))?;
+            let log = match CheckpointLog::parse(&bytes) {
+                Err(CheckpointError::Preallocated) => continue,
+                other => other.map_err(|source| LogError::Checkpoint {
+                    database: self.database.to_owned(),
+                    version: file.version(),
+                    source,
+                })?,
+            };
+            if let Some(record) = log.records.into_iter().next_back() {
+                return Ok(Checkpoint { version: file.version(), record });
+            }
+        }
+        Err(LogError::NoCheckpoint { database: self.database.to_owned() })
+    }
+
+    /// The log from the checkpoint to its last complete transaction, as it is now.
+    ///
+    /// Behind the end must stand the end of the file, zeros, or a transaction that is seen to complete: only that tells one being written
+    /// from one that is damaged. It gets ten seconds from its last growth.
+    pub fn span(&self, checkpoint: &Checkpoint) -> Result<LogSpan, LogError> {
+        let mut began = self.clock.since_boot();
+        let mut half_written: Option<(LogSpan, Tail)> = None;
+        loop {
+            self.pinner.look()?;
+            let odd = match self.try_span(checkpoint) {
+                Ok((span, Tail::Eof { .. } | Tail::Zeros { .. })) => return Ok(span),
+                Ok((span, tail)) => {
+                    match half_written.take() {
+                        // What was half written is complete now: what stood before it is proved whole.
+                        Some((earlier, _)) if earlier.end.id < span.end.id => return Ok(earlier),
+                        Some((_, before)) if before == tail => {}
+                        _ => began = self.clock.since_boot(),
+                    }
+                    let odd = self.damaged(&span, tail);
+                    half_written = Some((span, tail));
+                    odd
+                }
+                Err(odd) if odd.may_pass() => odd,
+                Err(error) => return Err(error),
+            };
+            if self.clock.since_boot().saturating_sub(began) >= SETTLE_MAX {
+                return Err(odd);
+            }
+            if self.stop.wait(SETTLE_INTERVAL) {
+                return Err(Stopped.into());
+            }
+        }
+    }
+
+    fn damaged(&self, span: &LogSpan, tail: Tail) -> LogError {
+        let version = span.end.position.version.0;
+        LogError::Damaged { database: self.database.to_owned(), version, last: span.end.id.0, tail }
+    }
+
+    /// Read the span once more, and require what `hashes` says of each file, byte by byte, and the same end.
+    pub fn reread(&self, span: &LogSpan, hashes: &[[u8; 32]]) -> Result<(), LogError> {
+        for (part, hash) in span.files.iter().zip(hashes) {
+            let file = self.pinned(part)?;
+            let mut hasher = Sha256::new();
+            let copied = std::io::copy(&mut file.open()?.take(part.length), &mut hasher);
+            let copied = copied.map_err(|error| self.read_error(&file, error))?;
+            if copied != part.length || hasher.finalize().as_slice() != hash {
+                return Err(LogError::Changed { database: self.database.to_owned(), version: part.version });
+            }
+        }
+        Ok(())
+    }
+
+    /// Open a file of the span.
+    pub fn open(&self, part: &SpanFile) -> Result<Source, LogError> {
+        Ok(self.pinned(part)?.open()?)
+    }
+
+    fn pinned(&self, part: &SpanFile) -> Result<Arc<PinnedFile>, LogError> {
+        let files = self.pinner.files(self.database);
+        let found = files.into_iter().find(|file| {
+            file.name == LogFile::Transactions(LogVersion(part.version)) && file.inode == part.inode
+        });
+        found.ok_or_else(|| LogError::Replaced { database: self.database.to_owned(), version: part.version })
+    }
+
+    fn try_span(&self, checkpoint: &Checkpoint) -> Result<(LogSpan, Tail), LogError> {
+        let files = self.contiguous(checkpoint.record.position.version.0)?;
+        let mut walk = Walk::new(self.database, checkpoint);
+        for (index, file) in files.iter().enumerate() {
+            let role = if index + 1 == files.len() { FileRole::Newest } else { FileRole::Rotated };
+            walk.file(file, role)?;
+        }
+        walk.finish()
+    }
+
+    /// The pinned log files from version `from` on, without a gap.
+    fn contiguous(&self, from: u64) -> Result<Vec<Arc<PinnedFile>>, LogError> {
+        let mut files = self.pinner.files(self.database);
+        files.retain(|file| matches!(file.name, LogFile::Transactions(version) if version.0 >= from));
+        files.sort_by_key(|file| file.version());
+        let missing = |version| LogError::Missing { database: self.database.to_owned(), version, from };
+        if files.is_empty() {
+            return Err(missing(from));
+        }
+        for (expected, file) in (from..).zip(&files) {
+            if file.version() < expected {
+                return Err(LogError::Replaced {
+                    database: self.database.to_owned(),
+                    version: file.version(),
+                });
+            }
+            if file.version() > expected {
+                return Err(missing(expected));
+            }
+        }
+        Ok(files)
+    }
+
+    fn checkpoint_files_newest_first(&self) -> Vec<Arc<PinnedFile>> {
+        let mut files = self.pinner.files(self.database);
+        files.retain(|file| matches!(file.name, LogFile::Checkpoints(_)));
+        // Of two files of one version the later pinned is the newer; the sort is stable.
+        files.reverse();
+        files.sort_by_key(|file| std::cmp::Reverse(file.version()));
+        files
+    }
+
+    fn read_error(&self, file: &PinnedFile, error: std::io::Error) -> LogError {
+        let version = LogVersion(file.version());
+        let at = LogPosition { version, offset: 0 };
+        let source = ScanError::Read { at, source: error };
+        LogError::Chain { database: self.database.to_owned(), source: source.into() }
+    }
+}
+
+/// One pass over the files of a log.
+struct Walk<'a> {
+    database: &'a str,
+    checkpoint: &'a CheckpointRecord,
+    chain: Option<Chain>,
+    files: Vec<SpanFile>,
+    kernel: KernelVersion,
+    transactions: u64,
+    /// The transaction that the checkpoint names was found where it says.
+    met: bool,
+    tail: Option<Tail>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(database: &'a str, checkpoint: &'a Checkpoint) -> Self {
+        Self {
+            database,
+            checkpoint: &checkpoint.record,
+            chain: None,
+            files: Vec::new(),
+            kernel: checkpoint.record.kernel,
+            transactions: 0,
+            met: false,
+            tail: None,
+        }
+    }
+
+    fn file(&mut self, file: &PinnedFile, role: FileRole) -> Result<(), LogError> {
+        // Allocated, nothing written yet: it holds nothing.
+        let Some((mut source, header)) = self.open(file)? else { return Ok(()) };
+        source.seek(HEADER_LENGTH as u64);
+        if self.chain.is_none() {
+            // A checkpoint right behind a header names the transaction before the file.
+            let at_header = self.checkpoint.position.offset == HEADER_LENGTH as u64;
+            self.met = at_header && header.last_id == self.checkpoint.tx_id;
+        }
+        let chain = self.chain.get_or_insert_with(|| Chain::begin_with(&header));
+        let (met, kernel, transactions) = (&mut self.met, &mut self.kernel, &mut self.transactions);
+        let wanted = self.checkpoint.end_point();
+        let scanned = chain.file(&header, source, role, |transaction| {
+            let point = transaction.end_point();
+            *kernel = transaction.kernel;
+            *transactions += u64::from(point.id > wanted.id);
+            *met |= point.id == wanted.id
+                && point.position == wanted.position
+                && point.checksum == wanted.checksum;
+        });
+        let scan =
+            scanned.map_err(|source| LogError::Chain { database: self.database.to_owned(), source })?;
+        self.files.push(SpanFile { version: file.version(), inode: file.inode, length: scan.tail.from() });
+        self.tail = Some(scan.tail);
+        Ok(())
+    }
+
+    fn open(&self, file: &PinnedFile) -> Result<Option<(Source, LogHeader)>, LogError> {
+        let (database, version) = (self.database.to_owned(), file.version());
+        let mut source = file.open()?;
+        match FileHeader::read(&mut source) {
+            Ok(header) => Ok(header.written().map(|header| (source, header))),
+            Err(HeaderError::TooShort { found }) => {
+                Err(LogError::TooShort { database, version, size: found as u64 })
+            }
+            Err(source) => Err(LogError::Header { database, version, source }),
+        }
+    }
+
+    fn finish(mut self) -> Result<(LogSpan, Tail), LogError> {
+        let checkpoint = self.checkpoint.end_point();
+        let on_log = |found: Option<Tail>| {
+            found.ok_or_else(|| LogError::CheckpointNotOnLog {
+                database: self.database.to_owned(),
+                id: checkpoint.id.0,
+                position: checkpoint.position,
+            })
+        };
+        let tail = on_log(self.tail.filter(|_| self.met))?;
+        // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the file before.
+        let end = self.chain.and_then(|chain| chain.end()).unwrap_or(checkpoint);
+        // A newer file that holds no transaction yet is no part of the span.
+        self.files.retain(|file| file.version <= end.position.version.0);
+        Ok((LogSpan { files: self.files, end, kernel: self.kernel, transactions: self.transactions }, tail))
+    }
+}

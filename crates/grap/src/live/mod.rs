@@ -1,0 +1,13 @@
+//! The live installation, read only: where its directories are, which run of the server holds them, and its log files, pinned.
+
+mod configuration;
+mod identity;
+mod layout;
+mod log;
+mod pin;
+
+pub use configuration::Configuration;
+pub use identity::ServerRun;
+pub use layout::{Installation, InstallationOptions, LayoutError};
+pub use log::{Checkpoint, LogError, LogReader, LogSpan, SpanFile};
+pub use pin::{Pace, PinError, PinMode, PinnedFile, Pinner};

@@ -1,0 +1,362 @@
+//! Pins: second names (hard links) or open descriptors for log files, so that a log file stays readable when the server prunes it.
+//!
+//! Under `keep_none` a log file lives about a second after its rotation, so the pinner is a thread of its own that looks every 50 ms, from before
+//! the checkpoint is chosen until the end of the log is fixed. Pruning unlinks; it never truncates or recycles: a pinned file stays
+//! byte-identical.
+//!
+//! Invariants:
+//! - Hard links lie in a private folder `<root>/.grap/pins/backup-*` on the logs' own mount, held under `flock` by its process. A folder whose lock
+//!   is free belongs to a dead process, and the next run removes it.
+//! - Where no link can be made (another uid under `protected_hardlinks`, another mount, a read-only mount) the files are held open instead.
+//! - No pin is dropped before the end. Beyond the budget (bytes held back that Neo4j has deleted) the pinner fails, and with it the backup.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use grap_core::PinBudget;
+use grap_disk::{self as disk, DiskError, FileLock, Source};
+use grap_neo4j::files::LogFile;
+use grap_task::Stop;
+
+use super::Installation;
+
+/// How often the pinner looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    Every(Duration),
+    /// Only when it is asked to ([`Pinner::look`]): for tests that count calls.
+    OnDemand,
+}
+
+impl Pace {
+    pub const DEFAULT: Self = Self::Every(Duration::from_millis(50));
+}
+
+/// How files are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinMode {
+    /// The folder with the links.
+    Links(PathBuf),
+    /// The reason why there are no links.
+    Descriptors(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("log files that the server has deleted hold back {held} bytes on {}; the budget is {held_max} bytes and {free_min} bytes left free ({available} are)", root.display())]
+    BudgetExceeded { root: PathBuf, held: u64, held_max: u64, free_min: u64, available: u64 },
+    #[error("too many log files to hold open ({count}), and hard links are not possible: {reason}")]
+    TooManyDescriptors { count: usize, reason: String },
+}
+
+/// One log file that stays readable until the pinner is dropped.
+#[derive(Debug)]
+pub struct PinnedFile {
+    pub name: LogFile,
+    pub inode: u64,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Link(PathBuf),
+    Open(Source),
+}
+
+impl PinnedFile {
+    /// The number in the file's name.
+    pub fn version(&self) -> u64 {
+        self.name.version().0
+    }
+
+    pub fn open(&self) -> Result<Source, DiskError> {
+        match &self.held {
+            Held::Link(path) => Source::open(path),
+            Held::Open(source) => source.try_clone(),
+        }
+    }
+
+    /// Bytes that only this pin keeps: those of a file that the server has deleted.
+    fn held_bytes(&self) -> Result<u64, DiskError> {
+        let (stat, ours) = match &self.held {
+            Held::Link(path) => (disk::stat(path)?, 1),
+            Held::Open(source) => (Some(source.stat()?), 0),
+        };
+        Ok(stat.filter(|stat| stat.links <= ours).map_or(0, |stat| stat.allocated))
+    }
+}
+
+/// Holds the log files of every database of an installation.
+#[derive(Debug)]
+pub struct Pinner {
+    shared: Arc<Shared>,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    databases: Vec<(String, PathBuf)>,
+    transactions: PathBuf,
+}
+
+#[derive(Debug)]
+struct State {
+    mode: PinMode,
+    _folder_lock: Option<FileLock>,
+    files: BTreeMap<String, Vec<Arc<PinnedFile>>>,
+    failure: Option<PinError>,
+}
+
+/// Descriptors are few (1024 by default); leave most of them to the rest of the program.
+const DESCRIPTORS_MAX: usize = 700;
+
+impl Pinner {
+    /// Pin what is there now, and go on at `pace`.
+    pub fn start(installation: &Installation, pace: Pace) -> Result<Self, PinError> {
+        let databases: Vec<_> =
+            installation.databases.iter().map(|name| (name.clone(), installation.log(name))).collect();
+        let (mode, lock) = choose_mode(installation, &databases)?;
+        let state = State { mode, _folder_lock: lock, files: BTreeMap::new(), failure: None };
+        let transactions = installation.transactions.clone();
+        let shared = Arc::new(Shared { state: Mutex::new(state), databases, transactions });
+        let mut pinner = Self { shared: Arc::clone(&shared), stop: Stop::new(), thread: None };
+        shared.look(&mut shared.lock())?;
+        if let Pace::Every(interval) = pace {
+            let stop = pinner.stop.clone();
+            let thread = std::thread::Builder::new()
+                .name("pinner".to_owned())
+                .spawn(move || shared.watch(interval, &stop));
+            pinner.thread = Some(thread.map_err(|error| DiskError {
+                call: disk::Call::Open,
+                path: PathBuf::from("a thread for the pinner"),
+                source: error,
+            })?);
+        }
+        Ok(pinner)
+    }
+
+    /// Look once, now. Also tells what went wrong in the thread since.
+    pub fn look(&self) -> Result<(), PinError> {
+        let mut state = self.shared.lock();
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        self.shared.look(&mut state)
+    }
+
+    /// What went wrong in the thread since, if anything did. Cheap.
+    pub fn check(&self) -> Result<(), PinError> {
+        self.shared.lock().failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Everything pinned for a database so far, in the order in which it was met.
+    pub fn files(&self, database: &str) -> Vec<Arc<PinnedFile>> {
+        self.shared.lock().files.get(database).cloned().unwrap_or_default()
+    }
+
+    pub fn mode(&self) -> PinMode {
+        self.shared.lock().mode.clone()
+    }
+}
+
+impl Drop for Pinner {
+    /// The thread ends, the links go. What cannot be removed here the next run removes.
+    fn drop(&mut self) {
+        self.stop.request();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let mut state = self.shared.lock();
+        state.files.clear();
+        if let PinMode::Links(folder) = &state.mode {
+            let _ = remove_folder(folder);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self, interval: Duration, stop: &Stop) {
+        let mut looks: u32 = 0;
+        while !stop.wait(interval) {
+            let mut state = self.lock();
+            let mut outcome = self.look(&mut state);
+            looks = looks.wrapping_add(1);
+            // The budget is measured once a second: it costs a stat of every pin.
+            if outcome.is_ok() && looks.is_multiple_of(20) {
+                outcome = self.check_budget(&state);
+            }
+            if let Err(error) = outcome {
+                state.failure.get_or_insert(error);
+                return;
+            }
+        }
+    }
+
+    fn look(&self, state: &mut State) -> Result<(), PinError> {
+        for (database, directory) in &self.databases {
+            for name in disk::list(directory)?.unwrap_or_default() {
+                if let Some(log_name) = LogFile::parse(&name) {
+                    pin(state, database, &directory.join(&name), log_name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_budget(&self, state: &State) -> Result<(), PinError> {
+        let mut held = 0;
+        for file in state.files.values().flatten() {
+            held += file.held_bytes()?;
+        }
+        let space = disk::space(&self.transactions)?;
+        let budget = PinBudget::for_file_system(space.total);
+        if budget.allows(held, space.available) {
+            return Ok(());
+        }
+        Err(PinError::BudgetExceeded {
+            root: self.transactions.clone(),
+            held,
+            held_max: budget.held_max,
+            free_min: budget.free_min,
+            available: space.available,
+        })
+    }
+}
+
+/// Hold one file, unless it is held already. A file that vanishes between the look and the grip is no error: it was not there.
+fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<(), PinError> {
+    let Some(stat) = disk::stat(path)? else { return Ok(()) };
+    let files = state.files.entry(database.to_owned()).or_default();
+    let known = files.iter().any(|file| (file.name, file.inode) == (name, stat.inode));
+    if known {
+        return Ok(());
+    }
+    let grip = match &state.mode {
+        PinMode::Links(folder) => {
+            let link = folder.join(format!("{database}.{name}.{}", stat.inode));
+            disk::link(path, &link).map(|()| Held::Link(link))
+        }
+        PinMode::Descriptors(reason) => {
+            let count = files.len() + 1;
+            if count > DESCRIPTORS_MAX {
+                return Err(PinError::TooManyDescriptors { count, reason: reason.clone() });
+            }
+            Source::open(path).map(Held::Open)
+        }
+    };
+    let held = match grip {
+        Err(error) if error.is_not_found() && still_there(&state.mode)? => return Ok(()),
+        other => other?,
+    };
+    let inode = match &held {
+        Held::Link(link) => disk::stat(link)?.map_or(0, |stat| stat.inode),
+        Held::Open(source) => source.stat()?.inode,
+    };
+    files.push(Arc::new(PinnedFile { name, inode, held }));
+    Ok(())
+}
+
+/// A link fails with "not found" when the log file vanished, but also when our folder did: that would be a loss.
+fn still_there(mode: &PinMode) -> Result<bool, DiskError> {
+    match mode {
+        PinMode::Links(folder) => Ok(disk::stat(folder)?.is_some()),
+        PinMode::Descriptors(_) => Ok(true),
+    }
+}
+
+/// Links where a link can be made; else descriptors, with the reason.
+fn choose_mode(
+    installation: &Installation,
+    databases: &[(String, PathBuf)],
+) -> Result<(PinMode, Option<FileLock>), PinError> {
+    let mut reason = String::from("there is no log file to try it on");
+    for root in [&installation.data, &installation.transactions] {
+        match try_folder(&root.join(".grap").join("pins"), databases) {
+            Ok(Some((folder, lock))) => return Ok((PinMode::Links(folder), Some(lock))),
+            Ok(None) => {}
+            Err(error) => reason = format!("{error}: {}", error.source),
+        }
+    }
+    Ok((PinMode::Descriptors(reason), None))
+}
+
+/// Make our folder under `pins` (removing those of the dead) and prove that a log file of every database can be linked into it.
+fn try_folder(
+    pins: &Path,
+    databases: &[(String, PathBuf)],
+) -> Result<Option<(PathBuf, FileLock)>, DiskError> {
+    disk::create_dir_all(pins)?;
+    let Some(gate) = wait_for_gate(&pins.join("gate"))? else { return Ok(None) };
+    remove_dead_folders(pins)?;
+    let name = (1..).map(|n: u32| format!("backup-{}-{n}", std::process::id()));
+    let mut folders = name.map(|name| pins.join(name));
+    let folder = loop {
+        let candidate = folders.next().expect("the names do not end");
+        if disk::stat(&candidate)?.is_none() {
+            break candidate;
+        }
+    };
+    disk::create_dir_all(&folder)?;
+    let Some(lock) = FileLock::try_exclusive(&folder.join("lock"))? else { return Ok(None) };
+    drop(gate);
+    let probe = databases.iter().try_for_each(|(_, directory)| probe_link(directory, &folder));
+    if let Err(error) = probe {
+        let _ = remove_folder(&folder);
+        return Err(error);
+    }
+    Ok(Some((folder, lock)))
+}
+
+/// The gate is held for the moment of making or removing folders, so that a folder just made is not taken for a dead one.
+fn wait_for_gate(path: &Path) -> Result<Option<FileLock>, DiskError> {
+    let pause = Stop::new();
+    for _ in 0..200 {
+        if let Some(gate) = FileLock::try_exclusive(path)? {
+            return Ok(Some(gate));
+        }
+        pause.wait(Duration::from_millis(10));
+    }
+    Ok(None)
+}
+
+/// Link one log file and remove the link again.
+fn probe_link(directory: &Path, folder: &Path) -> Result<(), DiskError> {
+    let names = disk::list(directory)?.unwrap_or_default();
+    let Some(name) = names.into_iter().find(|name| LogFile::parse(name).is_some()) else { return Ok(()) };
+    let probe = folder.join("probe");
+    match disk::link(&directory.join(name), &probe) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => disk::remove_file(&probe),
+    }
+}
+
+/// Folders of backups whose process is gone. Those of an archiver are never touched here: they may be the only copy of unshipped log.
+fn remove_dead_folders(pins: &Path) -> Result<(), DiskError> {
+    for name in disk::list(pins)?.unwrap_or_default() {
+        let folder = pins.join(&name);
+        if name.starts_with("backup-") && FileLock::try_exclusive(&folder.join("lock"))?.is_some() {
+            remove_folder(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// The links, the lock file, the folder: and nothing else, should anything else lie there.
+fn remove_folder(folder: &Path) -> Result<(), DiskError> {
+    for name in disk::list(folder)?.unwrap_or_default() {
+        disk::remove_file(&folder.join(name))?;
+    }
+    disk::remove_dir(folder)
+}
