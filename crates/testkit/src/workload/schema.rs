@@ -11,7 +11,8 @@ use super::client::{Client, Fate};
 use super::key::{Marker, SCHEMA};
 use crate::error::{Error, Result};
 
-const PAUSE: Duration = Duration::from_millis(150);
+/// Each schema change makes the server plan every statement anew: more often than this and it does little else.
+const PAUSE: Duration = Duration::from_secs(1);
 const KINDS: [(&str, &str); 7] = [
     ("INDEX", "CREATE RANGE INDEX $ FOR (n:A) ON (n.f)"),
     ("CONSTRAINT", "CREATE CONSTRAINT $ FOR (n:D) REQUIRE n.k IS UNIQUE"),

@@ -24,7 +24,7 @@ fn oracle_and_judge_agree_on_the_end_of_a_workload_and_on_moments_within() {
             Server::builder(&distribution).busy_logs().start(&folder.path().join("home")).unwrap();
         let options = WorkloadOptions { schema_churn: true, ..WorkloadOptions::default() };
         let workload = Workload::start(&server, options).unwrap();
-        let stats = wait_for_transactions(&workload, 120);
+        let stats = wait_for_transactions(&workload, 80);
         assert!(stats.operations > 0 && stats.p99 >= stats.p50, "{stats:?}");
         let (oracle, _) = workload.stop().unwrap();
 
@@ -62,13 +62,13 @@ fn after_a_kill_the_log_resolves_what_the_clients_do_not_know() {
         let options =
             WorkloadOptions { schema_churn: true, indexes: Indexes::Trees, ..WorkloadOptions::default() };
         let workload = Workload::start(&server, options).unwrap();
-        wait_for_transactions(&workload, 60);
+        wait_for_transactions(&workload, 40);
         server.kill().unwrap();
         server.restart().unwrap();
-        wait_for_transactions(&workload, 30);
+        wait_for_transactions(&workload, 20);
         server.stop().unwrap();
         server.restart().unwrap();
-        wait_for_transactions(&workload, 30);
+        wait_for_transactions(&workload, 20);
         server.kill().unwrap();
         let (oracle, _) = workload.stop().unwrap();
 
