@@ -68,7 +68,13 @@ public final class Judge {
             report.put("opened", true);
             report.put("txId", lastCommitted(database));
             report.put("openMillis", millisSince(begun));
-            report.putAll(examine(database, output, seconds));
+            List<String> failures = new ArrayList<>();
+            try {
+                examine(database, output, seconds, report, failures);
+            } catch (RuntimeException problem) {
+                failures.add("reading the database: " + trace(problem));
+            }
+            report.put("failures", failures);
             report.put("totalMillis", millisSince(begun));
             return report;
         } finally {
@@ -76,10 +82,13 @@ public final class Judge {
         }
     }
 
-    private static Map<String, Object> examine(GraphDatabaseService database, String output, long seconds)
+    private static void examine(
+            GraphDatabaseService database,
+            String output,
+            long seconds,
+            Map<String, Object> report,
+            List<String> failures)
             throws IOException {
-        List<String> failures = new ArrayList<>();
-        Map<String, Object> report = new TreeMap<>();
         report.put("indexes", awaitIndexes(database, seconds));
         report.put("constraints", constraints(database));
         List<IndexCheck> checks = new ArrayList<>();
@@ -99,8 +108,6 @@ public final class Judge {
             }
         }
         writeTest(database, failures);
-        report.put("failures", failures);
-        return report;
     }
 
     /** Null when the database can be used, else why not. */

@@ -1,4 +1,4 @@
-import java.util.HashMap;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -13,20 +13,25 @@ import org.neo4j.graphdb.Transaction;
 final class TokenCheck {
     private final Map<String, Long> labels = new TreeMap<>();
     private final Map<String, Long> types = new TreeMap<>();
-    private final Map<String, Integer> degrees = new HashMap<>();
+    /** By internal id; -1: no such node. */
+    private int[] degrees = new int[0];
+    private String elementIdPrefix = "";
 
     void node(Node node, List<String> itsLabels) {
         itsLabels.forEach(label -> labels.merge(label, 1L, Long::sum));
-        degrees.merge(node.getElementId(), 0, Integer::sum);
+        String elementId = node.getElementId();
+        elementIdPrefix = elementId.substring(0, elementId.lastIndexOf(':') + 1);
+        int id = room(node);
+        degrees[id]++;
     }
 
     void relationship(Relationship relationship, String type) {
         types.merge(type, 1L, Long::sum);
-        String start = relationship.getStartNode().getElementId();
-        String end = relationship.getEndNode().getElementId();
-        degrees.merge(start, 1, Integer::sum);
-        if (!start.equals(end)) {
-            degrees.merge(end, 1, Integer::sum);
+        int start = room(relationship.getStartNode());
+        int end = room(relationship.getEndNode());
+        degrees[start]++;
+        if (start != end) {
+            degrees[end]++;
         }
     }
 
@@ -41,8 +46,24 @@ final class TokenCheck {
             report(failures, "count of type " + type, count,
                     count(tx, "MATCH ()-[r:`" + type + "`]->() RETURN count(*)"));
         });
-        degrees.forEach((id, degree) ->
-                report(failures, "degree of " + id, degree, tx.getNodeByElementId(id).getDegree()));
+        for (int id = 0; id < degrees.length; id++) {
+            if (degrees[id] >= 0) {
+                Node node = tx.getNodeByElementId(elementIdPrefix + id);
+                report(failures, "degree of node " + id, degrees[id], node.getDegree());
+            }
+        }
+    }
+
+    /** The internal id of a node, for which there is room in the array. */
+    private int room(Node node) {
+        String elementId = node.getElementId();
+        int id = Integer.parseInt(elementId.substring(elementId.lastIndexOf(':') + 1));
+        if (id >= degrees.length) {
+            int known = degrees.length;
+            degrees = Arrays.copyOf(degrees, Math.max(id + 1, known * 2));
+            Arrays.fill(degrees, known, degrees.length, -1);
+        }
+        return id;
     }
 
     static long count(Transaction tx, String query) {

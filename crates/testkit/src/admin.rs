@@ -5,6 +5,8 @@ use std::process::Stdio;
 
 use crate::error::{Error, Result};
 use crate::install::Distribution;
+use crate::server::make_home;
+use crate::settings;
 
 /// What an administration command said.
 #[derive(Debug, Clone)]
@@ -44,4 +46,22 @@ pub fn run(distribution: &Distribution, home: &Path, arguments: &[&str]) -> Resu
         .map_err(Error::file("start", "java"))?;
     let text = [output.stdout, output.stderr].concat();
     Ok(Output { code: output.status.code().unwrap_or(-1), text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+/// `neo4j-admin database check neo4j` on a data directory that was stopped cleanly, in a JVM of its own.
+pub fn check(distribution: &Distribution, data: &Path) -> Result<Output> {
+    let home = home_for(distribution, data)?;
+    run(distribution, home.path(), &["database", "check", "neo4j"])
+}
+
+/// A home directory whose data directory is the given one.
+pub(crate) fn home_for(distribution: &Distribution, data: &Path) -> Result<tempfile::TempDir> {
+    let data = data.canonicalize().map_err(Error::file("resolve", data))?;
+    let home = tempfile::tempdir().map_err(Error::file("create", "a temporary folder"))?;
+    make_home(home.path())?;
+    let mut all = settings::defaults(distribution.version(), 0);
+    all.insert("server.bolt.enabled".into(), "false".into());
+    all.insert(settings::DATA.into(), data.display().to_string());
+    settings::write(home.path(), &all)?;
+    Ok(home)
 }

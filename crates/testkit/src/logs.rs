@@ -7,7 +7,7 @@
 //! previous marker) and then the image after; no other command of a transaction holds a marker.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +103,31 @@ pub fn for_each_transaction(file: &Path, mut visit: impl FnMut(u64, &[u8])) -> R
         id += 1;
     }
     Ok(())
+}
+
+/// Cuts the logs of a folder right behind the transaction with this id: the end of its file, later files removed.
+/// Together with an older store and its checkpoint file this is a restore to that transaction, made by hand.
+pub fn cut_behind(folder: &Path, tx_id: u64) -> Result<()> {
+    let mut found = false;
+    for file in log_files(folder)? {
+        if found {
+            fs::remove_file(&file).map_err(Error::file("remove", &file))?;
+            continue;
+        }
+        let mut end = HEADER as u64;
+        for_each_transaction(&file, |id, bytes| {
+            if id <= tx_id {
+                end += bytes.len() as u64;
+                found = id == tx_id;
+            }
+        })?;
+        if found {
+            let log = File::options().write(true).open(&file).map_err(Error::file("open", &file))?;
+            log.set_len(end).map_err(Error::file("truncate", &file))?;
+        }
+    }
+    let missing = || Error::Log { path: folder.to_path_buf(), what: format!("no transaction {tx_id}") };
+    found.then_some(()).ok_or_else(missing)
 }
 
 /// The files of a transaction log folder that hold transactions: by log version, newest file first within one.

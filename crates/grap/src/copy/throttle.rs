@@ -36,7 +36,7 @@ impl Throttle {
         let Some(rate) = self.bytes_per_second.filter(|rate| *rate > 0) else { return Ok(()) };
         let due = Duration::from_secs_f64(self.read as f64 / rate as f64);
         let debt = due.saturating_sub(self.clock.since_boot().saturating_sub(self.began));
-        if debt >= DEBT_MIN && self.stop.wait(debt) {
+        if debt >= DEBT_MIN && self.clock.wait(debt, &self.stop) {
             return Err(Stopped);
         }
         Ok(())

@@ -174,7 +174,7 @@ impl LogReader<'_> {
             if self.clock.since_boot().saturating_sub(began) >= SETTLE_MAX {
                 return Err(odd);
             }
-            if self.stop.wait(SETTLE_INTERVAL) {
+            if self.clock.wait(SETTLE_INTERVAL, self.stop) {
                 return Err(Stopped.into());
             }
         }

@@ -120,7 +120,7 @@ impl Repository {
         self.give_way(&template, None, clock)?;
         let held = Held::put(self, clock, template)?;
         let own = held.current().name;
-        let _ = Stop::new().wait(SETTLE);
+        let _ = clock.wait(SETTLE, &Stop::new());
         if let Err(error) = self.give_way(&held.template, Some(&own), clock) {
             self.inner.store.delete(&own)?;
             return Err(error);

@@ -8,18 +8,19 @@ mod compile;
 mod report;
 mod whole_server;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admin;
-use crate::error::{Error, Result, tail};
+use crate::admin::home_for;
+use crate::error::{Error, Result, last_lines};
 use crate::graph::Graph;
 use crate::install::Distribution;
-use crate::server::{make_home, process_cpu_seconds};
-use crate::settings;
+use crate::server::process_cpu_seconds;
 
 pub use report::{IndexState, Report, Verdict};
 pub use whole_server::judge_server;
@@ -63,6 +64,18 @@ impl Judge {
         })
     }
 
+    /// The judge of this version that all tests of a process share; its JVM ends with the process.
+    pub fn shared(distribution: &Distribution) -> Result<&'static Self> {
+        static JUDGES: Mutex<BTreeMap<String, &'static Judge>> = Mutex::new(BTreeMap::new());
+        let mut judges = JUDGES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judge) = judges.get(distribution.version()) {
+            return Ok(judge);
+        }
+        let judge: &'static Self = Box::leak(Box::new(Self::start(distribution)?));
+        judges.insert(distribution.version().to_owned(), judge);
+        Ok(judge)
+    }
+
     /// How long a database may take to open, and its indexes to come online.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
@@ -90,12 +103,6 @@ impl Judge {
         self.ask(data, "-")
     }
 
-    /// `neo4j-admin database check neo4j` on a data directory that was stopped cleanly, in a JVM of its own.
-    pub fn check(&self, data: &Path) -> Result<admin::Output> {
-        let home = home_for(&self.distribution, data)?;
-        admin::run(&self.distribution, home.path(), &["database", "check", "neo4j"])
-    }
-
     /// CPU seconds that the JVM has used so far.
     pub fn cpu_seconds(&self) -> f64 {
         process_cpu_seconds(self.jvm.lock().unwrap_or_else(PoisonError::into_inner).child.id())
@@ -111,7 +118,7 @@ impl Judge {
         report.took = begun.elapsed();
         report.left_behind = report::corrupted_folders(data)?;
         if !report.opened {
-            report.log = tail(&home.path().join("logs/debug.log"), 40);
+            report.log = complaints(&home.path().join("logs/debug.log"));
         }
         Ok(report)
     }
@@ -139,14 +146,10 @@ impl Drop for Judge {
     }
 }
 
-/// A home directory whose data directory is the given one.
-fn home_for(distribution: &Distribution, data: &Path) -> Result<tempfile::TempDir> {
-    let data = data.canonicalize().map_err(Error::file("resolve", data))?;
-    let home = tempfile::tempdir().map_err(Error::file("create", "a temporary folder"))?;
-    make_home(home.path())?;
-    let mut all = settings::defaults(distribution.version(), 0);
-    all.insert("server.bolt.enabled".into(), "false".into());
-    all.insert(settings::DATA.into(), data.display().to_string());
-    settings::write(home.path(), &all)?;
-    Ok(home)
+/// The lines of a debug log that say what went wrong.
+fn complaints(log: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+    let telling =
+        |line: &&str| [" ERROR ", " WARN ", "Caused by:", "Exception"].iter().any(|word| line.contains(word));
+    last_lines(&text.lines().filter(telling).collect::<Vec<_>>().join("\n"), 15)
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::Context;
 use super::client::{Client, Fate};
 use super::key::{Marker, SCHEMA};
-use crate::bolt::Bolt;
 use crate::error::{Error, Result};
 
-const PAUSE: Duration = Duration::from_millis(150);
+/// Each schema change makes the server plan every statement anew: more often than this and it does little else.
+const PAUSE: Duration = Duration::from_secs(1);
 const KINDS: [(&str, &str); 7] = [
     ("INDEX", "CREATE RANGE INDEX $ FOR (n:A) ON (n.f)"),
     ("CONSTRAINT", "CREATE CONSTRAINT $ FOR (n:D) REQUIRE n.k IS UNIQUE"),
@@ -46,27 +46,27 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Runs one schema command between two markers; whether the object exists afterwards.
+/// Runs one schema command between two markers; whether the object exists afterwards. After a deadlock with a writer,
+/// or when the server was gone, what is there then is what counts.
 fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str) -> Result<bool> {
     let before = mark(context, client)?;
     let step = context.oracle.schema_begun(name, before);
+    let creates = !statement.starts_with("DROP");
     loop {
-        match client.bolt().run(statement) {
-            Ok(_) => break,
-            Err(error) if is_defect(&error) => return Err(error),
-            Err(_) if context.stopped() => return Ok(true),
-            // A deadlock with a writer, or a server that is gone: what is there now is what counts.
-            Err(_) => client.await_server(),
+        let ran = client.bolt().run(statement);
+        if let Err(error) = &ran
+            && is_defect(error)
+        {
+            return ran.map(|_| creates);
         }
-        if exists(client.bolt(), name)? != statement.starts_with("DROP") {
-            break;
+        let Some(exists) = exists(context, client, name) else { return Ok(creates) };
+        if exists == creates {
+            if let Some(after) = mark(context, client)? {
+                context.oracle.schema_done(step, after, exists);
+            }
+            return Ok(exists);
         }
     }
-    let exists = exists(client.bolt(), name)?;
-    if let Some(after) = mark(context, client)? {
-        context.oracle.schema_done(step, after, exists);
-    }
-    Ok(exists)
 }
 
 fn mark(context: &Context, client: &mut Client<'_>) -> Result<Option<Marker>> {
@@ -78,8 +78,16 @@ fn mark(context: &Context, client: &mut Client<'_>) -> Result<Option<Marker>> {
     Ok(None)
 }
 
-fn exists(bolt: &Bolt, name: &str) -> Result<bool> {
-    Ok(!bolt.run(&format!("SHOW INDEXES YIELD name WHERE name = '{name}' RETURN name"))?.is_empty())
+/// `None`: the workload ended before there was an answer.
+fn exists(context: &Context, client: &mut Client<'_>, name: &str) -> Option<bool> {
+    let question = format!("SHOW INDEXES YIELD name WHERE name = '{name}' RETURN name");
+    while !context.stopped() {
+        match client.bolt().run(&question) {
+            Ok(rows) => return Some(!rows.is_empty()),
+            Err(_) => client.await_server(),
+        }
+    }
+    None
 }
 
 fn is_defect(error: &Error) -> bool {
