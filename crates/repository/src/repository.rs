@@ -210,7 +210,7 @@ pub(crate) fn object_name(folder: &str, id: Id) -> String {
     if folder == "data" { format!("data/{:02x}/{id}", id.as_bytes()[0]) } else { format!("{folder}/{id}") }
 }
 
-fn exists(store: &dyn ObjectStore, name: &str) -> Result<bool> {
+pub(crate) fn exists(store: &dyn ObjectStore, name: &str) -> Result<bool> {
     match store.size(name) {
         Ok(_) => Ok(true),
         Err(ObjectError::NotFound { .. }) => Ok(false),

@@ -150,13 +150,10 @@ fn packs_then_index_then_snapshot() {
     assert!(packs > 3);
     assert_eq!(puts[packs..], ["index", "snapshots"]);
     // Between the index and the snapshot: our lock, then the packs.
-    let index = calls.iter().position(|(_, name)| name.starts_with("index/") && name.len() > 64);
-    let last_puts: Vec<_> =
-        calls.iter().rposition(|(_, name)| name.starts_with("snapshots/")).into_iter().collect();
-    assert!(index.is_some());
-    let before_snapshot = &calls[last_puts[0] - 2..last_puts[0]];
-    let looked: Vec<&str> = before_snapshot.iter().map(|(_, name)| name.as_str()).collect();
-    assert_eq!(looked, ["locks", "data"]);
+    let snapshot = calls.iter().position(|(_, name)| name.starts_with("snapshots/")).unwrap();
+    let [(packs_call, packs), (lock_call, lock)] = &calls[snapshot - 2..snapshot] else { panic!() };
+    assert!(*lock_call == ObjectCall::Size && lock.starts_with("locks/"), "{lock}");
+    assert!(*packs_call == ObjectCall::List && packs == "data", "{packs}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The conformance suite on the stores of this crate.
 
-use grap_repository::{LocalStore, ObjectStore};
 use grap_repository::object::faulty::Faulty;
 use grap_repository::object::memory::MemoryStore;
 use grap_repository::object::recording::Recording;
 use grap_repository::object::suite::conformance;
+use grap_repository::{LocalStore, ObjectStore};
 use jiff::{SignedDuration, Timestamp};
 
 #[test]
