@@ -49,8 +49,7 @@ impl Catalog {
             Target::Backup { source, id } => (id, source.as_ref()),
         };
         let source = named.or(source);
-        let matching: Vec<&Backup> =
-            self.of(source).filter(|backup| backup.id == *wanted).collect();
+        let matching: Vec<&Backup> = self.of(source).filter(|backup| backup.id == *wanted).collect();
         match matching.as_slice() {
             [backup] => Ok(backup),
             [] => Err(Error::BackupNotFound { wanted: wanted.to_string(), known: self.ids(source) }),
@@ -68,7 +67,9 @@ impl Catalog {
         match sources.as_slice() {
             [] => Err(Error::NoBackup),
             // Ids begin with the time; the order of snapshots is by the time as well, but a copy may be listed anyhow.
-            [_] => self.of(source).max_by_key(|backup| (backup.snapshot.time, &backup.id)).ok_or(Error::NoBackup),
+            [_] => {
+                self.of(source).max_by_key(|backup| (backup.snapshot.time, &backup.id)).ok_or(Error::NoBackup)
+            }
             _ => Err(Error::SourceUnnamed { known: sources }),
         }
     }

@@ -202,9 +202,13 @@ impl Error {
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } => Code::SourceUnknown,
             Self::SourceExists { .. } => Code::SourceExists,
-            Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => Code::BackupNotFound,
+            Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
+                Code::BackupNotFound
+            }
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
-            Self::SourceRecord { .. } | Self::BackupIncomplete { .. } | Self::Damaged { .. } => Code::BackupCorrupted,
+            Self::SourceRecord { .. } | Self::BackupIncomplete { .. } | Self::Damaged { .. } => {
+                Code::BackupCorrupted
+            }
             Self::Manifest { source: ManifestError::Newer { .. }, .. } => Code::RepositoryUnsupported,
             Self::Manifest { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
@@ -235,7 +239,10 @@ fn log(error: &LogError) -> Code {
                 | CheckpointError::Header(HeaderError::EnvelopedLog { .. } | HeaderError::UnknownLogFormat { .. }),
             ..
         }
-        | LogError::Header { source: HeaderError::EnvelopedLog { .. } | HeaderError::UnknownLogFormat { .. }, .. }
+        | LogError::Header {
+            source: HeaderError::EnvelopedLog { .. } | HeaderError::UnknownLogFormat { .. },
+            ..
+        }
         | LogError::Chain {
             source: ChainError::Scan(ScanError::UnknownKernel { .. } | ScanError::RefusedEntry { .. }),
             ..
@@ -265,9 +272,9 @@ fn capture(error: &CaptureError) -> Code {
         CaptureError::Format { .. } | CaptureError::UnknownStore { .. } => Code::Neo4jUnsupported,
         CaptureError::MissingStore { .. } => Code::Neo4jNotFound,
         CaptureError::NotAFile { .. } => Code::SourceUnreadable,
-        CaptureError::Metadata { .. } | CaptureError::ForeignLog { .. } | CaptureError::EndsBeforeCheckpoint { .. } => {
-            Code::LogDamaged
-        }
+        CaptureError::Metadata { .. }
+        | CaptureError::ForeignLog { .. }
+        | CaptureError::EndsBeforeCheckpoint { .. } => Code::LogDamaged,
     }
 }
 
@@ -296,7 +303,9 @@ fn assemble(error: &AssembleError) -> Code {
 
 fn repository(error: &RepositoryError) -> Code {
     match error {
-        RepositoryError::Object(error) | RepositoryError::BlobUnreadable { source: error, .. } => object(error),
+        RepositoryError::Object(error) | RepositoryError::BlobUnreadable { source: error, .. } => {
+            object(error)
+        }
         RepositoryError::AlreadyRepository => Code::RepositoryExists,
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,
@@ -307,9 +316,9 @@ fn repository(error: &RepositoryError) -> Code {
         | RepositoryError::BlobMissing { .. }
         | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
         RepositoryError::Locked { .. } => Code::RepositoryLocked,
-        RepositoryError::LockGone { .. } | RepositoryError::LockStale { .. } | RepositoryError::PackGone { .. } => {
-            Code::LockLost
-        }
+        RepositoryError::LockGone { .. }
+        | RepositoryError::LockStale { .. }
+        | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => file(error),
         RepositoryError::Stopped(_) => Code::Interrupted,

@@ -31,9 +31,13 @@ pub struct Source {
 pub fn load(repository: &Repository) -> Result<Vec<Source>> {
     let mut newest: std::collections::BTreeMap<SourceName, u32> = std::collections::BTreeMap::new();
     for object in repository.list_sealed(FOLDER)? {
-        let Some(name) = object.name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/')) else { continue };
+        let Some(name) = object.name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/')) else {
+            continue;
+        };
         let Some((source, number)) = name.split_once('/') else { continue };
-        let (Ok(source), Ok(number)) = (source.parse::<SourceName>(), number.parse::<u32>()) else { continue };
+        let (Ok(source), Ok(number)) = (source.parse::<SourceName>(), number.parse::<u32>()) else {
+            continue;
+        };
         let known = newest.entry(source).or_default();
         *known = number.max(*known);
     }
@@ -42,8 +46,8 @@ pub fn load(repository: &Repository) -> Result<Vec<Source>> {
 
 fn read(repository: &Repository, name: SourceName, number: u32) -> Result<Source> {
     let bytes = repository.get_sealed(&object(&name, number))?;
-    let record: Record =
-        serde_json::from_slice(&bytes).map_err(|source| Error::SourceRecord { name: name.clone(), source })?;
+    let record: Record = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::SourceRecord { name: name.clone(), source })?;
     Ok(Source { name, binding: record.databases, number })
 }
 

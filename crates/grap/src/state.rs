@@ -65,7 +65,10 @@ enum Event {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Succeeded,
-    Failed { code: String, message: String },
+    Failed {
+        code: String,
+        message: String,
+    },
     /// Its process died; a later run noticed.
     Abandoned,
 }
@@ -106,7 +109,9 @@ impl StateDirectory {
 
     /// Take the lock of a job. What a dead holder left open is closed as abandoned.
     pub fn lock(&self, job: Job, clock: &Clock) -> Result<FileLock, StateError> {
-        let lock = self.try_lock(job)?.ok_or_else(|| StateError::Busy { job: job.name(), path: self.root.clone() })?;
+        let lock = self
+            .try_lock(job)?
+            .ok_or_else(|| StateError::Busy { job: job.name(), path: self.root.clone() })?;
         for operation in self.open_operations(job.name())? {
             self.append(&Event::Closed { operation, at: clock.now(), outcome: Outcome::Abandoned })?;
         }
@@ -115,7 +120,8 @@ impl StateDirectory {
 
     fn try_lock(&self, job: Job) -> Result<Option<FileLock>, StateError> {
         let path = self.root.join(format!("{}.lock", job.name()));
-        FileLock::try_exclusive(&path).map_err(|source| StateError::Unusable { path: self.root.clone(), source })
+        FileLock::try_exclusive(&path)
+            .map_err(|source| StateError::Unusable { path: self.root.clone(), source })
     }
 
     /// Note that an operation begins.
@@ -148,7 +154,13 @@ impl StateDirectory {
             match event {
                 Event::Opened { operation, verb, at, source, .. } if verb == "backup" => {
                     let Ok(id) = operation.parse() else { continue };
-                    attempts.push(Attempt { id, source, started: at, ended: None, status: AttemptStatus::InProgress });
+                    attempts.push(Attempt {
+                        id,
+                        source,
+                        started: at,
+                        ended: None,
+                        status: AttemptStatus::InProgress,
+                    });
                 }
                 Event::Closed { operation, at, outcome } => {
                     let open = attempts.iter_mut().rev().find(|attempt| attempt.id.as_str() == operation);
@@ -194,7 +206,9 @@ impl From<Outcome> for AttemptStatus {
         match outcome {
             Outcome::Succeeded => Self::Succeeded,
             Outcome::Failed { code, message } => Self::Failed { code, message },
-            Outcome::Abandoned => Self::Failed { code: ABANDONED.0.to_owned(), message: ABANDONED.1.to_owned() },
+            Outcome::Abandoned => {
+                Self::Failed { code: ABANDONED.0.to_owned(), message: ABANDONED.1.to_owned() }
+            }
         }
     }
 }

@@ -70,14 +70,16 @@ impl Grap {
         if !output.status.success() {
             return Err(Error::Program { arguments: arguments.join(" "), said: said(&output) });
         }
-        last_json(&output.stdout).ok_or_else(|| Error::Program { arguments: arguments.join(" "), said: said(&output) })
+        last_json(&output.stdout)
+            .ok_or_else(|| Error::Program { arguments: arguments.join(" "), said: said(&output) })
     }
 
     /// Run with `--json`; failure is required, and the error's code comes back.
     pub fn failure(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command().arg("--json").args(arguments).output();
         let output = output.map_err(Error::file("run", &self.binary))?;
-        let code = last_json(&output.stderr).and_then(|last| last["error"]["code"].as_str().map(str::to_owned));
+        let code =
+            last_json(&output.stderr).and_then(|last| last["error"]["code"].as_str().map(str::to_owned));
         match code {
             Some(code) if !output.status.success() => Ok(code),
             _ => Err(Error::Program { arguments: arguments.join(" "), said: said(&output) }),

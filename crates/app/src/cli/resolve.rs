@@ -75,7 +75,9 @@ fn run(command: &str) -> Result<String, SettingError> {
 }
 
 pub(super) fn source(settings: &Settings) -> Result<Option<SourceName>, Failure> {
-    Ok(settings.parsed("source", |text| text.parse().map_err(|error: grap_core::InvalidSourceName| error.to_string()))?)
+    Ok(settings.parsed("source", |text| {
+        text.parse().map_err(|error: grap_core::InvalidSourceName| error.to_string())
+    })?)
 }
 
 /// A home or a data directory; a flag beats the environment, which beats the file.
@@ -120,7 +122,9 @@ pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<St
     let own = || {
         let root = rustix::process::getuid().is_root().then(|| PathBuf::from("/var/lib/grap"));
         let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-        root.or_else(|| environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home).map(|state| state.join("grap")))
+        root.or_else(|| {
+            environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home).map(|state| state.join("grap"))
+        })
     };
     let directory = given.or_else(own).ok_or(SettingError::Missing {
         what: "the state directory",

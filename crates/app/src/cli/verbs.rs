@@ -7,7 +7,9 @@ use grap_core::{SourceName, Target};
 use grap_repository::KdfCost;
 use grap_task::{Clock, Stop};
 
-use super::arguments::{Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb, VerifyArguments};
+use super::arguments::{
+    Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb, VerifyArguments,
+};
 use super::resolve;
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
 use crate::failure::Failure;
@@ -64,7 +66,9 @@ impl Call<'_> {
     fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
         for tag in &arguments.tags {
             if tag.is_empty() || tag.contains([',', ':']) {
-                return Err(Failure::Usage(format!("`{tag}` is no tag: it must not be empty nor hold a comma or a colon")));
+                return Err(Failure::Usage(format!(
+                    "`{tag}` is no tag: it must not be empty nor hold a comma or a colon"
+                )));
             }
         }
         let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
@@ -104,7 +108,9 @@ impl Call<'_> {
             parse_between(text.trim_end_matches('%'), 1, 100)
                 .ok()
                 .and_then(|percent| u8::try_from(percent).ok())
-                .ok_or_else(|| Failure::Usage(format!("--read-data={text}: a percentage from 1 to 100 is wanted")))
+                .ok_or_else(|| {
+                    Failure::Usage(format!("--read-data={text}: a percentage from 1 to 100 is wanted"))
+                })
         };
         let options = VerifyOptions {
             backup: arguments.backup.as_deref().map(target).transpose()?,
@@ -142,7 +148,8 @@ impl Call<'_> {
 
     fn doctor(&self) -> Result<(), Failure> {
         let installation = resolve::installation(self.settings)?;
-        let access = if resolve::has_repository(self.settings) { Some(resolve::access(self.settings)?) } else { None };
+        let access =
+            if resolve::has_repository(self.settings) { Some(resolve::access(self.settings)?) } else { None };
         let state = resolve::state(self.settings, self.environment)?;
         let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
         self.output.doctor(&report)?;
@@ -163,8 +170,9 @@ impl Call<'_> {
         let report = match verb {
             SourceVerb::List => ops::list_sources(access)?,
             SourceVerb::Add { name } => {
-                let name: SourceName =
-                    name.parse().map_err(|error: grap_core::InvalidSourceName| Failure::Usage(error.to_string()))?;
+                let name: SourceName = name
+                    .parse()
+                    .map_err(|error: grap_core::InvalidSourceName| Failure::Usage(error.to_string()))?;
                 ops::add_source(access, &name, self.session)?
             }
             SourceVerb::Rebind(_) => {

@@ -45,7 +45,13 @@ pub(crate) const ALL: &[Key] = &[
         help: "the repository's password itself",
         ..PLAIN
     },
-    Key { name: "source", flag: "--source", variables: &["GRAP_SOURCE"], help: "name of the source", ..PLAIN },
+    Key {
+        name: "source",
+        flag: "--source",
+        variables: &["GRAP_SOURCE"],
+        help: "name of the source",
+        ..PLAIN
+    },
     Key {
         name: "state_dir",
         flag: "--state-dir",

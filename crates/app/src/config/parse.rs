@@ -34,7 +34,11 @@ pub(crate) fn parse_owner(text: &str) -> Result<(u32, u32), String> {
 /// A whole number within bounds.
 pub(crate) fn parse_between(text: &str, least: i32, most: i32) -> Result<i32, String> {
     let number: i32 = text.trim().parse().map_err(|_| "it is not a whole number".to_owned())?;
-    if (least..=most).contains(&number) { Ok(number) } else { Err(format!("it is not between {least} and {most}")) }
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("it is not between {least} and {most}"))
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +47,13 @@ mod tests {
 
     #[test]
     fn rates_have_units() {
-        for (text, bytes) in [("100", 100), ("100KiB", 102_400), ("1.5MiB", 1_572_864), ("2MB/s", 2_000_000), ("1 GiB", 1 << 30)] {
+        for (text, bytes) in [
+            ("100", 100),
+            ("100KiB", 102_400),
+            ("1.5MiB", 1_572_864),
+            ("2MB/s", 2_000_000),
+            ("1 GiB", 1 << 30),
+        ] {
             assert_eq!(parse_rate(text), Ok(bytes), "{text}");
         }
         for text in ["", "0", "-1", "1XB", "fast", "1e30"] {

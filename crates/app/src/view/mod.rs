@@ -8,7 +8,8 @@ mod text;
 use std::io::Write;
 
 use grap::ops::{
-    BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
+    BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport, SourceReport,
+    UnlockReport, VerifyReport,
 };
 use serde::Serialize;
 

@@ -25,7 +25,9 @@ struct Bars {
 impl Monitor for Bars {
     fn begin(&self, step: &str, unit: Unit, total: Option<u64>) {
         let template = match (unit, total) {
-            (Unit::Bytes, Some(_)) => "{msg:28} {wide_bar} {bytes:>11}/{total_bytes:11} {binary_bytes_per_sec:>13} {eta:>4} left",
+            (Unit::Bytes, Some(_)) => {
+                "{msg:28} {wide_bar} {bytes:>11}/{total_bytes:11} {binary_bytes_per_sec:>13} {eta:>4} left"
+            }
             (Unit::Bytes, None) => "{msg:28} {bytes} {binary_bytes_per_sec}",
             (Unit::Items, Some(_)) => "{msg:28} {pos}/{len}",
             (Unit::Items, None) => "{msg}",
@@ -117,7 +119,10 @@ fn line(finding: &Finding, json: bool) -> String {
         Level::Warning => "warning",
     };
     if json {
-        format!("{}\n", serde_json::json!({ "schema_version": 1, "finding": { "level": level, "message": finding.text } }))
+        format!(
+            "{}\n",
+            serde_json::json!({ "schema_version": 1, "finding": { "level": level, "message": finding.text } })
+        )
     } else {
         format!("{level}: {}\n", finding.text)
     }

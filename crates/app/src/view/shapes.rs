@@ -2,8 +2,8 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport,
-    SourceReport, UnlockReport, VerifyReport,
+    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
+    ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use grap_repository::{LockInfo, LockState};
 use secrecy::ExposeSecret;
@@ -50,7 +50,8 @@ fn summary(manifest: &Manifest) -> Value {
             })
         })
         .collect();
-    let ratio = if manifest.bytes > 0 { Some(manifest.bytes_added as f64 / manifest.bytes as f64) } else { None };
+    let ratio =
+        if manifest.bytes > 0 { Some(manifest.bytes_added as f64 / manifest.bytes as f64) } else { None };
     json!({
         "schema_version": SCHEMA_VERSION,
         "id": manifest.id,
@@ -92,9 +93,14 @@ fn row(row: &BackupRow) -> Value {
     };
     merge(&mut shape, json!({ "status": status_name(&row.status) }));
     match &row.status {
-        BackupStatus::Failed { code, message } => merge(&mut shape, json!({ "error": { "code": code, "message": message } })),
+        BackupStatus::Failed { code, message } => {
+            merge(&mut shape, json!({ "error": { "code": code, "message": message } }))
+        }
         BackupStatus::Damaged(error) => {
-            merge(&mut shape, json!({ "error": { "code": error.code().name(), "message": error.to_string() } }));
+            merge(
+                &mut shape,
+                json!({ "error": { "code": error.code().name(), "message": error.to_string() } }),
+            );
         }
         BackupStatus::InProgress | BackupStatus::Complete => {}
     }
@@ -217,7 +223,8 @@ pub(super) fn config(settings: &Settings) -> Value {
         .shown()
         .into_iter()
         .map(|(key, value)| {
-            let (value, origin) = value.map_or((None, None), |(value, origin)| (Some(value), Some(origin.to_string())));
+            let (value, origin) =
+                value.map_or((None, None), |(value, origin)| (Some(value), Some(origin.to_string())));
             json!({ "key": key.name, "value": value, "origin": origin })
         })
         .collect();

@@ -2,8 +2,8 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport,
-    SourceReport, UnlockReport, VerifyReport,
+    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
+    ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -73,7 +73,10 @@ pub(super) fn list(report: &ListReport) -> String {
     if report.rows.is_empty() {
         text += "no backups\n";
     } else {
-        text += &format!("{:<26} {:<12} {:<12} {:>12} {:>12}  transactions\n", "ID", "SOURCE", "STATUS", "SIZE", "ADDED");
+        text += &format!(
+            "{:<26} {:<12} {:<12} {:>12} {:>12}  transactions\n",
+            "ID", "SOURCE", "STATUS", "SIZE", "ADDED"
+        );
     }
     for row in &report.rows {
         text += &list_row(row);
@@ -89,7 +92,8 @@ fn list_row(row: &BackupRow) -> String {
     let status = status_name(&row.status);
     let detail = match (&row.manifest, &row.status) {
         (Some(manifest), _) => {
-            let ends = manifest.databases.iter().map(|database| format!("{} {}", database.name, database.end.tx_id));
+            let ends =
+                manifest.databases.iter().map(|database| format!("{} {}", database.name, database.end.tx_id));
             let tags: String = manifest.tags.iter().map(|tag| format!(" #{tag}")).collect();
             let ends = ends.collect::<Vec<_>>().join(", ");
             format!("{:>12} {:>12}  {ends}{tags}", bytes(manifest.bytes), bytes(manifest.bytes_added))
@@ -169,7 +173,12 @@ pub(super) fn restore(report: &RestoreReport) -> String {
             text += &format!("  {} at byte {}: {}\n", damage.file, damage.offset, damage.reason);
         }
     }
-    text += &format!("  {} files, {}, in {:.1} s\n", report.files, bytes(report.bytes), report.duration.as_secs_f64());
+    text += &format!(
+        "  {} files, {}, in {:.1} s\n",
+        report.files,
+        bytes(report.bytes),
+        report.duration.as_secs_f64()
+    );
     text
 }
 

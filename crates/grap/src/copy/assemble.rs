@@ -111,7 +111,8 @@ fn build(
     stop: &Stop,
     monitor: &dyn Monitor,
 ) -> Result<Assembled, AssembleError> {
-    let mut files: Vec<&ManifestFile> = options.databases.iter().flat_map(|database| &database.files).collect();
+    let mut files: Vec<&ManifestFile> =
+        options.databases.iter().flat_map(|database| &database.files).collect();
     // The log last: without it no server opens the directory.
     files.sort_by_key(|file| matches!(file.role, FileRole::TransactionLog | FileRole::CheckpointLog));
     monitor.begin("restoring files", Unit::Bytes, Some(files.iter().map(|file| file.size).sum()));

@@ -54,7 +54,9 @@ pub enum CaptureError {
     StoreReplaced { database: String, before: StoreId, after: StoreId },
     #[error("the log of database `{database}` belongs to store {log}, its files to store {store}")]
     ForeignLog { database: String, store: StoreId, log: StoreId },
-    #[error("the log of database `{database}` ends with transaction {end}, but its newest checkpoint names transaction {checkpoint}: log is missing")]
+    #[error(
+        "the log of database `{database}` ends with transaction {end}, but its newest checkpoint names transaction {checkpoint}: log is missing"
+    )]
     EndsBeforeCheckpoint { database: String, end: u64, checkpoint: u64 },
     #[error("{} changed while it was copied, though no server was seen to hold the database", path.display())]
     WrittenBehindOurBack { path: PathBuf },
@@ -111,7 +113,9 @@ impl Capture<'_, '_> {
         for unit in &inventory.units {
             match self.derived_unit(name, unit)? {
                 Ok(files) => captured.extend(files),
-                Err(reason) => omitted.push(Omitted { path: format!("databases/{name}/{}", unit.path), reason }),
+                Err(reason) => {
+                    omitted.push(Omitted { path: format!("databases/{name}/{}", unit.path), reason })
+                }
             }
         }
         let span = self.end(name, &checkpoint)?;
@@ -134,7 +138,8 @@ impl Capture<'_, '_> {
             if entry.stat.kind == Kind::Directory {
                 continue;
             }
-            let relative = entry.path.strip_prefix(&root).unwrap_or(&entry.path).to_string_lossy().into_owned();
+            let relative =
+                entry.path.strip_prefix(&root).unwrap_or(&entry.path).to_string_lossy().into_owned();
             match Role::of(&relative) {
                 Role::RecordStore => inventory.stores.push(entry.path),
                 Role::Derived(unit) => drop(inventory.units.insert(unit)),
@@ -201,7 +206,8 @@ impl Capture<'_, '_> {
             self.stop.check().map_err(LogError::from)?;
             let before = fingerprint(unit, &root)?;
             let Some(paths) = unit_files(unit, &root)? else { continue };
-            let copied: Result<Vec<_>, _> = paths.iter().map(|path| self.store_file(database, path)).collect();
+            let copied: Result<Vec<_>, _> =
+                paths.iter().map(|path| self.store_file(database, path)).collect();
             match copied {
                 Ok(files) if fingerprint(unit, &root)? == before => {
                     let kept = files.into_iter().map(|file| CapturedFile { role: FileRole::Derived, ..file });
@@ -330,14 +336,21 @@ fn unit_files(unit: &DerivedUnit, root: &Path) -> Result<Option<Vec<PathBuf>>, D
         UnitForm::Directory => match disk::walk(root) {
             Err(error) if error.is_not_found() => Ok(None),
             entries => Ok(Some(
-                entries?.into_iter().filter(|entry| entry.stat.kind != Kind::Directory).map(|entry| entry.path).collect(),
+                entries?
+                    .into_iter()
+                    .filter(|entry| entry.stat.kind != Kind::Directory)
+                    .map(|entry| entry.path)
+                    .collect(),
             )),
         },
     }
 }
 
 /// Inode, size and time of every file of a database. For a store that no server was seen to hold: none of it may change.
-pub fn still_life(installation: &Installation, name: &str) -> Result<BTreeMap<PathBuf, (u64, u64, u64, i128)>, DiskError> {
+pub fn still_life(
+    installation: &Installation,
+    name: &str,
+) -> Result<BTreeMap<PathBuf, (u64, u64, u64, i128)>, DiskError> {
     let mut seen = BTreeMap::new();
     for root in [installation.store(name), installation.log(name)] {
         for entry in disk::walk(&root)? {

@@ -66,7 +66,8 @@ fn sizes(root: &Path, database: &DatabaseManifest) -> Result<(), RereadError> {
 fn metadata(root: &Path, database: &DatabaseManifest) -> Result<(), RereadError> {
     let path = root.join("databases").join(&database.name).join(METADATA);
     let bytes = disk::read(&path, 1 << 20)?;
-    let metadata = Metadata::parse(&bytes).map_err(|source| RereadError::Metadata { path: path.clone(), source })?;
+    let metadata =
+        Metadata::parse(&bytes).map_err(|source| RereadError::Metadata { path: path.clone(), source })?;
     if metadata.store_id == database.store_id { Ok(()) } else { Err(RereadError::OtherStore { path }) }
 }
 
@@ -84,12 +85,14 @@ fn checkpoint(log: &Path, database: &DatabaseManifest) -> Result<CheckpointRecor
     let expected = &database.checkpoint;
     let path = log.join(LogFile::Checkpoints(LogVersion(expected.version)).to_string());
     let bytes = disk::read(&path, 64 << 20)?;
-    let parsed =
-        CheckpointLog::parse(&bytes).map_err(|source| RereadError::Checkpoint { path: path.clone(), source })?;
+    let parsed = CheckpointLog::parse(&bytes)
+        .map_err(|source| RereadError::Checkpoint { path: path.clone(), source })?;
     let at_end = matches!(parsed.tail, CheckpointTail::Eof { at } if at == expected.end_offset);
     let last = parsed.records.into_iter().next_back();
     last.filter(|record| at_end && record.store_id == database.store_id)
-        .filter(|record| Point::from(record.end_point()) == expected.point && record.position == database.replay_from)
+        .filter(|record| {
+            Point::from(record.end_point()) == expected.point && record.position == database.replay_from
+        })
         .ok_or(RereadError::OtherCheckpoint { path })
 }
 

@@ -20,7 +20,13 @@ const DEBT_MIN: Duration = Duration::from_millis(20);
 
 impl Throttle {
     pub fn new(bytes_per_second: Option<u64>, clock: &Clock, stop: &Stop) -> Self {
-        Self { bytes_per_second, clock: clock.clone(), stop: stop.clone(), began: clock.since_boot(), read: 0 }
+        Self {
+            bytes_per_second,
+            clock: clock.clone(),
+            stop: stop.clone(),
+            began: clock.since_boot(),
+            read: 0,
+        }
     }
 
     pub fn reader<'a, R: Read>(&'a mut self, inner: R) -> impl Read + 'a

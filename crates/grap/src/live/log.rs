@@ -18,8 +18,8 @@ use grap_repository::Id;
 use grap_task::{Clock, Stop, Stopped};
 use sha2::{Digest, Sha256};
 
-use super::walk::LogWalk;
 use super::pin::{PinError, PinnedFile, Pinner};
+use super::walk::LogWalk;
 
 /// How long an odd state of a log may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);

@@ -36,7 +36,12 @@ impl<'a> LogWalk<'a> {
     }
 
     /// Go through the next file, from its header to its end.
-    pub(crate) fn file(&mut self, name: LogVersion, mut source: Source, role: FileRole) -> Result<(), LogError> {
+    pub(crate) fn file(
+        &mut self,
+        name: LogVersion,
+        mut source: Source,
+        role: FileRole,
+    ) -> Result<(), LogError> {
         let database = || self.database.to_owned();
         let version = name.0;
         let inode = source.stat()?.inode;

@@ -15,11 +15,13 @@ use super::source::binding_of;
 use super::{Access, Session};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
-    Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest, Throttle, still_life,
+    Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest,
+    Throttle, still_life,
 };
 use crate::error::{Error, Result};
 use crate::live::{
-    Checkpoint, Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release,
+    Checkpoint, Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner,
+    ServerRun, release,
 };
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
@@ -95,7 +97,8 @@ impl Run<'_> {
         monitor.begin("looking at the installation", Unit::Items, None);
         let installation = Installation::find(&self.options.installation)?;
         let runs = server_runs(&installation)?;
-        let still = if runs.iter().all(|run| !run.is_running()) { Some(still_lives(&installation)?) } else { None };
+        let still =
+            if runs.iter().all(|run| !run.is_running()) { Some(still_lives(&installation)?) } else { None };
         // Before anything slow: a log file may live for a second only.
         let pinner = Pinner::start(&installation, self.options.pace)?;
         self.tell_mode(&pinner);
@@ -201,7 +204,16 @@ impl Run<'_> {
         for CapturedDatabase { manifest, files } in captured {
             for file in &files {
                 tree.add(&file.path, |name| {
-                    Node::file(name, &Meta { mode: file.stat.mode, modified: time(file.stat.modified), uid: file.stat.uid, gid: file.stat.gid }, &file.content)
+                    Node::file(
+                        name,
+                        &Meta {
+                            mode: file.stat.mode,
+                            modified: time(file.stat.modified),
+                            uid: file.stat.uid,
+                            gid: file.stat.gid,
+                        },
+                        &file.content,
+                    )
                 });
             }
             databases.push(manifest);
@@ -318,7 +330,8 @@ fn be_nice(niceness: i32) {
 /// Names and hashes of the plugins: what must be installed again, not the jars themselves.
 fn plugins(installation: &Installation) -> Result<Option<Vec<u8>>> {
     let Some(home) = &installation.home else { return Ok(None) };
-    let directory = home.join(installation.configuration.get("server.directories.plugins").unwrap_or("plugins"));
+    let directory =
+        home.join(installation.configuration.get("server.directories.plugins").unwrap_or("plugins"));
     let mut plugins = Vec::new();
     for name in disk::list(&directory)?.unwrap_or_default() {
         let path = directory.join(&name);

@@ -11,9 +11,7 @@ use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::copy::read_metadata;
 use crate::error::Error;
-use crate::live::{
-    Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release,
-};
+use crate::live::{Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release};
 use crate::state::StateDirectory;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,9 +125,12 @@ fn look_at_server(report: &mut DoctorReport, installation: &Installation) {
     let database = &installation.databases[0];
     match ServerRun::of(&installation.store(database)) {
         Ok(run) => {
-            let version = release(installation, &run).map_or_else(String::new, |version| format!(" Neo4j {version}"));
+            let version =
+                release(installation, &run).map_or_else(String::new, |version| format!(" Neo4j {version}"));
             let message = match run {
-                ServerRun::NotSeen => format!("no running server is seen{version}; a stopped store is backed up, too"),
+                ServerRun::NotSeen => {
+                    format!("no running server is seen{version}; a stopped store is backed up, too")
+                }
                 ServerRun::Process { pid, .. } => format!("running{version}, pid {pid}"),
                 ServerRun::Elsewhere { .. } => format!("running{version}, in another pid namespace"),
             };
@@ -152,7 +153,8 @@ fn look_at_formats(report: &mut DoctorReport, installation: &Installation) {
 fn look_at_files(report: &mut DoctorReport, installation: &Installation) {
     for database in &installation.databases {
         let opened = disk::walk(&installation.store(database)).and_then(|entries| {
-            let files: Vec<_> = entries.into_iter().filter(|entry| entry.stat.kind == disk::Kind::File).collect();
+            let files: Vec<_> =
+                entries.into_iter().filter(|entry| entry.stat.kind == disk::Kind::File).collect();
             let size: u64 = files.iter().map(|entry| entry.stat.size).sum();
             for entry in &files {
                 match disk::Source::open(&entry.path) {
@@ -163,7 +165,9 @@ fn look_at_files(report: &mut DoctorReport, installation: &Installation) {
             Ok((files.len(), size))
         });
         match opened {
-            Ok((count, size)) => report.pass("files", format!("{database}: {count} files, {size} bytes, all readable")),
+            Ok((count, size)) => {
+                report.pass("files", format!("{database}: {count} files, {size} bytes, all readable"))
+            }
             Err(error) => report.fail("files", &error.into()),
         }
     }
@@ -202,9 +206,14 @@ fn look_at_logs(report: &mut DoctorReport, installation: &Installation, session:
 
 fn look_at_settings(report: &mut DoctorReport, installation: &Installation) {
     if installation.home.is_none() {
-        return report.warn("settings", "neo4j.conf is not seen with --data", "Give --neo4j-home to have retention and rotation looked at.");
+        return report.warn(
+            "settings",
+            "neo4j.conf is not seen with --data",
+            "Give --neo4j-home to have retention and rotation looked at.",
+        );
     }
-    let retention = installation.configuration.get("db.tx_log.rotation.retention_policy").unwrap_or("2 days 2G");
+    let retention =
+        installation.configuration.get("db.tx_log.rotation.retention_policy").unwrap_or("2 days 2G");
     if ["keep_none", "false"].contains(&retention) {
         report.warn(
             "retention",
@@ -215,7 +224,10 @@ fn look_at_settings(report: &mut DoctorReport, installation: &Installation) {
         report.pass("retention", format!("db.tx_log.rotation.retention_policy={retention}"));
     }
     let rotation = installation.configuration.get("db.tx_log.rotation.size").unwrap_or("256M");
-    report.pass("rotation", format!("db.tx_log.rotation.size={rotation}; 16M to 64M keep what a backup holds back small"));
+    report.pass(
+        "rotation",
+        format!("db.tx_log.rotation.size={rotation}; 16M to 64M keep what a backup holds back small"),
+    );
 }
 
 fn look_at_room(report: &mut DoctorReport, installation: &Installation) {
@@ -259,7 +271,10 @@ fn look_at_clock(report: &mut DoctorReport, installation: &Installation, session
 fn look_at_devices(report: &mut DoctorReport, installation: &Installation, directory: &Path) {
     let device = |path: &Path| disk::stat(path).ok().flatten().map(|stat| stat.device);
     let repository = device(directory);
-    let same = repository.is_some() && [&installation.data, &installation.transactions].into_iter().any(|path| device(path) == repository);
+    let same = repository.is_some()
+        && [&installation.data, &installation.transactions]
+            .into_iter()
+            .any(|path| device(path) == repository);
     if same {
         report.warn(
             "device",
@@ -302,7 +317,11 @@ fn look_at_backups(report: &mut DoctorReport, repository: &Repository) {
     match Catalog::load(repository) {
         Ok(catalog) if !catalog.damaged.is_empty() => report.warn(
             "repository",
-            format!("{} backups, and {} snapshots that cannot be read", catalog.backups.len(), catalog.damaged.len()),
+            format!(
+                "{} backups, and {} snapshots that cannot be read",
+                catalog.backups.len(),
+                catalog.damaged.len()
+            ),
             "grap verify names them.",
         ),
         Ok(catalog) => report.pass("repository", format!("{} backups", catalog.backups.len())),
@@ -334,7 +353,9 @@ fn look_at_binding(report: &mut DoctorReport, repository: &Repository, installat
     };
     match crate::sources::load(repository) {
         Ok(sources) => {
-            let ours = sources.iter().find(|source| !source.binding.0.is_empty() && source.binding.admit(&found).is_ok());
+            let ours = sources
+                .iter()
+                .find(|source| !source.binding.0.is_empty() && source.binding.admit(&found).is_ok());
             let free = sources.iter().any(|source| source.binding.0.is_empty());
             match ours {
                 Some(source) => report.pass("source", format!("this installation is source `{}`", source.name)),

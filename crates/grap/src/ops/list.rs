@@ -33,7 +33,10 @@ pub struct BackupRow {
 pub enum BackupStatus {
     InProgress,
     Complete,
-    Failed { code: String, message: String },
+    Failed {
+        code: String,
+        message: String,
+    },
     /// Complete, but its manifest cannot be read.
     Damaged(Error),
 }

@@ -12,7 +12,6 @@ mod source;
 mod unlock;
 mod verify;
 
-
 pub use backup::{BackupOptions, BackupReport, DatabaseReport, backup};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
@@ -22,6 +21,5 @@ pub use restore::{RestoreOptions, RestoreReport, RestoredDatabase, restore};
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
-pub use verify::{VerifyOptions, VerifyReport, verify};
 pub use unlock::{UnlockReport, unlock};
-
+pub use verify::{VerifyOptions, VerifyReport, verify};

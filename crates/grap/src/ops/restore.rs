@@ -52,7 +52,8 @@ pub fn restore(options: &RestoreOptions, access: Access, session: &Session<'_>) 
     let began = session.clock.since_boot();
     session.monitor.begin("opening the repository", Unit::Items, None);
     let repository = access.open()?;
-    let lock = if options.no_lock { None } else { Some(repository.lock_shared(session.holder, session.clock)?) };
+    let lock =
+        if options.no_lock { None } else { Some(repository.lock_shared(session.holder, session.clock)?) };
     // Planned under the lock: what the plan needs nobody deletes from here on.
     let catalog = Catalog::load(&repository)?;
     let reader = repository.reader(session.monitor)?;
@@ -96,13 +97,18 @@ impl RestoreReport {
         }
         let mut files: Vec<&str> = self.damages.iter().map(|damage| damage.file.as_str()).collect();
         files.dedup();
-        let error = Error::RestoredPartly { id: self.id.clone(), damaged: files.len(), kept: self.to.clone() };
+        let error =
+            Error::RestoredPartly { id: self.id.clone(), damaged: files.len(), kept: self.to.clone() };
         Err((Box::new(self), error))
     }
 }
 
 fn restored(database: &DatabaseManifest) -> RestoredDatabase {
-    RestoredDatabase { name: database.name.clone(), end: database.end, server_min: database.server_min.clone() }
+    RestoredDatabase {
+        name: database.name.clone(),
+        end: database.end,
+        server_min: database.server_min.clone(),
+    }
 }
 
 fn chosen<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m DatabaseManifest>> {

@@ -32,7 +32,8 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
     let repository = access.open()?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
     let catalog = Catalog::load(&repository)?;
-    let only = options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
+    let only =
+        options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
     let check = CheckOptions {
         read_data: match options.read_data_percent {
             None => ReadData::None,
@@ -71,7 +72,8 @@ fn describe(damage: &Damage, catalog: &Catalog) -> String {
     let mut text = format!("{}: {}", damage.object, damage.why.join("; "));
     if let Some(first) = damage.affected.first() {
         let backup = catalog.backups.iter().find(|backup| backup.snapshot.id == first.snapshot);
-        let name = backup.map_or_else(|| format!("snapshot {}", first.snapshot), |backup| backup.id.to_string());
+        let name =
+            backup.map_or_else(|| format!("snapshot {}", first.snapshot), |backup| backup.id.to_string());
         text += &format!("; hurts {} in {name}", first.path);
         if damage.affected_count > 1 {
             text += &format!(" (and {} more)", damage.affected_count - 1);

@@ -20,12 +20,15 @@ fn enumerate(mode: Mode, offset: usize) {
         assert!(hit, "call {at} of {count} was not reached");
         let backups = world.backups();
         match &result {
-            Ok(report) => assert!(backups.contains(&report.manifest.id.to_string()), "call {at}: false success"),
+            Ok(report) => {
+                assert!(backups.contains(&report.manifest.id.to_string()), "call {at}: false success")
+            }
             // A fault behind the publication may leave a whole backup; what is there is verified below.
             Err(error) => assert!(backups.len() <= 2, "call {at}: {error}"),
         }
         world.tick();
-        let next = world.backup().unwrap_or_else(|error| panic!("call {at} of {count}: the next run: {error}"));
+        let next =
+            world.backup().unwrap_or_else(|error| panic!("call {at} of {count}: the next run: {error}"));
         assert_eq!(world.verify(), Vec::<String>::new(), "call {at} of {count}");
         assert_eq!(world.pins(), Vec::<String>::new(), "call {at} of {count}");
         assert!(world.backups().contains(&next.manifest.id.to_string()));
@@ -60,12 +63,16 @@ fn every_call_is_the_last() {
 fn the_snapshot_comes_after_every_sync() {
     let world = World::new();
     let steps = calls(|| drop(world.backup().unwrap()));
-    let is_snapshot = |path: &std::path::Path| path.parent().is_some_and(|parent| parent.ends_with("snapshots"));
-    let published = steps.iter().rposition(|step| step.call == Call::Rename && is_snapshot(&step.path)).unwrap();
+    let is_snapshot =
+        |path: &std::path::Path| path.parent().is_some_and(|parent| parent.ends_with("snapshots"));
+    let published =
+        steps.iter().rposition(|step| step.call == Call::Rename && is_snapshot(&step.path)).unwrap();
     let mut unsynced = Vec::new();
     for step in &steps[..published] {
         match step.call {
-            Call::Write if step.path.starts_with(world.path("repository")) => unsynced.push(step.path.clone()),
+            Call::Write if step.path.starts_with(world.path("repository")) => {
+                unsynced.push(step.path.clone())
+            }
             Call::Sync => unsynced.retain(|path| *path != step.path),
             Call::Rename if step.path.starts_with(world.path("repository")) => {
                 unsynced.push(step.path.parent().unwrap().to_owned());
@@ -75,6 +82,8 @@ fn the_snapshot_comes_after_every_sync() {
         }
     }
     assert_eq!(unsynced, Vec::<std::path::PathBuf>::new());
-    let data = steps.iter().filter(|step| step.call == Call::Rename && step.path.to_string_lossy().contains("/data/"));
+    let data = steps
+        .iter()
+        .filter(|step| step.call == Call::Rename && step.path.to_string_lossy().contains("/data/"));
     assert!(data.count() >= 2, "the test has seen the packs");
 }

@@ -21,7 +21,9 @@ fn enumerate(mode: Mode, offset: usize) {
             same_stores(&world.path("data"), &target);
             let _ = std::fs::remove_dir_all(&target);
         }
-        world.restore("target").unwrap_or_else(|error| panic!("call {at} of {count}: the next restore: {error}"));
+        world
+            .restore("target")
+            .unwrap_or_else(|error| panic!("call {at} of {count}: the next restore: {error}"));
         same_stores(&world.path("data"), &target);
     }
 }

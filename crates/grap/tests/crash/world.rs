@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grap::live::{InstallationOptions, Pace};
-use grap::ops::{self, Access, BackupOptions, BackupReport, RestoreOptions, RestoreReport, Session, VerifyOptions};
+use grap::ops::{
+    self, Access, BackupOptions, BackupReport, RestoreOptions, RestoreReport, Session, VerifyOptions,
+};
 use grap::state::StateDirectory;
 use grap::{Error, Result};
 use grap_disk::faults::{self, Fault, Mode, Step};
@@ -32,7 +34,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         faults::clear();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let data = folder.path().join("data");
         store_fixture("5.26.30", &data).unwrap();
         let other = folder.path().join("other");
@@ -56,7 +58,13 @@ impl World {
     }
 
     fn session(&self) -> Session<'_> {
-        Session { clock: &self.clock, stop: stop(), monitor: &Silent, holder: &self.holder, program: "grap test" }
+        Session {
+            clock: &self.clock,
+            stop: stop(),
+            monitor: &Silent,
+            holder: &self.holder,
+            program: "grap test",
+        }
     }
 
     fn state(&self) -> Result<StateDirectory> {
@@ -72,7 +80,11 @@ impl World {
 
     pub(crate) fn backup(&self) -> Result<BackupReport> {
         let options = BackupOptions {
-            installation: InstallationOptions::Data { data: self.path("data"), transactions: None, database: None },
+            installation: InstallationOptions::Data {
+                data: self.path("data"),
+                transactions: None,
+                database: None,
+            },
             source: None,
             tags: Vec::new(),
             note: None,
@@ -119,7 +131,7 @@ impl World {
 
     /// Save and bring back everything but the clock.
     pub(crate) fn save(&self) -> Saved {
-        let saved = tempfile::tempdir().unwrap();
+        let saved = scratch();
         for name in PARTS {
             if self.path(name).exists() {
                 tree::copy(&self.path(name), &saved.path().join(name)).unwrap();
@@ -142,6 +154,12 @@ impl World {
 const PARTS: [&str; 2] = ["repository", "state"];
 
 pub(crate) struct Saved(tempfile::TempDir);
+
+/// In memory where there is such a place: thousands of runs sync hundreds of times each, and here nothing loses power.
+fn scratch() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
 
 /// Nobody asks these runs to stop.
 fn stop() -> &'static Stop {
@@ -168,11 +186,13 @@ pub(crate) fn struck<T>(at: usize, mode: Mode, run: impl FnOnce() -> T) -> (T, b
 /// Whether two directories hold the same files, where both have them.
 pub(crate) fn same_stores(data: &Path, restored: &Path) {
     for database in ["neo4j", "system"] {
-        let (before, after) = (data.join("databases").join(database), restored.join("databases").join(database));
+        let (before, after) =
+            (data.join("databases").join(database), restored.join("databases").join(database));
         for entry in grap_disk::walk(&after).unwrap() {
             if entry.stat.kind == grap_disk::Kind::File {
                 let relative = entry.path.strip_prefix(&after).unwrap();
-                let (expected, found) = (std::fs::read(before.join(relative)).unwrap(), std::fs::read(&entry.path).unwrap());
+                let (expected, found) =
+                    (std::fs::read(before.join(relative)).unwrap(), std::fs::read(&entry.path).unwrap());
                 assert!(expected == found, "{} differs", entry.path.display());
             }
         }
