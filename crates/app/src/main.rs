@@ -1,1 +1,15 @@
-fn main() {}
+//! The program `grap`: parse, resolve, call one operation, render.
+//!
+//! stdout is data, stderr is for people; the exit status says how it ended (docs/errors.md).
+
+mod cli;
+mod config;
+mod failure;
+mod host;
+mod view;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

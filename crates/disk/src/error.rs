@@ -21,6 +21,11 @@ impl DiskError {
         Self { call, path: path.to_owned(), source: source.into() }
     }
 
+    /// What a `Read` of a [`Source`](crate::Source) reported, with its path again.
+    pub fn reading(path: &Path, source: io::Error) -> Self {
+        Self::new(Call::Read, path, source)
+    }
+
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::Stop;
+
 /// The system's clock, or one that a test moves.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
@@ -38,7 +40,20 @@ impl Clock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+impl Clock {
+    /// Let `duration` go by, or a stop come; says which (`true`: stop). A manual clock goes on by it at once.
+    pub fn wait(&self, duration: Duration, stop: &Stop) -> bool {
+        match self {
+            Self::System => stop.wait(duration),
+            Self::Manual(manual) => {
+                manual.advance(duration);
+                stop.requested()
+            }
+        }
+    }
+}
+
+/// A clock that stands still until it is told to move, or waited on.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<(Timestamp, Duration)>>);
 

@@ -37,6 +37,9 @@ pub enum Error {
     /// The judge answered something else than a report.
     #[error("judge: {0}")]
     Judge(String),
+    /// The program under test ended otherwise than was required.
+    #[error("grap {arguments}: {said}")]
+    Program { arguments: String, said: String },
     /// A transaction log that should be whole is not.
     #[error("log {}: {what}", path.display())]
     Log { path: PathBuf, what: String },

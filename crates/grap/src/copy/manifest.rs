@@ -108,7 +108,12 @@ impl From<TransactionEnd> for Point {
 
 impl CheckpointRef {
     pub fn new(version: u64, record: &CheckpointRecord) -> Self {
-        Self { version, end_offset: record.end, reason: record.reason.clone(), point: record.end_point().into() }
+        Self {
+            version,
+            end_offset: record.end,
+            reason: record.reason.clone(),
+            point: record.end_point().into(),
+        }
     }
 }
 
@@ -176,7 +181,8 @@ impl Manifest {
 
     /// Paths become file names of a restore: plain names under `databases/<db>/` and `transactions/<db>/` and nothing else.
     fn check_paths(&self) -> Result<(), ManifestError> {
-        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
+        let plain =
+            |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
         for database in &self.databases {
             if !plain(&database.name) || database.name.contains('/') {
                 return Err(ManifestError::Path { path: database.name.clone() });

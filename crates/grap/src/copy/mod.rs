@@ -6,10 +6,12 @@ mod manifest;
 mod reread;
 mod throttle;
 
+pub(crate) use assemble::find_file;
 pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
-pub use capture::{Capture, CaptureError, CapturedDatabase};
+pub use capture::{Capture, CaptureError, CapturedDatabase, read_metadata, still_life};
 pub use manifest::{
-    CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted, Point, ServerManifest,
+    CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted,
+    Point, ServerManifest,
 };
 pub use reread::{RereadError, reread};
 pub use throttle::Throttle;

@@ -20,7 +20,13 @@ const DEBT_MIN: Duration = Duration::from_millis(20);
 
 impl Throttle {
     pub fn new(bytes_per_second: Option<u64>, clock: &Clock, stop: &Stop) -> Self {
-        Self { bytes_per_second, clock: clock.clone(), stop: stop.clone(), began: clock.since_boot(), read: 0 }
+        Self {
+            bytes_per_second,
+            clock: clock.clone(),
+            stop: stop.clone(),
+            began: clock.since_boot(),
+            read: 0,
+        }
     }
 
     pub fn reader<'a, R: Read>(&'a mut self, inner: R) -> impl Read + 'a
@@ -36,7 +42,7 @@ impl Throttle {
         let Some(rate) = self.bytes_per_second.filter(|rate| *rate > 0) else { return Ok(()) };
         let due = Duration::from_secs_f64(self.read as f64 / rate as f64);
         let debt = due.saturating_sub(self.clock.since_boot().saturating_sub(self.began));
-        if debt >= DEBT_MIN && self.stop.wait(debt) {
+        if debt >= DEBT_MIN && self.clock.wait(debt, &self.stop) {
             return Err(Stopped);
         }
         Ok(())

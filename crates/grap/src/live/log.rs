@@ -13,13 +13,13 @@ use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::LogFile;
 use grap_neo4j::ids::{LogPosition, LogVersion, TransactionEnd};
 use grap_neo4j::kernel::KernelVersion;
-use grap_neo4j::txlog::{
-    Chain, ChainError, FileHeader, FileRole, HEADER_LENGTH, HeaderError, LogHeader, ScanError, Tail,
-};
+use grap_neo4j::txlog::{ChainError, FileRole, HeaderError, Tail};
+use grap_repository::Id;
 use grap_task::{Clock, Stop, Stopped};
 use sha2::{Digest, Sha256};
 
 use super::pin::{PinError, PinnedFile, Pinner};
+use super::walk::LogWalk;
 
 /// How long an odd state of a log may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub enum LogError {
     Checkpoint { database: String, version: u64, source: CheckpointError },
     #[error("log file {version} of database `{database}`")]
     Header { database: String, version: u64, source: HeaderError },
+    #[error("log file {version} of database `{database}` calls itself log file {found}")]
+    Misnamed { database: String, version: u64, found: u64 },
     #[error("log file {version} of database `{database}` has a length of {size} bytes, less than its header")]
     TooShort { database: String, version: u64, size: u64 },
     #[error(
@@ -126,10 +128,9 @@ impl LogReader<'_> {
         for file in self.checkpoint_files_newest_first() {
             let mut bytes = Vec::new();
             let source = file.open()?;
-            source
-                .take(CHECKPOINT_FILE_MAX)
-                .read_to_end(&mut bytes)
-                .map_err(|error| self.read_error(&file, error))?;
+            let path = source.path().to_owned();
+            let read = source.take(CHECKPOINT_FILE_MAX).read_to_end(&mut bytes);
+            read.map_err(|error| DiskError::reading(&path, error))?;
             let log = match CheckpointLog::parse(&bytes) {
                 Err(CheckpointError::Preallocated) => continue,
                 other => other.map_err(|source| LogError::Checkpoint {
@@ -173,7 +174,7 @@ impl LogReader<'_> {
             if self.clock.since_boot().saturating_sub(began) >= SETTLE_MAX {
                 return Err(odd);
             }
-            if self.stop.wait(SETTLE_INTERVAL) {
+            if self.clock.wait(SETTLE_INTERVAL, self.stop) {
                 return Err(Stopped.into());
             }
         }
@@ -185,17 +186,27 @@ impl LogReader<'_> {
     }
 
     /// Read the span once more, and require what `hashes` says of each file, byte by byte, and the same end.
-    pub fn reread(&self, span: &LogSpan, hashes: &[[u8; 32]]) -> Result<(), LogError> {
+    pub fn reread(&self, span: &LogSpan, hashes: &[Id]) -> Result<(), LogError> {
         for (part, hash) in span.files.iter().zip(hashes) {
             let file = self.pinned(part)?;
             let mut hasher = Sha256::new();
-            let copied = std::io::copy(&mut file.open()?.take(part.length), &mut hasher);
-            let copied = copied.map_err(|error| self.read_error(&file, error))?;
-            if copied != part.length || hasher.finalize().as_slice() != hash {
+            let source = file.open()?;
+            let path = source.path().to_owned();
+            let copied = std::io::copy(&mut source.take(part.length), &mut hasher);
+            let copied = copied.map_err(|error| DiskError::reading(&path, error))?;
+            if copied != part.length || hasher.finalize().as_slice() != hash.as_bytes() {
                 return Err(LogError::Changed { database: self.database.to_owned(), version: part.version });
             }
         }
         Ok(())
+    }
+
+    /// Open the file that holds a checkpoint's record.
+    pub fn open_checkpoint(&self, checkpoint: &Checkpoint) -> Result<Source, LogError> {
+        let mut files = self.checkpoint_files_newest_first().into_iter();
+        let found = files.find(|file| file.version() == checkpoint.version);
+        let missing = || LogError::NoCheckpoint { database: self.database.to_owned() };
+        Ok(found.ok_or_else(missing)?.open()?)
     }
 
     /// Open a file of the span.
@@ -213,10 +224,10 @@ impl LogReader<'_> {
 
     fn try_span(&self, checkpoint: &Checkpoint) -> Result<(LogSpan, Tail), LogError> {
         let files = self.contiguous(checkpoint.record.position.version.0)?;
-        let mut walk = Walk::new(self.database, checkpoint);
+        let mut walk = LogWalk::new(self.database, &checkpoint.record);
         for (index, file) in files.iter().enumerate() {
             let role = if index + 1 == files.len() { FileRole::Newest } else { FileRole::Rotated };
-            walk.file(file, role)?;
+            walk.file(file.name.version(), file.open()?, role)?;
         }
         walk.finish()
     }
@@ -251,96 +262,5 @@ impl LogReader<'_> {
         files.reverse();
         files.sort_by_key(|file| std::cmp::Reverse(file.version()));
         files
-    }
-
-    fn read_error(&self, file: &PinnedFile, error: std::io::Error) -> LogError {
-        let version = LogVersion(file.version());
-        let at = LogPosition { version, offset: 0 };
-        let source = ScanError::Read { at, source: error };
-        LogError::Chain { database: self.database.to_owned(), source: source.into() }
-    }
-}
-
-/// One pass over the files of a log.
-struct Walk<'a> {
-    database: &'a str,
-    checkpoint: &'a CheckpointRecord,
-    chain: Option<Chain>,
-    files: Vec<SpanFile>,
-    kernel: KernelVersion,
-    transactions: u64,
-    /// The transaction that the checkpoint names was found where it says.
-    met: bool,
-    tail: Option<Tail>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(database: &'a str, checkpoint: &'a Checkpoint) -> Self {
-        Self {
-            database,
-            checkpoint: &checkpoint.record,
-            chain: None,
-            files: Vec::new(),
-            kernel: checkpoint.record.kernel,
-            transactions: 0,
-            met: false,
-            tail: None,
-        }
-    }
-
-    fn file(&mut self, file: &PinnedFile, role: FileRole) -> Result<(), LogError> {
-        // Allocated, nothing written yet: it holds nothing.
-        let Some((mut source, header)) = self.open(file)? else { return Ok(()) };
-        source.seek(HEADER_LENGTH as u64);
-        if self.chain.is_none() {
-            // A checkpoint right behind a header names the transaction before the file.
-            let at_header = self.checkpoint.position.offset == HEADER_LENGTH as u64;
-            self.met = at_header && header.last_id == self.checkpoint.tx_id;
-        }
-        let chain = self.chain.get_or_insert_with(|| Chain::begin_with(&header));
-        let (met, kernel, transactions) = (&mut self.met, &mut self.kernel, &mut self.transactions);
-        let wanted = self.checkpoint.end_point();
-        let scanned = chain.file(&header, source, role, |transaction| {
-            let point = transaction.end_point();
-            *kernel = transaction.kernel;
-            *transactions += u64::from(point.id > wanted.id);
-            *met |= point.id == wanted.id
-                && point.position == wanted.position
-                && point.checksum == wanted.checksum;
-        });
-        let scan =
-            scanned.map_err(|source| LogError::Chain { database: self.database.to_owned(), source })?;
-        self.files.push(SpanFile { version: file.version(), inode: file.inode, length: scan.tail.from() });
-        self.tail = Some(scan.tail);
-        Ok(())
-    }
-
-    fn open(&self, file: &PinnedFile) -> Result<Option<(Source, LogHeader)>, LogError> {
-        let (database, version) = (self.database.to_owned(), file.version());
-        let mut source = file.open()?;
-        match FileHeader::read(&mut source) {
-            Ok(header) => Ok(header.written().map(|header| (source, header))),
-            Err(HeaderError::TooShort { found }) => {
-                Err(LogError::TooShort { database, version, size: found as u64 })
-            }
-            Err(source) => Err(LogError::Header { database, version, source }),
-        }
-    }
-
-    fn finish(mut self) -> Result<(LogSpan, Tail), LogError> {
-        let checkpoint = self.checkpoint.end_point();
-        let on_log = |found: Option<Tail>| {
-            found.ok_or_else(|| LogError::CheckpointNotOnLog {
-                database: self.database.to_owned(),
-                id: checkpoint.id.0,
-                position: checkpoint.position,
-            })
-        };
-        let tail = on_log(self.tail.filter(|_| self.met))?;
-        // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the file before.
-        let end = self.chain.and_then(|chain| chain.end()).unwrap_or(checkpoint);
-        // A newer file that holds no transaction yet is no part of the span.
-        self.files.retain(|file| file.version <= end.position.version.0);
-        Ok((LogSpan { files: self.files, end, kernel: self.kernel, transactions: self.transactions }, tail))
     }
 }

@@ -5,9 +5,13 @@ mod identity;
 mod layout;
 mod log;
 mod pin;
+mod release;
+mod walk;
 
 pub use configuration::Configuration;
 pub use identity::ServerRun;
 pub use layout::{Installation, InstallationOptions, LayoutError};
 pub use log::{Checkpoint, LogError, LogReader, LogSpan, SpanFile};
 pub use pin::{Pace, PinError, PinMode, PinnedFile, Pinner};
+pub use release::release;
+pub(crate) use walk::LogWalk;

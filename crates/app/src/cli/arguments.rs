@@ -1,0 +1,198 @@
+//! What can be said. Settings are texts here; `resolve` reads them, wherever they were said.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Durability for graph memory: hot backup of a running Neo4j Community Edition, from outside the server.
+#[derive(Debug, Parser)]
+#[command(name = "grap", version, max_term_width = 100, disable_help_subcommand = false)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// For every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Directory of the repository
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) repo: Option<String>,
+    /// File that holds the repository's password
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<String>,
+    /// Command (for sh) that prints the repository's password
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub(crate) password_command: Option<String>,
+    /// Name of the source; the repository's only one by default
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Directory of Grap's own state
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<String>,
+    /// Configuration file [default: /etc/grap/grap.toml, where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a repository; prints its recovery key once
+    Init,
+    /// Back up the databases of an installation, running or stopped
+    Backup(BackupArguments),
+    /// The backups of the repository
+    List,
+    /// All that is known of one backup
+    Show {
+        /// A backup's id, or latest
+        backup: String,
+    },
+    /// Look for damage; exit status 0 only when there is none
+    Verify(VerifyArguments),
+    /// Turn a backup into a data directory
+    Restore(RestoreArguments),
+    /// Can this installation be backed up, and what is wrong?
+    Doctor(Installation),
+    /// Remove the locks of dead processes
+    Unlock,
+    /// The installations that back up into this repository
+    #[command(subcommand)]
+    Source(SourceVerb),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigVerb),
+}
+
+/// Where Neo4j is: a home, or a data directory.
+#[derive(Debug, Args)]
+pub(crate) struct Installation {
+    /// Home of the Neo4j installation
+    #[arg(long, value_name = "DIR")]
+    pub(crate) neo4j_home: Option<String>,
+    /// Data directory (with databases/ in it), in place of a home
+    #[arg(long, value_name = "DIR", conflicts_with = "neo4j_home")]
+    pub(crate) data: Option<String>,
+    /// Directory of the transaction logs, where it is not transactions/ in the data directory
+    #[arg(long, value_name = "DIR", conflicts_with = "neo4j_home")]
+    pub(crate) transactions: Option<String>,
+    /// The user database, where a data directory holds several
+    #[arg(long, value_name = "NAME", conflicts_with = "neo4j_home")]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+    /// Read at most so many bytes a second from the database, as 50MiB
+    #[arg(long, value_name = "RATE")]
+    pub(crate) read_limit: Option<String>,
+    /// A tag; can be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// A note
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// A backup's id, or latest; all by default
+    pub(crate) backup: Option<String>,
+    /// Read the stored data, too: all of it, or so many percent
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "100")]
+    pub(crate) read_data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID
+    pub(crate) target: String,
+    /// Becomes a data directory; must be empty or not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// Only this database; can be given several times
+    #[arg(long = "database", value_name = "NAME")]
+    pub(crate) databases: Vec<String>,
+    /// Owner of everything written
+    #[arg(long, value_name = "UID[:GID]")]
+    pub(crate) owner: Option<String>,
+    /// Where something is damaged, write the rest, never the log
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Take no lock: for a repository on read-only media
+    #[arg(long)]
+    pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceVerb {
+    /// The sources and what they are bound to
+    List,
+    /// Make a new source; its first backup binds it
+    Add {
+        /// 1 to 64 of a-z 0-9 . _ -
+        name: String,
+    },
+    /// Bind the source to the databases that the installation holds now
+    Rebind(Installation),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Every setting, its value and where it came from
+    Show,
+}
+
+impl Arguments {
+    pub(crate) fn json(&self) -> bool {
+        self.common.json
+    }
+
+    /// The settings that were said as flags.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
+        let common = &self.common;
+        let mut said = vec![
+            ("repository", &common.repo),
+            ("password_file", &common.password_file),
+            ("password_command", &common.password_command),
+            ("source", &common.source),
+            ("state_dir", &common.state_dir),
+        ];
+        let installation = match &self.verb {
+            Verb::Backup(backup) => {
+                said.push(("backup.read_limit", &backup.read_limit));
+                Some(&backup.installation)
+            }
+            Verb::Doctor(installation) | Verb::Source(SourceVerb::Rebind(installation)) => Some(installation),
+            _ => None,
+        };
+        if let Some(installation) = installation {
+            said.extend([
+                ("neo4j.home", &installation.neo4j_home),
+                ("neo4j.data", &installation.data),
+                ("neo4j.transactions", &installation.transactions),
+                ("neo4j.database", &installation.database),
+            ]);
+        }
+        said.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

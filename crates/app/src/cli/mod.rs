@@ -1,0 +1,56 @@
+//! The command line: what can be said, and what is done about it.
+
+mod arguments;
+mod resolve;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use grap_task::Stop;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::view;
+
+pub(crate) use arguments::Arguments;
+
+/// Run the program.
+pub(crate) fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let json = arguments.json();
+    let stop = Stop::new();
+    let outcome = heed_signals(&stop).and_then(|()| verbs::run(arguments, &Environment::of_process(), &stop));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            view::failure(&failure, json);
+            ExitCode::from(failure.code().exit_status())
+        }
+    }
+}
+
+/// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can be taken for whole).
+fn heed_signals(stop: &Stop) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| Failure::Usage(format!("cannot heed signals: {error}")))?;
+    let stop = stop.clone();
+    let heed = move || {
+        for _ in signals.forever() {
+            if stop.requested() {
+                std::process::exit(130);
+            }
+            stop.request();
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(heed);
+    thread.map(drop).map_err(|error| Failure::Usage(format!("cannot start a thread: {error}")))
+}

@@ -1,0 +1,142 @@
+//! From settings to what operations take.
+
+use std::path::PathBuf;
+
+use grap::live::InstallationOptions;
+use grap::ops::Access;
+use grap::state::StateDirectory;
+use grap_core::SourceName;
+use grap_disk as disk;
+use grap_repository::WriterOptions;
+use secrecy::SecretString;
+
+use crate::config::{Environment, Origin, SettingError, Settings, parse_between};
+use crate::failure::Failure;
+
+/// Passwords are lines, not files.
+const PASSWORD_SIZE_MAX: u64 = 1 << 16;
+
+pub(super) fn access(settings: &Settings) -> Result<Access, Failure> {
+    let directory = PathBuf::from(settings.require("repository", "the repository")?);
+    Ok(Access::local(directory, password(settings)?))
+}
+
+/// Whether a repository was named at all.
+pub(super) fn has_repository(settings: &Settings) -> bool {
+    settings.text("repository").is_some()
+}
+
+/// From the file, the command or the environment; whichever was said last in the order of origins.
+fn password(settings: &Settings) -> Result<SecretString, Failure> {
+    let rank = |origin: &Origin| match origin {
+        Origin::Default => 0,
+        Origin::File(_) => 1,
+        Origin::Environment(_) => 2,
+        Origin::Flag(_) => 3,
+    };
+    let ways = ["password", "password_command", "password_file"];
+    let chosen = ways
+        .into_iter()
+        .filter_map(|way| Some((way, settings.value(way)?)))
+        .max_by_key(|(_, value)| rank(&value.origin));
+    let Some((way, value)) = chosen else {
+        settings.require("password_file", "the repository's password")?;
+        return Err(Failure::Usage("the repository's password is not set".to_owned()));
+    };
+    let text = match way {
+        "password" => value.text.clone(),
+        "password_command" => run(&value.text)?,
+        _ => {
+            let path = PathBuf::from(&value.text);
+            let bytes = disk::read(&path, PASSWORD_SIZE_MAX)
+                .map_err(|source| SettingError::Unreadable { path: path.clone(), source })?;
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+    };
+    let text = text.trim_end_matches(['\n', '\r']);
+    if text.is_empty() {
+        return Err(SettingError::EmptyPassword { origin: value.origin.clone() }.into());
+    }
+    Ok(SecretString::from(text.to_owned()))
+}
+
+fn run(command: &str) -> Result<String, SettingError> {
+    let failed = |why: String| SettingError::PasswordCommand { why };
+    let output = std::process::Command::new("sh")
+        .args(["-c", command])
+        .stdin(std::process::Stdio::inherit())
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    String::from_utf8(output.stdout).map_err(|_| failed("it printed something else than text".to_owned()))
+}
+
+pub(super) fn source(settings: &Settings) -> Result<Option<SourceName>, Failure> {
+    Ok(settings.parsed("source", |text| {
+        text.parse().map_err(|error: grap_core::InvalidSourceName| error.to_string())
+    })?)
+}
+
+/// A home or a data directory; a flag beats the environment, which beats the file.
+pub(super) fn installation(settings: &Settings) -> Result<InstallationOptions, Failure> {
+    let home = settings.value("neo4j.home");
+    let data = settings.value("neo4j.data");
+    let is_flag = |value: &crate::config::Value| matches!(value.origin, Origin::Flag(_));
+    let use_home = match (home, data) {
+        (Some(home), Some(data)) if is_flag(home) == is_flag(data) => {
+            let (first, second) = (home.origin.clone(), data.origin.clone());
+            return Err(SettingError::Conflict { first, second }.into());
+        }
+        (Some(home), Some(_)) => is_flag(home),
+        (Some(_), None) => true,
+        (None, Some(_)) => false,
+        (None, None) => {
+            return Err(SettingError::Missing {
+                what: "the Neo4j installation",
+                key: "neo4j.home",
+                flag: "--neo4j-home or --data",
+                variable: "GRAP_NEO4J_HOME",
+            }
+            .into());
+        }
+    };
+    Ok(match (home, data) {
+        (Some(home), _) if use_home => InstallationOptions::Home {
+            home: PathBuf::from(&home.text),
+            configuration: settings.path("neo4j.conf"),
+        },
+        (_, data) => InstallationOptions::Data {
+            data: data.map(|value| PathBuf::from(&value.text)).unwrap_or_default(),
+            transactions: settings.path("neo4j.transactions"),
+            database: settings.text("neo4j.database").map(str::to_owned),
+        },
+    })
+}
+
+/// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
+pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<StateDirectory, Failure> {
+    let given = settings.path("state_dir").or_else(|| environment.get("STATE_DIRECTORY").map(PathBuf::from));
+    let own = || {
+        let root = rustix::process::getuid().is_root().then(|| PathBuf::from("/var/lib/grap"));
+        let home = || environment.get("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        root.or_else(|| {
+            environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home).map(|state| state.join("grap"))
+        })
+    };
+    let directory = given.or_else(own).ok_or(SettingError::Missing {
+        what: "the state directory",
+        key: "state_dir",
+        flag: "--state-dir",
+        variable: "GRAP_STATE_DIR",
+    })?;
+    Ok(StateDirectory::open(&directory).map_err(grap::Error::from)?)
+}
+
+pub(super) fn writer(settings: &Settings) -> Result<WriterOptions, Failure> {
+    let level = settings.parsed("backup.compression", |text| parse_between(text, 1, 19))?;
+    let options = WriterOptions::default();
+    Ok(WriterOptions { level: level.unwrap_or(options.level), ..options })
+}

@@ -1,0 +1,190 @@
+//! One function a verb: resolve, call one operation, render.
+
+use grap::live::Pace;
+use grap::ops::{self, BackupOptions, CheckStatus, DoctorOptions, RestoreOptions, Session, VerifyOptions};
+use grap::{Code, Error};
+use grap_core::{SourceName, Target};
+use grap_repository::KdfCost;
+use grap_task::{Clock, Stop};
+
+use super::arguments::{
+    Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb, VerifyArguments,
+};
+use super::resolve;
+use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
+use crate::failure::Failure;
+use crate::host;
+use crate::view::{self, Output};
+
+/// The name of the first source, where none is given.
+const FIRST_SOURCE: &str = "neo4j";
+
+pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+    let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
+    let output = Output { json: arguments.json() };
+    let monitor = view::monitor(output.json);
+    let holder = host::holder(environment);
+    let session = Session {
+        clock: &Clock::System,
+        stop,
+        monitor: monitor.as_ref(),
+        holder: &holder,
+        program: host::PROGRAM,
+    };
+    let call = Call { settings: &settings, environment, session: &session, output };
+    match arguments.verb {
+        Verb::Init => call.init(),
+        Verb::Backup(arguments) => call.backup(arguments),
+        Verb::List => call.list(),
+        Verb::Show { backup } => call.show(&backup),
+        Verb::Verify(arguments) => call.verify(&arguments),
+        Verb::Restore(arguments) => call.restore(arguments),
+        Verb::Doctor(_) => call.doctor(),
+        Verb::Unlock => call.unlock(),
+        Verb::Source(verb) => call.source(verb),
+        Verb::Config(ConfigVerb::Show) => output.config(&settings),
+    }
+}
+
+/// One call of the program.
+struct Call<'a> {
+    settings: &'a Settings,
+    environment: &'a Environment,
+    session: &'a Session<'a>,
+    output: Output,
+}
+
+impl Call<'_> {
+    fn init(&self) -> Result<(), Failure> {
+        let source = resolve::source(self.settings)?;
+        let source = source.unwrap_or_else(|| FIRST_SOURCE.parse().expect("it is a source name"));
+        let access = resolve::access(self.settings)?;
+        let report = ops::init(access, source, KdfCost::default(), self.session)?;
+        self.output.init(&report)
+    }
+
+    fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
+        for tag in &arguments.tags {
+            if tag.is_empty() || tag.contains([',', ':']) {
+                return Err(Failure::Usage(format!(
+                    "`{tag}` is no tag: it must not be empty nor hold a comma or a colon"
+                )));
+            }
+        }
+        let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
+        let options = BackupOptions {
+            installation: resolve::installation(self.settings)?,
+            source: resolve::source(self.settings)?,
+            tags: arguments.tags,
+            note: arguments.note,
+            read_limit: self.settings.parsed("backup.read_limit", parse_rate)?,
+            niceness: niceness.unwrap_or(0),
+            writer: resolve::writer(self.settings)?,
+            pace: Pace::DEFAULT,
+            settings: Some(self.settings.to_json()),
+        };
+        let access = resolve::access(self.settings)?;
+        let state = resolve::state(self.settings, self.environment)?;
+        let report = ops::backup(&options, access, &state, self.session)?;
+        self.output.backup(&report)
+    }
+
+    fn list(&self) -> Result<(), Failure> {
+        let state = resolve::state(self.settings, self.environment)?;
+        let source = resolve::source(self.settings)?;
+        let report = ops::list(resolve::access(self.settings)?, source.as_ref(), &state, self.session)?;
+        self.output.list(&report)
+    }
+
+    fn show(&self, backup: &str) -> Result<(), Failure> {
+        let source = resolve::source(self.settings)?;
+        let target = target(backup)?;
+        let report = ops::show(resolve::access(self.settings)?, &target, source.as_ref(), self.session)?;
+        self.output.show(&report)
+    }
+
+    fn verify(&self, arguments: &VerifyArguments) -> Result<(), Failure> {
+        let percent = |text: &String| {
+            parse_between(text.trim_end_matches('%'), 1, 100)
+                .ok()
+                .and_then(|percent| u8::try_from(percent).ok())
+                .ok_or_else(|| {
+                    Failure::Usage(format!("--read-data={text}: a percentage from 1 to 100 is wanted"))
+                })
+        };
+        let options = VerifyOptions {
+            backup: arguments.backup.as_deref().map(target).transpose()?,
+            source: resolve::source(self.settings)?,
+            read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
+        };
+        let report = ops::verify(&options, resolve::access(self.settings)?, self.session)?;
+        self.output.verify(&report)?;
+        match report.problems.len() {
+            0 => Ok(()),
+            problems => Err(Error::Damaged { problems }.into()),
+        }
+    }
+
+    fn restore(&self, arguments: RestoreArguments) -> Result<(), Failure> {
+        let owner = arguments.owner.as_deref().map(parse_owner).transpose();
+        let options = RestoreOptions {
+            target: target(&arguments.target)?,
+            source: resolve::source(self.settings)?,
+            to: arguments.to,
+            databases: arguments.databases,
+            owner: owner.map_err(|why| Failure::Usage(format!("--owner: {why}")))?,
+            keep_going: arguments.keep_going,
+            no_lock: arguments.no_lock,
+        };
+        let report = ops::restore(&options, resolve::access(self.settings)?, self.session)?;
+        match report.into_result() {
+            Ok(report) => self.output.restore(&report),
+            Err((report, error)) => {
+                self.output.restore(&report)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn doctor(&self) -> Result<(), Failure> {
+        let installation = resolve::installation(self.settings)?;
+        let access =
+            if resolve::has_repository(self.settings) { Some(resolve::access(self.settings)?) } else { None };
+        let state = resolve::state(self.settings, self.environment)?;
+        let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
+        self.output.doctor(&report)?;
+        if report.worst() == CheckStatus::Fail {
+            let message = "this installation cannot be backed up as it is".to_owned();
+            return Err(Failure::Found { code: Code::DoctorFailed, message });
+        }
+        Ok(())
+    }
+
+    fn unlock(&self) -> Result<(), Failure> {
+        let report = ops::unlock(resolve::access(self.settings)?, self.session)?;
+        self.output.unlock(&report)
+    }
+
+    fn source(&self, verb: SourceVerb) -> Result<(), Failure> {
+        let access = resolve::access(self.settings)?;
+        let report = match verb {
+            SourceVerb::List => ops::list_sources(access)?,
+            SourceVerb::Add { name } => {
+                let name: SourceName = name
+                    .parse()
+                    .map_err(|error: grap_core::InvalidSourceName| Failure::Usage(error.to_string()))?;
+                ops::add_source(access, &name, self.session)?
+            }
+            SourceVerb::Rebind(_) => {
+                let name = resolve::source(self.settings)?;
+                let installation = resolve::installation(self.settings)?;
+                ops::rebind_source(access, name.as_ref(), &installation, self.session)?
+            }
+        };
+        self.output.sources(&report)
+    }
+}
+
+fn target(text: &str) -> Result<Target, Failure> {
+    text.parse().map_err(|error: grap_core::InvalidTarget| Failure::Usage(error.to_string()))
+}

@@ -1,0 +1,122 @@
+//! Every setting there is.
+
+/// One setting and the ways to say it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// In the configuration file.
+    pub(crate) name: &'static str,
+    /// On the command line; empty where it cannot be said there.
+    pub(crate) flag: &'static str,
+    /// In the environment, the first that is set wins.
+    pub(crate) variables: &'static [&'static str],
+    pub(crate) default: Option<&'static str>,
+    pub(crate) secret: bool,
+    pub(crate) help: &'static str,
+}
+
+const PLAIN: Key = Key { name: "", flag: "", variables: &[], default: None, secret: false, help: "" };
+
+pub(crate) const ALL: &[Key] = &[
+    Key {
+        name: "repository",
+        flag: "--repo",
+        variables: &["GRAP_REPO", "GRAP_REPOSITORY", "BACKUP_STORAGE_PATH"],
+        help: "directory of the repository",
+        ..PLAIN
+    },
+    Key {
+        name: "password_file",
+        flag: "--password-file",
+        variables: &["GRAP_PASSWORD_FILE"],
+        help: "file that holds the repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "password_command",
+        flag: "--password-command",
+        variables: &["GRAP_PASSWORD_COMMAND"],
+        help: "command (for sh) that prints the repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "password",
+        variables: &["GRAP_PASSWORD"],
+        secret: true,
+        help: "the repository's password itself",
+        ..PLAIN
+    },
+    Key {
+        name: "source",
+        flag: "--source",
+        variables: &["GRAP_SOURCE"],
+        help: "name of the source",
+        ..PLAIN
+    },
+    Key {
+        name: "state_dir",
+        flag: "--state-dir",
+        variables: &["GRAP_STATE_DIR"],
+        help: "directory of Grap's own state",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.home",
+        flag: "--neo4j-home",
+        variables: &["GRAP_NEO4J_HOME"],
+        help: "home of the Neo4j installation",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.conf",
+        variables: &["GRAP_NEO4J_CONF", "NEO4J_CONF"],
+        help: "directory that holds neo4j.conf, where it is not conf/ in the home",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.data",
+        flag: "--data",
+        variables: &["GRAP_NEO4J_DATA"],
+        help: "data directory (with databases/ in it), in place of a home",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.transactions",
+        flag: "--transactions",
+        variables: &["GRAP_NEO4J_TRANSACTIONS"],
+        help: "directory of the transaction logs, where it is not transactions/ in the data directory",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.database",
+        flag: "--database",
+        variables: &["GRAP_NEO4J_DATABASE"],
+        help: "the user database, where a data directory holds several",
+        ..PLAIN
+    },
+    Key {
+        name: "backup.read_limit",
+        flag: "--read-limit",
+        variables: &["GRAP_BACKUP_READ_LIMIT"],
+        help: "bytes a second that are read from the database, as 50MiB; no limit by default",
+        ..PLAIN
+    },
+    Key {
+        name: "backup.compression",
+        variables: &["GRAP_BACKUP_COMPRESSION", "BACKUP_COMPRESSION"],
+        default: Some("3"),
+        help: "zstd level, 1 to 19",
+        ..PLAIN
+    },
+    Key {
+        name: "backup.niceness",
+        variables: &["GRAP_BACKUP_NICENESS"],
+        default: Some("10"),
+        help: "how nice the copying threads are beside a running server, 0 to 19",
+        ..PLAIN
+    },
+];
+
+/// The key of this name. Names are written in this program only.
+pub(crate) fn key(name: &str) -> &'static Key {
+    ALL.iter().find(|key| key.name == name).expect("every name used is in the table")
+}

@@ -1,0 +1,217 @@
+//! Settings: what was said on the command line, in the environment, in a TOML file, or by default; each with its origin.
+//!
+//! Later layers win: default < file < environment < flag. A key that the file has and we do not know is an error: a mistyped one would be silently
+//! ignored. The only reader of the environment.
+
+mod keys;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use grap_disk as disk;
+
+pub(crate) use keys::{Key, key};
+pub(crate) use parse::{parse_between, parse_owner, parse_rate};
+
+/// The variables of the process, read once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    pub(crate) fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// A variable that is set to nothing is not set.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(PathBuf),
+    Environment(&'static str),
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Value {
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+/// Every setting that has a value.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings(BTreeMap<&'static str, Value>);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingError {
+    #[error("the configuration file {} cannot be read", path.display())]
+    Unreadable { path: PathBuf, source: disk::DiskError },
+    #[error("the configuration file {} is not TOML", path.display())]
+    NotToml { path: PathBuf, source: toml::de::Error },
+    #[error("the configuration file {} has an unknown key `{key}`; known are: {known}", path.display())]
+    UnknownKey { path: PathBuf, key: String, known: String },
+    #[error("{key} = `{value}` (from {origin}) makes no sense: {why}")]
+    Invalid { key: &'static str, value: String, origin: Origin, why: String },
+    #[error("{what} is not set: give {flag}, ${variable}, or `{key}` in the configuration file")]
+    Missing { what: &'static str, key: &'static str, flag: &'static str, variable: &'static str },
+    #[error("{first} and {second} exclude each other")]
+    Conflict { first: Origin, second: Origin },
+    #[error("the password command failed: {why}")]
+    PasswordCommand { why: String },
+    #[error("the password from {origin} is empty")]
+    EmptyPassword { origin: Origin },
+}
+
+/// Read when neither --config nor $GRAP_CONFIG names another.
+const FILE_DEFAULT: &str = "/etc/grap/grap.toml";
+const FILE_SIZE_MAX: u64 = 1 << 20;
+
+impl Settings {
+    /// Put the layers on each other. `flags`: key and value of what was said on the command line.
+    pub(crate) fn resolve(
+        file: Option<&Path>,
+        environment: &Environment,
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Self, SettingError> {
+        let mut settings = Self::default();
+        for key in keys::ALL {
+            if let Some(default) = key.default {
+                settings.set(key, default.to_owned(), Origin::Default);
+            }
+        }
+        settings.add_file(file, environment)?;
+        for key in keys::ALL {
+            for variable in key.variables {
+                if let Some(value) = environment.get(variable) {
+                    settings.set(key, value.to_owned(), Origin::Environment(variable));
+                    break;
+                }
+            }
+        }
+        for (name, value) in flags {
+            let key = key(name);
+            settings.set(key, value, Origin::Flag(key.flag));
+        }
+        Ok(settings)
+    }
+
+    fn set(&mut self, key: &'static Key, text: String, origin: Origin) {
+        self.0.insert(key.name, Value { text, origin });
+    }
+
+    fn add_file(&mut self, named: Option<&Path>, environment: &Environment) -> Result<(), SettingError> {
+        let named = named.map(Path::to_owned).or_else(|| environment.get("GRAP_CONFIG").map(PathBuf::from));
+        let path = named.clone().unwrap_or_else(|| PathBuf::from(FILE_DEFAULT));
+        let bytes = match disk::read(&path, FILE_SIZE_MAX) {
+            Err(error) if error.is_not_found() && named.is_none() => return Ok(()),
+            other => other.map_err(|source| SettingError::Unreadable { path: path.clone(), source })?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let table: toml::Table =
+            toml::from_str(&text).map_err(|source| SettingError::NotToml { path: path.clone(), source })?;
+        let mut flat = Vec::new();
+        flatten("", &table, &mut flat);
+        for (name, value) in flat {
+            let Some(key) = keys::ALL.iter().find(|key| key.name == name && !key.variables.is_empty()) else {
+                let known = keys::ALL.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+                return Err(SettingError::UnknownKey { path, key: name, known });
+            };
+            self.set(key, value, Origin::File(path.clone()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(key(name).name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.value(name).map(|value| value.text.as_str())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    pub(crate) fn require(&self, name: &'static str, what: &'static str) -> Result<&str, SettingError> {
+        let key = key(name);
+        self.text(name).ok_or_else(|| SettingError::Missing {
+            what,
+            key: key.name,
+            flag: key.flag,
+            variable: key.variables.first().copied().unwrap_or_default(),
+        })
+    }
+
+    /// A value read by `parse`, which says why it cannot.
+    pub(crate) fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        parse(&value.text).map(Some).map_err(|why| SettingError::Invalid {
+            key: key(name).name,
+            value: value.text.clone(),
+            origin: value.origin.clone(),
+            why,
+        })
+    }
+
+    /// Every key with its value, secrets masked.
+    pub(crate) fn shown(&self) -> Vec<(&'static Key, Option<(String, Origin)>)> {
+        keys::ALL
+            .iter()
+            .map(|key| {
+                let shown = self.0.get(key.name).map(|value| {
+                    let text = if key.secret { "<hidden>".to_owned() } else { value.text.clone() };
+                    (text, value.origin.clone())
+                });
+                (key, shown)
+            })
+            .collect()
+    }
+
+    /// As JSON, to be taken along in a backup; secrets left out.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let pairs: BTreeMap<&str, &str> = keys::ALL
+            .iter()
+            .filter(|key| !key.secret)
+            .filter_map(|key| Some((key.name, self.0.get(key.name)?.text.as_str())))
+            .collect();
+        serde_json::to_vec_pretty(&pairs).unwrap_or_default()
+    }
+}
+
+/// `[backup] read_limit = "1MiB"` becomes `backup.read_limit`.
+fn flatten(prefix: &str, table: &toml::Table, flat: &mut Vec<(String, String)>) {
+    for (name, value) in table {
+        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&name, inner, flat),
+            toml::Value::String(text) => flat.push((name, text.clone())),
+            other => flat.push((name, other.to_string())),
+        }
+    }
+}

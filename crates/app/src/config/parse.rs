@@ -1,0 +1,70 @@
+//! Values that are more than text.
+
+/// Bytes, or bytes a second: `1048576`, `100KiB`, `1.5MB`.
+pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| "it is not a number with a unit, as 100KiB".to_owned())?;
+    let factor: f64 = match unit.trim().trim_end_matches("/s") {
+        "" | "B" => 1.0,
+        "K" | "KiB" => 1024.0,
+        "M" | "MiB" => 1024.0 * 1024.0,
+        "G" | "GiB" => 1024.0 * 1024.0 * 1024.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        unit => return Err(format!("`{unit}` is no unit: B, KiB, MiB, GiB, kB, MB, GB")),
+    };
+    let bytes = number * factor;
+    if !(1.0..=1e15).contains(&bytes) {
+        return Err("it must be at least one byte".to_owned());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
+    Ok(bytes as u64)
+}
+
+/// `UID` or `UID:GID`; without a group the group has the user's number.
+pub(crate) fn parse_owner(text: &str) -> Result<(u32, u32), String> {
+    let why = || "it is not UID or UID:GID, in numbers".to_owned();
+    let (user, group) = text.split_once(':').unwrap_or((text, text));
+    Ok((user.parse().map_err(|_| why())?, group.parse().map_err(|_| why())?))
+}
+
+/// A whole number within bounds.
+pub(crate) fn parse_between(text: &str, least: i32, most: i32) -> Result<i32, String> {
+    let number: i32 = text.trim().parse().map_err(|_| "it is not a whole number".to_owned())?;
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("it is not between {least} and {most}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, bytes) in [
+            ("100", 100),
+            ("100KiB", 102_400),
+            ("1.5MiB", 1_572_864),
+            ("2MB/s", 2_000_000),
+            ("1 GiB", 1 << 30),
+        ] {
+            assert_eq!(parse_rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1", "1XB", "fast", "1e30"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn owners_are_numbers() {
+        assert_eq!(parse_owner("7474"), Ok((7474, 7474)));
+        assert_eq!(parse_owner("7474:0"), Ok((7474, 0)));
+        assert!(parse_owner("neo4j").is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
+
+mod failure;
+mod progress;
+mod shapes;
+mod text;
+
+use std::io::Write;
+
+use grap::ops::{
+    BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport, SourceReport,
+    UnlockReport, VerifyReport,
+};
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::failure::Failure;
+
+pub(crate) use failure::failure;
+pub(crate) use progress::monitor;
+
+/// How reports are printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+impl Output {
+    fn print(self, shape: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        let text = if self.json {
+            serde_json::to_string(shape).map_err(|error| Failure::Output(error.into()))? + "\n"
+        } else {
+            text()
+        };
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
+    }
+
+    pub(crate) fn init(self, report: &InitReport) -> Result<(), Failure> {
+        self.print(&shapes::init(report), || text::init(report))
+    }
+
+    pub(crate) fn backup(self, report: &BackupReport) -> Result<(), Failure> {
+        self.print(&shapes::backup(report), || text::backup(report))
+    }
+
+    pub(crate) fn list(self, report: &ListReport) -> Result<(), Failure> {
+        self.print(&shapes::list(report), || text::list(report))
+    }
+
+    pub(crate) fn show(self, report: &ShowReport) -> Result<(), Failure> {
+        self.print(&shapes::show(report), || text::show(report))
+    }
+
+    pub(crate) fn verify(self, report: &VerifyReport) -> Result<(), Failure> {
+        self.print(&shapes::verify(report), || text::verify(report))
+    }
+
+    pub(crate) fn restore(self, report: &RestoreReport) -> Result<(), Failure> {
+        self.print(&shapes::restore(report), || text::restore(report))
+    }
+
+    pub(crate) fn doctor(self, report: &DoctorReport) -> Result<(), Failure> {
+        self.print(&shapes::doctor(report), || text::doctor(report))
+    }
+
+    pub(crate) fn unlock(self, report: &UnlockReport) -> Result<(), Failure> {
+        self.print(&shapes::unlock(report), || text::unlock(report))
+    }
+
+    pub(crate) fn sources(self, report: &SourceReport) -> Result<(), Failure> {
+        self.print(&shapes::sources(report), || text::sources(report))
+    }
+
+    pub(crate) fn config(self, settings: &Settings) -> Result<(), Failure> {
+        self.print(&shapes::config(settings), || text::config(settings))
+    }
+}

@@ -1,0 +1,236 @@
+//! The JSON that scripts read: documented in `docs/json.md`, version 1. Within a version fields are only added.
+
+use grap::copy::Manifest;
+use grap::ops::{
+    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
+    ShowReport, SourceReport, UnlockReport, VerifyReport,
+};
+use grap_repository::{LockInfo, LockState};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::config::Settings;
+
+const SCHEMA_VERSION: u32 = 1;
+
+pub(super) fn init(report: &InitReport) -> Value {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "repository_id": report.repository_id,
+        "source": report.source,
+        "recovery_key": report.recovery_key.secret().expose_secret(),
+    })
+}
+
+pub(super) fn backup(report: &BackupReport) -> Value {
+    let mut shape = summary(&report.manifest);
+    merge(&mut shape, json!({ "snapshot": report.snapshot, "duration_ms": milliseconds(report.duration) }));
+    shape
+}
+
+/// What list, backup and show say of every backup. The field of the mission that is not known yet is null.
+fn summary(manifest: &Manifest) -> Value {
+    let databases: Vec<Value> = manifest
+        .databases
+        .iter()
+        .map(|database| {
+            json!({
+                "name": database.name,
+                "tx_id": database.end.tx_id,
+                "commit_ms": database.end.commit_ms,
+                "checkpoint_tx_id": database.checkpoint.point.tx_id,
+                "transactions": database.transactions,
+                "store_id": database.store_id.to_string(),
+                "database_id": database.database_id,
+                "format": database.format,
+                "neo4j_min": database.server_min,
+                "bytes": database.files.iter().map(|file| file.size).sum::<u64>(),
+                "nodes": database.nodes,
+                "relationships": database.relationships,
+            })
+        })
+        .collect();
+    let ratio =
+        if manifest.bytes > 0 { Some(manifest.bytes_added as f64 / manifest.bytes as f64) } else { None };
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "id": manifest.id,
+        "source": manifest.source,
+        "status": "COMPLETE",
+        "started": manifest.started,
+        "finished": manifest.finished,
+        "expires": null,
+        "neo4j_version": manifest.server.version,
+        "server_running": manifest.server.running,
+        "bytes": manifest.bytes,
+        "bytes_added": manifest.bytes_added,
+        "added_ratio": ratio,
+        "health_check_passed": null,
+        "tags": manifest.tags,
+        "note": manifest.note,
+        "databases": databases,
+    })
+}
+
+fn merge(shape: &mut Value, more: Value) {
+    if let (Value::Object(shape), Value::Object(more)) = (shape, more) {
+        shape.extend(more);
+    }
+}
+
+pub(super) fn list(report: &ListReport) -> Value {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "backups": report.rows.iter().map(row).collect::<Vec<_>>(),
+        "damaged_snapshots": report.damaged.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn row(row: &BackupRow) -> Value {
+    let mut shape = match &row.manifest {
+        Some(manifest) => summary(manifest),
+        None => json!({ "id": row.id, "source": row.source, "started": row.started }),
+    };
+    merge(&mut shape, json!({ "status": status_name(&row.status) }));
+    match &row.status {
+        BackupStatus::Failed { code, message } => {
+            merge(&mut shape, json!({ "error": { "code": code, "message": message } }))
+        }
+        BackupStatus::Damaged(error) => {
+            merge(
+                &mut shape,
+                json!({ "error": { "code": error.code().name(), "message": error.to_string() } }),
+            );
+        }
+        BackupStatus::InProgress | BackupStatus::Complete => {}
+    }
+    shape
+}
+
+pub(super) fn status_name(status: &BackupStatus) -> &'static str {
+    match status {
+        BackupStatus::InProgress => "IN_PROGRESS",
+        BackupStatus::Complete => "COMPLETE",
+        BackupStatus::Failed { .. } => "FAILED",
+        BackupStatus::Damaged(_) => "DAMAGED",
+    }
+}
+
+pub(super) fn show(report: &ShowReport) -> Value {
+    let mut shape = summary(&report.manifest);
+    merge(&mut shape, json!({ "snapshot": report.snapshot, "manifest": report.manifest }));
+    shape
+}
+
+pub(super) fn verify(report: &VerifyReport) -> Value {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "backups": report.backups,
+        "packs": report.packs,
+        "packs_read": report.packs_read,
+        "bytes_read": report.bytes_read,
+        "ok": report.problems.is_empty(),
+        "problems": report.problems,
+    })
+}
+
+pub(super) fn restore(report: &RestoreReport) -> Value {
+    let databases: Vec<Value> = report
+        .databases
+        .iter()
+        .map(|database| {
+            json!({
+                "name": database.name,
+                "tx_id": database.end.tx_id,
+                "commit_ms": database.end.commit_ms,
+                "neo4j_min": database.server_min,
+            })
+        })
+        .collect();
+    let damages: Vec<Value> = report
+        .damages
+        .iter()
+        .map(|damage| json!({ "file": damage.file, "offset": damage.offset, "reason": damage.reason }))
+        .collect();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "id": report.id,
+        "source": report.source,
+        "to": report.to,
+        "complete": report.damages.is_empty(),
+        "databases": databases,
+        "files": report.files,
+        "bytes": report.bytes,
+        "damages": damages,
+        "duration_ms": milliseconds(report.duration),
+    })
+}
+
+pub(super) fn doctor(report: &DoctorReport) -> Value {
+    let checks: Vec<Value> = report
+        .checks
+        .iter()
+        .map(|check| {
+            json!({
+                "name": check.name,
+                "status": status_word(check.status),
+                "message": check.message,
+                "advice": check.advice,
+            })
+        })
+        .collect();
+    json!({ "schema_version": SCHEMA_VERSION, "status": status_word(report.worst()), "checks": checks })
+}
+
+pub(super) fn status_word(status: CheckStatus) -> &'static str {
+    match status {
+        CheckStatus::Pass => "pass",
+        CheckStatus::Warning => "warning",
+        CheckStatus::Fail => "fail",
+    }
+}
+
+pub(super) fn unlock(report: &UnlockReport) -> Value {
+    let locks = |locks: &[LockInfo]| locks.iter().map(lock).collect::<Vec<_>>();
+    json!({ "schema_version": SCHEMA_VERSION, "removed": locks(&report.removed), "kept": locks(&report.kept) })
+}
+
+fn lock(lock: &LockInfo) -> Value {
+    json!({
+        "name": lock.name,
+        "exclusive": lock.exclusive,
+        "host": lock.hostname,
+        "user": lock.username,
+        "pid": lock.pid,
+        "time": lock.time,
+        "age_by_holder_s": lock.age_by_holder,
+        "age_by_storage_s": lock.age_by_storage,
+        "stale": matches!(lock.state, LockState::Stale(_)),
+    })
+}
+
+pub(super) fn sources(report: &SourceReport) -> Value {
+    let sources: Vec<Value> = report
+        .sources
+        .iter()
+        .map(|source| json!({ "name": source.name, "databases": source.binding }))
+        .collect();
+    json!({ "schema_version": SCHEMA_VERSION, "sources": sources })
+}
+
+pub(super) fn config(settings: &Settings) -> Value {
+    let shown: Vec<Value> = settings
+        .shown()
+        .into_iter()
+        .map(|(key, value)| {
+            let (value, origin) =
+                value.map_or((None, None), |(value, origin)| (Some(value), Some(origin.to_string())));
+            json!({ "key": key.name, "value": value, "origin": origin })
+        })
+        .collect();
+    json!({ "schema_version": SCHEMA_VERSION, "settings": shown })
+}
+
+fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,58 @@
+//! Hot backup while writers write, restored, judged: equal to the oracle at exactly the backup's transaction.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use grap_testkit::program::tx_id;
+use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions};
+
+const NOTHING: Vec<String> = Vec::new();
+
+#[test]
+fn a_backup_under_load_restores_to_exactly_its_transaction() {
+    for version in Distribution::matrix() {
+        let distribution = Distribution::ensure(&version).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut server =
+            Server::builder(&distribution).busy_logs().start(&folder.path().join("home")).unwrap();
+        let grap = Grap::initialised(Path::new(env!("CARGO_BIN_EXE_grap")), folder.path()).unwrap();
+        let options = WorkloadOptions { schema_churn: false, ..WorkloadOptions::default() };
+        let workload = Workload::start(&server, options).unwrap();
+        wait_for(&workload, 100);
+        let home = server.home().display().to_string();
+        let mut reports = Vec::new();
+        for limit in ["200MiB", "400KiB"] {
+            reports.push(grap.json(&["backup", "--neo4j-home", &home, "--read-limit", limit]).unwrap());
+        }
+        wait_for(&workload, 50);
+        let (oracle, _) = workload.stop().unwrap();
+        let markers = oracle.markers(&[&server.transaction_logs()]).unwrap();
+        assert_eq!(oracle.contradictions(&markers), NOTHING);
+
+        let judge = Judge::start(&distribution).unwrap();
+        for report in reports {
+            let id = report["id"].as_str().unwrap();
+            let end = tx_id(&report, "neo4j").unwrap();
+            println!("{report}");
+            let to = folder.path().join(id);
+            let restored = grap.json(&["restore", id, "--to", &to.display().to_string()]).unwrap();
+            assert_eq!(tx_id(&restored, "neo4j"), Some(end));
+            let verdict = judge.verdict(&to, &oracle.expected_at(end, &markers), end).unwrap();
+            verdict.assert_clean();
+            let check = judge.check(&to).unwrap();
+            assert!(check.is_clean(), "{check:?}");
+        }
+        grap.json(&["verify", "--read-data"]).unwrap();
+        server.stop().unwrap();
+    }
+}
+
+/// Wait until so many more transactions were acknowledged.
+fn wait_for(workload: &Workload, count: usize) {
+    let before = workload.stats().transactions;
+    let begun = Instant::now();
+    while workload.stats().transactions < before + count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", workload.stats());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,101 @@
+//! One pass over the files of a log: live, stored or restored ones alike.
+
+use grap_disk::Source;
+use grap_neo4j::checkpoint::CheckpointRecord;
+use grap_neo4j::ids::LogVersion;
+use grap_neo4j::kernel::KernelVersion;
+use grap_neo4j::txlog::{Chain, FileHeader, FileRole, HEADER_LENGTH, HeaderError, Tail};
+
+use super::log::{LogError, LogSpan, SpanFile};
+
+/// Walks the files in order of their versions, beginning with the one that holds the checkpoint's position.
+pub(crate) struct LogWalk<'a> {
+    database: &'a str,
+    checkpoint: &'a CheckpointRecord,
+    chain: Option<Chain>,
+    files: Vec<SpanFile>,
+    kernel: KernelVersion,
+    transactions: u64,
+    /// The transaction that the checkpoint names was found where it says.
+    met: bool,
+    tail: Option<Tail>,
+}
+
+impl<'a> LogWalk<'a> {
+    pub(crate) fn new(database: &'a str, checkpoint: &'a CheckpointRecord) -> Self {
+        Self {
+            database,
+            checkpoint,
+            chain: None,
+            files: Vec::new(),
+            kernel: checkpoint.kernel,
+            transactions: 0,
+            met: false,
+            tail: None,
+        }
+    }
+
+    /// Go through the next file, from its header to its end.
+    pub(crate) fn file(
+        &mut self,
+        name: LogVersion,
+        mut source: Source,
+        role: FileRole,
+    ) -> Result<(), LogError> {
+        let database = || self.database.to_owned();
+        let version = name.0;
+        let inode = source.stat()?.inode;
+        let header = match FileHeader::read(&mut source) {
+            Ok(FileHeader::Written(header)) => header,
+            // Allocated, nothing written yet: it holds nothing.
+            Ok(FileHeader::Preallocated) => return Ok(()),
+            Err(HeaderError::TooShort { found }) => {
+                return Err(LogError::TooShort { database: database(), version, size: found as u64 });
+            }
+            Err(source) => return Err(LogError::Header { database: database(), version, source }),
+        };
+        if header.version != name {
+            return Err(LogError::Misnamed { database: database(), version, found: header.version.0 });
+        }
+        source.seek(HEADER_LENGTH as u64);
+        if self.chain.is_none() {
+            // A checkpoint right behind a header names the transaction before the file.
+            let at_header = self.checkpoint.position.offset == HEADER_LENGTH as u64;
+            self.met = at_header && header.last_id == self.checkpoint.tx_id;
+        }
+        let chain = self.chain.get_or_insert_with(|| Chain::begin_with(&header));
+        let (met, kernel, transactions) = (&mut self.met, &mut self.kernel, &mut self.transactions);
+        let wanted = self.checkpoint.end_point();
+        let scanned = chain.file(&header, source, role, |transaction| {
+            let point = transaction.end_point();
+            *kernel = transaction.kernel;
+            *transactions += u64::from(point.id > wanted.id);
+            *met |= point.id == wanted.id
+                && point.position == wanted.position
+                && point.checksum == wanted.checksum;
+        });
+        let scan =
+            scanned.map_err(|source| LogError::Chain { database: self.database.to_owned(), source })?;
+        self.files.push(SpanFile { version, inode, length: scan.tail.from() });
+        self.tail = Some(scan.tail);
+        Ok(())
+    }
+
+    /// The span, and what stands behind its end. The checkpoint's own transaction must have been met.
+    pub(crate) fn finish(mut self) -> Result<(LogSpan, Tail), LogError> {
+        let checkpoint = self.checkpoint.end_point();
+        let on_log = |found: Option<Tail>| {
+            found.ok_or_else(|| LogError::CheckpointNotOnLog {
+                database: self.database.to_owned(),
+                id: checkpoint.id.0,
+                position: checkpoint.position,
+            })
+        };
+        let tail = on_log(self.tail.filter(|_| self.met))?;
+        // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the file before.
+        let end = self.chain.and_then(|chain| chain.end()).unwrap_or(checkpoint);
+        // A newer file that holds no transaction yet is no part of the span.
+        self.files.retain(|file| file.version <= end.position.version.0);
+        Ok((LogSpan { files: self.files, end, kernel: self.kernel, transactions: self.transactions }, tail))
+    }
+}

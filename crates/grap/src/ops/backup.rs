@@ -1,0 +1,391 @@
+//! `backup`: take the databases of an installation, as they are at one transaction each, while the server goes on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use grap_core::{BackupId, Room, SourceName};
+use grap_disk as disk;
+use grap_repository::{Lock, Meta, Node, Repository, SnapshotDraft, TreeId, Writer, WriterOptions};
+use grap_task::{Finding, Unit};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::source::binding_of;
+use super::{Access, Session};
+use crate::catalog::{self, Catalog};
+use crate::copy::{
+    Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest,
+    Throttle, still_life,
+};
+use crate::error::{Error, Result};
+use crate::live::{
+    Checkpoint, Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner,
+    ServerRun, release,
+};
+use crate::sources;
+use crate::state::{Job, Outcome, StateDirectory};
+
+#[derive(Debug, Clone)]
+pub struct BackupOptions {
+    pub installation: InstallationOptions,
+    /// The repository's only one, where it is not named.
+    pub source: Option<SourceName>,
+    pub tags: Vec<String>,
+    pub note: Option<String>,
+    /// Of the live files, bytes a second.
+    pub read_limit: Option<u64>,
+    /// How nice the copying threads are beside a running server.
+    pub niceness: i32,
+    pub writer: WriterOptions,
+    pub pace: Pace,
+    /// Grap's own settings, to be taken along; without secrets.
+    pub settings: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub struct BackupReport {
+    pub manifest: Manifest,
+    /// Of restic's snapshot.
+    pub snapshot: String,
+    pub duration: Duration,
+}
+
+/// What a report says of one database, for those who have no use for the whole manifest.
+pub type DatabaseReport = DatabaseManifest;
+
+/// Take a backup. Whatever goes wrong, no backup appears; what was stored is used by the next run.
+pub fn backup(
+    options: &BackupOptions,
+    access: Access,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<BackupReport> {
+    let _job = state.lock(Job::Backup, session.clock)?;
+    let started = session.clock.now();
+    let attempts = state.attempts()?;
+    let id = BackupId::choose(started, |id| attempts.iter().any(|attempt| attempt.id == *id));
+    state.begin(id.as_str(), "backup", options.source.as_ref(), started)?;
+    let run = Run { options, session, id: id.clone(), started, began: session.clock.since_boot() };
+    let result = run.attempt(access);
+    let outcome = match &result {
+        Ok(_) => Outcome::Succeeded,
+        Err(error) => Outcome::Failed { code: error.code().name().to_owned(), message: error.to_string() },
+    };
+    // A backup that exists is not undone because the journal could not be written: it is said, and the entry counts as abandoned.
+    if let Err(error) = state.end(id.as_str(), session.clock.now(), outcome) {
+        session.monitor.finding(&Finding::warning(format!("the end of {id} could not be noted: {error}")));
+    }
+    result
+}
+
+/// One attempt.
+struct Run<'a> {
+    options: &'a BackupOptions,
+    session: &'a Session<'a>,
+    id: BackupId,
+    started: Timestamp,
+    began: Duration,
+}
+
+/// What the files of a store looked like before the copy; only where no server was seen.
+type StillLife = BTreeMap<PathBuf, (u64, u64, u64, i128)>;
+
+impl Run<'_> {
+    fn attempt(mut self, access: Access) -> Result<BackupReport> {
+        let Session { monitor, clock, .. } = *self.session;
+        monitor.begin("looking at the installation", Unit::Items, None);
+        let installation = Installation::find(&self.options.installation)?;
+        let runs = server_runs(&installation)?;
+        let still =
+            if runs.iter().all(|run| !run.is_running()) { Some(still_lives(&installation)?) } else { None };
+        // Before anything slow: a log file may live for a second only.
+        let pinner = Pinner::start(&installation, self.options.pace)?;
+        self.tell_mode(&pinner);
+        let binding = binding_of(&installation)?;
+
+        let directory = access.directory.clone();
+        let repository = access.open()?;
+        let lock = repository.lock_shared(self.session.holder, clock)?;
+        let source = sources::choose(&repository, self.options.source.as_ref())?;
+        sources::admit(&repository, &source, &binding)?;
+        let first = self.settle_id(&repository, &source.name)?;
+        self.require_room(&installation, &pinner, directory, first)?;
+
+        if still.is_none() {
+            be_nice(self.options.niceness);
+        }
+        let writer_options = WriterOptions { whole_file_sha256: true, ..self.options.writer };
+        let mut writer = repository.writer(&lock, &writer_options, self.session.stop, monitor)?;
+        let captured = self.capture(&installation, &pinner, &mut writer)?;
+        require_same_runs(&installation, &runs)?;
+        if let Some(before) = &still {
+            require_still(&installation, before)?;
+        }
+        let server = ServerManifest { running: still.is_none(), version: release(&installation, &runs[0]) };
+        let report = self.publish(writer, &installation, &source.name, captured, server)?;
+        drop(pinner);
+        release_lock(lock, self.session);
+        Ok(report)
+    }
+
+    fn tell_mode(&self, pinner: &Pinner) {
+        if let PinMode::Descriptors(reason) = pinner.mode() {
+            let text = format!("log files are held open, because they cannot be hard-linked ({reason})");
+            self.session.monitor.finding(&Finding::info(text));
+        }
+    }
+
+    /// An id that the source has used already is given up for the next. Also tells whether this is the source's first backup.
+    fn settle_id(&mut self, repository: &Repository, source: &SourceName) -> Result<bool> {
+        let catalog = Catalog::load(repository)?;
+        let taken = |id: &BackupId| catalog.of(Some(source)).any(|backup| backup.id == *id);
+        if taken(&self.id) {
+            self.id = BackupId::choose(self.started, taken);
+        }
+        Ok(catalog.of(Some(source)).next().is_none())
+    }
+
+    /// Look at the room before anything is copied; also the first whole look at the logs.
+    fn require_room(
+        &self,
+        installation: &Installation,
+        pinner: &Pinner,
+        directory: Option<PathBuf>,
+        first: bool,
+    ) -> Result<()> {
+        let Session { stop, clock, .. } = *self.session;
+        let mut store = 0;
+        let mut log = 0;
+        for database in &installation.databases {
+            for entry in disk::walk(&installation.store(database))? {
+                store += entry.stat.allocated.min(entry.stat.size);
+            }
+            let logs = LogReader { database, pinner, stop, clock };
+            let checkpoint: Checkpoint = logs.newest_checkpoint()?;
+            log += logs.span(&checkpoint)?.bytes();
+        }
+        let Some(path) = directory else { return Ok(()) };
+        let room = Room::for_backup(store, log, first, disk::space(&path)?.available);
+        room.check().map_err(|source| Error::NoSpace { path, source })
+    }
+
+    fn capture(
+        &self,
+        installation: &Installation,
+        pinner: &Pinner,
+        writer: &mut Writer<'_>,
+    ) -> Result<Vec<CapturedDatabase>> {
+        let Session { stop, clock, monitor, .. } = *self.session;
+        let mut throttle = Throttle::new(self.options.read_limit, clock, stop);
+        let mut captured = Vec::new();
+        for database in &installation.databases {
+            let total = disk::walk(&installation.store(database))?.iter().map(|entry| entry.stat.size).sum();
+            monitor.begin(&format!("copying {database}"), Unit::Bytes, Some(total));
+            let mut capture =
+                Capture { installation, pinner, writer, throttle: &mut throttle, stop, clock, monitor };
+            captured.push(capture.database(database)?);
+        }
+        Ok(captured)
+    }
+
+    /// Store the configuration, the manifest and the directories; then the snapshot, last of all.
+    fn publish(
+        &self,
+        mut writer: Writer<'_>,
+        installation: &Installation,
+        source: &SourceName,
+        captured: Vec<CapturedDatabase>,
+        server: ServerManifest,
+    ) -> Result<BackupReport> {
+        self.session.monitor.begin("publishing", Unit::Items, None);
+        let mut tree = TreeBuilder::new(self.started);
+        let mut databases = Vec::new();
+        for CapturedDatabase { manifest, files } in captured {
+            for file in &files {
+                tree.add(&file.path, |name| {
+                    Node::file(
+                        name,
+                        &Meta {
+                            mode: file.stat.mode,
+                            modified: time(file.stat.modified),
+                            uid: file.stat.uid,
+                            gid: file.stat.gid,
+                        },
+                        &file.content,
+                    )
+                });
+            }
+            databases.push(manifest);
+        }
+        let configuration = self.configuration(installation)?;
+        let plain = tree.plain.clone();
+        for (path, bytes) in &configuration {
+            let content = writer.add_bytes(bytes)?;
+            tree.add(path, |name| Node::file(name, &plain, &content));
+        }
+        let manifest = Manifest {
+            manifest_version: Manifest::VERSION,
+            id: self.id.clone(),
+            source: source.clone(),
+            started: self.started,
+            finished: self.session.clock.now(),
+            program: self.session.program.to_owned(),
+            host: self.session.holder.hostname.clone(),
+            server,
+            bytes: databases.iter().flat_map(|database| &database.files).map(|file| file.size).sum(),
+            bytes_added: writer.report().stored_bytes,
+            databases,
+            tags: self.options.tags.clone(),
+            note: self.options.note.clone(),
+            archive: None,
+            configuration: configuration.into_keys().collect(),
+        };
+        let content = writer.add_bytes(&manifest.to_bytes())?;
+        tree.add(MANIFEST_NAME, |name| Node::file(name, &plain, &content));
+        let root = tree.save(&mut writer)?;
+        let snapshot = writer.finish(root, self.draft(installation, source))?;
+        let duration = self.session.clock.since_boot().saturating_sub(self.began);
+        Ok(BackupReport { manifest, snapshot: snapshot.id.to_string(), duration })
+    }
+
+    fn draft(&self, installation: &Installation, source: &SourceName) -> SnapshotDraft {
+        SnapshotDraft {
+            time: self.started,
+            parent: None,
+            paths: vec![installation.data.display().to_string()],
+            hostname: self.session.holder.hostname.clone(),
+            username: self.session.holder.username.clone(),
+            tags: catalog::tags(&self.id, source, &self.options.tags),
+            program_version: self.session.program.to_owned(),
+        }
+    }
+
+    /// What a rebuilt server needs besides data, by its path in the snapshot; secrets left out.
+    fn configuration(&self, installation: &Installation) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut files = BTreeMap::new();
+        if let Some(text) = &installation.configuration_text {
+            let kept = Configuration::without_secrets(text);
+            files.insert("configuration/neo4j.conf".to_owned(), kept.into_bytes());
+        }
+        if let Some(plugins) = plugins(installation)? {
+            files.insert("configuration/plugins.json".to_owned(), plugins);
+        }
+        if let Some(settings) = &self.options.settings {
+            files.insert("configuration/grap.json".to_owned(), settings.clone());
+        }
+        Ok(files)
+    }
+}
+
+/// The backup exists; a lock that cannot be released now is found stale later.
+fn release_lock(lock: Lock, session: &Session<'_>) {
+    if let Err(error) = lock.release() {
+        session.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")));
+    }
+}
+
+fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
+    let runs = installation.databases.iter().map(|database| ServerRun::of(&installation.store(database)));
+    Ok(runs.collect::<std::result::Result<_, _>>()?)
+}
+
+fn require_same_runs(installation: &Installation, before: &[ServerRun]) -> Result<()> {
+    let now = server_runs(installation)?;
+    for (before, now) in before.iter().zip(&now) {
+        if before != now {
+            let change = match (before.is_running(), now.is_running()) {
+                (false, _) => "started",
+                (true, false) => "stopped or killed",
+                (true, true) => "restarted",
+            };
+            return Err(Error::ServerChanged { change });
+        }
+    }
+    Ok(())
+}
+
+fn still_lives(installation: &Installation) -> Result<StillLife> {
+    let mut all = StillLife::new();
+    for database in &installation.databases {
+        all.extend(still_life(installation, database)?);
+    }
+    Ok(all)
+}
+
+fn require_still(installation: &Installation, before: &StillLife) -> Result<()> {
+    let after = still_lives(installation)?;
+    let differs = |path: &&PathBuf| before.get(*path) != after.get(*path);
+    match before.keys().chain(after.keys()).find(differs) {
+        Some(path) => Err(CaptureError::WrittenBehindOurBack { path: path.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Threads started from here on give way to the server's. Refused by the system: then they do not.
+fn be_nice(niceness: i32) {
+    let _ = rustix::process::setpriority_process(None, niceness);
+}
+
+/// Names and hashes of the plugins: what must be installed again, not the jars themselves.
+fn plugins(installation: &Installation) -> Result<Option<Vec<u8>>> {
+    let Some(home) = &installation.home else { return Ok(None) };
+    let directory =
+        home.join(installation.configuration.get("server.directories.plugins").unwrap_or("plugins"));
+    let mut plugins = Vec::new();
+    for name in disk::list(&directory)?.unwrap_or_default() {
+        let path = directory.join(&name);
+        if disk::stat(&path)?.is_some_and(|stat| stat.kind == disk::Kind::File) {
+            let mut hasher = Sha256::new();
+            std::io::copy(&mut disk::Source::open(&path)?, &mut hasher)
+                .map_err(|error| disk::DiskError::reading(&path, error))?;
+            plugins.push(serde_json::json!({ "name": name, "sha256": hex::encode(hasher.finalize()) }));
+        }
+    }
+    Ok(Some(serde_json::to_vec_pretty(&plugins).expect("names and hashes are plain data")))
+}
+
+/// The directories of the snapshot, from paths.
+struct TreeBuilder {
+    plain: Meta,
+    root: Directory,
+}
+
+#[derive(Default)]
+struct Directory {
+    files: Vec<Node>,
+    directories: BTreeMap<String, Directory>,
+}
+
+impl TreeBuilder {
+    fn new(time: Timestamp) -> Self {
+        Self { plain: Meta { mode: 0o644, modified: time, uid: 0, gid: 0 }, root: Directory::default() }
+    }
+
+    fn add(&mut self, path: &str, node: impl Fn(&str) -> Node) {
+        let mut directory = &mut self.root;
+        let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
+            directory = directory.directories.entry(parent.to_owned()).or_default();
+        }
+        directory.files.push(node(name));
+    }
+
+    fn save(self, writer: &mut Writer<'_>) -> Result<TreeId> {
+        let meta = Meta { mode: 0o755, ..self.plain };
+        Ok(save(self.root, &meta, writer)?)
+    }
+}
+
+fn save(directory: Directory, meta: &Meta, writer: &mut Writer<'_>) -> grap_repository::Result<TreeId> {
+    let mut nodes = directory.files;
+    for (name, child) in directory.directories {
+        let tree = save(child, meta, writer)?;
+        nodes.push(Node::dir(&name, meta, tree));
+    }
+    writer.save_tree(nodes)
+}
+
+fn time(nanoseconds: i128) -> Timestamp {
+    Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}

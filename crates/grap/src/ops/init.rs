@@ -1,0 +1,29 @@
+//! `init`: make a repository.
+
+use grap_core::{Binding, SourceName};
+use grap_repository::{InitOptions, KdfCost, RecoveryKey, Repository};
+
+use super::{Access, Session};
+use crate::error::Result;
+use crate::sources;
+
+/// A new repository. The recovery key is shown to the operator once, and kept nowhere.
+pub struct InitReport {
+    pub repository_id: String,
+    pub source: SourceName,
+    pub recovery_key: RecoveryKey,
+}
+
+/// Make the repository and its first source.
+pub fn init(access: Access, source: SourceName, cost: KdfCost, session: &Session<'_>) -> Result<InitReport> {
+    let options = InitOptions {
+        hostname: session.holder.hostname.clone(),
+        username: session.holder.username.clone(),
+        created: session.clock.now(),
+        cost,
+    };
+    access.lay_out()?;
+    let (repository, recovery_key) = Repository::init(access.store, &access.password, &options)?;
+    sources::add(&repository, &source, &Binding::default())?;
+    Ok(InitReport { repository_id: repository.id().to_string(), source, recovery_key })
+}

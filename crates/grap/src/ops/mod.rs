@@ -1,0 +1,25 @@
+//! The operations: one file a verb. The top function of each reads as its story.
+
+mod backup;
+mod doctor;
+
+mod init;
+mod list;
+mod restore;
+mod session;
+mod show;
+mod source;
+mod unlock;
+mod verify;
+
+pub use backup::{BackupOptions, BackupReport, DatabaseReport, backup};
+
+pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
+pub use init::{InitReport, init};
+pub use list::{BackupRow, BackupStatus, ListReport, list};
+pub use restore::{RestoreOptions, RestoreReport, RestoredDatabase, restore};
+pub use session::{Access, Session};
+pub use show::{ShowReport, show};
+pub use source::{SourceReport, add_source, list_sources, rebind_source};
+pub use unlock::{UnlockReport, unlock};
+pub use verify::{VerifyOptions, VerifyReport, verify};

@@ -1,0 +1,28 @@
+//! `show`: one backup's manifest.
+
+use grap_core::{SourceName, Target};
+
+use super::{Access, Session};
+use crate::catalog::Catalog;
+use crate::copy::Manifest;
+use crate::error::Result;
+
+#[derive(Debug)]
+pub struct ShowReport {
+    pub manifest: Manifest,
+    /// Of restic's snapshot: `restic restore <id>`.
+    pub snapshot: String,
+}
+
+pub fn show(
+    access: Access,
+    target: &Target,
+    source: Option<&SourceName>,
+    session: &Session<'_>,
+) -> Result<ShowReport> {
+    let repository = access.open()?;
+    let catalog = Catalog::load(&repository)?;
+    let reader = repository.reader(session.monitor)?;
+    let backup = catalog.find(target, source)?;
+    Ok(ShowReport { manifest: backup.manifest(&reader)?, snapshot: backup.snapshot.id.to_string() })
+}

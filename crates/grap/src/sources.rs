@@ -1,0 +1,110 @@
+//! The sources of a repository: for each a sequence of sealed records `grap/sources/<name>/<n>`, the newest of which holds its binding.
+//!
+//! Records are only ever put, never changed: who finds its number taken looks again. A source that is not bound yet (an empty binding) is bound by
+//! its first backup.
+
+use grap_core::{Binding, SourceName};
+use grap_repository::{ObjectError, Repository, RepositoryError};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+const FOLDER: &str = "grap/sources";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    /// Store id of each database.
+    databases: Binding,
+}
+
+/// A source and what it is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub name: SourceName,
+    pub binding: Binding,
+    /// Of its newest record.
+    number: u32,
+}
+
+/// Every source, by name.
+pub fn load(repository: &Repository) -> Result<Vec<Source>> {
+    let mut newest: std::collections::BTreeMap<SourceName, u32> = std::collections::BTreeMap::new();
+    for object in repository.list_sealed(FOLDER)? {
+        let Some(name) = object.name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/')) else {
+            continue;
+        };
+        let Some((source, number)) = name.split_once('/') else { continue };
+        let (Ok(source), Ok(number)) = (source.parse::<SourceName>(), number.parse::<u32>()) else {
+            continue;
+        };
+        let known = newest.entry(source).or_default();
+        *known = number.max(*known);
+    }
+    newest.into_iter().map(|(name, number)| read(repository, name, number)).collect()
+}
+
+fn read(repository: &Repository, name: SourceName, number: u32) -> Result<Source> {
+    let bytes = repository.get_sealed(&object(&name, number))?;
+    let record: Record = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::SourceRecord { name: name.clone(), source })?;
+    Ok(Source { name, binding: record.databases, number })
+}
+
+/// The source that is meant: the one that was named, or the only one.
+pub fn choose(repository: &Repository, named: Option<&SourceName>) -> Result<Source> {
+    let mut sources = load(repository)?;
+    let names = |sources: &[Source]| sources.iter().map(|source| source.name.clone()).collect();
+    match named {
+        Some(name) => match sources.iter().position(|source| source.name == *name) {
+            Some(index) => Ok(sources.swap_remove(index)),
+            None => Err(Error::SourceUnknown { name: name.clone(), known: names(&sources) }),
+        },
+        None if sources.len() == 1 => Ok(sources.remove(0)),
+        None => Err(Error::SourceUnnamed { known: names(&sources) }),
+    }
+}
+
+/// A new source.
+pub fn add(repository: &Repository, name: &SourceName, binding: &Binding) -> Result<()> {
+    match put(repository, name, 1, binding) {
+        Err(Error::Repository(RepositoryError::Object(ObjectError::AlreadyExists { .. }))) => {
+            Err(Error::SourceExists { name: name.clone() })
+        }
+        other => other,
+    }
+}
+
+/// Bind a source (anew) to what was found. Of two that bind at once one loses, and looks again.
+pub fn bind(repository: &Repository, source: &Source, binding: &Binding) -> Result<()> {
+    put(repository, &source.name, source.number + 1, binding)
+}
+
+/// The databases found must be those that the source is bound to; one that is not bound yet is bound now.
+pub fn admit(repository: &Repository, source: &Source, found: &Binding) -> Result<()> {
+    if source.binding == Binding::default() {
+        match bind(repository, source, found) {
+            Err(Error::Repository(RepositoryError::Object(ObjectError::AlreadyExists { .. }))) => {
+                let bound = choose(repository, Some(&source.name))?;
+                return admit_bound(&bound, found);
+            }
+            other => return other,
+        }
+    }
+    admit_bound(source, found)
+}
+
+fn admit_bound(source: &Source, found: &Binding) -> Result<()> {
+    let mismatch = |error| Error::SourceMismatch { name: source.name.clone(), source: error };
+    source.binding.admit(found).map_err(mismatch)
+}
+
+fn put(repository: &Repository, name: &SourceName, number: u32, binding: &Binding) -> Result<()> {
+    let record = Record { version: 1, databases: binding.clone() };
+    let bytes = serde_json::to_vec(&record).expect("a record is plain data");
+    Ok(repository.put_sealed(&object(name, number), &bytes)?)
+}
+
+fn object(name: &SourceName, number: u32) -> String {
+    format!("{FOLDER}/{name}/{number:010}")
+}

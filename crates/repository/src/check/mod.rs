@@ -1,0 +1,195 @@
+//! Looking for damage: does everything that is there say the truth, and is everything there that is needed?
+//!
+//! The check never stops at the first damage, and never panics. Each [`Damage`] names the stored object and the
+//! files of which snapshots it hurts; where a blob lies in another pack, too, nothing is hurt.
+//!
+//! Without [`ReadData`] the structure is checked: names against content of the small objects, index against
+//! the listing, every tree, every chunk that a file needs against the index. Only reading the packs tells whether
+//! the chunks themselves are whole.
+
+mod packs;
+mod report;
+mod walk;
+
+use std::collections::{BTreeSet, HashMap};
+
+use grap_task::{Monitor, Stop, Unit};
+
+use crate::error::{RepositoryError, Result};
+use crate::format::id::{Id, SnapshotId};
+use crate::format::key::KeyFile;
+use crate::format::pack::BlobKind;
+use crate::format::snapshot::Snapshot;
+use crate::index::{Index, Place};
+use crate::object::ObjectError;
+use crate::repository::{Repository, object_name};
+pub use report::{Affected, CheckReport, Damage};
+use report::{DamageNumber, Damages};
+use walk::Walk;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckOptions {
+    pub read_data: ReadData,
+    /// Only what this snapshot needs; else everything.
+    pub snapshot: Option<SnapshotId>,
+}
+
+/// Which packs are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadData {
+    #[default]
+    None,
+    /// A random choice of so many in a hundred.
+    Percent(u8),
+    All,
+}
+
+/// Blobs that lie nowhere whole, each with the damage that took its last place.
+type Lost = HashMap<(BlobKind, Id), DamageNumber>;
+
+impl Repository {
+    /// Check. An error is returned only if the check itself could not be done; damage is in the report.
+    pub fn check(&self, options: &CheckOptions, stop: &Stop, monitor: &dyn Monitor) -> Result<CheckReport> {
+        let mut damages = Damages::default();
+        let snapshots = self.check_snapshots(options, &mut damages)?;
+        self.check_keys(&mut damages)?;
+        let index = self.check_index(&mut damages)?;
+        let listed = self.inner.list_packs()?;
+        let mut bad = check_listing(&index, &listed, &mut damages);
+
+        let chosen = self.choose_packs(options, &index, &snapshots, stop)?;
+        let readable: Vec<usize> = chosen.into_iter().filter(|pack| !bad.whole.contains_key(pack)).collect();
+        let bytes_read = packs::read(self, &index, &readable, stop, monitor, &mut damages, &mut bad)?;
+
+        let lost = lost_blobs(&index, &bad);
+        monitor.begin("check snapshots", Unit::Items, Some(snapshots.len() as u64));
+        let mut walk = Walk::new(self, &index, &lost, &mut damages)?;
+        for snapshot in &snapshots {
+            stop.check()?;
+            walk.snapshot(snapshot);
+            monitor.advance(1);
+        }
+        let indexed: BTreeSet<Id> = index.packs().iter().map(|pack| pack.id).collect();
+        Ok(CheckReport {
+            damages: damages.into_list(),
+            snapshots: snapshots.len(),
+            packs: listed.len(),
+            packs_read: readable.len(),
+            packs_unused: listed.keys().filter(|pack| !indexed.contains(pack)).count(),
+            bytes_read,
+        })
+    }
+
+    fn check_snapshots(&self, options: &CheckOptions, damages: &mut Damages) -> Result<Vec<Snapshot>> {
+        let all = self.snapshots()?;
+        let named = |name: &str| options.snapshot.is_none_or(|id| object_name("snapshots", id.0) == name);
+        let mut damaged = false;
+        for error in all.damaged {
+            if let RepositoryError::Damaged { object, why } = error
+                && named(&object)
+            {
+                damaged = true;
+                damages.add(object, why);
+            }
+        }
+        let wanted = |snapshot: &Snapshot| options.snapshot.is_none_or(|id| id == snapshot.id);
+        let found: Vec<Snapshot> = all.found.into_iter().filter(wanted).collect();
+        match options.snapshot {
+            Some(id) if found.is_empty() && !damaged => {
+                Err(ObjectError::NotFound { name: object_name("snapshots", id.0) }.into())
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn check_keys(&self, damages: &mut Damages) -> Result<()> {
+        for (id, name) in self.inner.named_objects("keys")? {
+            let bytes = self.inner.store.get(&name)?;
+            if Id::of(&bytes) != id {
+                damages.add(name, "its SHA-256 is not its name".to_owned());
+            } else if KeyFile::parse(&bytes).is_err() {
+                damages.add(name, "it is no key file".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_index(&self, damages: &mut Damages) -> Result<Index> {
+        let (index, damaged) = self.inner.load_index()?;
+        for error in damaged {
+            if let RepositoryError::Damaged { object, why } = error {
+                damages.add(object, why);
+            }
+        }
+        Ok(index)
+    }
+
+    /// The numbers of the packs to read.
+    fn choose_packs(
+        &self,
+        options: &CheckOptions,
+        index: &Index,
+        snapshots: &[Snapshot],
+        stop: &Stop,
+    ) -> Result<Vec<usize>> {
+        let percent = match options.read_data {
+            ReadData::None => return Ok(Vec::new()),
+            ReadData::Percent(percent) => percent,
+            ReadData::All => 100,
+        };
+        let mut packs: Vec<usize> = (0..index.packs().len()).collect();
+        if options.snapshot.is_some() {
+            let (nothing_lost, mut unreported) = (Lost::new(), Damages::default());
+            let mut walk = Walk::new(self, index, &nothing_lost, &mut unreported)?;
+            snapshots.iter().try_for_each(|snapshot| {
+                stop.check()?;
+                walk.snapshot(snapshot);
+                Ok::<_, RepositoryError>(())
+            })?;
+            packs.retain(|pack| walk.used_packs().contains(pack));
+        }
+        packs.retain(|_| percent >= 100 || rand::random_range(0..100) < percent);
+        Ok(packs)
+    }
+}
+
+/// What is known to be bad: whole packs by number, and single blobs of packs.
+#[derive(Default)]
+struct Bad {
+    whole: HashMap<usize, DamageNumber>,
+    blobs: HashMap<(usize, BlobKind, Id), DamageNumber>,
+}
+
+impl Bad {
+    fn at(&self, place: &Place) -> Option<DamageNumber> {
+        let blob = (place.pack, place.blob.kind, place.blob.id);
+        self.whole.get(&place.pack).or_else(|| self.blobs.get(&blob)).copied()
+    }
+}
+
+fn check_listing(index: &Index, listed: &HashMap<Id, u64>, damages: &mut Damages) -> Bad {
+    let mut bad = Bad::default();
+    for (number, pack) in index.packs().iter().enumerate() {
+        let why = match listed.get(&pack.id) {
+            Some(size) if *size == pack.size => continue,
+            Some(size) => format!("it has {size} bytes instead of {}", pack.size),
+            None => "it is missing".to_owned(),
+        };
+        let damage = damages.add(object_name("data", pack.id), why);
+        bad.whole.insert(number, damage);
+    }
+    bad
+}
+
+fn lost_blobs(index: &Index, bad: &Bad) -> Lost {
+    let mut lost = Lost::new();
+    for place in index.all_blobs() {
+        let (kind, id) = (place.blob.kind, place.blob.id);
+        if let Some(damage) = bad.at(&place)
+            && index.places(kind, &id).all(|place| bad.at(&place).is_some())
+        {
+            lost.insert((kind, id), damage);
+        }
+    }
+    lost
+}

@@ -1,0 +1,77 @@
+//! What a check found.
+
+use std::collections::HashMap;
+
+use crate::format::id::SnapshotId;
+
+/// More files than this are counted for a damage, but not named.
+const AFFECTED_MAX: usize = 1000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Empty: nothing is wrong as far as was looked.
+    pub damages: Vec<Damage>,
+    /// Checked.
+    pub snapshots: usize,
+    /// Listed, ...
+    pub packs: usize,
+    /// ... read, ...
+    pub packs_read: usize,
+    /// ... and named by no index: left by a run that died. No damage.
+    pub packs_unused: usize,
+    pub bytes_read: u64,
+}
+
+/// Something stored that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The name of the object, or `chunk <id>` and `tree <id>` for a blob that is in no pack.
+    pub object: String,
+    /// Everything that is wrong with it.
+    pub why: Vec<String>,
+    /// The files and directories that it takes away, the first thousand.
+    pub affected: Vec<Affected>,
+    pub affected_count: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Affected {
+    pub snapshot: SnapshotId,
+    pub path: String,
+}
+
+/// Which of the [`Damages`].
+pub(super) type DamageNumber = usize;
+
+/// One entry for each damaged object.
+#[derive(Default)]
+pub(super) struct Damages {
+    list: Vec<Damage>,
+    numbers: HashMap<String, DamageNumber>,
+}
+
+impl Damages {
+    pub(super) fn add(&mut self, object: String, why: String) -> DamageNumber {
+        let number = *self.numbers.entry(object.clone()).or_insert_with(|| {
+            self.list.push(Damage { object, why: Vec::new(), affected: Vec::new(), affected_count: 0 });
+            self.list.len() - 1
+        });
+        let reasons = &mut self.list[number].why;
+        if !reasons.contains(&why) {
+            reasons.push(why);
+        }
+        number
+    }
+
+    pub(super) fn affect(&mut self, number: DamageNumber, affected: Affected) {
+        let damage = &mut self.list[number];
+        damage.affected_count += 1;
+        if damage.affected.len() < AFFECTED_MAX {
+            damage.affected.push(affected);
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Damage> {
+        self.list
+    }
+}

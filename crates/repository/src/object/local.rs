@@ -1,0 +1,151 @@
+//! Objects as files below a directory, laid out as restic lays them out.
+//!
+//! All-or-nothing and durable because `grap_disk::publish` is: written and synced under a temporary name
+//! beside the final one, renamed without replacing, the directory synced. Temporary names begin with `tmp-`,
+//! which neither restic nor `list` takes for an object.
+
+use std::path::{Path, PathBuf};
+
+use grap_disk::{DiskError, Source};
+use jiff::Timestamp;
+
+use super::{ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
+
+const TEMPORARY: &str = "tmp-";
+
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+}
+
+impl LocalStore {
+    /// Lay out the directories as `restic init` does. What is there already is left alone.
+    pub fn create(root: impl Into<PathBuf>) -> Result<Self, ObjectError> {
+        let store = Self::open(root);
+        let lay_out = || {
+            Self::create_directory(&store.root)?;
+            for name in ["keys", "locks", "index", "snapshots", "grap"] {
+                grap_disk::create_dir_all(&store.root.join(name))?;
+            }
+            for first in 0..=255_u8 {
+                grap_disk::create_dir_all(&store.root.join(format!("data/{first:02x}")))?;
+            }
+            grap_disk::sync_dir(&store.root.join("data"))?;
+            grap_disk::sync_dir(&store.root)
+        };
+        lay_out().map_err(|error| failed(ObjectCall::Put, "data", error))?;
+        Ok(store)
+    }
+
+    /// The store in `root`. Nothing is looked at yet.
+    pub fn open(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, ObjectError> {
+        check_name(name)?;
+        Ok(self.root.join(name))
+    }
+
+    /// Create the directory of an object, with every level synced into the one above it.
+    fn create_directory(directory: &Path) -> Result<(), DiskError> {
+        let missing: Vec<&Path> =
+            directory.ancestors().take_while(|level| matches!(grap_disk::stat(level), Ok(None))).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        grap_disk::create_dir_all(directory)?;
+        missing.iter().filter_map(|level| level.parent()).try_for_each(grap_disk::sync_dir)
+    }
+
+    fn list_into(&self, name: &str, found: &mut Vec<ObjectInfo>) -> Result<(), DiskError> {
+        for child in grap_disk::list(&self.root.join(name))?.unwrap_or_default() {
+            let name = format!("{name}/{child}");
+            let Some(stat) = grap_disk::stat(&self.root.join(&name))? else { continue };
+            match stat.kind {
+                grap_disk::Kind::Directory => self.list_into(&name, found)?,
+                grap_disk::Kind::File if !child.starts_with(TEMPORARY) => found.push(ObjectInfo {
+                    name,
+                    size: stat.size,
+                    modified: Timestamp::from_nanosecond(stat.modified).ok(),
+                }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ObjectStore for LocalStore {
+    fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
+        let path = self.path(name)?;
+        let directory = path.parent().unwrap_or(&self.root);
+        Self::create_directory(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
+        grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error))
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>, ObjectError> {
+        let path = self.path(name)?;
+        let read = || {
+            let source = Source::open(&path)?;
+            let length = source.stat()?.size;
+            read_range(&source, 0, usize::try_from(length).unwrap_or(usize::MAX))
+        };
+        read().map_err(|error| failed(ObjectCall::Get, name, error))
+    }
+
+    fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError> {
+        let path = self.path(name)?;
+        let read = || read_range(&Source::open(&path)?, offset, length);
+        read().map_err(|error| failed(ObjectCall::GetRange, name, error))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError> {
+        check_name(prefix)?;
+        let mut found = Vec::new();
+        self.list_into(prefix, &mut found).map_err(|error| failed(ObjectCall::List, prefix, error))?;
+        Ok(found)
+    }
+
+    fn size(&self, name: &str) -> Result<u64, ObjectError> {
+        let path = self.path(name)?;
+        match grap_disk::stat(&path) {
+            Ok(Some(stat)) => Ok(stat.size),
+            Ok(None) => Err(ObjectError::NotFound { name: name.to_owned() }),
+            Err(error) => Err(failed(ObjectCall::Size, name, error)),
+        }
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        let path = self.path(name)?;
+        let directory = path.parent().unwrap_or(&self.root);
+        grap_disk::remove_file(&path)
+            .and_then(|()| match grap_disk::stat(directory)? {
+                Some(_) => grap_disk::sync_dir(directory),
+                None => Ok(()),
+            })
+            .map_err(|error| failed(ObjectCall::Delete, name, error))
+    }
+}
+
+fn read_range(source: &Source, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+    let mut bytes = vec![0; length];
+    let count = source.read_at(&mut bytes, offset)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn failed(call: ObjectCall, name: &str, error: DiskError) -> ObjectError {
+    let name = name.to_owned();
+    if error.already_exists() && error.call == grap_disk::Call::Rename {
+        ObjectError::AlreadyExists { name }
+    } else if error.is_not_found() && call != ObjectCall::Put {
+        ObjectError::NotFound { name }
+    } else {
+        ObjectError::Failed { call, name, source: Box::new(error) }
+    }
+}

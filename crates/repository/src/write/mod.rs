@@ -1,0 +1,261 @@
+//! Writing a snapshot: [`Writer::add`] every file, [`Writer::save_tree`] every directory, [`Writer::finish`].
+//!
+//! Why a published snapshot is complete:
+//! - A chunk counts as stored only if it is in a pack that an index lists and that the storage lists at the
+//!   right size ([`Repository::writer`] drops all others from deduplication: what was lost is stored anew), or
+//!   if this run stores it.
+//! - Packs are put before the index that names them, and the snapshot after both. A failed put ends the run.
+//! - Right before the snapshot our lock is seen to be there and fresh, so nobody deletes; and every pack that
+//!   the snapshot uses is seen at its size, so nobody has deleted meanwhile.
+
+mod packer;
+mod pipeline;
+
+use std::collections::HashSet;
+use std::io::{self, Read};
+
+use grap_task::{Finding, Monitor, Stop};
+use sha2::{Digest, Sha256};
+
+use crate::error::{RepositoryError, Result};
+use crate::format::id::{Id, SnapshotId, TreeId};
+use crate::format::pack::BlobKind;
+use crate::format::snapshot::{Snapshot, SnapshotDraft};
+use crate::format::tree::{Meta, Node, Tree};
+use crate::lock::Lock;
+use crate::repository::Repository;
+use pipeline::Pipeline;
+
+/// The smallest chunk, and the most chunks of a file: beyond, the file's chunks are twice as large.
+const CHUNK_SIZE: usize = 64 << 10;
+const CHUNKS_MAX: u64 = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// Threads that hash, compress and encrypt.
+    pub workers: usize,
+    /// Packs under way to the storage at once. Each takes a pack of memory.
+    pub uploads: usize,
+    /// zstd.
+    pub level: i32,
+    /// A pack is put once it has this many bytes.
+    pub pack_size: usize,
+    /// Also compute the SHA-256 of each whole file, on the thread that reads it.
+    pub whole_file_sha256: bool,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { workers: cores, uploads: 1, level: 3, pack_size: 32 << 20, whole_file_sha256: false }
+    }
+}
+
+/// One snapshot in the making.
+pub struct Writer<'a> {
+    repository: &'a Repository,
+    lock: &'a Lock,
+    pipeline: Pipeline,
+    whole_file_sha256: bool,
+    stop: &'a Stop,
+    monitor: &'a dyn Monitor,
+    /// Saved by this writer.
+    trees: HashSet<TreeId>,
+    report: WriterReport,
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriterReport {
+    pub files: u64,
+    /// Bytes read from the sources.
+    pub bytes: u64,
+    /// Bytes of the chunks and trees that were not stored before, ...
+    pub new_bytes: u64,
+    /// ... and what they take in packs, compressed and encrypted.
+    pub stored_bytes: u64,
+}
+
+/// The content of a stored file, for [`Node::file`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileContent {
+    pub(crate) ids: Vec<Id>,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of every chunk but the last.
+    pub chunk_size: u64,
+    /// Bytes of the chunks that were not stored before, and what they take in packs.
+    pub new_bytes: u64,
+    pub stored_bytes: u64,
+    /// Of the whole file, if [`WriterOptions::whole_file_sha256`] asks for it.
+    pub sha256: Option<Id>,
+}
+
+impl Node {
+    pub fn file(name: &str, meta: &Meta, content: &FileContent) -> Self {
+        Self::new_file(name, meta, content.size, content.ids.clone())
+    }
+}
+
+impl Repository {
+    /// Begin to write. Loads the index and looks at every pack.
+    pub fn writer<'a>(
+        &'a self,
+        lock: &'a Lock,
+        options: &WriterOptions,
+        stop: &'a Stop,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Writer<'a>> {
+        let (mut index, damaged) = self.inner.load_index()?;
+        for error in damaged {
+            monitor.finding(&Finding::warning(format!("{error}; what only it knows is stored anew")));
+        }
+        let listed = self.inner.list_packs()?;
+        let lost = index.packs().iter().filter(|pack| listed.get(&pack.id) != Some(&pack.size)).count();
+        if lost > 0 {
+            monitor.finding(&Finding::warning(format!(
+                "{lost} packs are missing or of the wrong size; what is still needed of them is stored anew"
+            )));
+            index.retain_packs(|pack| listed.get(&pack.id) == Some(&pack.size));
+        }
+        Ok(Writer {
+            repository: self,
+            lock,
+            pipeline: Pipeline::start(self, index, options)?,
+            whole_file_sha256: options.whole_file_sha256,
+            stop,
+            monitor,
+            trees: HashSet::new(),
+            report: WriterReport::default(),
+        })
+    }
+}
+
+impl Writer<'_> {
+    /// Store what `reader` gives, exactly `planned` bytes of it: fewer are an error, what follows is left unread.
+    pub fn add(&mut self, reader: &mut dyn Read, planned: u64) -> Result<FileContent> {
+        let mut content = self.begin(planned, chunk_size(planned))?;
+        let mut hasher = self.whole_file_sha256.then(Sha256::new);
+        let mut offset = 0;
+        for number in 0..content.ids.len() {
+            self.stop.check()?;
+            if self.pipeline.is_full() {
+                self.receive(&mut content)?;
+            }
+            let length = content.chunk_size.min(planned - offset);
+            let mut buffer = self.pipeline.buffer();
+            buffer.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+            fill(reader, &mut buffer, offset, planned)?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&buffer);
+            }
+            self.pipeline.submit(number, BlobKind::Data, buffer)?;
+            offset += length;
+            self.monitor.advance(length);
+        }
+        while self.receive(&mut content)? {}
+        content.sha256 = hasher.map(|hasher| Id::from_bytes(hasher.finalize().into()));
+        self.report.files += 1;
+        self.report.bytes += planned;
+        Ok(content)
+    }
+
+    pub fn add_bytes(&mut self, bytes: &[u8]) -> Result<FileContent> {
+        self.add(&mut &bytes[..], bytes.len() as u64)
+    }
+
+    /// Store a directory. The order of the nodes does not matter.
+    pub fn save_tree(&mut self, nodes: Vec<Node>) -> Result<TreeId> {
+        self.stop.check()?;
+        let tree = Tree::new(nodes).map_err(|why| RepositoryError::InvalidTree { why })?;
+        let bytes = tree.to_bytes().map_err(|why| RepositoryError::Encode { why })?;
+        let length = bytes.len() as u64;
+        let mut content = self.begin(length, length)?;
+        self.pipeline.submit(0, BlobKind::Tree, bytes)?;
+        while self.receive(&mut content)? {}
+        let id = TreeId(content.ids[0]);
+        self.trees.insert(id);
+        Ok(id)
+    }
+
+    /// Room for the ids of `size` bytes. Blobs of an `add` that failed half-way are waited for first.
+    fn begin(&mut self, size: u64, chunk_size: u64) -> Result<FileContent> {
+        while self.pipeline.receive()?.is_some() {}
+        let count = usize::try_from(size.div_ceil(chunk_size)).unwrap_or(usize::MAX);
+        let ids = vec![Id::from_bytes([0; 32]); count];
+        Ok(FileContent { ids, size, chunk_size, new_bytes: 0, stored_bytes: 0, sha256: None })
+    }
+
+    /// Put one id in its place; false when none is under way.
+    fn receive(&mut self, content: &mut FileContent) -> Result<bool> {
+        let Some(done) = self.pipeline.receive()? else { return Ok(false) };
+        content.ids[done.number] = done.id;
+        if let Some((plain, stored)) = done.new {
+            content.new_bytes += plain;
+            content.stored_bytes += stored;
+            self.report.new_bytes += plain;
+            self.report.stored_bytes += stored;
+        }
+        Ok(true)
+    }
+
+    pub fn report(&self) -> WriterReport {
+        self.report
+    }
+
+    /// Store what is still in memory, make sure that everything is there, publish the snapshot.
+    pub fn finish(mut self, root: TreeId, draft: SnapshotDraft) -> Result<Snapshot> {
+        if !self.trees.contains(&root) {
+            return Err(RepositoryError::InvalidTree { why: format!("{root} was not saved by this writer") });
+        }
+        let packs = self.pipeline.finish()?;
+        self.stop.check()?;
+        self.lock.assert_fresh()?;
+        let listed = self.repository.inner.list_packs()?;
+        for (pack, expected) in packs {
+            let found = listed.get(&pack).copied();
+            if found != Some(expected) {
+                return Err(RepositoryError::PackGone { pack, expected, found });
+            }
+        }
+        let file = draft.with_tree(root);
+        let id = self.repository.inner.put_document("snapshots", &file)?;
+        Ok(file.with_id(SnapshotId(id)))
+    }
+}
+
+fn chunk_size(planned: u64) -> u64 {
+    let mut size = CHUNK_SIZE as u64;
+    while planned.div_ceil(size) > CHUNKS_MAX {
+        size *= 2;
+    }
+    size
+}
+
+fn fill(reader: &mut dyn Read, buffer: &mut [u8], offset: u64, planned: u64) -> Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => return Err(RepositoryError::SourceShort { found: offset + filled as u64, planned }),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => {
+                return Err(RepositoryError::SourceUnreadable { offset: offset + filled as u64, source });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_has_more_than_a_million_chunks() {
+        assert_eq!(chunk_size(0), 64 << 10);
+        assert_eq!(chunk_size(64 << 30), 64 << 10);
+        assert_eq!(chunk_size((64 << 30) + 1), 128 << 10);
+        assert_eq!(chunk_size(1 << 40), 1 << 20);
+    }
+}

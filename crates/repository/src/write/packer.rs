@@ -1,0 +1,108 @@
+//! From sealed blobs to packs and index objects. A pack is named in the index only after its put returned.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::{RepositoryError, Result};
+use crate::format::id::Id;
+use crate::format::index::{IndexFile, IndexPack};
+use crate::format::pack::{BlobKind, PackBuilder};
+use crate::repository::Inner;
+
+/// As restic: an index object is put once it lists this many blobs. A run that dies later loses only the rest.
+const INDEX_BLOBS_MAX: usize = 50_000;
+
+pub(super) struct Packer {
+    pack_size: usize,
+    /// The pack being filled, of data and of trees.
+    data: Mutex<PackBuilder>,
+    trees: Mutex<PackBuilder>,
+    /// Memory of packs that were put.
+    spare: Mutex<Vec<Vec<u8>>>,
+    put: Mutex<Put>,
+}
+
+#[derive(Default)]
+struct Put {
+    packs: Vec<(Id, u64)>,
+    /// Not yet in an index object.
+    pending: Vec<IndexPack>,
+    pending_blobs: usize,
+}
+
+impl Packer {
+    pub(super) fn new(pack_size: usize) -> Self {
+        Self {
+            pack_size,
+            data: Mutex::default(),
+            trees: Mutex::default(),
+            spare: Mutex::default(),
+            put: Mutex::default(),
+        }
+    }
+
+    /// Add a blob to the current pack of its kind. If that makes it full it is the caller's to hand on.
+    pub(super) fn add(
+        &self,
+        kind: BlobKind,
+        id: Id,
+        sealed: &[u8],
+        uncompressed: Option<u32>,
+    ) -> Option<PackBuilder> {
+        let mut current = match kind {
+            BlobKind::Data => lock(&self.data),
+            BlobKind::Tree => lock(&self.trees),
+        };
+        current.add(kind, id, sealed, uncompressed);
+        if current.len() < self.pack_size {
+            return None;
+        }
+        let next = PackBuilder::reuse(lock(&self.spare).pop().unwrap_or_default());
+        Some(std::mem::replace(&mut current, next))
+    }
+
+    /// The packs that are not full.
+    pub(super) fn rest(&self) -> impl Iterator<Item = PackBuilder> {
+        [&self.data, &self.trees]
+            .map(|current| std::mem::take(&mut *lock(current)))
+            .into_iter()
+            .filter(|pack| !pack.is_empty())
+    }
+
+    /// Check what was packed against its MACs, and put it.
+    pub(super) fn put(&self, inner: &Inner, pack: PackBuilder) -> Result<()> {
+        if let Some(blob) = pack.first_damaged(&inner.key) {
+            return Err(RepositoryError::MemoryDamage { blob: blob.id });
+        }
+        let (bytes, blobs) = pack.finish(&inner.key);
+        let id = inner.put_named("data", &[&bytes])?;
+        let mut put = lock(&self.put);
+        put.packs.push((id, bytes.len() as u64));
+        put.pending.push(IndexPack::new(id, &blobs));
+        put.pending_blobs += blobs.len();
+        let full = put.pending_blobs >= INDEX_BLOBS_MAX;
+        drop(put);
+        lock(&self.spare).push(bytes);
+        if full { self.put_index(inner) } else { Ok(()) }
+    }
+
+    /// Put an index object for the packs that are in none yet.
+    pub(super) fn put_index(&self, inner: &Inner) -> Result<()> {
+        let mut put = lock(&self.put);
+        put.pending_blobs = 0;
+        let packs = std::mem::take(&mut put.pending);
+        drop(put);
+        if !packs.is_empty() {
+            inner.put_document("index", &IndexFile { packs })?;
+        }
+        Ok(())
+    }
+
+    /// Every pack that was put, with its size.
+    pub(super) fn written(&self) -> Vec<(Id, u64)> {
+        lock(&self.put).packs.clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

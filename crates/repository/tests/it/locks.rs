@@ -1,0 +1,219 @@
+//! Locks, ours and restic's, and clocks that disagree.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use grap_repository::{LocalStore, LockState, Repository, RepositoryError, StaleReason};
+use grap_task::{Clock, ManualClock};
+use jiff::Timestamp;
+
+use crate::support::{Fixture, PASSWORD, holder, password, shapes};
+
+/// restic in the middle of an operation that holds its exclusive lock.
+fn restic_with_exclusive_lock(fixture: &Fixture) -> Child {
+    let child = Command::new("restic")
+        .args(["--no-cache", "-r", fixture.path().to_str().unwrap(), "prune"])
+        .env("RESTIC_PASSWORD", PASSWORD)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Alone, or its stop would be ours.
+        .process_group(0)
+        .spawn()
+        .expect("these tests need stock restic");
+    // It waits 200 ms after it has put its lock, which before has a longer, temporary name.
+    while !fixture.objects("locks").iter().any(|name| name.len() == "locks/".len() + 64) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(&child, "-STOP");
+    child
+}
+
+fn signal(child: &Child, signal: &str) {
+    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn an_exclusive_lock_of_restic_refuses_us() {
+    let fixture = Fixture::new();
+    fixture.backup(&shapes()).unwrap();
+    let mut restic = restic_with_exclusive_lock(&fixture);
+    let refused = fixture.repository.lock_shared(&holder(), &Clock::System).err().unwrap();
+    match refused {
+        RepositoryError::Locked { holder } => {
+            assert_eq!((holder.exclusive, holder.pid), (true, restic.id()));
+            assert!(holder.age_by_holder.is_some() && holder.age_by_storage.is_some());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fixture.repository.unlock_stale(&holder().hostname, &Clock::System).unwrap(), []);
+    signal(&restic, "-CONT");
+    assert!(restic.wait().unwrap().success());
+    fixture.lock().release().unwrap();
+}
+
+#[test]
+fn a_lock_of_a_killed_restic_is_stale_once_it_missed_its_refresh() {
+    let fixture = Fixture::new();
+    fixture.backup(&shapes()).unwrap();
+    let mut restic = restic_with_exclusive_lock(&fixture);
+    restic.kill().unwrap();
+    restic.wait().unwrap();
+    let refused = fixture.repository.lock_shared(&holder(), &Clock::System);
+    assert!(matches!(refused.err().unwrap(), RepositoryError::Locked { .. }));
+    let object = fixture.path().join(&fixture.objects("locks")[0]);
+    let minutes_ago = Timestamp::now() - Duration::from_mins(11);
+    grap_disk::set_times(&object, minutes_ago.as_nanosecond()).unwrap();
+    fixture.lock().release().unwrap();
+    assert!(fixture.objects("locks").is_empty());
+}
+
+#[test]
+fn our_locks_refuse_restic() {
+    let fixture = Fixture::new();
+    fixture.backup(&shapes()).unwrap();
+    let shared = fixture.lock();
+    assert!(!fixture.restic(&["prune"]).status.success());
+    fixture.restic_ok(&["backup", "/etc/hostname"]);
+    shared.release().unwrap();
+    let exclusive = fixture.repository.lock_exclusive(&holder(), &Clock::System).unwrap();
+    assert!(!fixture.restic(&["backup", "/etc/hostname"]).status.success());
+    drop(exclusive);
+    fixture.restic_ok(&["prune"]);
+    assert!(fixture.objects("locks").is_empty());
+}
+
+#[test]
+fn shared_locks_live_together_and_exclusive_ones_alone() {
+    let fixture = Fixture::new();
+    let lock = |exclusive| {
+        let (holder, clock) = (holder(), Clock::System);
+        if exclusive {
+            fixture.repository.lock_exclusive(&holder, &clock)
+        } else {
+            fixture.repository.lock_shared(&holder, &clock)
+        }
+    };
+    let shared = [lock(false).unwrap(), lock(false).unwrap()];
+    assert!(matches!(lock(true).err(), Some(RepositoryError::Locked { .. })));
+    drop(shared);
+    let exclusive = lock(true).unwrap();
+    assert!(matches!(lock(false).err(), Some(RepositoryError::Locked { .. })));
+    assert!(matches!(lock(true).err(), Some(RepositoryError::Locked { .. })));
+    drop(exclusive);
+    assert!(fixture.objects("locks").is_empty());
+}
+
+#[test]
+fn of_many_that_come_at_once_at_most_one_gets_in() {
+    let fixture = Fixture::new();
+    for _ in 0..3 {
+        let locks = std::thread::scope(|scope| {
+            let lock = || fixture.repository.lock_exclusive(&holder(), &Clock::System).ok();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(lock)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(locks.len() <= 1);
+    }
+    assert!(fixture.objects("locks").is_empty());
+}
+
+#[test]
+fn a_refresh_leaves_one_lock_and_notices_that_the_old_one_was_removed() {
+    let fixture = Fixture::new();
+    let lock = fixture.lock();
+    let before = lock.name();
+    lock.refresh().unwrap();
+    assert_ne!(lock.name(), before);
+    assert_eq!(fixture.objects("locks"), [lock.name()]);
+    lock.assert_fresh().unwrap();
+    fixture.repository.store().delete(&lock.name()).unwrap();
+    assert!(matches!(lock.assert_fresh(), Err(RepositoryError::LockGone { .. })));
+    assert!(matches!(lock.refresh(), Err(RepositoryError::LockGone { .. })));
+    assert!(fixture.objects("locks").is_empty());
+    assert!(matches!(lock.assert_fresh(), Err(RepositoryError::LockGone { .. })));
+}
+
+#[test]
+fn a_lock_that_was_not_refreshed_is_not_relied_on() {
+    let fixture = Fixture::new();
+    let clock = ManualClock::at(Timestamp::now());
+    let lock = fixture.repository.lock_shared(&holder(), &Clock::Manual(clock.clone())).unwrap();
+    // Only the boot clock counts: the wall clock may be set meanwhile.
+    clock.step_wall(Timestamp::UNIX_EPOCH);
+    clock.advance(Duration::from_mins(24));
+    lock.assert_fresh().unwrap();
+    clock.advance(Duration::from_mins(1));
+    assert!(matches!(lock.assert_fresh(), Err(RepositoryError::LockStale { .. })));
+    lock.refresh().unwrap();
+    lock.assert_fresh().unwrap();
+}
+
+#[test]
+fn a_lock_of_a_killed_process_of_this_host_is_removed_at_once() {
+    let fixture = Fixture::new();
+    let status = helper(&fixture, &[], "locks::die_with_an_exclusive_lock").status();
+    assert!(!status.unwrap().success());
+    let clock = Clock::System;
+    let locks = fixture.repository.locks(&holder().hostname, &clock).unwrap();
+    assert_eq!(locks[0].state, LockState::Stale(StaleReason::ProcessDead));
+    fixture.lock().release().unwrap();
+    assert!(fixture.objects("locks").is_empty());
+}
+
+/// restic asks whether a process lives by sending it SIGHUP: whoever holds a lock has to ignore that signal.
+#[test]
+fn restic_unlock_leaves_a_live_lock_and_removes_a_dead_one() {
+    let fixture = Fixture::new();
+    let mut holder = helper(&fixture, &["nohup"], "locks::hold_a_lock_until_told");
+    let mut holder = holder.stdin(Stdio::piped()).spawn().unwrap();
+    while fixture.objects("locks").is_empty() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    fixture.restic_ok(&["unlock"]);
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success(), "the holder found its lock gone");
+
+    let status = helper(&fixture, &[], "locks::die_with_an_exclusive_lock").status();
+    assert!(!status.unwrap().success());
+    assert_eq!(fixture.objects("locks").len(), 1);
+    fixture.restic_ok(&["unlock"]);
+    assert!(fixture.objects("locks").is_empty());
+}
+
+/// Another process, which runs one of the ignored tests below.
+fn helper(fixture: &Fixture, before: &[&str], test: &str) -> Command {
+    let this = std::env::current_exe().unwrap();
+    let words = before.iter().map(std::ffi::OsStr::new).chain([this.as_os_str()]);
+    let words: Vec<_> = words.collect();
+    let mut command = Command::new(words[0]);
+    command
+        .args(&words[1..])
+        .args(["--exact", test, "--ignored"])
+        .env("GRAP_TEST_REPOSITORY", fixture.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+fn repository_of_helper() -> Repository {
+    let path = std::env::var_os("GRAP_TEST_REPOSITORY").unwrap();
+    Repository::open(Box::new(LocalStore::open(path)), &password()).unwrap()
+}
+
+#[test]
+#[ignore = "dies: run by other tests"]
+fn die_with_an_exclusive_lock() {
+    let _lock = repository_of_helper().lock_exclusive(&holder(), &Clock::System).unwrap();
+    std::process::abort();
+}
+
+#[test]
+#[ignore = "waits: run by another test"]
+fn hold_a_lock_until_told() {
+    let lock = repository_of_helper().lock_shared(&holder(), &Clock::System).unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    lock.assert_fresh().unwrap();
+    lock.release().unwrap();
+}

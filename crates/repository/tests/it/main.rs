@@ -1,0 +1,13 @@
+//! Against stock restic, and against faults. `restic` must be installed: without an oracle these tests would
+//! prove nothing, so they fail.
+
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the rest of the world")]
+
+mod bench;
+mod damage;
+mod deduplication;
+mod faults;
+mod locks;
+mod oracle;
+mod stores;
+mod support;
