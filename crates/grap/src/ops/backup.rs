@@ -16,7 +16,7 @@ use super::{Access, Session};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
     Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest,
-    Throttle, still_life,
+    StillLife, Throttle, still_life,
 };
 use crate::error::{Error, Result};
 use crate::live::{
@@ -87,9 +87,6 @@ struct Run<'a> {
     started: Timestamp,
     began: Duration,
 }
-
-/// What the files of a store looked like before the copy; only where no server was seen.
-type StillLife = BTreeMap<PathBuf, (u64, u64, u64, i128)>;
 
 impl Run<'_> {
     fn attempt(mut self, access: Access) -> Result<BackupReport> {
