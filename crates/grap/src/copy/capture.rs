@@ -100,10 +100,9 @@ impl Capture<'_, '_> {
     /// Store one database. When this returns its end is fixed; that the server did not change under it the caller checks at the very end.
     pub fn database(&mut self, name: &str) -> Result<CapturedDatabase, CaptureError> {
         let metadata = read_metadata(self.installation, name)?;
-        let checkpoint = self.logs(name).newest_checkpoint()?;
-        require_same_store(name, &metadata.store_id, &checkpoint.record.store_id)?;
         // The log behind the checkpoint is whole and pinned before anything is copied.
-        self.logs(name).span(&checkpoint)?;
+        let (checkpoint, _) = self.logs(name).begin()?;
+        require_same_store(name, &metadata.store_id, &checkpoint.record.store_id)?;
         let inventory = self.inventory(name)?;
         let mut captured = Vec::new();
         for path in &inventory.stores {

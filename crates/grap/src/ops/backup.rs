@@ -20,8 +20,7 @@ use crate::copy::{
 };
 use crate::error::{Error, Result};
 use crate::live::{
-    Checkpoint, Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner,
-    ServerRun, release,
+    Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release,
 };
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
@@ -159,8 +158,8 @@ impl Run<'_> {
                 store += entry.stat.allocated.min(entry.stat.size);
             }
             let logs = LogReader { database, pinner, stop, clock };
-            let checkpoint: Checkpoint = logs.newest_checkpoint()?;
-            log += logs.span(&checkpoint)?.bytes();
+            let (_, span) = logs.begin()?;
+            log += span.bytes();
         }
         let Some(path) = directory else { return Ok(()) };
         let room = Room::for_backup(store, log, first, disk::space(&path)?.available);
