@@ -17,14 +17,18 @@ use grap_testkit::error::{Error, Result};
 use grap_testkit::graph::Graph;
 use grap_testkit::logs::Markers;
 use grap_testkit::oracle::Oracle;
-use grap_testkit::{Distribution, Server, Verdict, Workload, WorkloadOptions, admin, judge_server, program};
+use grap_testkit::workload::Indexes;
+use grap_testkit::{
+    Distribution, Server, Verdict, Workload, WorkloadOptions, admin, judge_server, program, tree,
+};
 use screen::{Finding, number};
 use shell::Shell;
 
 const WRITERS: u8 = 4;
-const WARM_UP: Duration = Duration::from_secs(6);
-/// Slow enough that several checkpoints fall into the copy.
-const READ_LIMIT: &str = "1MiB";
+/// So many transactions come before the backup, or so long is waited for them.
+const WARM_UP: (usize, Duration) = (2000, Duration::from_secs(12));
+/// The copy is slowed so that it lasts about so long: several checkpoints fall into it.
+const COPY_SECONDS: u64 = 10;
 
 fn main() -> ExitCode {
     let spoil = std::env::args().any(|argument| argument == "--spoil");
@@ -100,14 +104,15 @@ fn write(live: &Server) -> Result<Workload> {
         writers: WRITERS,
         nodes_per_writer: 3000,
         operations_per_second: Some(6000.0),
+        indexes: Indexes::Trees,
         ..WorkloadOptions::default()
     };
     let workload = Workload::start(live, options)?;
     screen::say(&format!(
         "{WRITERS} writers create, change, connect and delete; what each transaction means to do is noted outside of the database"
     ));
-    let until = Instant::now() + WARM_UP;
-    while Instant::now() < until {
+    let begun = Instant::now();
+    while workload.stats().transactions < WARM_UP.0 && begun.elapsed() < WARM_UP.1 {
         std::thread::sleep(Duration::from_secs(2));
         screen::aside(&pace(&workload));
     }
@@ -157,9 +162,10 @@ fn back_up(live: &Server, workload: &Workload, folder: &Path) -> Result<(Shell, 
         transactions: workload.stats().transactions,
         checkpoints: checkpoints(live),
     };
+    let limit = tree::size(&live.data().join("databases"))? / 1024 / COPY_SECONDS;
     workload.lap();
     let writers = || screen::aside(&pace(workload));
-    shell.grap(&format!("backup --neo4j-home server --read-limit {READ_LIMIT} --tag demo"), writers)?;
+    shell.grap(&format!("backup --neo4j-home server --read-limit {limit}KiB --tag demo"), writers)?;
     let transactions_meanwhile = workload.stats().transactions - before.transactions;
     let checkpoints_meanwhile = checkpoints(live) - before.checkpoints;
     screen::say("");

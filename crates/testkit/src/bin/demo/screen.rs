@@ -17,7 +17,7 @@ pub(crate) fn step(number: u32, text: &str) {
 }
 
 pub(crate) fn say(text: &str) {
-    println!("   {text}");
+    println!("{}", format!("   {text}").trim_end());
 }
 
 /// A command as it would be typed.
@@ -27,7 +27,7 @@ pub(crate) fn command(text: &str) {
 
 /// A line that a command printed.
 pub(crate) fn output(line: &str) {
-    println!("   {}", if line.is_empty() { String::new() } else { format!("  {line}") });
+    println!("{}", format!("     {line}").trim_end());
 }
 
 /// A line about the writers, beside what a command prints.
