@@ -99,7 +99,10 @@ impl Repository {
         match unusable.as_slice() {
             [] if wrong > 0 => Err(RepositoryError::WrongPassword),
             [] => Err(RepositoryError::NoUsableKey { why: "there is no object in keys/".to_owned() }),
-            _ => Err(RepositoryError::NoUsableKey { why: unusable.join("; ") }),
+            _ => {
+                let others = format!("{wrong} others do not open with this password");
+                Err(RepositoryError::NoUsableKey { why: format!("{}; {others}", unusable.join("; ")) })
+            }
         }
     }
 
@@ -207,7 +210,7 @@ pub(crate) fn object_name(folder: &str, id: Id) -> String {
     if folder == "data" { format!("data/{:02x}/{id}", id.as_bytes()[0]) } else { format!("{folder}/{id}") }
 }
 
-fn exists(store: &dyn ObjectStore, name: &str) -> Result<bool> {
+pub(crate) fn exists(store: &dyn ObjectStore, name: &str) -> Result<bool> {
     match store.size(name) {
         Ok(_) => Ok(true),
         Err(ObjectError::NotFound { .. }) => Ok(false),

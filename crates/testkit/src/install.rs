@@ -52,6 +52,7 @@ impl Distribution {
         let cache = cache_folder();
         let folder = cache.join(version);
         fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+        let folder = folder.canonicalize().map_err(Error::file("resolve", &folder))?;
         let lock = cache.join(format!("{version}.lock"));
         let _held_until_return = lock_file(&lock)?;
         let lib = folder.join("lib");

@@ -39,13 +39,14 @@ pub(super) fn read(
     let mut bytes = 0;
     for (number, verdict) in verdicts {
         bytes += verdict.bytes;
-        for why in verdict.why {
-            let damage = damages.add(object_name("data", index.packs()[number].id), why);
-            if verdict.unreadable {
-                bad.whole.insert(number, damage);
-            }
-            bad.blobs.extend(verdict.bad.iter().map(|(kind, id)| ((number, *kind, *id), damage)));
+        let Some(damage) = damages.add_all(&object_name("data", index.packs()[number].id), verdict.why)
+        else {
+            continue;
+        };
+        if verdict.unreadable {
+            bad.whole.insert(number, damage);
         }
+        bad.blobs.extend(verdict.bad.iter().map(|(kind, id)| ((number, *kind, *id), damage)));
     }
     Ok(bytes)
 }
@@ -143,9 +144,14 @@ impl Verdict {
                 .ok_or_else(|| "the pack ends before it".to_owned())
                 .and_then(|sealed| open_blob(&inner.key, &mut zstd, blob, sealed, &mut plain));
             if let Err(why) = opened {
-                self.why.push(format!("{} {} at byte {}: {why}", blob.kind, blob.id, blob.offset));
+                if self.bad.is_empty() {
+                    self.why.push(format!("{} {} at byte {}: {why}", blob.kind, blob.id, blob.offset));
+                }
                 self.bad.push((blob.kind, blob.id));
             }
+        }
+        if self.bad.len() > 1 {
+            self.why.push(format!("{} of its {} blobs are damaged", self.bad.len(), blobs.len()));
         }
     }
 }

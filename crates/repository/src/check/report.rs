@@ -25,7 +25,8 @@ pub struct CheckReport {
 /// Something stored that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The name of the object, or `chunk <id>` and `tree <id>` for a blob that is in no pack.
+    /// The name of the object; `index` for all blobs that no index names, `tree <id>` for a tree that is whole
+    /// and wrong.
     pub object: String,
     /// Everything that is wrong with it.
     pub why: Vec<String>,
@@ -61,6 +62,11 @@ impl Damages {
             reasons.push(why);
         }
         number
+    }
+
+    /// `None` if there is nothing to say.
+    pub(super) fn add_all(&mut self, object: &str, whys: Vec<String>) -> Option<DamageNumber> {
+        whys.into_iter().map(|why| self.add(object.to_owned(), why)).last()
     }
 
     pub(super) fn affect(&mut self, number: DamageNumber, affected: Affected) {

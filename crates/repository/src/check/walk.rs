@@ -2,7 +2,7 @@
 //!
 //! A directory that several snapshots share is looked at once; what was found below it is remembered by path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::Lost;
@@ -29,6 +29,7 @@ pub(super) struct Walk<'a> {
     damages: &'a mut Damages,
     seen: HashMap<TreeId, Hurt>,
     used_packs: HashSet<usize>,
+    missing: Option<DamageNumber>,
 }
 
 impl<'a> Walk<'a> {
@@ -39,7 +40,15 @@ impl<'a> Walk<'a> {
         damages: &'a mut Damages,
     ) -> Result<Self> {
         let decoder = Decoder::new(&repository.inner, index)?;
-        Ok(Self { decoder, index, lost, damages, seen: HashMap::new(), used_packs: HashSet::new() })
+        Ok(Self {
+            decoder,
+            index,
+            lost,
+            damages,
+            seen: HashMap::new(),
+            used_packs: HashSet::new(),
+            missing: None,
+        })
     }
 
     /// The packs that what was walked needs.
@@ -90,8 +99,20 @@ impl<'a> Walk<'a> {
             RepositoryError::BlobDamaged { blob, .. } | RepositoryError::BlobUnreadable { blob, .. } => {
                 self.damages.add(object_name("data", blob.pack), error.to_string())
             }
+            RepositoryError::BlobMissing { kind, blob } => self.missing(*kind, blob),
             _ => self.damages.add(format!("tree {id}"), error.to_string()),
         }
+    }
+
+    /// One damage for all: when an index is lost, there are thousands.
+    fn missing(&mut self, kind: BlobKind, id: &Id) -> DamageNumber {
+        if let Some(damage) = self.missing {
+            return damage;
+        }
+        let why = format!("no pack is known for blobs that snapshots need, {kind} {id} for one");
+        let damage = self.damages.add("index".to_owned(), why);
+        self.missing = Some(damage);
+        damage
     }
 
     fn node(&mut self, tree: TreeId, node: &Node, depth: usize, hurt: &mut Vec<(String, DamageNumber)>) {
@@ -115,8 +136,8 @@ impl<'a> Walk<'a> {
     }
 
     /// What damages a file.
-    fn file(&mut self, tree: TreeId, node: &Node) -> Vec<DamageNumber> {
-        let mut found = Vec::new();
+    fn file(&mut self, tree: TreeId, node: &Node) -> BTreeSet<DamageNumber> {
+        let mut found = BTreeSet::new();
         let mut length = 0;
         for id in node.content() {
             let damage = match self.use_blob(BlobKind::Data, id) {
@@ -124,16 +145,14 @@ impl<'a> Walk<'a> {
                     length += u64::from(plain_length);
                     self.lost.get(&(BlobKind::Data, *id)).copied()
                 }
-                None => {
-                    Some(self.damages.add(format!("chunk {id}"), "it is in no pack that is known".to_owned()))
-                }
+                None => Some(self.missing(BlobKind::Data, id)),
             };
-            found.extend(damage.filter(|damage| !found.contains(damage)));
+            found.extend(damage);
         }
         if found.is_empty() && length != node.size {
             let why =
                 format!("the chunks of {:?} in it have {length} bytes instead of {}", node.name, node.size);
-            found.push(self.damages.add(format!("tree {tree}"), why));
+            found.insert(self.damages.add(format!("tree {tree}"), why));
         }
         found
     }

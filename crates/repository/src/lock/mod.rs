@@ -9,6 +9,9 @@
 //! that the old object is still there *after* the new one was put, or gives the lock up; and what matters
 //! ([`Lock::assert_fresh`]) is asked again right before it matters. The age is measured by the boot clock, so
 //! a machine that slept knows that others may have taken its lock for dead.
+//!
+//! `restic unlock` asks whether the process of a lock lives by sending it SIGHUP: a program that holds a lock has
+//! to handle or ignore that signal.
 
 mod judge;
 
@@ -26,7 +29,7 @@ use crate::format::document;
 use crate::format::id::Id;
 use crate::format::lock::LockFile;
 use crate::object::{ObjectError, ObjectInfo};
-use crate::repository::{Inner, Repository};
+use crate::repository::{Inner, Repository, exists};
 
 /// As restic: a lock is written anew this often.
 const REFRESH_EVERY: Duration = Duration::from_mins(5);
@@ -218,8 +221,9 @@ impl Held {
         self.clock.since_boot().saturating_sub(self.current().since)
     }
 
-    fn is_listed(&self, name: &str) -> Result<bool> {
-        Ok(self.inner.store.list("locks")?.iter().any(|info| info.name == name))
+    /// Asked by name: a listing may lag.
+    fn is_there(&self, name: &str) -> Result<bool> {
+        exists(self.inner.store.as_ref(), name)
     }
 
     /// Put a new object, see that the old one was there until then, delete the old one.
@@ -228,7 +232,7 @@ impl Held {
         let since = self.clock.since_boot();
         let file = LockFile { time: self.clock.now(), ..self.template.clone() };
         let name = format!("locks/{}", self.inner.put_document("locks", &file)?);
-        match self.is_listed(&old.name) {
+        match self.is_there(&old.name) {
             Ok(true) => {
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
                     Current { name, since, gone: false };
@@ -276,7 +280,7 @@ impl Lock {
             if age >= RELIED_ON_MAX {
                 return Err(RepositoryError::LockStale { lock: current.name, age });
             }
-            if !current.gone && self.held.is_listed(&current.name)? {
+            if !current.gone && self.held.is_there(&current.name)? {
                 return Ok(());
             }
         }

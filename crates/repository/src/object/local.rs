@@ -6,12 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use grap_disk::{DiskError, Source};
+use grap_disk::{DiskError, Kind, Source};
 use jiff::Timestamp;
 
 use super::{ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
 
 const TEMPORARY: &str = "tmp-";
+/// Nanoseconds.
+const LEFTOVER_AFTER: i128 = 86_400_000_000_000;
 
 #[derive(Debug)]
 pub struct LocalStore {
@@ -46,6 +48,23 @@ impl LocalStore {
         &self.root
     }
 
+    /// Remove what processes that died were writing. A temporary name older than a day is nobody's: no put
+    /// takes that long, and clocks are not that wrong; if it were somebody's, his put would fail, no more.
+    pub fn remove_leftovers(&self, now: Timestamp) -> Result<usize, ObjectError> {
+        let failed = |error| failed(ObjectCall::Delete, "tmp-*", error);
+        let mut removed = 0;
+        for entry in grap_disk::walk(&self.root).map_err(failed)? {
+            let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
+            let is_temporary = name.is_some_and(|name| name.starts_with(TEMPORARY));
+            let age = now.as_nanosecond() - entry.stat.modified;
+            if is_temporary && entry.stat.kind == Kind::File && age > LEFTOVER_AFTER {
+                grap_disk::remove_file(&entry.path).map_err(failed)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     fn path(&self, name: &str) -> Result<PathBuf, ObjectError> {
         check_name(name)?;
         Ok(self.root.join(name))
@@ -67,8 +86,8 @@ impl LocalStore {
             let name = format!("{name}/{child}");
             let Some(stat) = grap_disk::stat(&self.root.join(&name))? else { continue };
             match stat.kind {
-                grap_disk::Kind::Directory => self.list_into(&name, found)?,
-                grap_disk::Kind::File if !child.starts_with(TEMPORARY) => found.push(ObjectInfo {
+                Kind::Directory => self.list_into(&name, found)?,
+                Kind::File if !child.starts_with(TEMPORARY) => found.push(ObjectInfo {
                     name,
                     size: stat.size,
                     modified: Timestamp::from_nanosecond(stat.modified).ok(),

@@ -5,8 +5,8 @@
 //!   right size ([`Repository::writer`] drops all others from deduplication: what was lost is stored anew), or
 //!   if this run stores it.
 //! - Packs are put before the index that names them, and the snapshot after both. A failed put ends the run.
-//! - Right before the snapshot our lock is seen to be there and fresh, so nobody deletes; and every pack that
-//!   the snapshot uses is seen at its size, so nobody has deleted meanwhile.
+//! - Right before the snapshot every pack that it uses is seen at its size, and then our lock is seen to be
+//!   there and fresh: so nobody has deleted meanwhile, and nobody does.
 
 mod packer;
 mod pipeline;
@@ -23,7 +23,8 @@ use crate::format::pack::BlobKind;
 use crate::format::snapshot::{Snapshot, SnapshotDraft};
 use crate::format::tree::{Meta, Node, Tree};
 use crate::lock::Lock;
-use crate::repository::Repository;
+use crate::object::ObjectError;
+use crate::repository::{Repository, object_name};
 use pipeline::Pipeline;
 
 /// The smallest chunk, and the most chunks of a file: beyond, the file's chunks are twice as large.
@@ -203,6 +204,25 @@ impl Writer<'_> {
         self.report
     }
 
+    /// Every pack is there at its size. What the listing does not show is asked for by name: a listing may lag.
+    fn see_packs(&self, packs: Vec<(Id, u64)>) -> Result<()> {
+        let inner = &self.repository.inner;
+        let listed = inner.list_packs()?;
+        for (pack, expected) in packs {
+            let found = match listed.get(&pack) {
+                Some(size) => Some(*size),
+                None => match inner.store.size(&object_name("data", pack)) {
+                    Err(ObjectError::NotFound { .. }) => None,
+                    size => Some(size?),
+                },
+            };
+            if found != Some(expected) {
+                return Err(RepositoryError::PackGone { pack, expected, found });
+            }
+        }
+        Ok(())
+    }
+
     /// Store what is still in memory, make sure that everything is there, publish the snapshot.
     pub fn finish(mut self, root: TreeId, draft: SnapshotDraft) -> Result<Snapshot> {
         if !self.trees.contains(&root) {
@@ -210,14 +230,9 @@ impl Writer<'_> {
         }
         let packs = self.pipeline.finish()?;
         self.stop.check()?;
+        self.see_packs(packs)?;
+        // Last: that it is still there says that nobody deletes, and nobody did since the packs were seen.
         self.lock.assert_fresh()?;
-        let listed = self.repository.inner.list_packs()?;
-        for (pack, expected) in packs {
-            let found = listed.get(&pack).copied();
-            if found != Some(expected) {
-                return Err(RepositoryError::PackGone { pack, expected, found });
-            }
-        }
         let file = draft.with_tree(root);
         let id = self.repository.inner.put_document("snapshots", &file)?;
         Ok(file.with_id(SnapshotId(id)))

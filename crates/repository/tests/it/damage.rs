@@ -8,7 +8,7 @@ use grap_repository::{
 };
 use grap_task::{Silent, Stop};
 
-use crate::support::{Fixture, backup, noise, password, read_all, read_node, records};
+use crate::support::{Fixture, META, backup, draft, noise, password, read_all, read_node, records};
 
 fn files(seed: u64) -> Vec<(&'static str, Vec<u8>)> {
     vec![
@@ -248,12 +248,13 @@ fn a_read_names_the_chunk_the_pack_and_the_place() {
     for name in fixture.packs() {
         flip(&fixture.path().join(&name), |_| 20);
         // One of the packs holds the tree, not the file.
-        match read_node(&reader, &node, 0) {
-            Ok(_) => flip(&fixture.path().join(&name), |_| 20),
-            Err(_) => damaged.push(name),
+        if read_node(&reader, &node, 0).is_err() {
+            damaged.push(name.clone());
         }
+        flip(&fixture.path().join(&name), |_| 20);
     }
     let [name] = damaged.as_slice() else { panic!("{damaged:?}") };
+    flip(&fixture.path().join(name), |_| 20);
     let error = read();
     assert!(error.to_string().contains("at byte 0"), "{error}");
     match error {
@@ -265,4 +266,44 @@ fn a_read_names_the_chunk_the_pack_and_the_place() {
         RepositoryError::BlobUnreadable { blob, .. } => assert!(name.ends_with(&blob.pack.to_string())),
         other => panic!("{other:?}"),
     }
+}
+
+/// Each is authentic; only its hash says that it is not the one that was asked for.
+#[test]
+fn two_chunks_that_changed_places_are_told_apart() {
+    let fixture = Fixture::new();
+    let snapshot = fixture.backup(&[("only", noise(1, 128 << 10))]).unwrap();
+    let sealed = (64 << 10) + 32;
+    for name in fixture.packs() {
+        let path = fixture.path().join(&name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes.len() > 2 * sealed {
+            let (one, two) = bytes.split_at_mut(sealed);
+            one.swap_with_slice(&mut two[..sealed]);
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    assert!(matches!(fixture.read(&snapshot), Err(RepositoryError::BlobDamaged { .. })));
+    let report = check(&fixture.repository, ReadData::All, None);
+    assert_eq!(report.damages[0].affected[0].path, "/only");
+}
+
+#[test]
+fn a_file_whose_chunks_do_not_add_up_is_not_read() {
+    let fixture = Fixture::new();
+    let lock = fixture.lock();
+    let stop = Stop::new();
+    let mut writer = fixture.repository.writer(&lock, &crate::support::options(), &stop, &Silent).unwrap();
+    let mut content = writer.add_bytes(&noise(1, 100_000)).unwrap();
+    content.size += 1;
+    let tree = writer.save_tree(vec![grap_repository::Node::file("longer", &META, &content)]).unwrap();
+    let snapshot = writer.finish(tree, draft()).unwrap();
+    let error = fixture.read(&snapshot).unwrap_err();
+    assert!(
+        matches!(error, RepositoryError::FileLength { found: 100_000, expected: 100_001, .. }),
+        "{error}"
+    );
+    let report = check(&fixture.repository, ReadData::None, None);
+    assert_eq!(report.damages[0].object, format!("tree {tree}"));
+    assert_eq!(report.damages[0].affected[0].path, "/longer");
 }

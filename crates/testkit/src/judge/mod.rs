@@ -26,7 +26,7 @@ pub use report::{IndexState, Report, Verdict};
 pub use whole_server::judge_server;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-const HEAP: &str = "1g";
+const HEAP: &str = "2g";
 
 /// A JVM that opens directories.
 #[derive(Debug)]
