@@ -50,13 +50,8 @@ pub fn run(distribution: &Distribution, home: &Path, arguments: &[&str]) -> Resu
 
 /// `neo4j-admin database check neo4j` on a data directory that was stopped cleanly, in a JVM of its own.
 pub fn check(distribution: &Distribution, data: &Path) -> Result<Output> {
-    check_database(distribution, data, "neo4j")
-}
-
-/// The same for a database of any name.
-pub fn check_database(distribution: &Distribution, data: &Path, database: &str) -> Result<Output> {
     let home = home_for(distribution, data)?;
-    run(distribution, home.path(), &["database", "check", database])
+    run(distribution, home.path(), &["database", "check", "neo4j"])
 }
 
 /// A home directory whose data directory is the given one.
