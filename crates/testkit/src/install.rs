@@ -69,6 +69,12 @@ impl Distribution {
         Ok(distribution)
     }
 
+    /// Whether [`ensure`](Self::ensure) has nothing left to do.
+    pub fn is_installed(version: &str) -> bool {
+        let folder = cache_folder().join(version);
+        ["lib", "classes.jsa", "template"].iter().all(|piece| folder.join(piece).exists())
+    }
+
     /// The versions named in `GRAP_TEST_VERSIONS` (comma separated), else only the default one.
     pub fn matrix() -> Vec<String> {
         match std::env::var("GRAP_TEST_VERSIONS") {

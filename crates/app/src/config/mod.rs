@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use grap_disk as disk;
 
 pub(crate) use keys::{Key, key};
+#[cfg(test)]
+pub(crate) fn every_key() -> &'static [Key] {
+    keys::ALL
+}
 pub(crate) use parse::{parse_between, parse_owner, parse_rate};
 
 /// The variables of the process, read once.

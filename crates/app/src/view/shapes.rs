@@ -225,7 +225,7 @@ pub(super) fn config(settings: &Settings) -> Value {
         .map(|(key, value)| {
             let (value, origin) =
                 value.map_or((None, None), |(value, origin)| (Some(value), Some(origin.to_string())));
-            json!({ "key": key.name, "value": value, "origin": origin })
+            json!({ "key": key.name, "value": value, "origin": origin, "help": key.help })
         })
         .collect();
     json!({ "schema_version": SCHEMA_VERSION, "settings": shown })
