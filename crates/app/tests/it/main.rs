@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod controls;
 mod damage;
 mod hot;
+mod interrupted;
+mod refused;
+mod rebuild;
 mod support;
