@@ -25,4 +25,4 @@ pub use file::{Sink, Source, read};
 pub use journal::{Journal, JournalError};
 pub use lock::{FileLock, Holder, posix_lock_holder};
 pub use publish::{publish, replace, supports_directory_sync, sync_dir, sync_tree};
-pub use stat::{Kind, Space, Stat, absolute, space, stat, stat_link};
+pub use stat::{Fingerprint, Kind, Space, Stat, absolute, space, stat, stat_link};

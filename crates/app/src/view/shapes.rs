@@ -94,7 +94,7 @@ fn row(row: &BackupRow) -> Value {
     merge(&mut shape, json!({ "status": status_name(&row.status) }));
     match &row.status {
         BackupStatus::Failed { code, message } => {
-            merge(&mut shape, json!({ "error": { "code": code, "message": message } }))
+            merge(&mut shape, json!({ "error": { "code": code, "message": message } }));
         }
         BackupStatus::Damaged(error) => {
             merge(

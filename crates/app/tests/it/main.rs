@@ -1,5 +1,7 @@
 //! The shipped program against real servers, real restic, and damage.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
+mod controls;
+mod damage;
 mod hot;
+mod rebuild;
+mod support;

@@ -24,6 +24,8 @@ use super::walk::LogWalk;
 /// How long an odd state of a log may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
+/// A checkpoint whose log was pruned under us is given up for a newer one so often.
+const BEGIN_TRIES: u32 = 5;
 /// The server allocates 1 MiB and rotates there; a larger file is not a checkpoint log.
 const CHECKPOINT_FILE_MAX: u64 = 64 << 20;
 
@@ -67,7 +69,7 @@ impl LogError {
     /// Whether a log that is being written can look like this for a moment.
     fn may_pass(&self) -> bool {
         match self {
-            Self::TooShort { .. } | Self::Missing { .. } | Self::CheckpointNotOnLog { .. } => true,
+            Self::TooShort { .. } | Self::CheckpointNotOnLog { .. } => true,
             // A rotated file that is not yet cut to its length, or a successor that came while we read.
             Self::Chain { source, .. } => {
                 matches!(source, ChainError::NotAtEnd { .. } | ChainError::BehindNewest { .. })
@@ -144,6 +146,20 @@ impl LogReader<'_> {
             }
         }
         Err(LogError::NoCheckpoint { database: self.database.to_owned() })
+    }
+
+    /// A checkpoint to copy from, and the log behind it, whole and pinned. Should its first file have been pruned before it was pinned, a newer
+    /// checkpoint is there.
+    pub fn begin(&self) -> Result<(Checkpoint, LogSpan), LogError> {
+        let mut tries = 0;
+        loop {
+            let checkpoint = self.newest_checkpoint()?;
+            match self.span(&checkpoint) {
+                Ok(span) => return Ok((checkpoint, span)),
+                Err(LogError::Missing { .. }) if tries < BEGIN_TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The log from the checkpoint to its last complete transaction, as it is now.

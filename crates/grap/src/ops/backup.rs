@@ -16,12 +16,11 @@ use super::{Access, Session};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
     Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest,
-    Throttle, still_life,
+    StillLife, Throttle, still_life,
 };
 use crate::error::{Error, Result};
 use crate::live::{
-    Checkpoint, Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner,
-    ServerRun, release,
+    Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release,
 };
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
@@ -87,9 +86,6 @@ struct Run<'a> {
     started: Timestamp,
     began: Duration,
 }
-
-/// What the files of a store looked like before the copy; only where no server was seen.
-type StillLife = BTreeMap<PathBuf, (u64, u64, u64, i128)>;
 
 impl Run<'_> {
     fn attempt(mut self, access: Access) -> Result<BackupReport> {
@@ -162,8 +158,8 @@ impl Run<'_> {
                 store += entry.stat.allocated.min(entry.stat.size);
             }
             let logs = LogReader { database, pinner, stop, clock };
-            let checkpoint: Checkpoint = logs.newest_checkpoint()?;
-            log += logs.span(&checkpoint)?.bytes();
+            let (_, span) = logs.begin()?;
+            log += span.bytes();
         }
         let Some(path) = directory else { return Ok(()) };
         let room = Room::for_backup(store, log, first, disk::space(&path)?.available);
