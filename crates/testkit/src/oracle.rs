@@ -1,7 +1,7 @@
 //! What the clients know: what each transaction meant to do, and what the server said about it.
 //!
 //! A transaction is recorded **before** it is sent. Where the answer was lost the log decides: the ids of the
-//! transactions come from [`Markers`](crate::logs::Markers), not from bookmarks (which are upper bounds only).
+//! transactions come from [`Markers`], not from bookmarks (which are upper bounds only).
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -329,7 +329,7 @@ fn a_pack() {
 
 #[test]
 fn a_lock() {
-    every_change("lock", |hurt, change| {
+    every_change("lock", |hurt, _| {
         hurt.run(&["list"]).succeeded();
         for arguments in [vec!["verify"], vec!["verify", "--read-data"]] {
             let ran = hurt.run(&arguments);

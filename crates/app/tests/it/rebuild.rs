@@ -21,7 +21,7 @@ pub(crate) fn adapt(manifest: &mut Manifest, data: &Path) {
         for file in &mut database.files {
             let bytes = std::fs::read(data.join(&file.path)).unwrap();
             file.size = bytes.len() as u64;
-            file.sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            file.sha256 = format!("{:x}", Sha256::digest(&bytes));
         }
     }
 }

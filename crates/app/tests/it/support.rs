@@ -174,6 +174,7 @@ pub(crate) fn assert_restored(original: &Path, restored: &Path) {
 }
 
 /// The folders of pins that backups left.
+#[expect(dead_code, reason = "for the tests with kills")]
 pub(crate) fn pins(data: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(data.join(".grap/pins")).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -189,7 +190,7 @@ pub(crate) fn wait_for(workload: &Workload, count: usize) {
 pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
+        assert!(begun.elapsed() < Duration::from_mins(1), "{what}: not within a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

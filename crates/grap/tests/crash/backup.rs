@@ -21,7 +21,7 @@ fn enumerate(mode: Mode, offset: usize) {
         let backups = world.backups();
         match &result {
             Ok(report) => {
-                assert!(backups.contains(&report.manifest.id.to_string()), "call {at}: false success")
+                assert!(backups.contains(&report.manifest.id.to_string()), "call {at}: false success");
             }
             // A fault behind the publication may leave a whole backup; what is there is verified below.
             Err(error) => assert!(backups.len() <= 2, "call {at}: {error}"),
@@ -71,7 +71,7 @@ fn the_snapshot_comes_after_every_sync() {
     for step in &steps[..published] {
         match step.call {
             Call::Write if step.path.starts_with(world.path("repository")) => {
-                unsynced.push(step.path.clone())
+                unsynced.push(step.path.clone());
             }
             Call::Sync => unsynced.retain(|path| *path != step.path),
             Call::Rename if step.path.starts_with(world.path("repository")) => {

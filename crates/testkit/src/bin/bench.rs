@@ -63,6 +63,7 @@ impl Place {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, line by line")]
 fn stopped_store(
     distribution: &Distribution,
     binary: &Path,
