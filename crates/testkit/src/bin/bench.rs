@@ -80,7 +80,14 @@ fn stopped_store(
     // `dump` wants a home; the server must have closed the store once, so that it is recovered.
     let mut server = Server::builder(distribution).start(&place.path("home"))?;
     server.stop()?;
-    let size = tree::size(&place.data)? as f64 / MIB;
+    // The bytes that a backup holds: without the preallocated rest of the log.
+    let same = place.path("same").display().to_string();
+    let grap_words = words(&place.grap);
+    let (data, repository) = (place.data.display().to_string(), place.grap.repository.clone());
+    shell(&format!(
+        "{grap_words} init && {grap_words} backup --data {data} && {grap_words} restore latest --to {same}"
+    ))?;
+    let size = tree::size(Path::new(&same))? as f64 / MIB;
     println!(
         "\n## {name}: {} nodes, {} relationships, {size:.0} MiB, stopped\n",
         options.nodes, options.relationships
