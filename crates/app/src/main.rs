@@ -4,6 +4,8 @@
 
 mod cli;
 mod config;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod host;
 mod view;

@@ -1,7 +1,7 @@
-//! Faults at the seam: every call of this crate passes [`step`].
+//! Faults at the seam: every call of this crate passes `step`.
 //!
 //! Without the feature `faults` the step is an empty inline function. With it a test runs an operation
-//! once under [`record`] to count its calls, then once for each call n under [`inject`]:
+//! once under `record` to count its calls, then once for each call n under `inject`:
 //! - *fail*: call n returns an error and has no effect, later calls work;
 //! - *tear*: a write of call n reaches the file by half, and the process is dead after it;
 //! - *kill*: call n and all later ones have no effect. To the code it looks like errors everywhere; to the

@@ -4,7 +4,7 @@
 //! - Every error carries the operation and the path.
 //! - What is published under a final name was written under another name and synced before, and its
 //!   directory is synced after: [`publish`](fn@publish) and [`replace`] do all of it.
-//! - Every call passes [`faults::step`] first, so that a test can count the calls of an operation and
+//! - Every call passes `faults::step` first, so that a test can count the calls of an operation and
 //!   then fail, tear or kill each of them (feature `faults`; without it the step costs nothing).
 
 mod directory;
@@ -25,4 +25,4 @@ pub use file::{Sink, Source, read};
 pub use journal::{Journal, JournalError};
 pub use lock::{FileLock, Holder, posix_lock_holder};
 pub use publish::{publish, replace, supports_directory_sync, sync_dir, sync_tree};
-pub use stat::{Kind, Space, Stat, absolute, space, stat, stat_link};
+pub use stat::{Fingerprint, Kind, Space, Stat, absolute, space, stat, stat_link};

@@ -71,9 +71,18 @@ impl Stat {
     }
 
     /// Inode, size and time of the last change: what tells whether somebody wrote in between.
-    pub fn fingerprint(&self) -> (u64, u64, u64, i128) {
-        (self.device, self.inode, self.size, self.modified)
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint { device: self.device, inode: self.inode, size: self.size, modified: self.modified }
     }
+}
+
+/// See [`Stat::fingerprint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: i128,
 }
 
 /// `None` where nothing has this name. Follows symbolic links.

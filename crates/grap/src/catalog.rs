@@ -4,7 +4,7 @@
 
 use grap_core::{BackupId, SourceName, Target};
 use grap_repository::{Node, Reader, Repository, RepositoryError, Snapshot};
-use grap_task::Stop;
+use grap_task::{Finding, Monitor, Stop};
 
 use crate::copy::{MANIFEST_NAME, Manifest};
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl Catalog {
         let matching: Vec<&Backup> = self.of(source).filter(|backup| backup.id == *wanted).collect();
         match matching.as_slice() {
             [backup] => Ok(backup),
-            [] => Err(Error::BackupNotFound { wanted: wanted.to_string(), known: self.ids(source) }),
+            [] => Err(self.not_found(wanted.to_string(), source)),
             several => {
                 let sources = several.iter().map(|backup| backup.source.clone()).collect();
                 Err(Error::BackupAmbiguous { id: wanted.clone(), sources })
@@ -65,12 +65,32 @@ impl Catalog {
         sources.sort_unstable();
         sources.dedup();
         match sources.as_slice() {
-            [] => Err(Error::NoBackup),
+            [] if self.damaged.is_empty() => Err(Error::NoBackup),
+            [] => Err(self.not_found("latest".to_owned(), source)),
             // Ids begin with the time; the order of snapshots is by the time as well, but a copy may be listed anyhow.
             [_] => {
                 self.of(source).max_by_key(|backup| (backup.snapshot.time, &backup.id)).ok_or(Error::NoBackup)
             }
             _ => Err(Error::SourceUnnamed { known: sources }),
+        }
+    }
+
+    /// A snapshot that cannot be read may be the one that was asked for.
+    fn not_found(&self, wanted: String, source: Option<&SourceName>) -> Error {
+        if self.damaged.is_empty() {
+            return Error::BackupNotFound { wanted, known: self.ids(source) };
+        }
+        let name = |error: &RepositoryError| match error {
+            RepositoryError::Damaged { object, .. } => object.clone(),
+            other => other.to_string(),
+        };
+        Error::BackupUnreadable { wanted, damaged: self.damaged.iter().map(name).collect() }
+    }
+
+    /// What a reader of the newest backup must hear: a newer one may be among these.
+    pub fn tell_damaged(&self, monitor: &dyn Monitor) {
+        for error in &self.damaged {
+            monitor.finding(&Finding::warning(format!("{error}; the backup in it is passed over")));
         }
     }
 

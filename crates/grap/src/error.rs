@@ -56,6 +56,8 @@ pub enum Error {
     SourceRecord { name: SourceName, source: serde_json::Error },
     #[error("there is no backup {wanted}; there are: {}", list(known))]
     BackupNotFound { wanted: String, known: Vec<BackupId> },
+    #[error("there is no backup {wanted} that can be read; {} cannot be", damaged.join(", "))]
+    BackupUnreadable { wanted: String, damaged: Vec<String> },
     #[error("there is no backup in this repository")]
     NoBackup,
     #[error("the sources {} each have a backup {id}", list(sources))]
@@ -206,11 +208,12 @@ impl Error {
                 Code::BackupNotFound
             }
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
-            Self::SourceRecord { .. } | Self::BackupIncomplete { .. } | Self::Damaged { .. } => {
-                Code::BackupCorrupted
-            }
             Self::Manifest { source: ManifestError::Newer { .. }, .. } => Code::RepositoryUnsupported,
-            Self::Manifest { .. } => Code::BackupCorrupted,
+            Self::Manifest { .. }
+            | Self::SourceRecord { .. }
+            | Self::BackupIncomplete { .. }
+            | Self::BackupUnreadable { .. }
+            | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
         }
     }

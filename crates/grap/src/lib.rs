@@ -9,6 +9,8 @@
 
 pub mod catalog;
 pub mod copy;
+#[cfg(test)]
+mod documented;
 mod error;
 pub mod live;
 pub mod ops;

@@ -92,6 +92,10 @@ impl Repository {
                     Some(opened) => return Self::with_config(store, key, opened),
                     None => unusable.push(format!("{} does not open the config", info.name)),
                 },
+                // It might have been the one for this password: the damage is what the operator must hear of.
+                Err(KeyFailure::WrongPassword) if Id::of(&bytes).to_string() != info.base_name() => {
+                    unusable.push(format!("{}: its SHA-256 is not its name", info.name));
+                }
                 Err(KeyFailure::WrongPassword) => wrong += 1,
                 Err(KeyFailure::Unusable(why)) => unusable.push(format!("{}: {why}", info.name)),
             }

@@ -11,6 +11,7 @@ import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.temporal.ChronoUnit;
 import java.time.temporal.TemporalAmount;
+import java.util.HexFormat;
 import java.util.Map;
 import java.util.TreeMap;
 import org.neo4j.graphdb.Entity;
@@ -18,26 +19,24 @@ import org.neo4j.graphdb.spatial.Point;
 
 /** Values and entities in the canonical text of the test kit (see value.rs, which is its definition). */
 final class Canonical {
+    private static final MessageDigest SHA_256 = sha256();
+
     private Canonical() {}
 
-    /** An entity as a line of the graph: its key "k" (or, without one, its internal id) and its properties. */
+    /** An entity as a line of the graph: its key "k" and its properties. */
     static TreeMap<String, Object> entity(Entity entity, Map<String, Object> properties) {
         TreeMap<String, String> canonical = new TreeMap<>();
         properties.forEach((name, value) -> canonical.put(name, value(value)));
         TreeMap<String, Object> line = new TreeMap<>();
-        line.put("k", key(entity));
+        line.put("k", key(entity, properties));
         line.put("p", canonical);
         return line;
     }
 
-    /** The key, a number; a text for an entity that the workload did not make. */
-    static Object key(Entity entity) {
-        Object key = entity.getProperty("k", null);
-        if (key instanceof Number) {
-            return ((Number) key).longValue();
-        }
-        String id = entity.getElementId();
-        return "#" + id.substring(id.lastIndexOf(':') + 1);
+    /** The key, a number; for an entity that the workload did not make its internal id, a text. */
+    static Object key(Entity entity, Map<String, Object> properties) {
+        Object key = properties.get("k");
+        return key instanceof Number ? (Object) ((Number) key).longValue() : "#" + entity.getId();
     }
 
     static String value(Object value) {
@@ -50,7 +49,7 @@ final class Canonical {
         } else if (value instanceof String || value instanceof Character) {
             return "s:" + value;
         } else if (value instanceof byte[]) {
-            return bytes((byte[]) value);
+            return "x:" + HexFormat.of().formatHex((byte[]) value);
         } else if (value.getClass().isArray()) {
             return list(value);
         } else if (value instanceof Point) {
@@ -60,9 +59,12 @@ final class Canonical {
     }
 
     static long hash(String text) {
+        return ByteBuffer.wrap(SHA_256.digest(text.getBytes(StandardCharsets.UTF_8))).getLong();
+    }
+
+    private static MessageDigest sha256() {
         try {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-            return ByteBuffer.wrap(digest).getLong();
+            return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException impossible) {
             throw new IllegalStateException(impossible);
         }
@@ -110,15 +112,7 @@ final class Canonical {
         return text.toString();
     }
 
-    private static String bytes(byte[] bytes) {
-        StringBuilder text = new StringBuilder("x:");
-        for (byte one : bytes) {
-            text.append(String.format("%02x", one));
-        }
-        return text.toString();
-    }
-
     private static String bits(double value) {
-        return String.format("%016x", Double.doubleToRawLongBits(value));
+        return HexFormat.of().toHexDigits(Double.doubleToRawLongBits(value));
     }
 }

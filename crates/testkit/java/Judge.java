@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -190,12 +191,14 @@ public final class Judge {
         long digest = 0;
         long nodes = 0;
         long relationships = 0;
+        Map<Long, Object> nodeKeys = new HashMap<>();
         try (BufferedWriter out = output.equals("-") ? null : Files.newBufferedWriter(Path.of(output));
                 var allNodes = tx.getAllNodes();
                 var allRelationships = tx.getAllRelationships()) {
             for (Node node : allNodes) {
                 Map<String, Object> properties = node.getAllProperties();
                 TreeMap<String, Object> line = Canonical.entity(node, properties);
+                nodeKeys.put(node.getId(), line.get("k"));
                 List<String> labels = new ArrayList<>();
                 for (Label label : node.getLabels()) {
                     labels.add(label.name());
@@ -212,8 +215,8 @@ public final class Judge {
                 TreeMap<String, Object> line = Canonical.entity(relationship, properties);
                 String type = relationship.getType().name();
                 line.put("t", type);
-                line.put("a", Canonical.key(relationship.getStartNode()));
-                line.put("b", Canonical.key(relationship.getEndNode()));
+                line.put("a", nodeKeys.get(relationship.getStartNodeId()));
+                line.put("b", nodeKeys.get(relationship.getEndNodeId()));
                 tokens.relationship(relationship, type);
                 checks.forEach(check -> check.see(false, List.of(type), properties));
                 digest += write(out, line);

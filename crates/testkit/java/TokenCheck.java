@@ -15,20 +15,17 @@ final class TokenCheck {
     private final Map<String, Long> types = new TreeMap<>();
     /** By internal id; -1: no such node. */
     private int[] degrees = new int[0];
-    private String elementIdPrefix = "";
 
     void node(Node node, List<String> itsLabels) {
         itsLabels.forEach(label -> labels.merge(label, 1L, Long::sum));
-        String elementId = node.getElementId();
-        elementIdPrefix = elementId.substring(0, elementId.lastIndexOf(':') + 1);
-        int id = room(node);
+        int id = room(node.getId());
         degrees[id]++;
     }
 
     void relationship(Relationship relationship, String type) {
         types.merge(type, 1L, Long::sum);
-        int start = room(relationship.getStartNode());
-        int end = room(relationship.getEndNode());
+        int start = room(relationship.getStartNodeId());
+        int end = room(relationship.getEndNodeId());
         degrees[start]++;
         if (start != end) {
             degrees[end]++;
@@ -48,16 +45,14 @@ final class TokenCheck {
         });
         for (int id = 0; id < degrees.length; id++) {
             if (degrees[id] >= 0) {
-                Node node = tx.getNodeByElementId(elementIdPrefix + id);
-                report(failures, "degree of node " + id, degrees[id], node.getDegree());
+                report(failures, "degree of node " + id, degrees[id], tx.getNodeById(id).getDegree());
             }
         }
     }
 
-    /** The internal id of a node, for which there is room in the array. */
-    private int room(Node node) {
-        String elementId = node.getElementId();
-        int id = Integer.parseInt(elementId.substring(elementId.lastIndexOf(':') + 1));
+    /** An internal id of a node, for which there is room in the array. */
+    private int room(long nodeId) {
+        int id = Math.toIntExact(nodeId);
         if (id >= degrees.length) {
             int known = degrees.length;
             degrees = Arrays.copyOf(degrees, Math.max(id + 1, known * 2));

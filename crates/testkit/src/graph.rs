@@ -191,31 +191,70 @@ impl Lines {
     }
 }
 
-fn compare<T: PartialEq + Debug>(
-    what: &str,
-    expected: &BTreeMap<u64, T>,
-    found: &BTreeMap<u64, T>,
-    lines: &mut Lines,
-) {
+/// What nodes and relationships have in common for a comparison.
+trait Entity: PartialEq + Debug {
+    /// All but the properties.
+    fn head(&self) -> String;
+    fn properties(&self) -> &Properties;
+}
+
+impl Entity for Node {
+    fn head(&self) -> String {
+        format!("labels {:?}", self.labels)
+    }
+
+    fn properties(&self) -> &Properties {
+        &self.properties
+    }
+}
+
+impl Entity for Relationship {
+    fn head(&self) -> String {
+        format!("{} {:#x} -> {:#x}", self.kind, self.from, self.to)
+    }
+
+    fn properties(&self) -> &Properties {
+        &self.properties
+    }
+}
+
+fn compare<T: Entity>(what: &str, expected: &BTreeMap<u64, T>, found: &BTreeMap<u64, T>, lines: &mut Lines) {
     for (key, entity) in expected {
         match found.get(key) {
-            None => lines.push(|| format!("{what} {key:#x} is missing: {}", short(entity))),
+            None => lines.push(|| format!("{what} {key:#x} is missing: {}", short(&format!("{entity:?}")))),
             Some(other) if other != entity => {
-                lines.push(|| format!("{what} {key:#x}: expected {}, found {}", short(entity), short(other)));
+                lines.push(|| format!("{what} {key:#x}: expected {}", parts(entity, other)));
             }
             Some(_) => {}
         }
     }
     for (key, entity) in found.iter().filter(|(key, _)| !expected.contains_key(key)) {
-        lines.push(|| format!("{what} {key:#x} should not be there: {}", short(entity)));
+        lines.push(|| format!("{what} {key:#x} should not be there: {}", short(&format!("{entity:?}"))));
     }
 }
 
-fn short(entity: &impl Debug) -> String {
-    let text = format!("{entity:?}");
-    match text.char_indices().nth(600) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
+/// The parts in which two versions of an entity differ.
+fn parts<T: Entity>(expected: &T, found: &T) -> String {
+    let mut parts = Vec::new();
+    if expected.head() != found.head() {
+        parts.push(format!("{}, found {}", expected.head(), found.head()));
+    }
+    let names: BTreeSet<&String> = expected.properties().keys().chain(found.properties().keys()).collect();
+    for name in names {
+        let value = |entity: &T| {
+            entity.properties().get(name).map_or_else(|| "nothing".to_owned(), |text| short(text))
+        };
+        if expected.properties().get(name) != found.properties().get(name) {
+            parts.push(format!("{name} = {}, found {}", value(expected), value(found)));
+        }
+    }
+    parts.join("; ")
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
     }
 }
 
@@ -234,7 +273,7 @@ mod tests {
         found.apply(&node(1));
         assert_eq!(expected.differences(&found, 20), Vec::<String>::new());
         found.apply(&Effect::SetNode { key: 1, changes: vec![("i", Some(Value::Int(2)))] });
-        assert_eq!(expected.differences(&found, 20).len(), 1);
+        assert_eq!(expected.differences(&found, 20), ["node 0x1: expected i = i:1, found i:2"]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ impl Distribution {
         let cache = cache_folder();
         let folder = cache.join(version);
         fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+        let folder = folder.canonicalize().map_err(Error::file("resolve", &folder))?;
         let lock = cache.join(format!("{version}.lock"));
         let _held_until_return = lock_file(&lock)?;
         let lib = folder.join("lib");
@@ -66,6 +67,12 @@ impl Distribution {
             make_template(&distribution)?;
         }
         Ok(distribution)
+    }
+
+    /// Whether [`ensure`](Self::ensure) has nothing left to do.
+    pub fn is_installed(version: &str) -> bool {
+        let folder = cache_folder().join(version);
+        ["lib", "classes.jsa", "template"].iter().all(|piece| folder.join(piece).exists())
     }
 
     /// The versions named in `GRAP_TEST_VERSIONS` (comma separated), else only the default one.

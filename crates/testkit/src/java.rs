@@ -25,7 +25,7 @@ impl Java {
         installed.into_iter().find(|java| wanted.contains(&java.feature)).ok_or_else(|| Error::Missing {
             what: format!("a Java for Neo4j {version} (have: {found:?})"),
             try_command: if is_calendar(version) {
-                "install Java 21 or 25 (e.g. Temurin) under /usr/lib/jvm or set JAVA_HOME".into()
+                "install Java 21 or 25 (e.g. Temurin) under /usr/lib/jvm or set JAVA_25_HOME".into()
             } else {
                 "apt-get install -y maven openjdk-17-jdk-headless".into()
             },
@@ -66,7 +66,8 @@ pub(crate) fn is_calendar(version: &str) -> bool {
 }
 
 fn candidates() -> Vec<PathBuf> {
-    let mut homes: Vec<PathBuf> = std::env::var_os("JAVA_HOME").map(PathBuf::from).into_iter().collect();
+    let named = ["JAVA_HOME", "JAVA_25_HOME"].into_iter().filter_map(std::env::var_os);
+    let mut homes: Vec<PathBuf> = named.map(PathBuf::from).collect();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path)
         .filter_map(|folder| folder.join("java").canonicalize().ok())

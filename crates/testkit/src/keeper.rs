@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,11 +33,12 @@ impl LogKeeper {
         let stop = Arc::new(AtomicBool::new(false));
         let (from, to, stopped) = (logs.to_path_buf(), folder.to_path_buf(), Arc::clone(&stop));
         let mut linked = HashSet::new();
-        link_new(&from, &to, &mut linked);
+        link_new(&from, &to, &mut linked)?;
         let work = move || {
             while !stopped.load(Ordering::Relaxed) {
                 thread::sleep(POLL);
-                link_new(&from, &to, &mut linked);
+                // What cannot be linked now is tried again; what is missed for good, the oracle finds as a gap.
+                let _ = link_new(&from, &to, &mut linked);
             }
         };
         let thread = thread::Builder::new()
@@ -61,15 +63,20 @@ impl Drop for LogKeeper {
     }
 }
 
-/// A file that vanishes between the listing and the link was seen too late: the oracle finds the gap in the ids.
-fn link_new(from: &Path, to: &Path, linked: &mut HashSet<u64>) {
-    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+/// A file that vanishes between the listing and the link was seen too late.
+fn link_new(from: &Path, to: &Path, linked: &mut HashSet<u64>) -> Result<()> {
+    for entry in fs::read_dir(from).map_err(Error::file("list", from))?.flatten() {
         if linked.contains(&entry.ino()) {
             continue;
         }
-        if fs::hard_link(entry.path(), to.join(format!("{name}.{}", entry.ino()))).is_ok() {
-            linked.insert(entry.ino());
+        let name = format!("{}.{}", entry.file_name().to_string_lossy(), entry.ino());
+        match fs::hard_link(entry.path(), to.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::file("link", entry.path())(error)),
+            Ok(()) => {
+                linked.insert(entry.ino());
+            }
         }
     }
+    Ok(())
 }

@@ -17,6 +17,7 @@ pub mod judge;
 pub mod keeper;
 pub mod logs;
 pub mod oracle;
+pub mod page;
 pub mod program;
 pub mod server;
 mod settings;

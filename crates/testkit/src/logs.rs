@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -27,33 +28,53 @@ pub struct Markers {
 }
 
 impl Markers {
-    /// Reads all logs of the folders. Where two files hold different transactions of one id (a branch that died in
-    /// a crash), the first folder, and within a folder the newest file, is right: name the live folder first.
+    /// Reads all logs of the folders, the live one first. A later folder (kept links) only tells about ids below
+    /// those of the folders before it, and within a folder the newest file of a version is right: so a branch that
+    /// died in a crash, and is still linked, does not count.
     pub(crate) fn read(run: Run, known: &HashSet<Marker>, folders: &[&Path]) -> Result<Self> {
-        let mut seen = HashSet::new();
-        let mut markers = Self { first: u64::MAX, ..Self::default() };
+        let mut found: BTreeMap<u64, Option<Marker>> = BTreeMap::new();
         for folder in folders {
+            let below = found.keys().next().copied().unwrap_or(u64::MAX);
             for file in log_files(folder)? {
-                let mut in_file = Vec::new();
-                for_each_transaction(&file, |id, bytes| in_file.push((id, last_marker(run, known, bytes))))?;
-                for (id, marker) in in_file {
-                    if seen.insert(id) {
-                        markers.first = markers.first.min(id);
-                        markers.last = markers.last.max(id);
-                        if let Some(marker) = marker {
-                            markers.ids.insert(marker, id);
-                        }
+                let read = for_each_transaction(&file, |id, bytes| {
+                    if id < below {
+                        found.entry(id).or_insert_with(|| last_marker(run, known, bytes));
                     }
+                });
+                match read {
+                    Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                    other => other?,
                 }
             }
         }
-        match gap(&seen, markers.first, markers.last) {
-            Some(id) => Err(Error::Log {
+        match found.keys().zip(found.keys().skip(1)).find(|(one, next)| *one + 1 != **next) {
+            None => Ok(Self::new(found)),
+            Some((id, next)) => Err(Error::Log {
                 path: folders.first().map_or_else(PathBuf::new, |folder| folder.to_path_buf()),
-                what: format!("no transaction {id}, but later ones: a file was missed"),
+                what: format!("transaction {next} follows {id}: a file was missed"),
             }),
-            None => Ok(markers),
         }
+    }
+
+    /// The same for transactions that someone else has found: an archive, the product's own scanner.
+    pub(crate) fn collect<T: AsRef<[u8]>>(
+        run: Run,
+        known: &HashSet<Marker>,
+        transactions: impl IntoIterator<Item = (u64, T)>,
+    ) -> Self {
+        Self::new(
+            transactions
+                .into_iter()
+                .map(|(id, bytes)| (id, last_marker(run, known, bytes.as_ref())))
+                .collect(),
+        )
+    }
+
+    fn new(found: BTreeMap<u64, Option<Marker>>) -> Self {
+        let first = found.keys().next().copied().unwrap_or(0);
+        let last = found.keys().next_back().copied().unwrap_or(0);
+        let ids = found.into_iter().filter_map(|(id, marker)| Some((marker?, id))).collect();
+        Self { ids, first, last }
     }
 
     /// Markers in this order and nothing else: for the oracle of a workload without unknown outcomes.
@@ -171,10 +192,6 @@ fn last_marker(run: Run, known: &HashSet<Marker>, transaction: &[u8]) -> Option<
         let marker = Marker(i64::from_le_bytes(bytes.try_into().ok()?));
         known.contains(&marker).then_some(marker)
     })
-}
-
-fn gap(seen: &HashSet<u64>, first: u64, last: u64) -> Option<u64> {
-    (first..=last).find(|id| !seen.contains(id))
 }
 
 fn big_endian(bytes: &[u8]) -> u64 {

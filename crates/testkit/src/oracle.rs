@@ -1,8 +1,9 @@
 //! What the clients know: what each transaction meant to do, and what the server said about it.
 //!
 //! A transaction is recorded **before** it is sent. Where the answer was lost the log decides: the ids of the
-//! transactions come from [`Markers`](crate::logs::Markers), not from bookmarks (which are upper bounds only).
+//! transactions come from [`Markers`], not from bookmarks (which are upper bounds only).
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -63,11 +64,15 @@ impl Oracle {
         self.run
     }
 
-    /// Reads the ids of all transactions from the logs in these folders. Where two files hold different transactions
-    /// of one id (a branch that died in a crash), the first folder is right: name the live one first.
+    /// Reads the ids of all transactions from the logs in these folders: the live one first, then kept links
+    /// ([`LogKeeper`](crate::keeper::LogKeeper)). A gap in the ids is an error.
     pub fn markers(&self, folders: &[&Path]) -> Result<Markers> {
-        let known = self.records().iter().map(|record| record.marker).collect();
-        Markers::read(self.run, &known, folders)
+        Markers::read(self.run, &self.known(), folders)
+    }
+
+    /// The same for transactions (id and bytes) that someone else has found: an archive, the product's own scanner.
+    pub fn markers_in<T: AsRef<[u8]>>(&self, transactions: impl IntoIterator<Item = (u64, T)>) -> Markers {
+        Markers::collect(self.run, &self.known(), transactions)
     }
 
     /// How many transactions were acknowledged so far.
@@ -122,7 +127,8 @@ impl Oracle {
         Ok(self.expected_at(u64::MAX, &markers))
     }
 
-    /// Contradictions between the log and the clients' knowledge: none, or the log (or its reader) is wrong.
+    /// Contradictions between the log and the clients' knowledge: none, or the log (or its reader) is wrong. (After
+    /// a kill right behind a rotation Neo4j itself can lose an acknowledged transaction with a log file.)
     pub fn contradictions(&self, markers: &Markers) -> Vec<String> {
         let mut found = Vec::new();
         for record in self.records().iter() {
@@ -182,6 +188,10 @@ impl Oracle {
                 graph.schema.insert(step.name.clone(), Presence::InFlux);
             }
         }
+    }
+
+    fn known(&self) -> HashSet<Marker> {
+        self.records().iter().map(|record| record.marker).collect()
     }
 
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {

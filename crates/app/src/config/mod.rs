@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use grap_disk as disk;
 
 pub(crate) use keys::{Key, key};
+#[cfg(test)]
+pub(crate) fn every_key() -> &'static [Key] {
+    keys::ALL
+}
 pub(crate) use parse::{parse_between, parse_owner, parse_rate};
 
 /// The variables of the process, read once.
@@ -211,7 +215,10 @@ fn flatten(prefix: &str, table: &toml::Table, flat: &mut Vec<(String, String)>) 
         match value {
             toml::Value::Table(inner) => flatten(&name, inner, flat),
             toml::Value::String(text) => flat.push((name, text.clone())),
-            other => flat.push((name, other.to_string())),
+            toml::Value::Integer(number) => flat.push((name, number.to_string())),
+            toml::Value::Boolean(truth) => flat.push((name, truth.to_string())),
+            // No setting has such a value: it is refused where the setting is read.
+            other => flat.push((name, format!("a {}", other.type_str()))),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
         });
         format!("{error}\n")
     } else {
-        let causes: String = causes.iter().map(|cause| format!("  because: {cause}\n")).collect();
+        let causes = causes.iter().fold(String::new(), |text, cause| text + "  because: " + cause + "\n");
         format!("error[{}]: {failure}\n{causes}  hint: {}\n", code.name(), code.hint())
     };
     // Nobody is left to tell when this fails.

@@ -47,6 +47,10 @@ impl Monitor for Bars {
 
     fn advance(&self, amount: u64) {
         self.bar.inc(amount);
+        // The total was an estimate: what is copied may grow.
+        if self.bar.length().is_some_and(|length| length < self.bar.position()) {
+            self.bar.set_length(self.bar.position());
+        }
     }
 
     fn finding(&self, finding: &Finding) {
@@ -104,7 +108,9 @@ impl Monitor for Lines {
         }
         state.said = now;
         let amount = |amount: u64| if state.bytes { bytes(amount) } else { amount.to_string() };
-        let of = state.total.map_or_else(String::new, |total| format!(" of {}", amount(total)));
+        // The total was an estimate: what is copied may grow.
+        let total = state.total.filter(|total| state.done <= *total);
+        let of = total.map_or_else(String::new, |total| format!(" of {}", amount(total)));
         say(&format!("{}: {}{of}\n", state.step, amount(state.done)));
     }
 

@@ -94,7 +94,7 @@ fn row(row: &BackupRow) -> Value {
     merge(&mut shape, json!({ "status": status_name(&row.status) }));
     match &row.status {
         BackupStatus::Failed { code, message } => {
-            merge(&mut shape, json!({ "error": { "code": code, "message": message } }))
+            merge(&mut shape, json!({ "error": { "code": code, "message": message } }));
         }
         BackupStatus::Damaged(error) => {
             merge(
@@ -225,7 +225,7 @@ pub(super) fn config(settings: &Settings) -> Value {
         .map(|(key, value)| {
             let (value, origin) =
                 value.map_or((None, None), |(value, origin)| (Some(value), Some(origin.to_string())));
-            json!({ "key": key.name, "value": value, "origin": origin })
+            json!({ "key": key.name, "value": value, "origin": origin, "help": key.help })
         })
         .collect();
     json!({ "schema_version": SCHEMA_VERSION, "settings": shown })

@@ -24,7 +24,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 fn instant(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds).map_or_else(|_| "?".to_owned(), |time| second(time))
+    Timestamp::from_millisecond(milliseconds).map_or_else(|_| "?".to_owned(), second)
 }
 
 fn second(time: Timestamp) -> String {
@@ -94,7 +94,7 @@ fn list_row(row: &BackupRow) -> String {
         (Some(manifest), _) => {
             let ends =
                 manifest.databases.iter().map(|database| format!("{} {}", database.name, database.end.tx_id));
-            let tags: String = manifest.tags.iter().map(|tag| format!(" #{tag}")).collect();
+            let tags = manifest.tags.iter().fold(String::new(), |text, tag| text + " #" + tag);
             let ends = ends.collect::<Vec<_>>().join(", ");
             format!("{:>12} {:>12}  {ends}{tags}", bytes(manifest.bytes), bytes(manifest.bytes_added))
         }

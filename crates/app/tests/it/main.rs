@@ -1,5 +1,14 @@
 //! The shipped program against real servers, real restic, and damage.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed; it damages files behind the program's back, and tells what it saw"
+)]
 
+mod controls;
+mod damage;
 mod hot;
+mod rebuild;
+mod support;

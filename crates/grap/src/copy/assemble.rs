@@ -163,25 +163,51 @@ impl FileBuild<'_> {
         let sink = Sink::create(path)?;
         let mut hasher = Sha256::new();
         let mut reached = 0;
-        while let Err(error) = self.copy(node, &sink, &mut reached, &mut hasher) {
+        if let Err(error) = self.copy(node, &sink, &mut reached, &mut hasher) {
             let AssembleError::Repository(source) = error else { return Err(error) };
-            if !keep_going || !is_damage(&source) {
+            if !is_damage(&source) {
                 return Err(AssembleError::Damaged { file: self.file.path.clone(), offset: reached, source });
             }
-            let reason = format!("{source}");
-            self.damages.push(Damage { file: self.file.path.clone(), offset: reached, reason });
-            // Leave a hole as long as a chunk, and go on behind it.
-            let chunk = chunk_size(node.size);
-            reached = (reached / chunk + 1) * chunk;
-            if reached >= node.size {
-                break;
-            }
+            self.salvage(node, &sink, reached, &mut hasher, keep_going)?;
         }
         sink.set_len(node.size)?;
         sink.finish()?;
         disk::set_mode(path, node.permissions() & 0o777 | 0o600)?;
         let whole = self.damages.is_empty() && hex::encode(hasher.finalize()) != self.file.sha256;
         if whole { Err(AssembleError::Hash { path: self.file.path.clone() }) } else { Ok(()) }
+    }
+
+    /// Go on from byte `from` chunk by chunk, so that exactly the damaged ones are named, and missing. The first of them is an error
+    /// unless the rest is wanted.
+    fn salvage(
+        &mut self,
+        node: &Node,
+        sink: &Sink,
+        from: u64,
+        hasher: &mut Sha256,
+        keep_going: bool,
+    ) -> Result<(), AssembleError> {
+        let chunk = chunk_size(node.size);
+        for number in from / chunk..node.size.div_ceil(chunk) {
+            self.stop.check()?;
+            let offset = number * chunk;
+            match self.reader.read_chunk(node, number) {
+                Ok(bytes) => {
+                    hasher.update(&bytes);
+                    sink.write_all_at(&bytes, offset)?;
+                    self.monitor.advance(bytes.len() as u64);
+                }
+                Err(source) if keep_going && is_damage(&source) => self.damages.push(Damage {
+                    file: self.file.path.clone(),
+                    offset,
+                    reason: source.to_string(),
+                }),
+                Err(source) => {
+                    return Err(AssembleError::Damaged { file: self.file.path.clone(), offset, source });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn copy(

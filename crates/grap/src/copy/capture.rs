@@ -100,10 +100,9 @@ impl Capture<'_, '_> {
     /// Store one database. When this returns its end is fixed; that the server did not change under it the caller checks at the very end.
     pub fn database(&mut self, name: &str) -> Result<CapturedDatabase, CaptureError> {
         let metadata = read_metadata(self.installation, name)?;
-        let checkpoint = self.logs(name).newest_checkpoint()?;
-        require_same_store(name, &metadata.store_id, &checkpoint.record.store_id)?;
         // The log behind the checkpoint is whole and pinned before anything is copied.
-        self.logs(name).span(&checkpoint)?;
+        let (checkpoint, _) = self.logs(name).begin()?;
+        require_same_store(name, &metadata.store_id, &checkpoint.record.store_id)?;
         let inventory = self.inventory(name)?;
         let mut captured = Vec::new();
         for path in &inventory.stores {
@@ -114,7 +113,7 @@ impl Capture<'_, '_> {
             match self.derived_unit(name, unit)? {
                 Ok(files) => captured.extend(files),
                 Err(reason) => {
-                    omitted.push(Omitted { path: format!("databases/{name}/{}", unit.path), reason })
+                    omitted.push(Omitted { path: format!("databases/{name}/{}", unit.path), reason });
                 }
             }
         }
@@ -204,12 +203,12 @@ impl Capture<'_, '_> {
         let root = self.installation.store(database).join(&unit.path);
         for _ in 0..DERIVED_TRIES {
             self.stop.check().map_err(LogError::from)?;
-            let before = fingerprint(unit, &root)?;
+            let before = unit_state(unit, &root)?;
             let Some(paths) = unit_files(unit, &root)? else { continue };
             let copied: Result<Vec<_>, _> =
                 paths.iter().map(|path| self.store_file(database, path)).collect();
             match copied {
-                Ok(files) if fingerprint(unit, &root)? == before => {
+                Ok(files) if unit_state(unit, &root)? == before => {
                     let kept = files.into_iter().map(|file| CapturedFile { role: FileRole::Derived, ..file });
                     return Ok(Ok(kept.collect()));
                 }
@@ -303,26 +302,26 @@ fn vanished(error: &CaptureError) -> bool {
 
 /// What would show that a unit changed.
 #[derive(Debug, PartialEq, Eq)]
-enum Fingerprint {
+enum UnitState {
     Tree(Vec<u8>),
-    Directory(Vec<(PathBuf, (u64, u64, u64, i128))>),
+    Directory(Vec<(PathBuf, disk::Fingerprint)>),
     Absent,
 }
 
-fn fingerprint(unit: &DerivedUnit, root: &Path) -> Result<Fingerprint, DiskError> {
+fn unit_state(unit: &DerivedUnit, root: &Path) -> Result<UnitState, DiskError> {
     if disk::stat(root)?.is_none() {
-        return Ok(Fingerprint::Absent);
+        return Ok(UnitState::Absent);
     }
     match unit.kind.form() {
         UnitForm::Tree => {
             let mut state = vec![0; TREE_STATE_LENGTH];
             let length = Source::open(root)?.read_at(&mut state, 0)?;
             state.truncate(length);
-            Ok(Fingerprint::Tree(state))
+            Ok(UnitState::Tree(state))
         }
         UnitForm::Directory => {
             let entries = disk::walk(root)?;
-            Ok(Fingerprint::Directory(
+            Ok(UnitState::Directory(
                 entries.into_iter().map(|entry| (entry.path, entry.stat.fingerprint())).collect(),
             ))
         }
@@ -347,10 +346,10 @@ fn unit_files(unit: &DerivedUnit, root: &Path) -> Result<Option<Vec<PathBuf>>, D
 }
 
 /// Inode, size and time of every file of a database. For a store that no server was seen to hold: none of it may change.
-pub fn still_life(
-    installation: &Installation,
-    name: &str,
-) -> Result<BTreeMap<PathBuf, (u64, u64, u64, i128)>, DiskError> {
+pub type StillLife = BTreeMap<PathBuf, disk::Fingerprint>;
+
+/// [`StillLife`] of one database.
+pub fn still_life(installation: &Installation, name: &str) -> Result<StillLife, DiskError> {
     let mut seen = BTreeMap::new();
     for root in [installation.store(name), installation.log(name)] {
         for entry in disk::walk(&root)? {

@@ -8,7 +8,7 @@ mod throttle;
 
 pub(crate) use assemble::find_file;
 pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
-pub use capture::{Capture, CaptureError, CapturedDatabase, read_metadata, still_life};
+pub use capture::{Capture, CaptureError, CapturedDatabase, StillLife, read_metadata, still_life};
 pub use manifest::{
     CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted,
     Point, ServerManifest,

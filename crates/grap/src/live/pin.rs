@@ -122,7 +122,7 @@ impl Pinner {
     pub fn start(installation: &Installation, pace: Pace) -> Result<Self, PinError> {
         let databases: Vec<_> =
             installation.databases.iter().map(|name| (name.clone(), installation.log(name))).collect();
-        let (mode, lock) = choose_mode(installation, &databases)?;
+        let (mode, lock) = choose_mode(installation, &databases);
         let state = State { mode, _folder_lock: lock, files: BTreeMap::new(), failure: None };
         let transactions = installation.transactions.clone();
         let shared = Arc::new(Shared { state: Mutex::new(state), databases, transactions });
@@ -276,19 +276,16 @@ fn still_there(mode: &PinMode) -> Result<bool, DiskError> {
 }
 
 /// Links where a link can be made; else descriptors, with the reason.
-fn choose_mode(
-    installation: &Installation,
-    databases: &[(String, PathBuf)],
-) -> Result<(PinMode, Option<FileLock>), PinError> {
+fn choose_mode(installation: &Installation, databases: &[(String, PathBuf)]) -> (PinMode, Option<FileLock>) {
     let mut reason = String::from("there is no log file to try it on");
     for root in [&installation.data, &installation.transactions] {
         match try_folder(&root.join(".grap").join("pins"), databases) {
-            Ok(Some((folder, lock))) => return Ok((PinMode::Links(folder), Some(lock))),
+            Ok(Some((folder, lock))) => return (PinMode::Links(folder), Some(lock)),
             Ok(None) => {}
             Err(error) => reason = format!("{error}: {}", error.source),
         }
     }
-    Ok((PinMode::Descriptors(reason), None))
+    (PinMode::Descriptors(reason), None)
 }
 
 /// Make our folder under `pins` (removing those of the dead) and prove that a log file of every database can be linked into it.

@@ -166,7 +166,7 @@ fn look_at_files(report: &mut DoctorReport, installation: &Installation) {
         });
         match opened {
             Ok((count, size)) => {
-                report.pass("files", format!("{database}: {count} files, {size} bytes, all readable"))
+                report.pass("files", format!("{database}: {count} files, {size} bytes, all readable"));
             }
             Err(error) => report.fail("files", &error.into()),
         }
@@ -189,8 +189,8 @@ fn look_at_logs(report: &mut DoctorReport, installation: &Installation, session:
     }
     for database in &installation.databases {
         let logs = LogReader { database, pinner: &pinner, stop: session.stop, clock: session.clock };
-        match logs.newest_checkpoint().and_then(|checkpoint| logs.span(&checkpoint)) {
-            Ok(span) => report.pass(
+        match logs.begin() {
+            Ok((_, span)) => report.pass(
                 "log",
                 format!(
                     "{database}: whole up to transaction {}, {} behind the newest checkpoint, {} bytes",
@@ -346,11 +346,8 @@ fn look_at_locks(report: &mut DoctorReport, repository: &Repository, session: &S
 
 /// The databases are those of one of the sources, or one is not bound yet.
 fn look_at_binding(report: &mut DoctorReport, repository: &Repository, installation: &Installation) {
-    let found = match binding_of(installation) {
-        Ok(found) => found,
-        // Said already, by the look at the formats.
-        Err(_) => return,
-    };
+    // What fails here was said already, by the look at the formats.
+    let Ok(found) = binding_of(installation) else { return };
     match crate::sources::load(repository) {
         Ok(sources) => {
             let ours = sources

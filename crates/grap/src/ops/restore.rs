@@ -56,6 +56,7 @@ pub fn restore(options: &RestoreOptions, access: Access, session: &Session<'_>) 
         if options.no_lock { None } else { Some(repository.lock_shared(session.holder, session.clock)?) };
     // Planned under the lock: what the plan needs nobody deletes from here on.
     let catalog = Catalog::load(&repository)?;
+    catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
     let backup = catalog.find(&options.target, options.source.as_ref())?;
     let manifest = backup.manifest(&reader)?;

@@ -22,6 +22,7 @@ pub fn show(
 ) -> Result<ShowReport> {
     let repository = access.open()?;
     let catalog = Catalog::load(&repository)?;
+    catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
     let backup = catalog.find(target, source)?;
     Ok(ShowReport { manifest: backup.manifest(&reader)?, snapshot: backup.snapshot.id.to_string() })

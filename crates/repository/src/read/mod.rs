@@ -50,6 +50,14 @@ impl Reader {
         Ok(Tree::parse(&bytes).map_err(damaged)?.nodes)
     }
 
+    /// One chunk of a file, by its number: for what lies around damage.
+    pub fn read_chunk(&self, node: &Node, number: u64) -> Result<Vec<u8>> {
+        let ids = node.content();
+        let id = usize::try_from(number).ok().and_then(|number| ids.get(number));
+        let short = || RepositoryError::FileLength { name: node.name.clone(), found: 0, expected: node.size };
+        Decoder::new(&self.inner, &self.index)?.blob(BlobKind::Data, id.ok_or_else(short)?)
+    }
+
     /// Give a file's bytes to `sink`, in order, from the chunk that holds byte `from` on: first the offset in
     /// the file, then what is there. Fails if the chunks are not as long as the file together.
     pub fn read_file<E: From<RepositoryError>>(

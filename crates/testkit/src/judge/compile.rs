@@ -1,6 +1,7 @@
 //! Compiles the judge's Java once per Neo4j version and source text; the jar is kept beside the jars of the version.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,7 +58,13 @@ fn make(distribution: &Distribution, jar: &Path) -> Result<()> {
 }
 
 fn run(mut command: Command, program: &str) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().map_err(Error::file("start", program))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::Missing {
+            what: format!("{program} (a JDK, not only a JRE)"),
+            try_command: "apt-get install -y openjdk-17-jdk-headless".into(),
+        },
+        _ => Error::file("start", program)(error),
+    })?;
     if output.status.success() {
         return Ok(());
     }

@@ -116,8 +116,8 @@ impl<'a> Client<'a> {
     }
 
     fn send(&self, statements: &[Statement], marker: Marker, operations: usize) -> Result<Outcome> {
+        let begun = Instant::now();
         loop {
-            let begun = Instant::now();
             match self.attempt(statements, true) {
                 Ok(()) => {
                     self.context.stats.committed(operations, begun.elapsed());

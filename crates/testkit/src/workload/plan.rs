@@ -68,9 +68,9 @@ impl Planner {
             50..55 => self.remove_property(draft),
             55..61 => self.add_label(draft),
             61..67 => self.remove_label(draft),
-            67..79 => self.create_relationship(draft),
-            79..85 => self.set_relationship(draft),
-            85..93 => self.delete_relationship(draft),
+            67..82 => self.create_relationship(draft),
+            82..87 => self.set_relationship(draft),
+            87..92 => self.delete_relationship(draft),
             _ => self.delete_node(draft),
         }
     }
@@ -150,8 +150,8 @@ impl Planner {
         let Some(own) = self.end_node(draft) else { return };
         let (from, to) = match self.random.random_range(0..10) {
             0 => (own, own),
-            1..3 if self.hubs > 0 => (self.hub(), own),
-            3..5 if self.hubs > 0 => (own, self.hub()),
+            1..4 if self.hubs > 0 => (self.hub(), own),
+            4..7 if self.hubs > 0 => (own, self.hub()),
             _ => (own, self.end_node(draft).unwrap_or(own)),
         };
         let key = self.next_key();

@@ -16,7 +16,7 @@ pub struct Stats {
     pub retries: usize,
     /// Length of the stretch.
     pub elapsed: Duration,
-    /// Median of the time from BEGIN to the acknowledged COMMIT.
+    /// Median of the time from the first BEGIN (retries included) to the acknowledged COMMIT.
     pub p50: Duration,
     /// 99 of 100 were faster.
     pub p99: Duration,

@@ -5,36 +5,28 @@
 //! Unless told otherwise a new home starts from the data template of its version, so **stores of several servers
 //! have equal store ids**; where a test needs different ones, ask for [`ServerBuilder::fresh_data`].
 
-use std::collections::BTreeMap;
+mod builder;
+
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::admin;
 use crate::bolt::{Bolt, Row};
 use crate::error::{Error, Result, tail};
 use crate::install::Distribution;
-use crate::{admin, settings, tree};
+
+pub use builder::ServerBuilder;
+pub(crate) use builder::make_home;
 
 const START_DEADLINE: Duration = Duration::from_mins(3);
 const STOP_DEADLINE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(20);
-
-/// What a server is started with.
-#[derive(Debug, Clone)]
-pub struct ServerBuilder {
-    distribution: Distribution,
-    settings: BTreeMap<String, String>,
-    heap: String,
-    password: Option<String>,
-    fresh_data: bool,
-    wait_online: bool,
-    archive_to: Option<PathBuf>,
-}
 
 /// A running (or stopped) server with its home directory.
 #[derive(Debug)]
@@ -57,15 +49,7 @@ pub struct DatabaseStatus {
 impl Server {
     /// Options for a server of this version: cheap and quick settings, no authentication, HTTP off.
     pub fn builder(distribution: &Distribution) -> ServerBuilder {
-        ServerBuilder {
-            distribution: distribution.clone(),
-            settings: BTreeMap::new(),
-            heap: "512m".into(),
-            password: None,
-            fresh_data: false,
-            wait_online: true,
-            archive_to: None,
-        }
+        ServerBuilder::new(distribution)
     }
 
     /// Starts a server of its own home (made at `home`) on an existing data directory, e.g. a restored one.
@@ -271,106 +255,6 @@ impl Drop for Server {
     }
 }
 
-impl ServerBuilder {
-    /// A line of `neo4j.conf`; replaces the kit's own value.
-    #[must_use]
-    pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.insert(key.into(), value.into());
-        self
-    }
-
-    /// Largest Java heap, e.g. `256m`.
-    #[must_use]
-    pub fn heap(mut self, heap: &str) -> Self {
-        heap.clone_into(&mut self.heap);
-        self
-    }
-
-    /// Authentication on, with this password (8 characters or more) of user `neo4j`.
-    #[must_use]
-    pub fn password(mut self, password: &str) -> Self {
-        self.password = Some(password.to_owned());
-        self
-    }
-
-    /// Start from an empty data directory: new store ids and a new `system` database. Costs a few CPU seconds.
-    #[must_use]
-    pub fn fresh_data(mut self) -> Self {
-        self.fresh_data = true;
-        self
-    }
-
-    /// Use this data directory as it is, wherever it lies.
-    #[must_use]
-    pub fn data_directory(self, data: &Path) -> Self {
-        let data = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-        self.setting(settings::DATA, data.display().to_string())
-    }
-
-    /// `start` returns as soon as Bolt answers, even when the default database is refused.
-    #[must_use]
-    pub fn without_waiting_online(mut self) -> Self {
-        self.wait_online = false;
-        self
-    }
-
-    /// Log files that rotate and checkpoints that come quickly: what a test of backups wants to meet.
-    #[must_use]
-    pub fn busy_logs(self) -> Self {
-        settings::BUSY_LOGS.iter().fold(self, |builder, (key, value)| builder.setting(*key, *value))
-    }
-
-    /// Starts the server with this home directory (created if absent) and waits until the database is online.
-    pub fn start(self, home: &Path) -> Result<Server> {
-        make_home(home)?;
-        let home = home.canonicalize().map_err(Error::file("resolve", home))?;
-        let data = self.data_of(&home);
-        if !data.exists() && !self.fresh_data {
-            tree::copy(&self.distribution.template(), &data)?;
-        }
-        let mut server = Server { port: free_port()?, options: self, home, child: None };
-        server.launch()?;
-        Ok(server)
-    }
-
-    pub(crate) fn archive_classes(mut self, archive: &Path) -> Self {
-        self.archive_to = Some(archive.to_path_buf());
-        self
-    }
-
-    fn java(&self) -> Command {
-        match &self.archive_to {
-            Some(archive) => {
-                let mut command = self.distribution.java().jvm(&self.heap);
-                command.arg(format!("-XX:ArchiveClassesAtExit={}", archive.display()));
-                command.arg("-cp").arg(self.distribution.classpath());
-                command
-            }
-            None => self.distribution.jvm(&self.heap, None),
-        }
-    }
-
-    fn data_of(&self, home: &Path) -> PathBuf {
-        self.settings.get(settings::DATA).map_or_else(|| home.join("data"), PathBuf::from)
-    }
-
-    fn write_conf(&self, home: &Path, port: u16) -> Result<()> {
-        let mut all = settings::defaults(self.distribution.version(), port);
-        all.insert("dbms.security.auth_enabled".into(), self.password.is_some().to_string());
-        all.extend(self.settings.clone());
-        settings::write(home, &all)
-    }
-}
-
-/// Makes the folders of a home directory.
-pub(crate) fn make_home(home: &Path) -> Result<()> {
-    for folder in ["conf", "logs", "plugins", "import", "run", "licenses"] {
-        let path = home.join(folder);
-        fs::create_dir_all(&path).map_err(Error::file("create", &path))?;
-    }
-    Ok(())
-}
-
 /// CPU seconds (user and system) of a process of this machine.
 pub fn process_cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -378,11 +262,6 @@ pub fn process_cpu_seconds(pid: u32) -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     (ticks(11) + ticks(12)) as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file("bind", "127.0.0.1"))?;
-    Ok(listener.local_addr().map_err(Error::file("name", "socket"))?.port())
 }
 
 /// Whether the log says "Started." behind its first `known` bytes (those of earlier runs).

@@ -1,0 +1,49 @@
+# Each target does its own set-up: what can be installed is installed, what cannot is named with the exact command.
+# What each one is for: CONTRIBUTING.md
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench soak matrix
+
+# The binaries that `cargo build` leaves.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## back up a real Neo4j while clients write to it, restore it, and prove it equal (SPOIL=1: spoil the restored one first, to see it noticed)
+	@scripts/setup demo
+	cargo build --quiet -p grap-app --bin grap -p grap-testkit --bin demo
+	@$(TARGET)/debug/demo $(if $(SPOIL),--spoil)
+
+test: ## the whole suite, real servers and real restic included
+	@scripts/setup test
+	cargo test --workspace
+	cargo test -p grap --features faults --test crash
+
+lint: ## format, clippy, documentation, licences
+	@scripts/setup lint
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p grap --features faults --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	@scripts/deny
+
+docs: ## write the generated pages of docs/ anew (the suite fails when they are stale)
+	@scripts/setup lint
+	UPDATE_DOCS=1 cargo test -p grap --lib documented
+	UPDATE_DOCS=1 cargo test -p grap-app --bin grap documented
+
+bench: ## figures, optimised build, takes minutes
+	@scripts/setup bench
+	cargo test --release -p grap-repository --test it -- --ignored --nocapture bench
+
+soak: ## the long tests: every crash point, fuzzing (SECONDS_EACH=600)
+	@scripts/setup soak
+	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
+	@scripts/fuzz $(or $(SECONDS_EACH),600)
+
+matrix: ## the tests with real servers on every version of Neo4j (VERSIONS="5.13.0 5.26.30 2026.08.1")
+	@scripts/setup matrix
+	@scripts/matrix $(VERSIONS)
