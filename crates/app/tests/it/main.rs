@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cli;
 mod controls;
 mod damage;
 mod hot;
 mod interrupted;
 mod refused;
+mod restic;
+mod settings;
 mod rebuild;
 mod support;
