@@ -270,6 +270,10 @@ impl Site {
         let made_target = disk::stat(target)?.is_none();
         require_ours_or_empty(target, &partial)?;
         disk::create_dir_all(&partial)?;
+        if made_target {
+            // As what will be in it: else a strict umask shuts the server out.
+            disk::set_mode(target, 0o755)?;
+        }
         let lock = FileLock::try_exclusive(&partial.join(LOCK))?;
         let lock = lock.ok_or_else(|| AssembleError::TargetBusy { path: target.to_owned() })?;
         // Looked at again under the lock: another restore may have ended between.

@@ -57,7 +57,7 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
     {
         problems.push(error.to_string());
     }
-    lock.release()?;
+    session.release(lock);
     Ok(VerifyReport {
         backups: backups.len(),
         packs: checked.packs,
