@@ -302,7 +302,9 @@ fn file(error: &RepositoryError) -> Code {
 fn assemble(error: &AssembleError) -> Code {
     match error {
         AssembleError::Disk(error) => target_disk(error),
-        AssembleError::Repository(error) | AssembleError::Damaged { source: error, .. } => repository(error),
+        AssembleError::Repository(error)
+        | AssembleError::Damaged { source: error, .. }
+        | AssembleError::Unreadable { source: error, .. } => repository(error),
         AssembleError::Reread(_) | AssembleError::Hash { .. } => Code::RestoreWrong,
         AssembleError::Incomplete { .. } => Code::BackupCorrupted,
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,

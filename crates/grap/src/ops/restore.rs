@@ -73,11 +73,11 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
     let databases = chosen(&manifest, &options.databases)?;
     require_room(options, &databases)?;
 
-    let root = backup.root(&reader)?;
+    let nodes = backup.files(&reader)?;
     let note = note(&manifest, &databases);
     let plan = AssembleOptions {
         databases: databases.clone(),
-        root: &root,
+        nodes: &nodes,
         target: &options.to,
         owner: options.owner,
         keep_going: options.keep_going,
