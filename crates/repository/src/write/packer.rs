@@ -83,8 +83,7 @@ impl Packer {
         put.pending.push(IndexPack::new(id, &blobs));
         put.pending_blobs += blobs.len();
         let indexed = put.packs.len() - put.pending.len();
-        let full =
-            put.pending_blobs >= INDEX_BLOBS_MAX || put.pending.len() * UNINDEXED_SHARE >= indexed;
+        let full = put.pending_blobs >= INDEX_BLOBS_MAX || put.pending.len() * UNINDEXED_SHARE >= indexed;
         drop(put);
         lock(&self.spare).push(bytes);
         if full { self.put_index(inner) } else { Ok(()) }
