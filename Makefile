@@ -35,9 +35,10 @@ docs: ## write the generated pages of docs/ anew (the suite fails when they are 
 	UPDATE_DOCS=1 cargo test -p grap --lib documented
 	UPDATE_DOCS=1 cargo test -p grap-app --bin grap documented
 
-bench: ## figures, optimised build, takes minutes
+bench: ## Grap beside dump and load, tar and zstd, restic, on the same data; optimised build, takes minutes
 	@scripts/setup bench
-	cargo test --release -p grap-repository --test it -- --ignored --nocapture bench
+	cargo build --quiet --release -p grap-app --bin grap -p grap-testkit --bin bench
+	@$(TARGET)/release/bench
 
 soak: ## the long tests: every crash point, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak
