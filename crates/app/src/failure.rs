@@ -29,12 +29,3 @@ impl Failure {
         }
     }
 }
-
-impl<E: Into<Error>> From<Wrapped<E>> for Failure {
-    fn from(wrapped: Wrapped<E>) -> Self {
-        Self::Operation(wrapped.0.into())
-    }
-}
-
-/// An error of a library below, on its way to an [`Error`].
-pub(crate) struct Wrapped<E>(pub(crate) E);

@@ -6,6 +6,7 @@
 //! A header of a newer version is refused.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,9 @@ use crate::publish::{replace, sync_dir};
 
 /// Journals are small; a larger one is not ours.
 const SIZE_MAX: u64 = 256 << 20;
+
+/// Appends take a moment; who waits longer waits for something that hangs.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -108,13 +112,8 @@ impl Journal {
 
     fn lock(&self) -> Result<FileLock, JournalError> {
         let path = self.path.with_extension("lock");
-        for _ in 0..500 {
-            if let Some(lock) = FileLock::try_exclusive(&path)? {
-                return Ok(lock);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        Err(JournalError::Busy { path: self.path.clone() })
+        let lock = FileLock::wait_exclusive(&path, LOCK_WAIT_MAX)?;
+        lock.ok_or_else(|| JournalError::Busy { path: self.path.clone() })
     }
 }
 

@@ -5,7 +5,8 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -14,11 +15,13 @@ use rustix::fs::FlockOperation;
 use crate::error::{Call, DiskError, Result};
 use crate::faults::step;
 
+/// Between two questions for a lock.
+const WAIT: Duration = Duration::from_millis(10);
+
 /// Held until dropped. Never used on Neo4j's own files.
 #[derive(Debug)]
 pub struct FileLock {
     _file: File,
-    path: PathBuf,
 }
 
 impl FileLock {
@@ -35,14 +38,22 @@ impl FileLock {
             .open(path)
             .map_err(failed)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file, path: path.to_owned() })),
+            Ok(()) => Ok(Some(Self { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(failed(error.into())),
         }
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// As [`FileLock::try_exclusive`], asked again for as long as `longest`: for locks that are held for a moment.
+    pub fn wait_exclusive(path: &Path, longest: Duration) -> Result<Option<Self>> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::try_exclusive(path)? {
+                None if waited < longest => std::thread::sleep(WAIT),
+                taken => return Ok(taken),
+            }
+            waited += WAIT;
+        }
     }
 }
 
@@ -78,4 +89,18 @@ pub fn posix_lock_holder(path: &Path) -> Result<Option<Holder>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     pub pid: Option<u32>,
+}
+
+/// When a process of this pid namespace started, in clock ticks since boot; `None` when there is no such process. With the pid it names one
+/// process for as long as the machine runs.
+pub fn process_start(pid: u32) -> Result<Option<u64>> {
+    let text = match crate::read(Path::new(&format!("/proc/{pid}/stat")), 1 << 16) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8_lossy(&text);
+    // Field 22; the fields are counted behind the command name, which may hold anything.
+    let behind_name = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    Ok(behind_name.split(' ').nth(19).and_then(|field| field.parse().ok()))
 }

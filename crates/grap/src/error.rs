@@ -52,6 +52,10 @@ pub enum Error {
     SourceExists { name: SourceName },
     #[error("the repository has several sources: {}", list(known))]
     SourceUnnamed { known: Vec<SourceName> },
+    #[error("the record of source `{name}` has version {found}; this program knows 1")]
+    SourceNewer { name: SourceName, found: u32 },
+    #[error("the repository has no source")]
+    NoSource,
     #[error("the record of source `{name}` cannot be read as JSON")]
     SourceRecord { name: SourceName, source: serde_json::Error },
     #[error("there is no backup {wanted}; there are: {}", list(known))]
@@ -202,13 +206,15 @@ impl Error {
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
-            Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } => Code::SourceUnknown,
+            Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
             Self::SourceExists { .. } => Code::SourceExists,
             Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
                 Code::BackupNotFound
             }
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
-            Self::Manifest { source: ManifestError::Newer { .. }, .. } => Code::RepositoryUnsupported,
+            Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
+                Code::RepositoryUnsupported
+            }
             Self::Manifest { .. }
             | Self::SourceRecord { .. }
             | Self::BackupIncomplete { .. }

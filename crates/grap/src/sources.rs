@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 const FOLDER: &str = "grap/sources";
+/// Of a record. A newer one is refused.
+const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
@@ -48,6 +50,9 @@ fn read(repository: &Repository, name: SourceName, number: u32) -> Result<Source
     let bytes = repository.get_sealed(&object(&name, number))?;
     let record: Record = serde_json::from_slice(&bytes)
         .map_err(|source| Error::SourceRecord { name: name.clone(), source })?;
+    if record.version != VERSION {
+        return Err(Error::SourceNewer { name, found: record.version });
+    }
     Ok(Source { name, binding: record.databases, number })
 }
 
@@ -61,6 +66,7 @@ pub fn choose(repository: &Repository, named: Option<&SourceName>) -> Result<Sou
             None => Err(Error::SourceUnknown { name: name.clone(), known: names(&sources) }),
         },
         None if sources.len() == 1 => Ok(sources.remove(0)),
+        None if sources.is_empty() => Err(Error::NoSource),
         None => Err(Error::SourceUnnamed { known: names(&sources) }),
     }
 }
@@ -75,7 +81,7 @@ pub fn add(repository: &Repository, name: &SourceName, binding: &Binding) -> Res
     }
 }
 
-/// Bind a source (anew) to what was found. Of two that bind at once one loses, and looks again.
+/// Bind a source (anew) to what was found. Of two that bind at once one finds the number taken.
 pub fn bind(repository: &Repository, source: &Source, binding: &Binding) -> Result<()> {
     put(repository, &source.name, source.number + 1, binding)
 }
@@ -100,7 +106,7 @@ fn admit_bound(source: &Source, found: &Binding) -> Result<()> {
 }
 
 fn put(repository: &Repository, name: &SourceName, number: u32, binding: &Binding) -> Result<()> {
-    let record = Record { version: 1, databases: binding.clone() };
+    let record = Record { version: VERSION, databases: binding.clone() };
     let bytes = serde_json::to_vec(&record).expect("a record is plain data");
     Ok(repository.put_sealed(&object(name, number), &bytes)?)
 }

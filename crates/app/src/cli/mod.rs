@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use grap_task::Stop;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::config::Environment;
@@ -40,11 +40,15 @@ pub(crate) fn run() -> ExitCode {
 
 /// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can be taken for whole).
 fn heed_signals(stop: &Stop) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Failure::Usage(format!("cannot heed signals: {error}")))?;
     let stop = stop.clone();
     let heed = move || {
-        for _ in signals.forever() {
+        for signal in signals.forever() {
+            // `restic unlock` sends it to the holder of a lock, to see whether it lives.
+            if signal == SIGHUP {
+                continue;
+            }
             if stop.requested() {
                 std::process::exit(130);
             }

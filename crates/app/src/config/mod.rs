@@ -75,6 +75,8 @@ pub(crate) enum SettingError {
     NotToml { path: PathBuf, source: toml::de::Error },
     #[error("the configuration file {} has an unknown key `{key}`; known are: {known}", path.display())]
     UnknownKey { path: PathBuf, key: String, known: String },
+    #[error("`{key}` in the configuration file {} is {why}, which is no setting's value", path.display())]
+    NotASetting { path: PathBuf, key: String, why: String },
     #[error("{key} = `{value}` (from {origin}) makes no sense: {why}")]
     Invalid { key: &'static str, value: String, origin: Origin, why: String },
     #[error("{what} is not set: give {flag}, ${variable}, or `{key}` in the configuration file")]
@@ -135,9 +137,13 @@ impl Settings {
         let table: toml::Table =
             toml::from_str(&text).map_err(|source| SettingError::NotToml { path: path.clone(), source })?;
         let mut flat = Vec::new();
-        flatten("", &table, &mut flat);
+        flatten("", &table, &mut flat).map_err(|(key, why)| SettingError::NotASetting {
+            path: path.clone(),
+            key,
+            why,
+        })?;
         for (name, value) in flat {
-            let Some(key) = keys::ALL.iter().find(|key| key.name == name && !key.variables.is_empty()) else {
+            let Some(key) = keys::ALL.iter().find(|key| key.name == name) else {
                 let known = keys::ALL.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
                 return Err(SettingError::UnknownKey { path, key: name, known });
             };
@@ -209,16 +215,20 @@ impl Settings {
 }
 
 /// `[backup] read_limit = "1MiB"` becomes `backup.read_limit`.
-fn flatten(prefix: &str, table: &toml::Table, flat: &mut Vec<(String, String)>) {
+fn flatten(
+    prefix: &str,
+    table: &toml::Table,
+    flat: &mut Vec<(String, String)>,
+) -> Result<(), (String, String)> {
     for (name, value) in table {
         let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            toml::Value::Table(inner) => flatten(&name, inner, flat),
+            toml::Value::Table(inner) => flatten(&name, inner, flat)?,
             toml::Value::String(text) => flat.push((name, text.clone())),
             toml::Value::Integer(number) => flat.push((name, number.to_string())),
             toml::Value::Boolean(truth) => flat.push((name, truth.to_string())),
-            // No setting has such a value: it is refused where the setting is read.
-            other => flat.push((name, format!("a {}", other.type_str()))),
+            other => return Err((name, format!("of type {}", other.type_str()))),
         }
     }
+    Ok(())
 }

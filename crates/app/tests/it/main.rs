@@ -4,11 +4,14 @@
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a test that cannot go on has failed; it damages files behind the program's back, and tells what it saw"
 )]
 
 mod controls;
 mod damage;
 mod hot;
+mod interrupted;
 mod rebuild;
+mod refused;
 mod support;

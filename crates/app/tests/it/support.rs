@@ -174,7 +174,6 @@ pub(crate) fn assert_restored(original: &Path, restored: &Path) {
 }
 
 /// The folders of pins that backups left.
-#[expect(dead_code, reason = "for the tests with kills")]
 pub(crate) fn pins(data: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(data.join(".grap/pins")).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, DiskError};
+use grap_neo4j::files::DATABASE_LOCK;
 
 /// Who holds a database's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +23,11 @@ pub enum ServerRun {
 impl ServerRun {
     /// The run that holds the store directory of a database now.
     pub fn of(store: &Path) -> Result<Self, DiskError> {
-        let Some(holder) = disk::posix_lock_holder(&store.join("database_lock"))? else {
+        let Some(holder) = disk::posix_lock_holder(&store.join(DATABASE_LOCK))? else {
             return Ok(Self::NotSeen);
         };
         if let Some(pid) = holder.pid
-            && let Some(started) = process_start(pid)?
+            && let Some(started) = disk::process_start(pid)?
         {
             return Ok(Self::Process { pid, started });
         }
@@ -37,16 +38,4 @@ impl ServerRun {
     pub fn is_running(&self) -> bool {
         *self != Self::NotSeen
     }
-}
-
-/// Field 22 of `/proc/<pid>/stat`; the fields are counted behind the command name, which may hold anything.
-fn process_start(pid: u32) -> Result<Option<u64>, DiskError> {
-    let text = match disk::read(Path::new(&format!("/proc/{pid}/stat")), 1 << 16) {
-        Ok(text) => text,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let text = String::from_utf8_lossy(&text);
-    let behind_name = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    Ok(behind_name.split(' ').nth(19).and_then(|field| field.parse().ok()))
 }

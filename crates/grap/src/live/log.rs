@@ -11,15 +11,15 @@ use std::time::Duration;
 use grap_disk::{DiskError, Source};
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::LogFile;
-use grap_neo4j::ids::{LogPosition, LogVersion, TransactionEnd};
-use grap_neo4j::kernel::KernelVersion;
-use grap_neo4j::txlog::{ChainError, FileRole, HeaderError, Tail};
+use grap_neo4j::ids::LogVersion;
+use grap_neo4j::txlog::{FileRole, Tail};
 use grap_repository::Id;
 use grap_task::{Clock, Stop, Stopped};
 use sha2::{Digest, Sha256};
 
-use super::pin::{PinError, PinnedFile, Pinner};
-use super::walk::LogWalk;
+use super::log_error::LogError;
+use super::pin::{PinnedFile, Pinner};
+use super::walk::{LogSpan, LogWalk, SpanFile};
 
 /// How long an odd state of a log may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
@@ -29,88 +29,11 @@ const BEGIN_TRIES: u32 = 5;
 /// The server allocates 1 MiB and rotates there; a larger file is not a checkpoint log.
 const CHECKPOINT_FILE_MAX: u64 = 64 << 20;
 
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    #[error(transparent)]
-    Pin(#[from] PinError),
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    #[error("database `{database}` has no checkpoint: no valid record in any of its checkpoint files")]
-    NoCheckpoint { database: String },
-    #[error("checkpoint file {version} of database `{database}`")]
-    Checkpoint { database: String, version: u64, source: CheckpointError },
-    #[error("log file {version} of database `{database}`")]
-    Header { database: String, version: u64, source: HeaderError },
-    #[error("log file {version} of database `{database}` calls itself log file {found}")]
-    Misnamed { database: String, version: u64, found: u64 },
-    #[error("log file {version} of database `{database}` has a length of {size} bytes, less than its header")]
-    TooShort { database: String, version: u64, size: u64 },
-    #[error(
-        "log file {version} of database `{database}` is missing; the checkpoint needs the log from file {from} on"
-    )]
-    Missing { database: String, version: u64, from: u64 },
-    #[error("log file {version} of database `{database}` was replaced by another while the backup ran")]
-    Replaced { database: String, version: u64 },
-    #[error("the log of database `{database}` is not continuous")]
-    Chain { database: String, source: ChainError },
-    #[error("the log of database `{database}` is damaged behind transaction {last}: {tail} (log file {version}, offset {})", tail.from())]
-    Damaged { database: String, version: u64, last: u64, tail: Tail },
-    #[error(
-        "the log of database `{database}` does not hold what its checkpoint names: transaction {id} at {position}"
-    )]
-    CheckpointNotOnLog { database: String, id: u64, position: LogPosition },
-    #[error("log file {version} of database `{database}` changed where it had been read already")]
-    Changed { database: String, version: u64 },
-}
-
-impl LogError {
-    /// Whether a log that is being written can look like this for a moment.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::TooShort { .. } | Self::CheckpointNotOnLog { .. } => true,
-            // A rotated file that is not yet cut to its length, or a successor that came while we read.
-            Self::Chain { source, .. } => {
-                matches!(source, ChainError::NotAtEnd { .. } | ChainError::BehindNewest { .. })
-            }
-            _ => false,
-        }
-    }
-}
-
 /// A checkpoint record and the file it stands in.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub version: u64,
     pub record: CheckpointRecord,
-}
-
-/// The log from the file that holds a checkpoint's position to its last complete transaction.
-#[derive(Debug, Clone)]
-pub struct LogSpan {
-    pub files: Vec<SpanFile>,
-    /// The last complete transaction: where a copy ends.
-    pub end: TransactionEnd,
-    /// Of that transaction: the oldest server that can read the copy.
-    pub kernel: KernelVersion,
-    /// Transactions behind the checkpoint.
-    pub transactions: u64,
-}
-
-/// One log file of a span.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpanFile {
-    pub version: u64,
-    pub inode: u64,
-    /// Bytes that belong to the span, from the file's start: all of it, in the last one up to the end.
-    pub length: u64,
-}
-
-impl LogSpan {
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.length).sum()
-    }
 }
 
 /// Reads the logs of one database.

@@ -2,11 +2,38 @@
 
 use grap_disk::Source;
 use grap_neo4j::checkpoint::CheckpointRecord;
-use grap_neo4j::ids::LogVersion;
+use grap_neo4j::ids::{LogVersion, TransactionEnd};
 use grap_neo4j::kernel::KernelVersion;
 use grap_neo4j::txlog::{Chain, FileHeader, FileRole, HEADER_LENGTH, HeaderError, Tail};
 
-use super::log::{LogError, LogSpan, SpanFile};
+use super::log_error::LogError;
+
+/// The log from the file that holds a checkpoint's position to its last complete transaction.
+#[derive(Debug, Clone)]
+pub struct LogSpan {
+    pub files: Vec<SpanFile>,
+    /// The last complete transaction: where a copy ends.
+    pub end: TransactionEnd,
+    /// Of that transaction: the oldest server that can read the copy.
+    pub kernel: KernelVersion,
+    /// Transactions behind the checkpoint.
+    pub transactions: u64,
+}
+
+/// One log file of a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpanFile {
+    pub version: u64,
+    pub inode: u64,
+    /// Bytes that belong to the span, from the file's start: all of it, in the last one up to the end.
+    pub length: u64,
+}
+
+impl LogSpan {
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+}
 
 /// Walks the files in order of their versions, beginning with the one that holds the checkpoint's position.
 pub(crate) struct LogWalk<'a> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use grap_core::{BackupId, Room, SourceName};
 use grap_disk as disk;
-use grap_repository::{Lock, Meta, Node, Repository, SnapshotDraft, TreeId, Writer, WriterOptions};
+use grap_repository::{
+    Lock, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
+};
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -106,7 +108,8 @@ impl Run<'_> {
         let source = sources::choose(&repository, self.options.source.as_ref())?;
         sources::admit(&repository, &source, &binding)?;
         let first = self.settle_id(&repository, &source.name)?;
-        self.require_room(&installation, &pinner, directory, first)?;
+        let kept = if first { kept_of_failed_runs(&repository)? } else { 0 };
+        self.require_room(&installation, &pinner, directory, first, kept)?;
 
         if still.is_none() {
             be_nice(self.options.niceness);
@@ -149,6 +152,7 @@ impl Run<'_> {
         pinner: &Pinner,
         directory: Option<PathBuf>,
         first: bool,
+        kept: u64,
     ) -> Result<()> {
         let Session { stop, clock, .. } = *self.session;
         let mut store = 0;
@@ -162,7 +166,7 @@ impl Run<'_> {
             log += span.bytes();
         }
         let Some(path) = directory else { return Ok(()) };
-        let room = Room::for_backup(store, log, first, disk::space(&path)?.available);
+        let room = Room::for_backup(store.saturating_sub(kept), log, first, disk::space(&path)?.available);
         room.check().map_err(|source| Error::NoSpace { path, source })
     }
 
@@ -272,6 +276,16 @@ impl Run<'_> {
         }
         Ok(files)
     }
+}
+
+/// Bytes of packs in a repository without any snapshot: what runs that failed have stored, and this one will not store again.
+fn kept_of_failed_runs(repository: &Repository) -> Result<u64> {
+    let snapshots = repository.snapshots()?;
+    if !snapshots.found.is_empty() || !snapshots.damaged.is_empty() {
+        return Ok(0);
+    }
+    let packs = repository.store().list("data").map_err(RepositoryError::from)?;
+    Ok(packs.iter().map(|pack| pack.size).sum())
 }
 
 /// The backup exists; a lock that cannot be released now is found stale later.

@@ -204,13 +204,15 @@ mod tests {
     #[test]
     fn another_password_is_told_apart_from_an_unusable_file() {
         assert!(matches!(file(|_| ()).open(&"wrong".into()), Err(KeyFailure::WrongPassword)));
-        let changes: [fn(&mut KeyFile); 7] = [
+        let changes: [fn(&mut KeyFile); 8] = [
             |file| file.kdf = "argon2".to_owned(),
             |file| file.n = 1 << 40,
             |file| file.n = 3,
             |file| file.r = u64::MAX,
             |file| file.p = 1 << 30,
             |file| file.p = 0,
+            // scrypt itself would do it, in a second or so.
+            |file| file.p = 1 << 20,
             |file| file.salt = "!".to_owned(),
         ];
         for change in changes {

@@ -8,8 +8,11 @@ use crate::format::index::{IndexFile, IndexPack};
 use crate::format::pack::{BlobKind, PackBuilder};
 use crate::repository::Inner;
 
-/// As restic: an index object is put once it lists this many blobs. A run that dies later loses only the rest.
+/// As restic: an index object lists no more blobs than about this many.
 const INDEX_BLOBS_MAX: usize = 50_000;
+/// An index object is put as soon as the packs in none are this share of those in one: a run that dies loses no more than that of what it has
+/// stored, and however much it stores, there are few index objects.
+const UNINDEXED_SHARE: usize = 4;
 
 pub(super) struct Packer {
     pack_size: usize,
@@ -79,7 +82,8 @@ impl Packer {
         put.packs.push((id, bytes.len() as u64));
         put.pending.push(IndexPack::new(id, &blobs));
         put.pending_blobs += blobs.len();
-        let full = put.pending_blobs >= INDEX_BLOBS_MAX;
+        let indexed = put.packs.len() - put.pending.len();
+        let full = put.pending_blobs >= INDEX_BLOBS_MAX || put.pending.len() * UNINDEXED_SHARE >= indexed;
         drop(put);
         lock(&self.spare).push(bytes);
         if full { self.put_index(inner) } else { Ok(()) }

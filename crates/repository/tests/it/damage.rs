@@ -96,6 +96,9 @@ fn packs() {
         let report = check(&repository, ReadData::All, None);
         let damage = report.damages.iter().find(|damage| damage.object == name);
         let damage = damage.unwrap_or_else(|| panic!("{change} {name}: {report:?}"));
+        if change.starts_with("flip") {
+            assert!(damage.why.contains(&"its SHA-256 is not its name".to_owned()), "{change}: {damage:?}");
+        }
         for (snapshot, whole) in snapshots.iter().zip(whole) {
             let hurt = report
                 .damages

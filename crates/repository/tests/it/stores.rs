@@ -41,6 +41,7 @@ fn what_dead_processes_left_is_removed_after_a_day() {
     store.put("data/00/whole", &[b"x"]).unwrap();
     let leftover = dir.path().join("data/00/tmp-7-1");
     std::fs::write(&leftover, b"half").unwrap();
+    assert_eq!(store.list("data").unwrap().len(), 1);
     let now = Timestamp::now();
     assert_eq!(store.remove_leftovers(now).unwrap(), 0);
     assert_eq!(store.remove_leftovers(now + SignedDuration::from_hours(25)).unwrap(), 1);
