@@ -14,7 +14,7 @@ help: ## what can be made
 
 demo: ## back up a real Neo4j while clients write to it, restore it, and prove it equal (SPOIL=1: spoil the restored one first, to see it noticed)
 	@scripts/setup demo
-	cargo build --quiet -p grap-app --bin grap -p grap-testkit --bin demo
+	cargo build -p grap-app --bin grap -p grap-testkit --bin demo
 	@$(TARGET)/debug/demo $(if $(SPOIL),--spoil)
 
 test: ## the whole suite, real servers and real restic included
@@ -37,7 +37,7 @@ docs: ## write the generated pages of docs/ anew (the suite fails when they are 
 
 bench: ## Grap beside dump and load, tar and zstd, restic, on the same data; optimised build, takes minutes
 	@scripts/setup bench
-	cargo build --quiet --release -p grap-app --bin grap -p grap-testkit --bin bench
+	cargo build --release -p grap-app --bin grap -p grap-testkit --bin bench
 	@$(TARGET)/release/bench
 
 soak: ## the long tests: every crash point, fuzzing (SECONDS_EACH=600)
