@@ -35,16 +35,23 @@ docs: ## write the generated pages of docs/ anew (the suite fails when they are 
 	UPDATE_DOCS=1 cargo test -p grap --lib documented
 	UPDATE_DOCS=1 cargo test -p grap-app --bin grap documented
 
-bench: ## Grap beside dump and load, tar and zstd, restic, on the same data; optimised build, takes minutes
-	@scripts/setup bench
-	cargo build --release -p grap-app --bin grap -p grap-testkit --bin bench
-	@$(TARGET)/release/bench
+# The program as it is shipped; what drives it need not be optimised.
+RELEASE := cargo build --quiet --release -p grap-app --bin grap
+DRIVE := GRAP_BINARY=$(abspath $(TARGET))/release/grap cargo run --quiet -p grap-testkit --bin
 
-soak: ## the long tests: every crash point, fuzzing (SECONDS_EACH=600)
+bench: ## figures, optimised build, takes minutes
+	@scripts/setup bench
+	$(RELEASE)
+	$(DRIVE) bench
+
+soak: ## the long tests: every crash point, kills at random instants, rounds under load, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak
 	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
+	$(RELEASE)
+	$(DRIVE) soak
 	@scripts/fuzz $(or $(SECONDS_EACH),600)
 
-matrix: ## the tests with real servers on every version of Neo4j (VERSIONS="5.13.0 5.26.30 2026.08.1")
+matrix: ## the tests with real servers, and rounds under load, on every version of Neo4j (VERSIONS="5.13.0 5.26.30 2026.08.1")
 	@scripts/setup matrix
-	@scripts/matrix $(VERSIONS)
+	$(RELEASE)
+	@GRAP_BINARY=$(abspath $(TARGET))/release/grap scripts/matrix $(VERSIONS)

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Call, DiskError, Result};
@@ -153,6 +153,21 @@ impl Sink {
     pub fn set_len(&self, length: u64) -> Result<()> {
         step(Call::Write, &self.path)?;
         self.file.set_len(length).map_err(|error| DiskError::new(Call::Write, &self.path, error))
+    }
+
+    /// Permission bits, whatever the umask.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        step(Call::ChangeMode, &self.path)?;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        self.file
+            .set_permissions(permissions)
+            .map_err(|error| DiskError::new(Call::ChangeMode, &self.path, error))
+    }
+
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
+        step(Call::ChangeOwner, &self.path)?;
+        std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))
+            .map_err(|error| DiskError::new(Call::ChangeOwner, &self.path, error))
     }
 
     pub fn sync(&self) -> Result<()> {

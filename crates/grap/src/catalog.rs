@@ -2,6 +2,8 @@
 //!
 //! A snapshot is a backup when it carries the tags `grap`, `id:<backup id>` and `source:<name>`; restic's own snapshots are left alone.
 
+use std::collections::BTreeMap;
+
 use grap_core::{BackupId, SourceName, Target};
 use grap_repository::{Node, Reader, Repository, RepositoryError, Snapshot};
 use grap_task::{Finding, Monitor, Stop};
@@ -114,6 +116,22 @@ impl Backup {
     /// The root of the backup's tree.
     pub fn root(&self, reader: &Reader) -> Result<Vec<Node>> {
         Ok(reader.load_tree(self.snapshot.tree)?)
+    }
+
+    /// Every file by its path from the root, `/` between names.
+    pub fn files(&self, reader: &Reader) -> Result<BTreeMap<String, Node>> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![(String::new(), self.root(reader)?)];
+        while let Some((folder, nodes)) = open.pop() {
+            for node in nodes {
+                let path = format!("{folder}{}", node.name);
+                match node.subtree {
+                    Some(tree) => open.push((path + "/", reader.load_tree(tree)?)),
+                    None => drop(files.insert(path, node)),
+                }
+            }
+        }
+        Ok(files)
     }
 
     pub fn manifest(&self, reader: &Reader) -> Result<Manifest> {

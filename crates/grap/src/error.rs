@@ -66,7 +66,7 @@ pub enum Error {
     NoBackup,
     #[error("the sources {} each have a backup {id}", list(sources))]
     BackupAmbiguous { id: BackupId, sources: Vec<SourceName> },
-    #[error("the manifest of backup {id}")]
+    #[error("the manifest of backup {id} cannot be read")]
     Manifest { id: BackupId, source: ManifestError },
     #[error("backup {id} holds no file `{path}`")]
     BackupIncomplete { id: BackupId, path: String },
@@ -225,6 +225,20 @@ impl Error {
     }
 }
 
+/// What caused an error, outermost first. A cause that an outer error shows as itself is not said twice.
+pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if said.last() != Some(&text) {
+            said.push(text);
+        }
+        cause = inner.source();
+    }
+    said.split_off(1)
+}
+
 fn layout(error: &LayoutError) -> Code {
     match error {
         LayoutError::Disk(error) => source_disk(error),
@@ -277,7 +291,7 @@ fn capture(error: &CaptureError) -> Code {
         CaptureError::File { source: RepositoryError::SourceShort { .. }, .. }
         | CaptureError::StoreReplaced { .. }
         | CaptureError::WrittenBehindOurBack { .. } => Code::ServerChanged,
-        CaptureError::File { source, .. } => file(source),
+        CaptureError::File { .. } => Code::SourceUnreadable,
         CaptureError::Format { .. } | CaptureError::UnknownStore { .. } => Code::Neo4jUnsupported,
         CaptureError::MissingStore { .. } => Code::Neo4jNotFound,
         CaptureError::NotAFile { .. } => Code::SourceUnreadable,
@@ -287,22 +301,12 @@ fn capture(error: &CaptureError) -> Code {
     }
 }
 
-/// A source that cannot be read; a stop arrives the same way.
-fn file(error: &RepositoryError) -> Code {
-    match error {
-        RepositoryError::SourceUnreadable { source, .. }
-            if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Stopped>) =>
-        {
-            Code::Interrupted
-        }
-        _ => Code::SourceUnreadable,
-    }
-}
-
 fn assemble(error: &AssembleError) -> Code {
     match error {
         AssembleError::Disk(error) => target_disk(error),
-        AssembleError::Repository(error) | AssembleError::Damaged { source: error, .. } => repository(error),
+        AssembleError::Repository(error)
+        | AssembleError::Damaged { source: error, .. }
+        | AssembleError::Unreadable { source: error, .. } => repository(error),
         AssembleError::Reread(_) | AssembleError::Hash { .. } => Code::RestoreWrong,
         AssembleError::Incomplete { .. } => Code::BackupCorrupted,
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
@@ -329,7 +333,7 @@ fn repository(error: &RepositoryError) -> Code {
         | RepositoryError::LockStale { .. }
         | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
-        RepositoryError::SourceUnreadable { .. } => file(error),
+        RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
         RepositoryError::Stopped(_) => Code::Interrupted,
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }

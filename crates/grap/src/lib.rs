@@ -17,4 +17,4 @@ pub mod ops;
 pub mod sources;
 pub mod state;
 
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, Result, causes};

@@ -5,6 +5,7 @@
 //! only that it was tried.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grap_core::{BackupId, SourceName};
 use grap_disk::{self as disk, DiskError, FileLock, Journal, JournalError};
@@ -29,7 +30,7 @@ pub enum Job {
 }
 
 impl Job {
-    fn name(self) -> &'static str {
+    fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
         }
@@ -79,7 +80,6 @@ pub struct Attempt {
     pub id: BackupId,
     pub source: Option<SourceName>,
     pub started: Timestamp,
-    pub ended: Option<Timestamp>,
     pub status: AttemptStatus,
 }
 
@@ -90,6 +90,27 @@ pub enum AttemptStatus {
     Failed { code: String, message: String },
 }
 
+/// An operation, as the journal tells it.
+#[derive(Debug)]
+struct Operation {
+    name: String,
+    verb: String,
+    started: Timestamp,
+    source: Option<SourceName>,
+    outcome: Option<Outcome>,
+}
+
+impl Outcome {
+    pub fn of<T>(result: &crate::Result<T>) -> Self {
+        match result {
+            Ok(_) => Self::Succeeded,
+            Err(error) => Self::Failed { code: error.code().name().to_owned(), message: error.to_string() },
+        }
+    }
+}
+
+/// How long somebody may hold a lock who only asks whether it is held.
+const ASKED_MAX: Duration = Duration::from_secs(1);
 /// What an abandoned operation is reported as.
 const ABANDONED: (&str, &str) = ("INTERRUPTED", "its process died before it was done");
 
@@ -109,19 +130,30 @@ impl StateDirectory {
 
     /// Take the lock of a job. What a dead holder left open is closed as abandoned.
     pub fn lock(&self, job: Job, clock: &Clock) -> Result<FileLock, StateError> {
-        let lock = self
-            .try_lock(job)?
-            .ok_or_else(|| StateError::Busy { job: job.name(), path: self.root.clone() })?;
-        for operation in self.open_operations(job.name())? {
-            self.append(&Event::Closed { operation, at: clock.now(), outcome: Outcome::Abandoned })?;
+        let busy = || StateError::Busy { job: job.verb(), path: self.root.clone() };
+        // Who only asks whether a job runs holds the lock for a moment.
+        let lock = FileLock::wait_exclusive(&self.lock_path(job), ASKED_MAX)
+            .map_err(|source| self.unusable(source))?
+            .ok_or_else(busy)?;
+        for operation in self.operations()?.into_iter().filter(|operation| operation.verb == job.verb()) {
+            if operation.outcome.is_none() {
+                self.end(&operation.name, clock.now(), Outcome::Abandoned)?;
+            }
         }
         Ok(lock)
     }
 
-    fn try_lock(&self, job: Job) -> Result<Option<FileLock>, StateError> {
-        let path = self.root.join(format!("{}.lock", job.name()));
-        FileLock::try_exclusive(&path)
-            .map_err(|source| StateError::Unusable { path: self.root.clone(), source })
+    fn runs(&self, job: Job) -> Result<bool, StateError> {
+        let lock = FileLock::try_exclusive(&self.lock_path(job)).map_err(|source| self.unusable(source))?;
+        Ok(lock.is_none())
+    }
+
+    fn lock_path(&self, job: Job) -> PathBuf {
+        self.root.join(format!("{}.lock", job.verb()))
+    }
+
+    fn unusable(&self, source: DiskError) -> StateError {
+        StateError::Unusable { path: self.root.clone(), source }
     }
 
     /// Note that an operation begins.
@@ -146,50 +178,53 @@ impl StateDirectory {
         self.append(&Event::Closed { operation: operation.to_owned(), at, outcome })
     }
 
-    /// Every try at a backup, oldest first.
-    pub fn attempts(&self) -> Result<Vec<Attempt>, StateError> {
-        let running = self.try_lock(Job::Backup)?.is_none();
-        let mut attempts: Vec<Attempt> = Vec::new();
-        for event in self.journal().entries::<Event>()? {
-            match event {
-                Event::Opened { operation, verb, at, source, .. } if verb == "backup" => {
-                    let Ok(id) = operation.parse() else { continue };
-                    attempts.push(Attempt {
-                        id,
-                        source,
-                        started: at,
-                        ended: None,
-                        status: AttemptStatus::InProgress,
-                    });
-                }
-                Event::Closed { operation, at, outcome } => {
-                    let open = attempts.iter_mut().rev().find(|attempt| attempt.id.as_str() == operation);
-                    if let Some(attempt) = open {
-                        attempt.ended = Some(at);
-                        attempt.status = outcome.into();
-                    }
-                }
-                Event::Opened { .. } => {}
-            }
-        }
-        if !running {
-            for attempt in attempts.iter_mut().filter(|attempt| attempt.status == AttemptStatus::InProgress) {
-                attempt.status = Outcome::Abandoned.into();
-            }
-        }
-        Ok(attempts)
+    /// Run an operation that changes something, with an entry opened before and closed after it.
+    pub fn journaled<T>(
+        &self,
+        verb: &str,
+        clock: &Clock,
+        run: impl FnOnce() -> crate::Result<T>,
+    ) -> crate::Result<T> {
+        let at = clock.now();
+        let operation = format!("{verb}-{}-{}", at.strftime("%Y%m%d-%H%M%S%.3f"), std::process::id());
+        self.begin(&operation, verb, None, at)?;
+        let result = run();
+        self.end(&operation, clock.now(), Outcome::of(&result))?;
+        result
     }
 
-    fn open_operations(&self, verb: &str) -> Result<Vec<String>, StateError> {
-        let mut open = Vec::new();
+    /// Every try at a backup, oldest first.
+    pub fn attempts(&self) -> Result<Vec<Attempt>, StateError> {
+        let running = self.runs(Job::Backup)?;
+        let backups = self.operations()?.into_iter().filter(|operation| operation.verb == Job::Backup.verb());
+        let attempt = |operation: Operation| {
+            let unended = || if running { AttemptStatus::InProgress } else { Outcome::Abandoned.into() };
+            Some(Attempt {
+                id: operation.name.parse().ok()?,
+                source: operation.source,
+                started: operation.started,
+                status: operation.outcome.map_or_else(unended, Into::into),
+            })
+        };
+        Ok(backups.filter_map(attempt).collect())
+    }
+
+    /// The journal, folded.
+    fn operations(&self) -> Result<Vec<Operation>, StateError> {
+        let mut operations: Vec<Operation> = Vec::new();
         for event in self.journal().entries::<Event>()? {
             match event {
-                Event::Opened { operation, verb: of, .. } if of == verb => open.push(operation),
-                Event::Closed { operation, .. } => open.retain(|known| *known != operation),
-                Event::Opened { .. } => {}
+                Event::Opened { operation, verb, at, source, .. } => {
+                    operations.push(Operation { name: operation, verb, started: at, source, outcome: None });
+                }
+                Event::Closed { operation, outcome, .. } => {
+                    if let Some(open) = operations.iter_mut().rev().find(|open| open.name == operation) {
+                        open.outcome = Some(outcome);
+                    }
+                }
             }
         }
-        Ok(open)
+        Ok(operations)
     }
 
     fn append(&self, event: &Event) -> Result<(), StateError> {

@@ -32,4 +32,4 @@ pub use lock::{Lock, LockHolder, LockInfo, LockState, StaleReason};
 pub use object::{LocalStore, ObjectCall, ObjectError, ObjectInfo, ObjectStore};
 pub use read::Reader;
 pub use repository::{InitOptions, Repository, Snapshots};
-pub use write::{FileContent, Writer, WriterOptions, WriterReport};
+pub use write::{FileContent, Writer, WriterOptions, WriterReport, chunk_size};

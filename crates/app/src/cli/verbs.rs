@@ -2,6 +2,7 @@
 
 use grap::live::Pace;
 use grap::ops::{self, BackupOptions, CheckStatus, DoctorOptions, RestoreOptions, Session, VerifyOptions};
+use grap::state::StateDirectory;
 use grap::{Code, Error};
 use grap_core::{SourceName, Target};
 use grap_repository::KdfCost;
@@ -55,11 +56,15 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    fn state(&self) -> Result<StateDirectory, Failure> {
+        resolve::state(self.settings, self.environment)
+    }
+
     fn init(&self) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
         let source = source.unwrap_or_else(|| FIRST_SOURCE.parse().expect("it is a source name"));
         let access = resolve::access(self.settings)?;
-        let report = ops::init(access, source, KdfCost::default(), self.session)?;
+        let report = ops::init(access, source, KdfCost::default(), &self.state()?, self.session)?;
         self.output.init(&report)
     }
 
@@ -84,13 +89,12 @@ impl Call<'_> {
             settings: Some(self.settings.to_json()),
         };
         let access = resolve::access(self.settings)?;
-        let state = resolve::state(self.settings, self.environment)?;
-        let report = ops::backup(&options, access, &state, self.session)?;
+        let report = ops::backup(&options, access, &self.state()?, self.session)?;
         self.output.backup(&report)
     }
 
     fn list(&self) -> Result<(), Failure> {
-        let state = resolve::state(self.settings, self.environment)?;
+        let state = self.state()?;
         let source = resolve::source(self.settings)?;
         let report = ops::list(resolve::access(self.settings)?, source.as_ref(), &state, self.session)?;
         self.output.list(&report)
@@ -136,7 +140,7 @@ impl Call<'_> {
             keep_going: arguments.keep_going,
             no_lock: arguments.no_lock,
         };
-        let report = ops::restore(&options, resolve::access(self.settings)?, self.session)?;
+        let report = ops::restore(&options, resolve::access(self.settings)?, &self.state()?, self.session)?;
         match report.into_result() {
             Ok(report) => self.output.restore(&report),
             Err((report, error)) => {
@@ -150,7 +154,7 @@ impl Call<'_> {
         let installation = resolve::installation(self.settings)?;
         let access =
             if resolve::has_repository(self.settings) { Some(resolve::access(self.settings)?) } else { None };
-        let state = resolve::state(self.settings, self.environment)?;
+        let state = self.state()?;
         let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
         self.output.doctor(&report)?;
         if report.worst() == CheckStatus::Fail {
@@ -161,7 +165,7 @@ impl Call<'_> {
     }
 
     fn unlock(&self) -> Result<(), Failure> {
-        let report = ops::unlock(resolve::access(self.settings)?, self.session)?;
+        let report = ops::unlock(resolve::access(self.settings)?, &self.state()?, self.session)?;
         self.output.unlock(&report)
     }
 
@@ -173,12 +177,12 @@ impl Call<'_> {
                 let name: SourceName = name
                     .parse()
                     .map_err(|error: grap_core::InvalidSourceName| Failure::Usage(error.to_string()))?;
-                ops::add_source(access, &name, self.session)?
+                ops::add_source(access, &name, &self.state()?, self.session)?
             }
             SourceVerb::Rebind(_) => {
                 let name = resolve::source(self.settings)?;
                 let installation = resolve::installation(self.settings)?;
-                ops::rebind_source(access, name.as_ref(), &installation, self.session)?
+                ops::rebind_source(access, name.as_ref(), &installation, &self.state()?, self.session)?
             }
         };
         self.output.sources(&report)

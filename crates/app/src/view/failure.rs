@@ -1,6 +1,5 @@
 //! Errors on stderr: what happened, why, what to try. With `--json` the last line of stderr is an object.
 
-use std::error::Error;
 use std::io::Write;
 
 use serde_json::json;
@@ -9,7 +8,7 @@ use crate::failure::Failure;
 
 pub(crate) fn failure(failure: &Failure, json: bool) {
     let code = failure.code();
-    let causes = causes(failure);
+    let causes = grap::causes(failure);
     let text = if json {
         let error = json!({
             "schema_version": 1,
@@ -28,18 +27,4 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
     };
     // Nobody is left to tell when this fails.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// The chain of sources. One that an outer error shows as itself (`transparent`) is not said twice.
-fn causes(failure: &Failure) -> Vec<String> {
-    let mut said = vec![failure.to_string()];
-    let mut cause = failure.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if said.last() != Some(&text) {
-            said.push(text);
-        }
-        cause = inner.source();
-    }
-    said.split_off(1)
 }

@@ -8,10 +8,13 @@
     reason = "a test that cannot go on has failed; it damages files behind the program's back, and tells what it saw"
 )]
 
+mod cli;
 mod controls;
 mod damage;
 mod hot;
 mod interrupted;
 mod rebuild;
 mod refused;
+mod restic;
+mod settings;
 mod support;

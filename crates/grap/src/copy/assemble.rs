@@ -7,10 +7,11 @@
 //!
 //! A target is ours to begin anew when it holds our partial and at most a `databases` whose inode is noted in it. Anything else is refused, untouched.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use grap_disk::{self as disk, DiskError, FileLock, Sink};
-use grap_repository::{Node, Reader, RepositoryError};
+use grap_repository::{Node, Reader, RepositoryError, chunk_size};
 use grap_task::{Monitor, Stop, Stopped, Unit};
 use sha2::{Digest, Sha256};
 
@@ -37,6 +38,8 @@ pub enum AssembleError {
     Reread(#[from] RereadError),
     #[error("{file} is damaged in the repository, at byte {offset}")]
     Damaged { file: String, offset: u64, source: RepositoryError },
+    #[error("{file} cannot be read from the repository, at byte {offset}")]
+    Unreadable { file: String, offset: u64, source: RepositoryError },
     #[error("the content of {path} is not what the manifest says, though each of its chunks is whole")]
     Hash { path: String },
     #[error("the backup holds no file {path}, though its manifest names it")]
@@ -51,8 +54,8 @@ pub enum AssembleError {
 #[derive(Debug)]
 pub struct AssembleOptions<'a> {
     pub databases: Vec<&'a DatabaseManifest>,
-    /// The root of the backup's tree.
-    pub root: &'a [Node],
+    /// Every file of the backup by its path.
+    pub nodes: &'a BTreeMap<String, Node>,
     pub target: &'a Path,
     /// Owner and group of everything written.
     pub owner: Option<(u32, u32)>,
@@ -118,9 +121,10 @@ fn build(
     monitor.begin("restoring files", Unit::Bytes, Some(files.iter().map(|file| file.size).sum()));
     let mut assembled = Assembled::default();
     for file in files {
-        let node = find_file(options.root, reader, &file.path)?;
-        let mut writing = FileBuild { reader, stop, monitor, file, damages: Vec::new() };
-        writing.write(&node, &partial.join(&file.path), options.keep_going)?;
+        let missing = || AssembleError::Incomplete { path: file.path.clone() };
+        let node = options.nodes.get(&file.path).ok_or_else(missing)?;
+        let mut writing = FileBuild { options, reader, stop, monitor, file, damages: Vec::new() };
+        writing.write(node, &partial.join(&file.path))?;
         assembled.damages.append(&mut writing.damages);
         assembled.files += 1;
         assembled.bytes += file.size;
@@ -128,23 +132,9 @@ fn build(
     Ok(assembled)
 }
 
-/// Follow a path from the root of the tree.
-pub(crate) fn find_file(root: &[Node], reader: &Reader, path: &str) -> Result<Node, AssembleError> {
-    let missing = || AssembleError::Incomplete { path: path.to_owned() };
-    let mut nodes = root.to_vec();
-    let mut names = path.split('/').peekable();
-    while let Some(name) = names.next() {
-        let node = nodes.into_iter().find(|node| node.name == name).ok_or_else(missing)?;
-        if names.peek().is_none() {
-            return Ok(node);
-        }
-        nodes = reader.load_tree(node.subtree.ok_or_else(missing)?)?;
-    }
-    Err(missing())
-}
-
 /// One file being written.
 struct FileBuild<'a> {
+    options: &'a AssembleOptions<'a>,
     reader: &'a Reader,
     stop: &'a Stop,
     monitor: &'a dyn Monitor,
@@ -153,7 +143,7 @@ struct FileBuild<'a> {
 }
 
 impl FileBuild<'_> {
-    fn write(&mut self, node: &Node, path: &Path, keep_going: bool) -> Result<(), AssembleError> {
+    fn write(&mut self, node: &Node, path: &Path) -> Result<(), AssembleError> {
         if node.size != self.file.size {
             return Err(AssembleError::Hash { path: self.file.path.clone() });
         }
@@ -166,13 +156,16 @@ impl FileBuild<'_> {
         if let Err(error) = self.copy(node, &sink, &mut reached, &mut hasher) {
             let AssembleError::Repository(source) = error else { return Err(error) };
             if !is_damage(&source) {
-                return Err(AssembleError::Damaged { file: self.file.path.clone(), offset: reached, source });
+                return Err(self.unreadable(reached, source));
             }
-            self.salvage(node, &sink, reached, &mut hasher, keep_going)?;
+            self.salvage(node, &sink, reached, &mut hasher)?;
         }
         sink.set_len(node.size)?;
+        sink.set_mode(node.permissions() & 0o777 | 0o600)?;
+        if let Some((uid, gid)) = self.options.owner {
+            sink.set_owner(uid, gid)?;
+        }
         sink.finish()?;
-        disk::set_mode(path, node.permissions() & 0o777 | 0o600)?;
         let whole = self.damages.is_empty() && hex::encode(hasher.finalize()) != self.file.sha256;
         if whole { Err(AssembleError::Hash { path: self.file.path.clone() }) } else { Ok(()) }
     }
@@ -185,7 +178,6 @@ impl FileBuild<'_> {
         sink: &Sink,
         from: u64,
         hasher: &mut Sha256,
-        keep_going: bool,
     ) -> Result<(), AssembleError> {
         let chunk = chunk_size(node.size);
         for number in from / chunk..node.size.div_ceil(chunk) {
@@ -197,17 +189,25 @@ impl FileBuild<'_> {
                     sink.write_all_at(&bytes, offset)?;
                     self.monitor.advance(bytes.len() as u64);
                 }
-                Err(source) if keep_going && is_damage(&source) => self.damages.push(Damage {
+                Err(source) if self.options.keep_going && is_damage(&source) => self.damages.push(Damage {
                     file: self.file.path.clone(),
                     offset,
                     reason: source.to_string(),
                 }),
-                Err(source) => {
+                Err(source) if is_damage(&source) => {
                     return Err(AssembleError::Damaged { file: self.file.path.clone(), offset, source });
                 }
+                Err(source) => return Err(self.unreadable(offset, source)),
             }
         }
         Ok(())
+    }
+
+    fn unreadable(&self, offset: u64, source: RepositoryError) -> AssembleError {
+        match source {
+            RepositoryError::Stopped(stopped) => stopped.into(),
+            source => AssembleError::Unreadable { file: self.file.path.clone(), offset, source },
+        }
     }
 
     fn copy(
@@ -267,9 +267,15 @@ impl Site {
     /// Take the target, or refuse it untouched.
     fn open(target: &Path) -> Result<Self, AssembleError> {
         let partial = target.join(PARTIAL);
-        let made_target = disk::stat(target)?.is_none();
         require_ours_or_empty(target, &partial)?;
+        let made = missing_levels(target)?;
         disk::create_dir_all(&partial)?;
+        made.iter().filter_map(|level| level.parent()).try_for_each(disk::sync_dir)?;
+        let made_target = !made.is_empty();
+        if made_target {
+            // As what will be in it: else a strict umask shuts the server out.
+            disk::set_mode(target, 0o755)?;
+        }
         let lock = FileLock::try_exclusive(&partial.join(LOCK))?;
         let lock = lock.ok_or_else(|| AssembleError::TargetBusy { path: target.to_owned() })?;
         // Looked at again under the lock: another restore may have ended between.
@@ -285,12 +291,10 @@ impl Site {
 
     /// The two renames.
     fn place(&mut self, options: &AssembleOptions<'_>) -> Result<(), AssembleError> {
-        set_owner(&self.partial, options.owner)?;
-        disk::sync_tree(&self.partial)?;
+        open_directories(&self.partial, options.owner)?;
         let databases = self.partial.join("databases");
         let inode = disk::stat(&databases)?.map_or(0, |stat| stat.inode);
         disk::replace(&self.partial.join(PLACED), &[inode.to_string().as_bytes()])?;
-        disk::replace(&self.partial.join("restored.json"), &[options.note])?;
         disk::rename(&databases, &self.target.join("databases"))?;
         disk::sync_dir(&self.target)?;
         disk::rename(&self.partial.join("transactions"), &self.target.join("transactions"))?;
@@ -306,15 +310,19 @@ impl Site {
 
     fn keep_as_salvage(&mut self, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
         disk::remove_tree(&self.partial.join("transactions"))?;
-        set_owner(&self.partial, options.owner)?;
-        disk::sync_tree(&self.partial)?;
+        open_directories(&self.partial, options.owner)?;
         self.become_folder(SALVAGE, options)
     }
 
     fn become_folder(&mut self, name: &str, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
         disk::remove_file(&self.partial.join(LOCK))?;
+        let note = self.partial.join("restored.json");
+        disk::replace(&note, &[options.note])?;
+        disk::set_mode(&note, 0o644)?;
+        if let Some((uid, gid)) = options.owner {
+            disk::chown(&note, uid, gid)?;
+        }
         let folder = self.target.join(name);
-        set_owner(&self.partial, options.owner)?;
         disk::rename(&self.partial, &folder)?;
         disk::sync_dir(&self.target)?;
         self.lock = None;
@@ -327,7 +335,10 @@ impl Site {
         if placed {
             return;
         }
-        let _ = disk::remove_tree(&self.target.join("databases"));
+        // Only the `databases` that we put there; somebody else's is not ours to remove.
+        if require_ours_or_empty(&self.target, &self.partial).is_ok() {
+            let _ = disk::remove_tree(&self.target.join("databases"));
+        }
         let _ = disk::remove_tree(&self.partial);
         if self.made_target {
             let _ = disk::remove_dir(&self.target);
@@ -363,28 +374,28 @@ fn remove_any(path: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Directories are open to the server whatever the umask: 0755, as its own are.
-fn set_owner(root: &Path, owner: Option<(u32, u32)>) -> Result<(), DiskError> {
-    for entry in disk::walk(root)? {
-        if entry.stat.kind == disk::Kind::Directory {
-            disk::set_mode(&entry.path, 0o755)?;
-        }
+/// Directories are open to the server whatever the umask: 0755, as its own are. And durable, deepest first.
+fn open_directories(root: &Path, owner: Option<(u32, u32)>) -> Result<(), DiskError> {
+    let entries = disk::walk(root)?;
+    let below =
+        entries.iter().filter(|entry| entry.stat.kind == disk::Kind::Directory).map(|entry| &*entry.path);
+    for directory in below.chain([root]) {
+        disk::set_mode(directory, 0o755)?;
         if let Some((uid, gid)) = owner {
-            disk::chown(&entry.path, uid, gid)?;
+            disk::chown(directory, uid, gid)?;
         }
     }
-    disk::set_mode(root, 0o755)?;
-    if let Some((uid, gid)) = owner {
-        disk::chown(root, uid, gid)?;
-    }
-    Ok(())
+    disk::sync_tree(root)
 }
 
-/// Bytes of a chunk, as the writer cuts them (docs/format/repository.md).
-fn chunk_size(file: u64) -> u64 {
-    let mut size = 64 << 10;
-    while file.div_ceil(size) > 1 << 20 {
-        size *= 2;
+/// The levels of a path that do not exist yet.
+fn missing_levels(path: &Path) -> Result<Vec<&Path>, DiskError> {
+    let mut missing = Vec::new();
+    for level in path.ancestors().filter(|level| !level.as_os_str().is_empty()) {
+        if disk::stat(level)?.is_some() {
+            break;
+        }
+        missing.push(level);
     }
-    size
+    Ok(missing)
 }

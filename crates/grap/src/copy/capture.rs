@@ -40,9 +40,9 @@ pub enum CaptureError {
     Repository(#[from] RepositoryError),
     #[error("cannot store {}", path.display())]
     File { path: PathBuf, source: RepositoryError },
-    #[error("the metadata store of database `{database}`")]
+    #[error("the metadata store of database `{database}` cannot be read")]
     Metadata { database: String, source: MetadataError },
-    #[error("database `{database}`")]
+    #[error("database `{database}` cannot be backed up")]
     Format { database: String, source: UnsupportedStore },
     #[error("database `{database}` has no {name}: every store has one")]
     MissingStore { database: String, name: String },

@@ -6,7 +6,6 @@ mod manifest;
 mod reread;
 mod throttle;
 
-pub(crate) use assemble::find_file;
 pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
 pub use capture::{Capture, CaptureError, CapturedDatabase, StillLife, read_metadata, still_life};
 pub use manifest::{

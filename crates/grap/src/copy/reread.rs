@@ -28,11 +28,11 @@ pub enum RereadError {
     Missing { path: PathBuf },
     #[error("{} does not belong to this backup", path.display())]
     Unexpected { path: PathBuf },
-    #[error("{}", path.display())]
+    #[error("{} cannot be read", path.display())]
     Metadata { path: PathBuf, source: MetadataError },
     #[error("{} belongs to another store than the backup", path.display())]
     OtherStore { path: PathBuf },
-    #[error("{}", path.display())]
+    #[error("{} cannot be read", path.display())]
     Checkpoint { path: PathBuf, source: CheckpointError },
     #[error("{} does not end with the checkpoint of the backup", path.display())]
     OtherCheckpoint { path: PathBuf },

@@ -50,7 +50,7 @@ pub enum LayoutError {
     NoStore { database: String, path: PathBuf },
     #[error("database `{database}` has a store but no transaction log at {}", path.display())]
     NoLog { database: String, path: PathBuf },
-    #[error("{} holds several user databases: {}", data.display(), names.join(", "))]
+    #[error("{} holds several user databases: {}; say which (--database)", data.display(), names.join(", "))]
     SeveralDatabases { data: PathBuf, names: Vec<String> },
 }
 

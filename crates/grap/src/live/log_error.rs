@@ -18,9 +18,9 @@ pub enum LogError {
     Stopped(#[from] Stopped),
     #[error("database `{database}` has no checkpoint: no valid record in any of its checkpoint files")]
     NoCheckpoint { database: String },
-    #[error("checkpoint file {version} of database `{database}`")]
+    #[error("checkpoint file {version} of database `{database}` cannot be read")]
     Checkpoint { database: String, version: u64, source: CheckpointError },
-    #[error("log file {version} of database `{database}`")]
+    #[error("log file {version} of database `{database}` cannot be read")]
     Header { database: String, version: u64, source: HeaderError },
     #[error("log file {version} of database `{database}` calls itself log file {found}")]
     Misnamed { database: String, version: u64, found: u64 },

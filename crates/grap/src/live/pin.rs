@@ -237,6 +237,7 @@ impl Shared {
 /// Hold one file, unless it is held already. A file that vanishes between the look and the grip is no error: it was not there.
 fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<(), PinError> {
     let Some(stat) = disk::stat(path)? else { return Ok(()) };
+    let held_count: usize = state.files.values().map(Vec::len).sum();
     let files = state.files.entry(database.to_owned()).or_default();
     let known = files.iter().any(|file| (file.name, file.inode) == (name, stat.inode));
     if known {
@@ -248,7 +249,7 @@ fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<
             disk::link(path, &link).map(|()| Held::Link(link))
         }
         PinMode::Descriptors(reason) => {
-            let count = files.len() + 1;
+            let count = held_count + 1;
             if count > DESCRIPTORS_MAX {
                 return Err(PinError::TooManyDescriptors { count, reason: reason.clone() });
             }
@@ -277,7 +278,7 @@ fn still_there(mode: &PinMode) -> Result<bool, DiskError> {
 
 /// Links where a link can be made; else descriptors, with the reason.
 fn choose_mode(installation: &Installation, databases: &[(String, PathBuf)]) -> (PinMode, Option<FileLock>) {
-    let mut reason = String::from("there is no log file to try it on");
+    let mut reason = String::from("another process held the folder of pins for too long");
     for root in [&installation.data, &installation.transactions] {
         match try_folder(&root.join(".grap").join("pins"), databases) {
             Ok(Some((folder, lock))) => return (PinMode::Links(folder), Some(lock)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use grap_core::{BackupId, Room, SourceName};
 use grap_disk as disk;
 use grap_repository::{
-    Lock, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
+    Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
 };
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
@@ -17,8 +17,8 @@ use super::source::binding_of;
 use super::{Access, Session};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
-    Capture, CaptureError, CapturedDatabase, DatabaseManifest, MANIFEST_NAME, Manifest, ServerManifest,
-    StillLife, Throttle, still_life,
+    Capture, CaptureError, CapturedDatabase, MANIFEST_NAME, Manifest, ServerManifest, StillLife, Throttle,
+    still_life,
 };
 use crate::error::{Error, Result};
 use crate::live::{
@@ -52,9 +52,6 @@ pub struct BackupReport {
     pub duration: Duration,
 }
 
-/// What a report says of one database, for those who have no use for the whole manifest.
-pub type DatabaseReport = DatabaseManifest;
-
 /// Take a backup. Whatever goes wrong, no backup appears; what was stored is used by the next run.
 pub fn backup(
     options: &BackupOptions,
@@ -69,12 +66,8 @@ pub fn backup(
     state.begin(id.as_str(), "backup", options.source.as_ref(), started)?;
     let run = Run { options, session, id: id.clone(), started, began: session.clock.since_boot() };
     let result = run.attempt(access);
-    let outcome = match &result {
-        Ok(_) => Outcome::Succeeded,
-        Err(error) => Outcome::Failed { code: error.code().name().to_owned(), message: error.to_string() },
-    };
     // A backup that exists is not undone because the journal could not be written: it is said, and the entry counts as abandoned.
-    if let Err(error) = state.end(id.as_str(), session.clock.now(), outcome) {
+    if let Err(error) = state.end(id.as_str(), session.clock.now(), Outcome::of(&result)) {
         session.monitor.finding(&Finding::warning(format!("the end of {id} could not be noted: {error}")));
     }
     result
@@ -95,8 +88,9 @@ impl Run<'_> {
         monitor.begin("looking at the installation", Unit::Items, None);
         let installation = Installation::find(&self.options.installation)?;
         let runs = server_runs(&installation)?;
-        let still =
-            if runs.iter().all(|run| !run.is_running()) { Some(still_lives(&installation)?) } else { None };
+        let unheld: Vec<&str> = unheld(&installation, &runs);
+        let still = still_lives(&installation, &unheld)?;
+        let running = unheld.len() < installation.databases.len();
         // Before anything slow: a log file may live for a second only.
         let pinner = Pinner::start(&installation, self.options.pace)?;
         self.tell_mode(&pinner);
@@ -111,20 +105,18 @@ impl Run<'_> {
         let kept = if first { kept_of_failed_runs(&repository)? } else { 0 };
         self.require_room(&installation, &pinner, directory, first, kept)?;
 
-        if still.is_none() {
+        if running {
             be_nice(self.options.niceness);
         }
         let writer_options = WriterOptions { whole_file_sha256: true, ..self.options.writer };
         let mut writer = repository.writer(&lock, &writer_options, self.session.stop, monitor)?;
         let captured = self.capture(&installation, &pinner, &mut writer)?;
         require_same_runs(&installation, &runs)?;
-        if let Some(before) = &still {
-            require_still(&installation, before)?;
-        }
-        let server = ServerManifest { running: still.is_none(), version: release(&installation, &runs[0]) };
+        require_still(&still, &still_lives(&installation, &unheld)?)?;
+        let server = ServerManifest { running, version: release(&installation, &runs[0]) };
         let report = self.publish(writer, &installation, &source.name, captured, server)?;
         drop(pinner);
-        release_lock(lock, self.session);
+        self.session.release(lock);
         Ok(report)
     }
 
@@ -288,13 +280,6 @@ fn kept_of_failed_runs(repository: &Repository) -> Result<u64> {
     Ok(packs.iter().map(|pack| pack.size).sum())
 }
 
-/// The backup exists; a lock that cannot be released now is found stale later.
-fn release_lock(lock: Lock, session: &Session<'_>) {
-    if let Err(error) = lock.release() {
-        session.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")));
-    }
-}
-
 fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
     let runs = installation.databases.iter().map(|database| ServerRun::of(&installation.store(database)));
     Ok(runs.collect::<std::result::Result<_, _>>()?)
@@ -315,16 +300,21 @@ fn require_same_runs(installation: &Installation, before: &[ServerRun]) -> Resul
     Ok(())
 }
 
-fn still_lives(installation: &Installation) -> Result<StillLife> {
+/// The databases that no server is seen to hold.
+fn unheld<'a>(installation: &'a Installation, runs: &[ServerRun]) -> Vec<&'a str> {
+    let databases = installation.databases.iter().zip(runs);
+    databases.filter(|(_, run)| !run.is_running()).map(|(database, _)| database.as_str()).collect()
+}
+
+fn still_lives(installation: &Installation, databases: &[&str]) -> Result<StillLife> {
     let mut all = StillLife::new();
-    for database in &installation.databases {
+    for database in databases {
         all.extend(still_life(installation, database)?);
     }
     Ok(all)
 }
 
-fn require_still(installation: &Installation, before: &StillLife) -> Result<()> {
-    let after = still_lives(installation)?;
+fn require_still(before: &StillLife, after: &StillLife) -> Result<()> {
     let differs = |path: &&PathBuf| before.get(*path) != after.get(*path);
     match before.keys().chain(after.keys()).find(differs) {
         Some(path) => Err(CaptureError::WrittenBehindOurBack { path: path.clone() }.into()),

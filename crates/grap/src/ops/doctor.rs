@@ -1,4 +1,5 @@
-//! `doctor`: can this installation be backed up, and what is wrong. It changes nothing but the moment of a pin.
+//! `doctor`: can this installation be backed up, and what is wrong. It changes nothing that stays: a pin for a moment, a probe of
+//! the storage's clock.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::source::binding_of;
 use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::copy::read_metadata;
-use crate::error::Error;
+use crate::error::{Error, causes};
 use crate::live::{Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release};
 use crate::state::StateDirectory;
 
@@ -57,27 +58,14 @@ impl DoctorReport {
     }
 
     fn fail(&mut self, name: &'static str, error: &Error) {
+        let said: Vec<String> = std::iter::once(error.to_string()).chain(causes(error)).collect();
         self.checks.push(Check {
             name,
             status: CheckStatus::Fail,
-            message: format!("{} [{}]", with_causes(error), error.code().name()),
+            message: format!("{} [{}]", said.join(": "), error.code().name()),
             advice: Some(error.code().hint().to_owned()),
         });
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 pub fn doctor(options: DoctorOptions, state: &StateDirectory, session: &Session<'_>) -> DoctorReport {

@@ -6,6 +6,7 @@ use grap_repository::{InitOptions, KdfCost, RecoveryKey, Repository};
 use super::{Access, Session};
 use crate::error::Result;
 use crate::sources;
+use crate::state::StateDirectory;
 
 /// A new repository. The recovery key is shown to the operator once, and kept nowhere.
 pub struct InitReport {
@@ -15,7 +16,17 @@ pub struct InitReport {
 }
 
 /// Make the repository and its first source.
-pub fn init(access: Access, source: SourceName, cost: KdfCost, session: &Session<'_>) -> Result<InitReport> {
+pub fn init(
+    access: Access,
+    source: SourceName,
+    cost: KdfCost,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<InitReport> {
+    state.journaled("init", session.clock, || make(access, source, cost, session))
+}
+
+fn make(access: Access, source: SourceName, cost: KdfCost, session: &Session<'_>) -> Result<InitReport> {
     let options = InitOptions {
         hostname: session.holder.hostname.clone(),
         username: session.holder.username.clone(),

@@ -12,7 +12,7 @@ mod source;
 mod unlock;
 mod verify;
 
-pub use backup::{BackupOptions, BackupReport, DatabaseReport, backup};
+pub use backup::{BackupOptions, BackupReport, backup};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};

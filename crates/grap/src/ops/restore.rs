@@ -12,6 +12,7 @@ use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::copy::{AssembleOptions, Damage, DatabaseManifest, Manifest, Point, assemble};
 use crate::error::{Error, Result};
+use crate::state::StateDirectory;
 
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -48,7 +49,16 @@ pub struct RestoredDatabase {
     pub server_min: String,
 }
 
-pub fn restore(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<RestoreReport> {
+pub fn restore(
+    options: &RestoreOptions,
+    access: Access,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RestoreReport> {
+    state.journaled("restore", session.clock, || run(options, access, session))
+}
+
+fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<RestoreReport> {
     let began = session.clock.since_boot();
     session.monitor.begin("opening the repository", Unit::Items, None);
     let repository = access.open()?;
@@ -63,18 +73,20 @@ pub fn restore(options: &RestoreOptions, access: Access, session: &Session<'_>) 
     let databases = chosen(&manifest, &options.databases)?;
     require_room(options, &databases)?;
 
-    let root = backup.root(&reader)?;
+    let nodes = backup.files(&reader)?;
     let note = note(&manifest, &databases);
     let plan = AssembleOptions {
         databases: databases.clone(),
-        root: &root,
+        nodes: &nodes,
         target: &options.to,
         owner: options.owner,
         keep_going: options.keep_going,
         note: note.as_bytes(),
     };
     let assembled = assemble(&plan, &reader, session.stop, session.monitor)?;
-    drop(lock);
+    if let Some(lock) = lock {
+        session.release(lock);
+    }
     if options.owner.is_none() && assembled.damages.is_empty() {
         session.monitor.finding(&Finding::info(owner_hint(options)));
     }

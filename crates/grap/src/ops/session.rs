@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use grap_disk as disk;
-use grap_repository::{LocalStore, LockHolder, ObjectStore, Repository, RepositoryError};
-use grap_task::{Clock, Monitor, Stop};
+use grap_repository::{LocalStore, Lock, LockHolder, ObjectStore, Repository, RepositoryError};
+use grap_task::{Clock, Finding, Monitor, Stop};
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
@@ -18,6 +18,15 @@ pub struct Session<'a> {
     pub holder: &'a LockHolder,
     /// Name and version of the program, as noted in backups.
     pub program: &'a str,
+}
+
+impl Session<'_> {
+    /// The work is done; a lock that cannot be released now is found stale later.
+    pub(super) fn release(&self, lock: Lock) {
+        if let Err(error) = lock.release() {
+            self.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")));
+        }
+    }
 }
 
 /// Where a repository is, and what opens it.

@@ -1,13 +1,13 @@
 //! `source list | add | rebind`: the installations that back up into a repository.
 
 use grap_core::{Binding, SourceName};
-use grap_repository::Repository;
 
 use super::{Access, Session};
 use crate::copy::read_metadata;
 use crate::error::Result;
 use crate::live::{Installation, InstallationOptions};
 use crate::sources::{self, Source};
+use crate::state::StateDirectory;
 
 #[derive(Debug)]
 pub struct SourceReport {
@@ -18,16 +18,35 @@ pub fn list_sources(access: Access) -> Result<SourceReport> {
     Ok(SourceReport { sources: sources::load(&access.open()?)? })
 }
 
-pub fn add_source(access: Access, name: &SourceName, session: &Session<'_>) -> Result<SourceReport> {
+pub fn add_source(
+    access: Access,
+    name: &SourceName,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<SourceReport> {
+    state.journaled("source-add", session.clock, || add(access, name, session))
+}
+
+fn add(access: Access, name: &SourceName, session: &Session<'_>) -> Result<SourceReport> {
     let repository = access.open()?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
     sources::add(&repository, name, &Binding::default())?;
-    lock.release()?;
+    session.release(lock);
     Ok(SourceReport { sources: sources::load(&repository)? })
 }
 
 /// Bind a source to the databases that the installation holds now.
 pub fn rebind_source(
+    access: Access,
+    name: Option<&SourceName>,
+    installation: &InstallationOptions,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<SourceReport> {
+    state.journaled("source-rebind", session.clock, || rebind(access, name, installation, session))
+}
+
+fn rebind(
     access: Access,
     name: Option<&SourceName>,
     installation: &InstallationOptions,
@@ -37,13 +56,11 @@ pub fn rebind_source(
     let repository = access.open()?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
     let source = sources::choose(&repository, name)?;
-    rebind(&repository, &source, &found)?;
-    lock.release()?;
+    if source.binding != found {
+        sources::bind(&repository, &source, &found)?;
+    }
+    session.release(lock);
     Ok(SourceReport { sources: sources::load(&repository)? })
-}
-
-fn rebind(repository: &Repository, source: &Source, found: &Binding) -> Result<()> {
-    if source.binding == *found { Ok(()) } else { sources::bind(repository, source, found) }
 }
 
 /// Store id of each database of an installation.

@@ -4,6 +4,7 @@ use grap_repository::LockInfo;
 
 use super::{Access, Session};
 use crate::error::Result;
+use crate::state::StateDirectory;
 
 #[derive(Debug)]
 pub struct UnlockReport {
@@ -13,7 +14,11 @@ pub struct UnlockReport {
     pub kept: Vec<LockInfo>,
 }
 
-pub fn unlock(access: Access, session: &Session<'_>) -> Result<UnlockReport> {
+pub fn unlock(access: Access, state: &StateDirectory, session: &Session<'_>) -> Result<UnlockReport> {
+    state.journaled("unlock", session.clock, || remove_stale(access, session))
+}
+
+fn remove_stale(access: Access, session: &Session<'_>) -> Result<UnlockReport> {
     let repository = access.open()?;
     let removed = repository.unlock_stale(&session.holder.hostname, session.clock)?;
     let kept = repository.locks(&session.holder.hostname, session.clock)?;

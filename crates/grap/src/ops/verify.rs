@@ -5,7 +5,6 @@ use grap_repository::{CheckOptions, Damage, ReadData, Reader};
 
 use super::{Access, Session};
 use crate::catalog::{Backup, Catalog};
-use crate::copy::find_file;
 use crate::error::Result;
 use crate::sources;
 
@@ -57,7 +56,7 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
     {
         problems.push(error.to_string());
     }
-    lock.release()?;
+    session.release(lock);
     Ok(VerifyReport {
         backups: backups.len(),
         packs: checked.packs,
@@ -85,11 +84,14 @@ fn describe(damage: &Damage, catalog: &Catalog) -> String {
 /// The manifest can be read, and every file that it names is in the tree at its length.
 fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), String> {
     let manifest = backup.manifest(reader).map_err(|error| error.to_string())?;
-    let root = backup.root(reader).map_err(|error| error.to_string())?;
+    let nodes = backup.files(reader).map_err(|error| error.to_string())?;
     for file in manifest.databases.iter().flat_map(|database| &database.files) {
-        let node = find_file(&root, reader, &file.path).map_err(|error| error.to_string())?;
-        if node.size != file.size {
-            return Err(format!("{} has {} bytes; its manifest says {}", file.path, node.size, file.size));
+        match nodes.get(&file.path).map(|node| node.size) {
+            None => return Err(format!("{} is named by its manifest, and not there", file.path)),
+            Some(size) if size != file.size => {
+                return Err(format!("{} has {size} bytes; its manifest says {}", file.path, file.size));
+            }
+            Some(_) => {}
         }
     }
     Ok(())

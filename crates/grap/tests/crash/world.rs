@@ -45,7 +45,9 @@ impl World {
         let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
         let clock = Clock::Manual(ManualClock::at("2026-11-25T02:00:00Z".parse().unwrap()));
         let world = Self { folder, clock, holder, _turn: turn };
-        ops::init(world.access(), "neo4j".parse().unwrap(), KdfCost::cheapest(), &world.session()).unwrap();
+        let state = world.state().unwrap();
+        ops::init(world.access(), "neo4j".parse().unwrap(), KdfCost::cheapest(), &state, &world.session())
+            .unwrap();
         world
     }
 
@@ -107,7 +109,7 @@ impl World {
             keep_going: false,
             no_lock: false,
         };
-        ops::restore(&options, self.access(), &self.session())
+        ops::restore(&options, self.access(), &self.state()?, &self.session())
     }
 
     /// Everything in the repository, read whole.

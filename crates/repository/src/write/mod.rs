@@ -239,7 +239,8 @@ impl Writer<'_> {
     }
 }
 
-fn chunk_size(planned: u64) -> u64 {
+/// Bytes of every chunk but the last, of a file of this length.
+pub fn chunk_size(planned: u64) -> u64 {
     let mut size = CHUNK_SIZE as u64;
     while planned.div_ceil(size) > CHUNKS_MAX {
         size *= 2;

@@ -2,7 +2,7 @@
 //!
 //! Each line is one whole process (or pipeline), timed by `time`: wall seconds, CPU seconds, peak memory of the largest process; and the bytes that it
 //! left. The page cache is warm for all. `GRAP_BENCH_STORES` chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB);
-//! `GRAP_BENCH_ROUNDS` repeats (the median counts).
+//! `GRAP_BENCH_ROUNDS` repeats (the median counts); `GRAP_BINARY` is the program under test.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program makes")]
 
@@ -33,7 +33,9 @@ struct Cost {
 }
 
 fn main() -> Result<()> {
-    let binary = std::env::current_exe()?.with_file_name("grap");
+    let binary = PathBuf::from(
+        std::env::var("GRAP_BINARY").map_err(|_| "GRAP_BINARY: the path of an optimised grap")?,
+    );
     let stores = std::env::var("GRAP_BENCH_STORES").unwrap_or_else(|_| "medium,large".to_owned());
     let rounds = std::env::var("GRAP_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let distribution = Distribution::standard()?;
@@ -295,7 +297,11 @@ fn measured(place: &Place, command: &str, left: &Path) -> Result<Cost> {
     let times = place.path("times");
     let script = place.path("script");
     std::fs::write(&script, command)?;
-    shell(&format!("time -f '%e %U %S %M' -o {} bash -o pipefail {}", times.display(), script.display()))?;
+    shell(&format!(
+        "/usr/bin/time -f '%e %U %S %M' -o {} bash -o pipefail {}",
+        times.display(),
+        script.display()
+    ))?;
     let text = std::fs::read_to_string(&times)?;
     let figures: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [wall, user, system, memory] = figures[..] else { return Err(format!("time said: {text}").into()) };
