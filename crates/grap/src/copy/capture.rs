@@ -18,7 +18,7 @@ use grap_neo4j::files::{DATABASE_LOCK, DerivedUnit, LogFile, METADATA, RECORD_ST
 use grap_neo4j::ids::LogVersion;
 use grap_neo4j::metadata::{Metadata, MetadataError};
 use grap_neo4j::store_id::{StoreId, UnsupportedStore};
-use grap_repository::{FileContent, RepositoryError, Writer};
+use grap_repository::{FileContent, Id, RepositoryError, Writer};
 use grap_task::{Clock, Finding, Monitor, Stop};
 
 use super::Throttle;
@@ -86,6 +86,8 @@ pub struct CapturedFile {
     pub path: String,
     pub stat: Stat,
     pub content: FileContent,
+    /// Of the whole file.
+    pub sha256: Id,
     pub role: FileRole,
 }
 
@@ -191,7 +193,8 @@ impl Capture<'_, '_> {
             }
             other => other.into(),
         })?;
-        Ok(CapturedFile { path, stat, content, role })
+        let sha256 = content.sha256.ok_or(RepositoryError::WriterFailed)?;
+        Ok(CapturedFile { path, stat, content, sha256, role })
     }
 
     /// A derived unit is kept only if it did not change while it was copied; else it is left out, with the reason.
@@ -244,7 +247,7 @@ impl Capture<'_, '_> {
             let path = format!("transactions/{name}/{file}");
             captured.push(self.add(path, source, stat, part.length, FileRole::TransactionLog)?);
         }
-        let hashes: Vec<_> = captured.iter().filter_map(|file| file.content.sha256).collect();
+        let hashes: Vec<_> = captured.iter().map(|file| file.sha256).collect();
         self.logs(name).reread(span, &hashes)?;
         Ok(captured)
     }
@@ -374,7 +377,7 @@ fn describe(
         path: file.path.clone(),
         role: file.role,
         size: file.content.size,
-        sha256: file.content.sha256.map(|hash| hash.to_string()).unwrap_or_default(),
+        sha256: file.sha256.to_string(),
     };
     DatabaseManifest {
         name: name.to_owned(),
