@@ -14,7 +14,7 @@ help: ## what can be made
 
 demo: ## back up a real Neo4j while clients write to it, restore it, and prove it equal (SPOIL=1: spoil the restored one first, to see it noticed)
 	@scripts/setup demo
-	cargo build --quiet -p grap-app --bin grap -p grap-testkit --bin demo
+	cargo build -p grap-app --bin grap -p grap-testkit --bin demo
 	@$(TARGET)/debug/demo $(if $(SPOIL),--spoil)
 
 test: ## the whole suite, real servers and real restic included

@@ -15,7 +15,7 @@ Every error has a code that does not change between releases; scripts match on i
 to try:
 
 ```
-error[BACKUP_NOT_FOUND]: no backup neo4j-20260101-000000
+error[BACKUP_NOT_FOUND]: there is no backup neo4j-20260101-000000; there are: neo4j-20261125-020000
   hint: `grap list` shows the backups of the repository.
 ```
 

@@ -297,10 +297,9 @@ fn capture(error: &CaptureError) -> Code {
         CaptureError::File { source: RepositoryError::SourceShort { .. }, .. }
         | CaptureError::StoreReplaced { .. }
         | CaptureError::WrittenBehindOurBack { .. } => Code::ServerChanged,
-        CaptureError::File { .. } => Code::SourceUnreadable,
+        CaptureError::File { .. } | CaptureError::NotAFile { .. } => Code::SourceUnreadable,
         CaptureError::Format { .. } | CaptureError::UnknownStore { .. } => Code::Neo4jUnsupported,
         CaptureError::MissingStore { .. } => Code::Neo4jNotFound,
-        CaptureError::NotAFile { .. } => Code::SourceUnreadable,
         CaptureError::Metadata { .. }
         | CaptureError::ForeignLog { .. }
         | CaptureError::EndsBeforeCheckpoint { .. } => Code::LogDamaged,

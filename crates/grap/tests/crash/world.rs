@@ -70,7 +70,7 @@ impl World {
     }
 
     fn state(&self) -> Result<StateDirectory> {
-        Ok(StateDirectory::open(&self.path("state")).map_err(Error::from)?)
+        StateDirectory::open(&self.path("state")).map_err(Error::from)
     }
 
     /// A later second, so that the next backup has an id of its own.

@@ -45,11 +45,15 @@ impl Shell {
     pub(crate) fn grap(&self, arguments: &str, mut meanwhile: impl FnMut()) -> Result<()> {
         screen::command(&format!("grap {arguments}"));
         let mut command = self.command();
-        command.args(words(arguments)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // One pipe for both, so that the lines come in their order.
+        let (output, input) = std::io::pipe().map_err(Error::file("make", "a pipe"))?;
+        let second = input.try_clone().map_err(Error::file("duplicate", "a pipe"))?;
+        command.args(words(arguments)).stdout(input).stderr(second);
         let mut child = command.spawn().map_err(Error::file("start", &self.binary))?;
+        // It holds our ends of the pipe: the output ends when the child's do.
+        drop(command);
         let (sender, lines) = mpsc::channel();
-        let stderr = relay(child.stderr.take(), sender.clone());
-        let stdout = relay(child.stdout.take(), sender);
+        let relay = relay(output, sender);
         loop {
             match lines.recv_timeout(Duration::from_secs(3)) {
                 Ok(line) => screen::output(&line),
@@ -57,7 +61,7 @@ impl Shell {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
         }
-        let _ = (stderr.join(), stdout.join());
+        let _ = relay.join();
         let status = child.wait().map_err(Error::file("wait for", &self.binary))?;
         if status.success() {
             return Ok(());
@@ -102,8 +106,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn relay(pipe: Option<impl Read + Send + 'static>, to: mpsc::Sender<String>) -> thread::JoinHandle<()> {
-    let pipe = pipe.expect("the pipe was asked for");
+fn relay(pipe: impl Read + Send + 'static, to: mpsc::Sender<String>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(std::result::Result::ok) {
             if to.send(line).is_err() {
