@@ -295,6 +295,7 @@ impl Site {
         let inode = disk::stat(&databases)?.map_or(0, |stat| stat.inode);
         disk::replace(&self.partial.join(PLACED), &[inode.to_string().as_bytes()])?;
         disk::replace(&self.partial.join("restored.json"), &[options.note])?;
+        disk::set_mode(&self.partial.join("restored.json"), 0o644)?;
         disk::rename(&databases, &self.target.join("databases"))?;
         disk::sync_dir(&self.target)?;
         disk::rename(&self.partial.join("transactions"), &self.target.join("transactions"))?;
