@@ -140,24 +140,22 @@ impl Run<'_> {
 
     /// What is allowed and yet worth a look.
     fn tell_oddities(&self, installation: &Installation, runs: &[ServerRun]) -> Result<()> {
-        let warn = |text: String| self.session.monitor.finding(&Finding::warning(text));
         let running = runs.iter().any(ServerRun::is_running);
         for (database, run) in installation.databases.iter().zip(runs) {
-            match run {
-                ServerRun::NotSeen if running => warn(format!(
+            let odd = match run {
+                ServerRun::NotSeen if running => format!(
                     "the server holds other databases, but not `{database}`: did it fail to open, or is it not the one that is served?"
-                )),
-                ServerRun::NotSeen if logs_are_old(installation, database)? => warn(format!(
+                ),
+                ServerRun::NotSeen if logs_are_old(installation, database)? => format!(
                     "the store of `{database}` was changed long after its log at {}: is the log elsewhere?",
                     installation.log(database).display()
-                )),
-                ServerRun::Elsewhere { marker } if marker.is_none_or(|(_, born)| born.is_none()) => {
-                    warn(format!(
-                        "a restart of the server would not be noticed: no marker with a time of birth in the store of `{database}`"
-                    ))
-                }
-                _ => {}
-            }
+                ),
+                ServerRun::Elsewhere { marker } if marker.is_none_or(|(_, born)| born.is_none()) => format!(
+                    "a restart of the server would not be noticed: no marker with a time of birth in the store of `{database}`"
+                ),
+                _ => continue,
+            };
+            self.session.monitor.finding(&Finding::warning(odd));
         }
         Ok(())
     }
@@ -352,13 +350,14 @@ fn require_open_logs(installation: &Installation, runs: &[ServerRun], pinner: &P
     Ok(())
 }
 
-/// A server that stops writes its last checkpoint after its stores.
+/// A server that stops writes its last checkpoint after its stores; copies may set times anyhow, but not by so much: an hour, nanoseconds.
+const LOG_BEHIND_MAX: i128 = 3_600_000_000_000;
+
 fn logs_are_old(installation: &Installation, database: &str) -> Result<bool> {
     let newest = |root: PathBuf| -> Result<i128> {
         Ok(disk::walk(&root)?.iter().map(|entry| entry.stat.modified).max().unwrap_or(0))
     };
-    const MARGIN: i128 = 3_600_000_000_000;
-    Ok(newest(installation.store(database))? > newest(installation.log(database))? + MARGIN)
+    Ok(newest(installation.store(database))? > newest(installation.log(database))? + LOG_BEHIND_MAX)
 }
 
 fn require_same_runs(installation: &Installation, before: &[ServerRun]) -> Result<()> {
