@@ -111,7 +111,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let theirs: Vec<PathBuf> =
             (0..64).map(|n| folder.path().join(format!("tmp-{}-{n}", std::process::id()))).collect();
-        theirs.iter().for_each(|path| std::fs::write(path, "half").unwrap());
+        for path in &theirs {
+            std::fs::write(path, "half").unwrap();
+        }
         publish(&folder.path().join("a"), &[b"whole"]).unwrap();
         replace(&folder.path().join("b"), &[b"whole"]).unwrap();
         assert!(theirs.iter().all(|path| std::fs::read(path).unwrap() == b"half"));
