@@ -104,3 +104,14 @@ pub fn process_start(pid: u32) -> Result<Option<u64>> {
     let behind_name = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
     Ok(behind_name.split(' ').nth(19).and_then(|field| field.parse().ok()))
 }
+
+/// Whether a process holds a file open; `None` where its descriptors may not be looked at.
+pub fn holds_open(pid: u32, file: &crate::Stat) -> Option<bool> {
+    let folder = std::path::PathBuf::from(format!("/proc/{pid}/fd"));
+    let names = crate::list(&folder).ok()??;
+    let same = |name: &String| {
+        let held = crate::stat(&folder.join(name)).ok().flatten();
+        held.is_some_and(|held| (held.device, held.inode) == (file.device, file.inode))
+    };
+    Some(names.iter().any(same))
+}

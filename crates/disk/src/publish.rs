@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -30,27 +29,30 @@ pub fn replace(path: &Path, parts: &[&[u8]]) -> Result<()> {
     sync_parent(path)
 }
 
-/// Temporary names are `tmp-<pid>-<n>` beside the final one: unique among the living, and told apart from every
-/// final name by their beginning.
+/// Temporary names are `tmp-` and 16 random hexadecimal digits, beside the final one. Never the pid: in containers many processes have the same one, and
+/// a temporary file that is there already is somebody's.
 fn write_temporary(path: &Path, parts: &[&[u8]]) -> Result<PathBuf> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!("tmp-{}-{number}", std::process::id()));
-    let mut sink = match Sink::create_private(&temporary) {
-        // Left by a dead process that had our pid.
-        Err(error) if error.already_exists() => {
-            remove_file(&temporary)?;
-            Sink::create_private(&temporary)?
+    let (temporary, mut sink) = loop {
+        let temporary = path.with_file_name(format!("tmp-{:016x}", random(path)?));
+        match Sink::create_private(&temporary) {
+            Err(error) if error.already_exists() => {}
+            other => break (temporary, other?),
         }
-        other => other?,
     };
     let written = parts.iter().try_for_each(|part| sink.write_all(part)).and_then(|()| sink.finish());
     written.inspect_err(|_| drop(remove_file(&temporary)))?;
     Ok(temporary)
 }
 
+fn random(path: &Path) -> Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| DiskError::new(Call::Create, path, error))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// Rename without replacing. File systems that cannot promise it get a look before the rename.
-fn rename_new(from: &Path, to: &Path) -> Result<()> {
+pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     step(Call::Rename, to)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
@@ -98,4 +100,31 @@ pub fn sync_tree(root: &Path) -> Result<()> {
     directories.reverse();
     directories.iter().try_for_each(|entry| sync_dir(&entry.path))?;
     sync_dir(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temporary_files_of_others_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs: Vec<PathBuf> =
+            (0..64).map(|n| folder.path().join(format!("tmp-{}-{n}", std::process::id()))).collect();
+        theirs.iter().for_each(|path| std::fs::write(path, "half").unwrap());
+        publish(&folder.path().join("a"), &[b"whole"]).unwrap();
+        replace(&folder.path().join("b"), &[b"whole"]).unwrap();
+        assert!(theirs.iter().all(|path| std::fs::read(path).unwrap() == b"half"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 66);
+    }
+
+    #[test]
+    fn what_is_there_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        publish(&path, &[b"first"]).unwrap();
+        assert!(publish(&path, &[b"second"]).unwrap_err().already_exists());
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

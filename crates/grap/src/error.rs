@@ -42,6 +42,10 @@ pub enum Error {
     NoSpace { path: PathBuf, source: Shortage },
     #[error("the server was {change} while the backup ran")]
     ServerChanged { change: &'static str },
+    #[error("the running server (pid {pid}) does not hold the newest log file in {} open: its transaction logs lie elsewhere", path.display())]
+    LogsElsewhere { pid: u32, path: PathBuf },
+    #[error("another process has made a backup {id} of source `{name}` meanwhile")]
+    IdTaken { id: BackupId, name: SourceName },
     #[error("this is not the database that source `{name}` is bound to")]
     SourceMismatch { name: SourceName, source: Mismatch },
     #[error("{} is no place for a new repository: it holds {found}", path.display())]
@@ -137,7 +141,7 @@ codes! {
     /// The file system has not the room that the operation needs. Nothing was published.
     NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.
-    Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/). `grap doctor` says what it sees.";
+    Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere. `grap doctor` says what it sees.";
     /// A format, release or setting that this program does not know. It refuses rather than guesses.
     Neo4jUnsupported = "NEO4J_UNSUPPORTED", 4, "Known are the record formats `aligned` and `standard` of Neo4j 5.0 to 2026.08 Community. A newer release of Grap may know more.";
     /// A transaction or checkpoint log is damaged or incomplete at its source.
@@ -198,12 +202,13 @@ impl Error {
             Self::Assemble(error) => assemble(error),
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
-            Self::State(StateError::Busy { .. }) => Code::JobRunning,
+            Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
             Self::Stopped(_) => Code::Interrupted,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
+            Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
             Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,

@@ -259,8 +259,10 @@ fn verify(options: &AssembleOptions<'_>, partial: &Path, monitor: &dyn Monitor) 
 struct Site {
     target: PathBuf,
     partial: PathBuf,
-    lock: Option<FileLock>,
+    _lock: FileLock,
     made_target: bool,
+    /// Both trees are in place.
+    placed: bool,
 }
 
 impl Site {
@@ -281,23 +283,27 @@ impl Site {
         // Looked at again under the lock: another restore may have ended between.
         require_ours_or_empty(target, &partial)?;
         disk::remove_tree(&target.join("databases"))?;
+        // Before anything else: the number it notes is free from here on.
+        disk::remove_file(&partial.join(PLACED))?;
+        disk::sync_dir(&partial)?;
         for name in disk::list(&partial)?.unwrap_or_default() {
             if name != LOCK {
                 remove_any(&partial.join(name))?;
             }
         }
-        Ok(Self { target: target.to_owned(), partial, lock: Some(lock), made_target })
+        Ok(Self { target: target.to_owned(), partial, _lock: lock, made_target, placed: false })
     }
 
     /// The two renames.
     fn place(&mut self, options: &AssembleOptions<'_>) -> Result<(), AssembleError> {
         open_directories(&self.partial, options.owner)?;
         let databases = self.partial.join("databases");
-        let inode = disk::stat(&databases)?.map_or(0, |stat| stat.inode);
-        disk::replace(&self.partial.join(PLACED), &[inode.to_string().as_bytes()])?;
-        disk::rename(&databases, &self.target.join("databases"))?;
+        let noted = identity(&databases)?.unwrap_or_default();
+        disk::replace(&self.partial.join(PLACED), &[noted.as_bytes()])?;
+        disk::rename_new(&databases, &self.target.join("databases"))?;
         disk::sync_dir(&self.target)?;
-        disk::rename(&self.partial.join("transactions"), &self.target.join("transactions"))?;
+        disk::rename_new(&self.partial.join("transactions"), &self.target.join("transactions"))?;
+        self.placed = true;
         disk::sync_dir(&self.target)?;
         if let Some((uid, gid)) = options.owner {
             disk::chown(&self.target, uid, gid)?;
@@ -308,14 +314,13 @@ impl Site {
         Ok(())
     }
 
-    fn keep_as_salvage(&mut self, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
+    fn keep_as_salvage(&self, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
         disk::remove_tree(&self.partial.join("transactions"))?;
         open_directories(&self.partial, options.owner)?;
         self.become_folder(SALVAGE, options)
     }
 
-    fn become_folder(&mut self, name: &str, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
-        disk::remove_file(&self.partial.join(LOCK))?;
+    fn become_folder(&self, name: &str, options: &AssembleOptions<'_>) -> Result<PathBuf, AssembleError> {
         let note = self.partial.join("restored.json");
         disk::replace(&note, &[options.note])?;
         disk::set_mode(&note, 0o644)?;
@@ -323,22 +328,24 @@ impl Site {
             disk::chown(&note, uid, gid)?;
         }
         let folder = self.target.join(name);
-        disk::rename(&self.partial, &folder)?;
+        disk::rename_new(&self.partial, &folder)?;
+        disk::remove_file(&folder.join(LOCK))?;
         disk::sync_dir(&self.target)?;
-        self.lock = None;
         Ok(folder)
     }
 
     /// After a failure: leave the target as it was found. What cannot be removed the next restore removes.
     fn clear(&self) {
-        let placed = disk::stat(&self.target.join("transactions")).is_ok_and(|stat| stat.is_some());
-        if placed {
+        if self.placed {
             return;
         }
+        let databases = self.target.join("databases");
         // Only the `databases` that we put there; somebody else's is not ours to remove.
-        if require_ours_or_empty(&self.target, &self.partial).is_ok() {
-            let _ = disk::remove_tree(&self.target.join("databases"));
+        let noted = noted_databases(&self.partial).ok().flatten();
+        if noted.is_some() && identity(&databases).ok().flatten() == noted {
+            let _ = disk::remove_tree(&databases);
         }
+        let _ = disk::remove_file(&self.partial.join(PLACED));
         let _ = disk::remove_tree(&self.partial);
         if self.made_target {
             let _ = disk::remove_dir(&self.target);
@@ -346,18 +353,27 @@ impl Site {
     }
 }
 
+/// Which directory it is: device, inode and, where the file system keeps it, time of birth.
+fn identity(directory: &Path) -> Result<Option<String>, DiskError> {
+    let stat = disk::stat(directory)?;
+    Ok(stat.map(|stat| format!("{} {} {}", stat.device, stat.inode, stat.born.unwrap_or_default())))
+}
+
+/// The `databases` that a restore into this partial has put in place already.
+fn noted_databases(partial: &Path) -> Result<Option<String>, DiskError> {
+    match disk::read(&partial.join(PLACED), 256) {
+        Ok(text) => Ok(String::from_utf8(text).ok()),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn require_ours_or_empty(target: &Path, partial: &Path) -> Result<(), AssembleError> {
-    let noted = match disk::read(&partial.join(PLACED), 64) {
-        Ok(text) => String::from_utf8_lossy(&text).parse().ok(),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error.into()),
-    };
+    let noted = noted_databases(partial)?;
     for name in disk::list(target)?.unwrap_or_default() {
         let ours = match name.as_str() {
             PARTIAL => true,
-            "databases" => {
-                noted.is_some() && disk::stat(&target.join("databases"))?.map(|stat| stat.inode) == noted
-            }
+            "databases" => noted.is_some() && identity(&target.join("databases"))? == noted,
             _ => false,
         };
         if !ours {

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 
 use grap_disk::{self as disk, DiskError, Kind, Source, Stat};
 use grap_neo4j::checkpoint::CheckpointLog;
-use grap_neo4j::files::{DATABASE_LOCK, DerivedUnit, LogFile, METADATA, RECORD_STORES, Role, UnitForm};
+use grap_neo4j::files::{
+    DATABASE_LOCK, DerivedKind, DerivedUnit, LogFile, METADATA, RECORD_STORES, Role, UnitForm,
+};
 use grap_neo4j::ids::LogVersion;
 use grap_neo4j::metadata::{Metadata, MetadataError};
 use grap_neo4j::store_id::{StoreId, UnsupportedStore};
@@ -67,6 +69,8 @@ pub struct Capture<'a, 'w> {
     pub installation: &'a Installation,
     pub pinner: &'a Pinner,
     pub writer: &'a mut Writer<'w>,
+    /// Whether a server holds the database.
+    pub running: bool,
     pub throttle: &'a mut Throttle,
     pub stop: &'a Stop,
     pub clock: &'a Clock,
@@ -103,7 +107,7 @@ impl Capture<'_, '_> {
     pub fn database(&mut self, name: &str) -> Result<CapturedDatabase, CaptureError> {
         let metadata = read_metadata(self.installation, name)?;
         // The log behind the checkpoint is whole and pinned before anything is copied.
-        let (checkpoint, _) = self.logs(name).begin()?;
+        let (checkpoint, begun) = self.logs(name).begin()?;
         require_same_store(name, &metadata.store_id, &checkpoint.record.store_id)?;
         let inventory = self.inventory(name)?;
         let mut captured = Vec::new();
@@ -111,7 +115,13 @@ impl Capture<'_, '_> {
             captured.push(self.store_file(name, path)?);
         }
         let mut omitted = Vec::new();
+        let clean = !self.running && begun.transactions == 0;
         for unit in &inventory.units {
+            if unit.kind == DerivedKind::Ids && !clean {
+                let reason = "ids are kept of a store that was stopped cleanly only".to_owned();
+                omitted.push(Omitted { path: format!("databases/{name}/{}", unit.path), reason });
+                continue;
+            }
             match self.derived_unit(name, unit)? {
                 Ok(files) => captured.extend(files),
                 Err(reason) => {

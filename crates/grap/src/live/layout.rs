@@ -89,7 +89,9 @@ impl Installation {
         let from_home =
             |key: &str, default: PathBuf| settings.get(key).map_or(default, |value| home.join(value));
         let data = from_home("server.directories.data", home.join("data"));
-        let transactions = from_home("server.directories.transaction.logs.root", data.join("transactions"));
+        // A relative one is relative to the data directory, as the server has it.
+        let root = settings.get("server.directories.transaction.logs.root").unwrap_or("transactions");
+        let transactions = data.join(root);
         let user = settings.get("initial.dbms.default_database").unwrap_or("neo4j").to_lowercase();
         Ok(Self {
             home: Some(home),

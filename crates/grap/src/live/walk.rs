@@ -87,7 +87,8 @@ impl<'a> LogWalk<'a> {
         source.seek(HEADER_LENGTH as u64);
         if self.chain.is_none() {
             // A checkpoint right behind a header names the transaction before the file.
-            let at_header = self.checkpoint.position.offset == HEADER_LENGTH as u64;
+            let position = self.checkpoint.position;
+            let at_header = position.offset == HEADER_LENGTH as u64 && position.version == header.version;
             self.met = at_header && header.last_id == self.checkpoint.tx_id;
         }
         let chain = self.chain.get_or_insert_with(|| Chain::begin_with(&header));

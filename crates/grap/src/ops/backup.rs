@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use grap_core::{BackupId, Room, SourceName};
+use grap_core::{BackupId, Binding, Room, SourceName};
 use grap_disk as disk;
 use grap_repository::{
-    Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
+    LocalStore, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
 };
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
@@ -94,11 +94,17 @@ impl Run<'_> {
         // Before anything slow: a log file may live for a second only.
         let pinner = Pinner::start(&installation, self.options.pace)?;
         self.tell_mode(&pinner);
+        self.tell_oddities(&installation, &runs)?;
+        require_open_logs(&installation, &runs, &pinner)?;
         let binding = binding_of(&installation)?;
 
         let directory = access.directory.clone();
         let repository = access.open()?;
         let lock = repository.lock_shared(self.session.holder, clock)?;
+        if let Some(directory) = &directory {
+            // What killed processes left half written in the repository.
+            LocalStore::open(directory).remove_leftovers(clock.now()).map_err(RepositoryError::from)?;
+        }
         let source = sources::choose(&repository, self.options.source.as_ref())?;
         sources::admit(&repository, &source, &binding)?;
         let first = self.settle_id(&repository, &source.name)?;
@@ -110,14 +116,48 @@ impl Run<'_> {
         }
         let writer_options = WriterOptions { whole_file_sha256: true, ..self.options.writer };
         let mut writer = repository.writer(&lock, &writer_options, self.session.stop, monitor)?;
-        let captured = self.capture(&installation, &pinner, &mut writer)?;
+        let captured = self.capture(&installation, &unheld, &pinner, &mut writer)?;
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;
+        self.recheck(&repository, &source.name, &binding)?;
         let server = ServerManifest { running, version: release(&installation, &runs[0]) };
         let report = self.publish(writer, &installation, &source.name, captured, server)?;
         drop(pinner);
         self.session.release(lock);
         Ok(report)
+    }
+
+    /// Right before the publication: the source is still bound to these databases, and nobody else has used the id meanwhile.
+    fn recheck(&self, repository: &Repository, source: &SourceName, found: &Binding) -> Result<()> {
+        let source = sources::choose(repository, Some(source))?;
+        sources::admit(repository, &source, found)?;
+        let catalog = Catalog::load(repository)?;
+        if catalog.of(Some(&source.name)).any(|backup| backup.id == self.id) {
+            return Err(Error::IdTaken { id: self.id.clone(), name: source.name });
+        }
+        Ok(())
+    }
+
+    /// What is allowed and yet worth a look.
+    fn tell_oddities(&self, installation: &Installation, runs: &[ServerRun]) -> Result<()> {
+        let running = runs.iter().any(ServerRun::is_running);
+        for (database, run) in installation.databases.iter().zip(runs) {
+            let odd = match run {
+                ServerRun::NotSeen if running => format!(
+                    "the server holds other databases, but not `{database}`: did it fail to open, or is it not the one that is served?"
+                ),
+                ServerRun::NotSeen if logs_are_old(installation, database)? => format!(
+                    "the store of `{database}` was changed long after its log at {}: is the log elsewhere?",
+                    installation.log(database).display()
+                ),
+                ServerRun::Elsewhere { marker } if marker.is_none_or(|(_, born)| born.is_none()) => format!(
+                    "a restart of the server would not be noticed: no marker with a time of birth in the store of `{database}`"
+                ),
+                _ => continue,
+            };
+            self.session.monitor.finding(&Finding::warning(odd));
+        }
+        Ok(())
     }
 
     fn tell_mode(&self, pinner: &Pinner) {
@@ -165,6 +205,7 @@ impl Run<'_> {
     fn capture(
         &self,
         installation: &Installation,
+        unheld: &[&str],
         pinner: &Pinner,
         writer: &mut Writer<'_>,
     ) -> Result<Vec<CapturedDatabase>> {
@@ -174,8 +215,10 @@ impl Run<'_> {
         for database in &installation.databases {
             let total = disk::walk(&installation.store(database))?.iter().map(|entry| entry.stat.size).sum();
             monitor.begin(&format!("copying {database}"), Unit::Bytes, Some(total));
+            let running = !unheld.contains(&database.as_str());
+            let throttle = &mut throttle;
             let mut capture =
-                Capture { installation, pinner, writer, throttle: &mut throttle, stop, clock, monitor };
+                Capture { installation, pinner, writer, running, throttle, stop, clock, monitor };
             captured.push(capture.database(database)?);
         }
         Ok(captured)
@@ -283,6 +326,38 @@ fn kept_of_failed_runs(repository: &Repository) -> Result<u64> {
 fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
     let runs = installation.databases.iter().map(|database| ServerRun::of(&installation.store(database)));
     Ok(runs.collect::<std::result::Result<_, _>>()?)
+}
+
+/// Of a running server that can be looked at: the newest log that was pinned is one that it holds open. A copy of the logs that was left behind
+/// elsewhere has the right store id, and is no log of this store.
+fn require_open_logs(installation: &Installation, runs: &[ServerRun], pinner: &Pinner) -> Result<()> {
+    for (database, run) in installation.databases.iter().zip(runs) {
+        let ServerRun::Process { pid, .. } = run else { continue };
+        let mut held = None;
+        // A rotation between the look and the question makes another file the newest.
+        for _ in 0..3 {
+            pinner.look()?;
+            let newest = pinner.newest_log(database)?;
+            held = newest.and_then(|stat| disk::holds_open(*pid, &stat));
+            if held != Some(false) {
+                break;
+            }
+        }
+        if held == Some(false) {
+            return Err(Error::LogsElsewhere { pid: *pid, path: installation.log(database) });
+        }
+    }
+    Ok(())
+}
+
+/// A server that stops writes its last checkpoint after its stores; copies may set times anyhow, but not by so much: an hour, nanoseconds.
+const LOG_BEHIND_MAX: i128 = 3_600_000_000_000;
+
+fn logs_are_old(installation: &Installation, database: &str) -> Result<bool> {
+    let newest = |root: PathBuf| -> Result<i128> {
+        Ok(disk::walk(&root)?.iter().map(|entry| entry.stat.modified).max().unwrap_or(0))
+    };
+    Ok(newest(installation.store(database))? > newest(installation.log(database))? + LOG_BEHIND_MAX)
 }
 
 fn require_same_runs(installation: &Installation, before: &[ServerRun]) -> Result<()> {

@@ -3,6 +3,8 @@
 use grap_core::{Binding, SourceName};
 use grap_repository::{InitOptions, KdfCost, RecoveryKey, Repository};
 
+use grap_task::Finding;
+
 use super::{Access, Session};
 use crate::error::Result;
 use crate::sources;
@@ -35,6 +37,10 @@ fn make(access: Access, source: SourceName, cost: KdfCost, session: &Session<'_>
     };
     access.lay_out()?;
     let (repository, recovery_key) = Repository::init(access.store, &access.password, &options)?;
-    sources::add(&repository, &source, &Binding::default())?;
+    // From here on the repository exists, and its recovery key is shown whatever happens.
+    if let Err(error) = sources::add(&repository, &source, &Binding::default()) {
+        let text = format!("source `{source}` could not be made ({error}); make it with grap source add");
+        session.monitor.finding(&Finding::warning(text));
+    }
     Ok(InitReport { repository_id: repository.id().to_string(), source, recovery_key })
 }

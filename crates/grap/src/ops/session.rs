@@ -1,6 +1,6 @@
 //! What every operation is given: who runs it, the clock, the stop, the listener; and the way to the repository.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use grap_disk as disk;
 use grap_repository::{LocalStore, Lock, LockHolder, ObjectStore, Repository, RepositoryError};
@@ -37,6 +37,10 @@ pub struct Access {
     pub password: SecretString,
 }
 
+fn holds_a_file(directory: &Path) -> Result<bool> {
+    Ok(disk::walk(directory)?.iter().any(|entry| entry.stat.kind != disk::Kind::Directory))
+}
+
 /// What a directory may hold and still become a repository: what an `init` that was interrupted left.
 const LAYOUT: [&str; 6] = ["keys", "locks", "index", "snapshots", "grap", "data"];
 
@@ -57,7 +61,10 @@ impl Access {
             if name == "config" {
                 return Err(RepositoryError::AlreadyRepository.into());
             }
-            if !LAYOUT.contains(&name.as_str()) {
+            // An interrupted init leaves keys; objects without a config belong to a repository that lost its config, which a new one would bury.
+            let objects = name != "keys" && LAYOUT.contains(&name.as_str());
+            let ours = name == "keys" || (objects && !holds_a_file(&directory.join(&name))?);
+            if !ours {
                 return Err(Error::PlaceNotEmpty { path: directory.clone(), found: name });
             }
         }

@@ -14,6 +14,7 @@ mod walk;
 use std::collections::{BTreeSet, HashMap};
 
 use grap_task::{Monitor, Stop, Unit};
+use rand::seq::SliceRandom;
 
 use crate::error::{RepositoryError, Result};
 use crate::format::id::{Id, SnapshotId};
@@ -148,7 +149,9 @@ impl Repository {
             })?;
             packs.retain(|pack| walk.used_packs().contains(pack));
         }
-        packs.retain(|_| percent >= 100 || rand::random_range(0..100) < percent);
+        // At least one, where there is one: a check that read nothing must not say that all is well.
+        packs.shuffle(&mut rand::rng());
+        packs.truncate((packs.len() * usize::from(percent.min(100))).div_ceil(100));
         Ok(packs)
     }
 }

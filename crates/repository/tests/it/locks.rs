@@ -7,12 +7,34 @@ use std::time::Duration;
 use grap_repository::{LocalStore, LockState, Repository, RepositoryError, StaleReason};
 use grap_task::{Clock, ManualClock};
 use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Fixture, PASSWORD, holder, password, shapes};
 
-/// restic in the middle of an operation that holds its exclusive lock.
+/// restic in the middle of an operation that holds its exclusive lock. On a busy machine it may be done before it
+/// can be stopped; then it is tried again.
 fn restic_with_exclusive_lock(fixture: &Fixture) -> Child {
-    let child = Command::new("restic")
+    for _ in 0..20 {
+        let mut child = start_prune(fixture);
+        // The name of a lock that is still being written is longer.
+        let is_locked = || fixture.objects("locks").iter().any(|name| name.len() == "locks/".len() + 64);
+        while !is_locked() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, Signal::STOP);
+            if is_locked() {
+                return child;
+            }
+            signal(&child, Signal::CONT);
+            child.wait().unwrap();
+        }
+    }
+    panic!("restic could not be stopped while it held its lock");
+}
+
+fn start_prune(fixture: &Fixture) -> Child {
+    Command::new("restic")
         .args(["--no-cache", "-r", fixture.path().to_str().unwrap(), "prune"])
         .env("RESTIC_PASSWORD", PASSWORD)
         .stdout(Stdio::null())
@@ -20,18 +42,11 @@ fn restic_with_exclusive_lock(fixture: &Fixture) -> Child {
         // Alone, or its stop would be ours.
         .process_group(0)
         .spawn()
-        .expect("these tests need stock restic");
-    // It waits 200 ms after it has put its lock, which before has a longer, temporary name.
-    while !fixture.objects("locks").iter().any(|name| name.len() == "locks/".len() + 64) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    signal(&child, "-STOP");
-    child
+        .expect("these tests need stock restic")
 }
 
-fn signal(child: &Child, signal: &str) {
-    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
-    assert!(status.unwrap().success());
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 #[test]
@@ -48,7 +63,7 @@ fn an_exclusive_lock_of_restic_refuses_us() {
         other => panic!("{other:?}"),
     }
     assert_eq!(fixture.repository.unlock_stale(&holder().hostname, &Clock::System).unwrap(), []);
-    signal(&restic, "-CONT");
+    signal(&restic, Signal::CONT);
     assert!(restic.wait().unwrap().success());
     fixture.lock().release().unwrap();
 }
