@@ -19,12 +19,37 @@ fn has(value: &Value, fields: &[&str]) {
 }
 
 const SUMMARY: [&str; 17] = [
-    "schema_version", "id", "source", "status", "started", "finished", "expires?", "neo4j_version?", "server_running",
-    "bytes", "bytes_added", "added_ratio", "health_check_passed?", "tags", "note?", "databases", "schema_version",
+    "schema_version",
+    "id",
+    "source",
+    "status",
+    "started",
+    "finished",
+    "expires?",
+    "neo4j_version?",
+    "server_running",
+    "bytes",
+    "bytes_added",
+    "added_ratio",
+    "health_check_passed?",
+    "tags",
+    "note?",
+    "databases",
+    "schema_version",
 ];
 const DATABASE: [&str; 12] = [
-    "name", "tx_id", "commit_ms", "checkpoint_tx_id", "transactions", "store_id", "database_id", "format", "neo4j_min",
-    "bytes", "nodes?", "relationships?",
+    "name",
+    "tx_id",
+    "commit_ms",
+    "checkpoint_tx_id",
+    "transactions",
+    "store_id",
+    "database_id",
+    "format",
+    "neo4j_min",
+    "bytes",
+    "nodes?",
+    "relationships?",
 ];
 
 #[test]
@@ -33,7 +58,10 @@ fn every_verb_says_what_is_documented() {
     let data = stopped.text("data");
     let mut fresh = stopped.grap.clone();
     fresh.repository = stopped.path("fresh");
-    has(&Ran::grap(&fresh, &["init"]).succeeded().json(), &["schema_version", "repository_id", "source", "recovery_key"]);
+    has(
+        &Ran::grap(&fresh, &["init"]).succeeded().json(),
+        &["schema_version", "repository_id", "source", "recovery_key"],
+    );
     Ran::grap(&fresh, &["init"]).refused("REPOSITORY_EXISTS", 10);
 
     let arguments = ["backup", "--data", &data, "--tag", "a", "--tag", "b", "--note", "why"];
@@ -44,7 +72,8 @@ fn every_verb_says_what_is_documented() {
         has(database, &DATABASE);
     }
     assert_eq!((&backup["tags"], &backup["note"]), (&serde_json::json!(["a", "b"]), &"why".into()));
-    let names: Vec<&Value> = backup["databases"].as_array().unwrap().iter().map(|found| &found["name"]).collect();
+    let names: Vec<&Value> =
+        backup["databases"].as_array().unwrap().iter().map(|found| &found["name"]).collect();
     assert_eq!(names, ["neo4j", "system"]);
     let id = backup["id"].as_str().unwrap();
 
@@ -53,11 +82,28 @@ fn every_verb_says_what_is_documented() {
     has(&list["backups"][0], &SUMMARY);
     let show = stopped.run(&["show", id]).succeeded().json();
     has(&show, &SUMMARY);
-    has(&show["manifest"], &["manifest_version", "id", "source", "program", "host", "server", "databases", "configuration"]);
+    has(
+        &show["manifest"],
+        &["manifest_version", "id", "source", "program", "host", "server", "databases", "configuration"],
+    );
     let verify = stopped.run(&["verify", id, "--read-data=50%"]).succeeded().json();
     has(&verify, &["schema_version", "backups", "packs", "packs_read", "bytes_read", "ok", "problems"]);
     let restore = stopped.run(&["restore", id, "--to", &stopped.text("to")]).succeeded().json();
-    has(&restore, &["schema_version", "id", "source", "to", "complete", "databases", "files", "bytes", "damages", "duration_ms"]);
+    has(
+        &restore,
+        &[
+            "schema_version",
+            "id",
+            "source",
+            "to",
+            "complete",
+            "databases",
+            "files",
+            "bytes",
+            "damages",
+            "duration_ms",
+        ],
+    );
     has(&restore["databases"][0], &["name", "tx_id", "commit_ms", "neo4j_min"]);
     let doctor = stopped.run(&["doctor", "--data", &data]).succeeded().json();
     has(&doctor, &["schema_version", "status", "checks"]);
@@ -81,11 +127,14 @@ fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     stopped.run(&["show", "NOPE"]).refused("USAGE", 2);
     let ran = stopped.run(&["show", "neo4j-20200101-000000"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains(&id), "what exists instead is named: {ran:?}");
-    let ran = stopped.run(&["restore", &id, "--to", &to, "--database", "nosuch"]).refused("BACKUP_NOT_FOUND", 6);
+    let ran =
+        stopped.run(&["restore", &id, "--to", &to, "--database", "nosuch"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains("neo4j, system"), "{ran:?}");
     stopped.run(&["restore", "tx=999999999", "--to", &to]).refused("USAGE", 2);
     stopped.run(&["list", "--source", "nosuch"]).succeeded();
-    stopped.run(&["backup", "--source", "nosuch", "--data", &stopped.text("data")]).refused("SOURCE_UNKNOWN", 6);
+    stopped
+        .run(&["backup", "--source", "nosuch", "--data", &stopped.text("data")])
+        .refused("SOURCE_UNKNOWN", 6);
     stopped.run(&["source", "add", "neo4j"]).refused("SOURCE_EXISTS", 6);
     stopped.run(&["source", "add", "Not/A name"]).refused("USAGE", 2);
     stopped.run(&["backup"]).refused("USAGE", 2);
@@ -126,7 +175,8 @@ fn a_source_is_one_installation() {
     stopped.run(&["source", "add", "twin"]).succeeded();
     stopped.run(&["backup", "--data", &stopped.text("data")]).refused("SOURCE_UNKNOWN", 6);
     let latest = stopped.run(&["list"]).json()["backups"].clone();
-    let id = latest.as_array().unwrap().iter().rfind(|row| row["status"] == "COMPLETE").unwrap()["id"].clone();
+    let id =
+        latest.as_array().unwrap().iter().rfind(|row| row["status"] == "COMPLETE").unwrap()["id"].clone();
     let id = id.as_str().unwrap();
     let shown = stopped.run(&["show", id, "--source", "neo4j"]).succeeded().json();
     let mut manifest: grap::copy::Manifest = serde_json::from_value(shown["manifest"].clone()).unwrap();
@@ -205,11 +255,20 @@ fn a_restore_belongs_to_whom_it_is_for_whatever_the_umask() {
 fn an_output_that_cannot_be_written_is_no_success_and_no_panic() {
     let stopped = Stopped::new();
     stopped.backup();
-    for arguments in [vec!["list"], vec!["--json", "list"], vec!["show", "latest"], vec!["verify"], vec!["config", "show"]] {
+    for arguments in
+        [vec!["list"], vec!["--json", "list"], vec!["show", "latest"], vec!["verify"], vec!["config", "show"]]
+    {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ran = Ran::command(stopped.grap.command().args(&arguments).stdout(full));
         assert!(ran.status > 0, "{arguments:?}: {ran:?}");
-        let mut child = stopped.grap.command().args(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = stopped
+            .grap
+            .command()
+            .args(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let ran = Ran::of(&child.wait_with_output().unwrap());
         assert!(ran.status > 0, "{arguments:?}: {ran:?}");

@@ -25,7 +25,8 @@ fn listed(grap: &Grap) -> (Vec<String>, Vec<String>) {
     let list = grap.json(&["list"]).unwrap();
     let rows = list["backups"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let complete = rows.iter().filter(|row| row["status"] == "COMPLETE").map(|row| text(&row["id"])).collect();
+    let complete =
+        rows.iter().filter(|row| row["status"] == "COMPLETE").map(|row| text(&row["id"])).collect();
     let failed = rows.iter().filter(|row| row["status"] == "FAILED");
     (complete, failed.map(|row| text(&row["error"]["code"])).collect())
 }
@@ -169,7 +170,8 @@ fn the_next_run_uses_what_a_killed_one_has_stored() {
     let stopped = large();
     let data = stopped.text("data");
     for (signal, left) in [(Signal::KILL, 2), (Signal::INT, 0)] {
-        let child = stopped.grap.spawn(&["--json", "backup", "--data", &data, "--read-limit", "25MiB"]).unwrap();
+        let child =
+            stopped.grap.spawn(&["--json", "backup", "--data", &data, "--read-limit", "25MiB"]).unwrap();
         let stored = || tree::size(&stopped.grap.repository.join("data")).unwrap();
         let before = stored();
         eventually("two packs", || stored() >= before + (left * (32 << 20)));

@@ -53,7 +53,8 @@ fn keep_first_checkpoint(logs: &Path) {
     let path = logs.join("checkpoint.0");
     let bytes = fs::read(&path).unwrap();
     let log = grap_neo4j::checkpoint::CheckpointLog::parse(&bytes).unwrap();
-    let first = log.records.iter().find(|record| record.position.version.0 == 0).expect("the first checkpoint");
+    let first =
+        log.records.iter().find(|record| record.position.version.0 == 0).expect("the first checkpoint");
     fs::write(&path, &bytes[..usize::try_from(first.end).unwrap()]).unwrap();
 }
 

@@ -35,7 +35,8 @@ fn restic_alone_checks_lists_and_restores_a_hot_backup_that_neo4j_opens() {
     let workload = Workload::start(&server, options).unwrap();
     wait_for(&workload, 60);
     let home = server.home().display().to_string();
-    let arguments = ["backup", "--neo4j-home", &home, "--read-limit", "1MiB", "--tag", "nightly", "--note", "by hand"];
+    let arguments =
+        ["backup", "--neo4j-home", &home, "--read-limit", "1MiB", "--tag", "nightly", "--note", "by hand"];
     let report = grap.json(&arguments).unwrap();
     let (oracle, _) = workload.stop().unwrap();
     let markers = oracle.markers(&[&server.transaction_logs()]).unwrap();

@@ -28,11 +28,20 @@ fn setting(shown: &Value, key: &str) -> (String, String) {
 fn settings_come_from_a_file_the_environment_and_flags_in_this_order() {
     let stopped = Stopped::new();
     let file = stopped.path("grap.toml");
-    let text = format!("repository = \"/file\"\npassword_file = {:?}\n[backup]\nread_limit = \"1MiB\"\ncompression = 5\n", stopped.grap.password_file);
+    let text = format!(
+        "repository = \"/file\"\npassword_file = {:?}\n[backup]\nread_limit = \"1MiB\"\ncompression = 5\n",
+        stopped.grap.password_file
+    );
     fs::write(&file, text).unwrap();
     let shown = |variables: &[(&str, &str)], flags: &[&str]| {
         let mut command = bare();
-        command.envs(variables.iter().copied()).arg("--config").arg(&file).arg("--json").args(flags).args(["config", "show"]);
+        command
+            .envs(variables.iter().copied())
+            .arg("--config")
+            .arg(&file)
+            .arg("--json")
+            .args(flags)
+            .args(["config", "show"]);
         Ran::command(&mut command).succeeded().json()
     };
     let from_file = file.display().to_string();
@@ -45,7 +54,8 @@ fn settings_come_from_a_file_the_environment_and_flags_in_this_order() {
     assert_eq!(setting(&all, "backup.read_limit"), ("2MiB".into(), "$GRAP_BACKUP_READ_LIMIT".into()));
     let all = shown(&[("BACKUP_STORAGE_PATH", "/mission"), ("GRAP_REPO", "/ours")], &["--repo", "/flag"]);
     assert_eq!(setting(&all, "repository"), ("/flag".into(), "--repo".into()));
-    let all = shown(&[("BACKUP_STORAGE_PATH", "/mission"), ("GRAP_REPO", "/ours"), ("GRAP_PASSWORD", SECRET)], &[]);
+    let all =
+        shown(&[("BACKUP_STORAGE_PATH", "/mission"), ("GRAP_REPO", "/ours"), ("GRAP_PASSWORD", SECRET)], &[]);
     assert_eq!(setting(&all, "repository").0, "/ours");
     assert_eq!(setting(&all, "password"), ("<hidden>".into(), "$GRAP_PASSWORD".into()));
 
@@ -71,7 +81,8 @@ fn the_password_comes_three_ways_and_shows_nowhere() {
         let mut command = bare();
         command.env(name, value).env("GRAP_REPO", &stopped.grap.repository).env("GRAP_STATE_DIR", &state);
         let child = command.args(["backup", "--data", &data, "--read-limit", "300KiB"]);
-        let child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let child =
+            child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut arguments = Vec::new();
         while arguments.is_empty() {
             arguments = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
@@ -93,7 +104,12 @@ fn the_password_comes_three_ways_and_shows_nowhere() {
         }
     }
     let mut command = bare();
-    command.arg("--repo").arg(&stopped.grap.repository).args(["--password-command", "exit 7", "--json", "list"]);
+    command.arg("--repo").arg(&stopped.grap.repository).args([
+        "--password-command",
+        "exit 7",
+        "--json",
+        "list",
+    ]);
     Ran::command(command.env("GRAP_STATE_DIR", &state)).refused("USAGE", 2);
 }
 
@@ -111,7 +127,8 @@ fn the_user_database_is_the_configured_one() {
     rename(&stopped, "graph");
     let home = stopped.path("home");
     fs::create_dir_all(home.join("conf")).unwrap();
-    let conf = format!("initial.dbms.default_database=Graph\nserver.directories.data={}\n", stopped.text("data"));
+    let conf =
+        format!("initial.dbms.default_database=Graph\nserver.directories.data={}\n", stopped.text("data"));
     fs::write(home.join("conf/neo4j.conf"), &conf).unwrap();
     let home = home.display().to_string();
     let first = |report: &Value| report["databases"][0]["name"].as_str().unwrap().to_owned();
@@ -167,5 +184,8 @@ fn errors_say_what_happened_and_what_to_try() {
     insta::assert_snapshot!("wrong_password", text(&wrong, &["list"]));
     insta::assert_snapshot!("no_such_backup", text(&stopped.grap, &["show", "neo4j-20200101-000000"]));
     let occupied = stopped.text("data");
-    insta::assert_snapshot!("target_not_empty", text(&stopped.grap, &["restore", "latest", "--to", &occupied]));
+    insta::assert_snapshot!(
+        "target_not_empty",
+        text(&stopped.grap, &["restore", "latest", "--to", &occupied])
+    );
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use grap_core::{BackupId, Room, SourceName};
 use grap_disk as disk;
-use grap_repository::{Lock, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions};
+use grap_repository::{
+    Lock, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
+};
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};

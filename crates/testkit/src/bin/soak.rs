@@ -68,7 +68,13 @@ struct Live {
 }
 
 impl Live {
-    fn start(soak: &Soak, distribution: &Distribution, retention: &str, schema_churn: bool, seed: u64) -> Outcome<Self> {
+    fn start(
+        soak: &Soak,
+        distribution: &Distribution,
+        retention: &str,
+        schema_churn: bool,
+        seed: u64,
+    ) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let server = Server::builder(distribution)
             .busy_logs()
@@ -76,8 +82,13 @@ impl Live {
             .start(&folder.path().join("home"))?;
         let keeper = LogKeeper::start(&server.transaction_logs(), &folder.path().join("kept"))?;
         let indexes = if schema_churn { Indexes::All } else { Indexes::Trees };
-        let options =
-            WorkloadOptions { schema_churn, seed, indexes, nodes_per_writer: 500, ..WorkloadOptions::default() };
+        let options = WorkloadOptions {
+            schema_churn,
+            seed,
+            indexes,
+            nodes_per_writer: 500,
+            ..WorkloadOptions::default()
+        };
         let workload = Workload::start(&server, options)?;
         let grap = Grap::initialised(&soak.binary, folder.path())?;
         let live = Self { folder, server, keeper, workload, grap };
@@ -166,7 +177,7 @@ impl Soak {
         let live = Live::start(self, distribution, "keep_none", false, 7)?;
         let mut random = rand::rng();
         let (mut kills, mut finished, mut reports) = (0, 0, vec![live.backup("1GiB")?]);
-        while kills < wanted && !self.is_over() {
+        while kills < wanted && (kills == 0 || !self.is_over()) {
             let limit = live.limit(random.random_range(1..4))?;
             let mut child = live.grap.spawn(&live.arguments(&limit).each_ref().map(String::as_str))?;
             std::thread::sleep(Duration::from_millis(random.random_range(0..3500)));
@@ -202,13 +213,14 @@ impl Soak {
     fn rounds(&self, distribution: &Distribution, wanted: usize) -> Outcome {
         let begun = Instant::now();
         let (mut done, mut batch, mut replayed) = (0, 0_u64, 0);
-        while done < wanted && !self.is_over() {
+        while done < wanted && (done == 0 || !self.is_over()) {
             let retention = ["keep_none", "keep_all", "2 days 2G"][usize::try_from(batch)? % 3];
             let churn = batch % 2 == 1;
             let live = Live::start(self, distribution, retention, churn, batch)?;
             let mut reports = Vec::new();
             for round in 0..BATCH.min(wanted - done) {
-                let limit = if round % 2 == 0 { live.limit(8 + round as u64 * 3)? } else { "1GiB".to_owned() };
+                let limit =
+                    if round % 2 == 0 { live.limit(8 + round as u64 * 3)? } else { "1GiB".to_owned() };
                 reports.push(live.backup(&limit)?);
                 std::thread::sleep(Duration::from_millis(1100));
             }
