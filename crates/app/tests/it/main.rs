@@ -16,5 +16,6 @@ mod interrupted;
 mod rebuild;
 mod refused;
 mod restic;
+mod salvage;
 mod settings;
 mod support;

@@ -177,7 +177,7 @@ impl Soak {
         let live = Live::start(self, distribution, "keep_none", false, 7)?;
         let mut random = rand::rng();
         let (mut kills, mut finished, mut reports) = (0, 0, vec![live.backup("1GiB")?]);
-        while kills < wanted && !self.is_over() {
+        while kills < wanted && (kills == 0 || !self.is_over()) {
             let limit = live.limit(random.random_range(1..4))?;
             let mut child = live.grap.spawn(&live.arguments(&limit).each_ref().map(String::as_str))?;
             std::thread::sleep(Duration::from_millis(random.random_range(0..3500)));
@@ -213,7 +213,7 @@ impl Soak {
     fn rounds(&self, distribution: &Distribution, wanted: usize) -> Outcome {
         let begun = Instant::now();
         let (mut done, mut batch, mut replayed) = (0, 0_u64, 0);
-        while done < wanted && !self.is_over() {
+        while done < wanted && (done == 0 || !self.is_over()) {
             let retention = ["keep_none", "keep_all", "2 days 2G"][usize::try_from(batch)? % 3];
             let churn = batch % 2 == 1;
             let live = Live::start(self, distribution, retention, churn, batch)?;
