@@ -115,3 +115,35 @@ impl Packer {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::key::KdfCost;
+    use crate::object::memory::MemoryStore;
+    use crate::repository::{InitOptions, Repository};
+
+    #[test]
+    fn a_pack_that_changed_in_memory_is_not_put() {
+        let options = InitOptions {
+            hostname: "host".to_owned(),
+            username: "user".to_owned(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+            cost: KdfCost::cheapest(),
+        };
+        let store = Box::new(MemoryStore::default());
+        let (repository, _) = Repository::init(store, &"password".into(), &options).unwrap();
+        let inner = &repository.inner;
+        let packer = Packer::new(1);
+        let id = Id::of(b"chunk");
+        let mut sealed = inner.key.seal(b"chunk");
+        let good = packer.add(BlobKind::Data, id, &sealed, None).unwrap();
+        packer.put(inner, good).unwrap();
+        sealed[18] ^= 1;
+        let damaged = packer.add(BlobKind::Data, id, &sealed, None).unwrap();
+        let refused = packer.put(inner, damaged);
+        assert!(matches!(refused, Err(RepositoryError::MemoryDamage { blob }) if blob == id), "{refused:?}");
+        assert_eq!(packer.written().len(), 1);
+        assert_eq!(inner.list_packs().unwrap().len(), 1);
+    }
+}
