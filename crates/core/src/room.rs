@@ -15,7 +15,8 @@ const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 
 impl PinBudget {
-    /// 10 % of the file system or 10 GiB, the smaller, may be held back; 2 % or 1 GiB, the smaller, stays free.
+    /// 10 % of the file system or 10 GiB, the smaller, may be held back; 2 % or 1 GiB, the smaller, stays
+    /// free.
     pub fn for_file_system(total: u64) -> Self {
         Self { held_max: (total / 10).min(10 * GIB), free_min: (total / 50).min(GIB) }
     }
@@ -40,8 +41,9 @@ pub struct Shortage {
 }
 
 impl Room {
-    /// A first backup is taken to need what the store and its log allocate (compression is not counted on). A later one stores what
-    /// changed, which nobody knows before reading: a tenth of the store, and the log.
+    /// A first backup is taken to need what the store and its log allocate (compression is not counted on). A
+    /// later one stores what changed, which nobody knows before reading: a tenth of the store, and the
+    /// log.
     pub fn for_backup(store: u64, log: u64, first: bool, available: u64) -> Self {
         let changed = if first { store } else { store / 10 };
         Self { required: changed + log + Self::reserve(), available }

@@ -71,8 +71,8 @@ pub struct Mismatch {
 }
 
 impl Binding {
-    /// Every database found must be the one that is bound. A database that appears under a new name is a mismatch, too: the default database of
-    /// an installation does not change its name by itself.
+    /// Every database found must be the one that is bound. A database that appears under a new name is a
+    /// mismatch, too: the default database of an installation does not change its name by itself.
     pub fn admit(&self, found: &Self) -> Result<(), Mismatch> {
         for (database, id) in &found.0 {
             match self.0.get(database) {

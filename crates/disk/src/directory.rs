@@ -17,8 +17,9 @@ pub struct Entry {
     pub stat: Stat,
 }
 
-/// The names in a directory, sorted; `None` where there is no such directory. A name that vanishes while we look is left out by callers
-/// when they open it; names that are not UTF-8 are not Neo4j's and not ours: an error.
+/// The names in a directory, sorted; `None` where there is no such directory. A name that vanishes while we
+/// look is left out by callers when they open it; names that are not UTF-8 are not Neo4j's and not ours: an
+/// error.
 pub fn list(directory: &Path) -> Result<Option<Vec<String>>> {
     step(Call::List, directory)?;
     let failed = |error| DiskError::new(Call::List, directory, error);
@@ -39,8 +40,8 @@ pub fn list(directory: &Path) -> Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// Everything below `root` (which must exist), parents before children, sorted by name within each directory. What vanishes meanwhile is left
-/// out. Symbolic links are named, not followed.
+/// Everything below `root` (which must exist), parents before children, sorted by name within each directory.
+/// What vanishes meanwhile is left out. Symbolic links are named, not followed.
 pub fn walk(root: &Path) -> Result<Vec<Entry>> {
     let missing = || DiskError::new(Call::List, root, io::Error::from(io::ErrorKind::NotFound));
     let mut found = Vec::new();

@@ -1,9 +1,9 @@
 //! Append-only journals: the evidence that survives a crash.
 //!
-//! Format, version 1: a header line `grap-journal 1 <kind>` LF, then one line an entry: `crc32c` of the JSON in 8
-//! lower-case hex digits, a space, the JSON without line breaks, LF. A torn *last* line (no LF, or a wrong
-//! checksum with nothing behind it) was never acknowledged: it is cut. A bad line before it is damage, and refused.
-//! A header of a newer version is refused.
+//! Format, version 1: a header line `grap-journal 1 <kind>` LF, then one line an entry: `crc32c` of the JSON
+//! in 8 lower-case hex digits, a space, the JSON without line breaks, LF. A torn *last* line (no LF, or a
+//! wrong checksum with nothing behind it) was never acknowledged: it is cut. A bad line before it is damage,
+//! and refused. A header of a newer version is refused.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

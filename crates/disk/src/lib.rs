@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - Every error carries the operation and the path.
-//! - What is published under a final name was written under another name and synced before, and its
-//!   directory is synced after: [`publish`](fn@publish) and [`replace`] do all of it.
-//! - Every call passes `faults::step` first, so that a test can count the calls of an operation and
-//!   then fail, tear or kill each of them (feature `faults`; without it the step costs nothing).
+//! - What is published under a final name was written under another name and synced before, and its directory
+//!   is synced after: [`publish`](fn@publish) and [`replace`] do all of it.
+//! - Every call passes `faults::step` first, so that a test can count the calls of an operation and then
+//!   fail, tear or kill each of them (feature `faults`; without it the step costs nothing).
 
 mod directory;
 mod error;

@@ -1,6 +1,8 @@
-//! Advisory locks between Grap's own processes (`flock`). The lock goes with the process: a dead holder holds nothing.
+//! Advisory locks between Grap's own processes (`flock`). The lock goes with the process: a dead holder holds
+//! nothing.
 //!
-//! And a question about others' locks: [`posix_lock_holder`] asks who holds a `fcntl` lock, without ever taking it.
+//! And a question about others' locks: [`posix_lock_holder`] asks who holds a `fcntl` lock, without ever
+//! taking it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -44,7 +46,8 @@ impl FileLock {
         }
     }
 
-    /// As [`FileLock::try_exclusive`], asked again for as long as `longest`: for locks that are held for a moment.
+    /// As [`FileLock::try_exclusive`], asked again for as long as `longest`: for locks that are held for a
+    /// moment.
     pub fn wait_exclusive(path: &Path, longest: Duration) -> Result<Option<Self>> {
         let mut waited = Duration::ZERO;
         loop {
@@ -57,8 +60,9 @@ impl FileLock {
     }
 }
 
-/// Who holds a `fcntl` write lock on a file, asked with `F_GETLK`: `None` for nobody. The pid is `None` where the holder lives in another pid
-/// namespace (the kernel then reports 0 or -1). A file that is not there is locked by nobody.
+/// Who holds a `fcntl` write lock on a file, asked with `F_GETLK`: `None` for nobody. The pid is `None` where
+/// the holder lives in another pid namespace (the kernel then reports 0 or -1). A file that is not there is
+/// locked by nobody.
 pub fn posix_lock_holder(path: &Path) -> Result<Option<Holder>> {
     step(Call::Stat, path)?;
     let file = match File::open(path) {
@@ -91,8 +95,8 @@ pub struct Holder {
     pub pid: Option<u32>,
 }
 
-/// When a process of this pid namespace started, in clock ticks since boot; `None` when there is no such process. With the pid it names one
-/// process for as long as the machine runs.
+/// When a process of this pid namespace started, in clock ticks since boot; `None` when there is no such
+/// process. With the pid it names one process for as long as the machine runs.
 pub fn process_start(pid: u32) -> Result<Option<u64>> {
     let text = match crate::read(Path::new(&format!("/proc/{pid}/stat")), 1 << 16) {
         Ok(text) => text,

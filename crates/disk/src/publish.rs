@@ -29,8 +29,8 @@ pub fn replace(path: &Path, parts: &[&[u8]]) -> Result<()> {
     sync_parent(path)
 }
 
-/// Temporary names are `tmp-` and 16 random hexadecimal digits, beside the final one. Never the pid: in containers many processes have the same one, and
-/// a temporary file that is there already is somebody's.
+/// Temporary names are `tmp-` and 16 random hexadecimal digits, beside the final one. Never the pid: in
+/// containers many processes have the same one, and a temporary file that is there already is somebody's.
 fn write_temporary(path: &Path, parts: &[&[u8]]) -> Result<PathBuf> {
     let (temporary, mut sink) = loop {
         let temporary = path.with_file_name(format!("tmp-{:016x}", random(path)?));
@@ -70,8 +70,8 @@ fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Make the entries of a directory durable. A file system that knows no such thing (EINVAL on some network and
-/// foreign file systems) is taken at its word; [`supports_directory_sync`] tells, and `doctor` says so.
+/// Make the entries of a directory durable. A file system that knows no such thing (EINVAL on some network
+/// and foreign file systems) is taken at its word; [`supports_directory_sync`] tells, and `doctor` says so.
 pub fn sync_dir(path: &Path) -> Result<()> {
     try_sync_dir(path).map(|_| ())
 }
@@ -93,7 +93,8 @@ fn try_sync_dir(path: &Path) -> Result<bool> {
     }
 }
 
-/// [`sync_dir`] of `root` and every directory below it, deepest first. Files are synced where they are written.
+/// [`sync_dir`] of `root` and every directory below it, deepest first. Files are synced where they are
+/// written.
 pub fn sync_tree(root: &Path) -> Result<()> {
     let mut directories: Vec<_> =
         crate::walk(root)?.into_iter().filter(|entry| entry.stat.kind == crate::Kind::Directory).collect();

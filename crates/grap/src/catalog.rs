@@ -1,6 +1,7 @@
 //! The backups of a repository: its snapshots, as Grap sees them.
 //!
-//! A snapshot is a backup when it carries the tags `grap`, `id:<backup id>` and `source:<name>`; restic's own snapshots are left alone.
+//! A snapshot is a backup when it carries the tags `grap`, `id:<backup id>` and `source:<name>`; restic's own
+//! snapshots are left alone.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +70,8 @@ impl Catalog {
         match sources.as_slice() {
             [] if self.damaged.is_empty() => Err(Error::NoBackup),
             [] => Err(self.not_found("latest".to_owned(), source)),
-            // Ids begin with the time; the order of snapshots is by the time as well, but a copy may be listed anyhow.
+            // Ids begin with the time; the order of snapshots is by the time as well, but a copy may be
+            // listed anyhow.
             [_] => {
                 self.of(source).max_by_key(|backup| (backup.snapshot.time, &backup.id)).ok_or(Error::NoBackup)
             }

@@ -1,7 +1,7 @@
 //! Every way an operation can fail, and what it is called outside: a stable code, an exit status, hints.
 //!
-//! The libraries below know no codes. The mapping is one exhaustive match: a new situation does not compile until it has a code.
-//! `docs/errors.md` is made from [`Code::ALL`] (a test keeps it so).
+//! The libraries below know no codes. The mapping is one exhaustive match: a new situation does not compile
+//! until it has a code. `docs/errors.md` is made from [`Code::ALL`] (a test keeps it so).
 
 use std::path::PathBuf;
 

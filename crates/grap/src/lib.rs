@@ -1,8 +1,10 @@
 //! Grap as a library: hot backup of a running Neo4j Community Edition, from outside the server.
 //!
-//! - [`live`]: the live installation, read only: where it is, which run of the server holds it, its logs, pinned.
+//! - [`live`]: the live installation, read only: where it is, which run of the server holds it, its logs,
+//!   pinned.
 //! - [`copy`]: from live files to a snapshot, and from a snapshot to a data directory.
-//! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print nothing.
+//! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
+//!   nothing.
 //! - [`catalog`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.

@@ -1,7 +1,8 @@
-//! The sources of a repository: for each a sequence of sealed records `grap/sources/<name>/<n>`, the newest of which holds its binding.
+//! The sources of a repository: for each a sequence of sealed records `grap/sources/<name>/<n>`, the newest
+//! of which holds its binding.
 //!
-//! Records are only ever put, never changed: who finds its number taken looks again. A source that is not bound yet (an empty binding) is bound by
-//! its first backup.
+//! Records are only ever put, never changed: who finds its number taken looks again. A source that is not
+//! bound yet (an empty binding) is bound by its first backup.
 
 use grap_core::{Binding, SourceName};
 use grap_repository::{ObjectError, Repository, RepositoryError};

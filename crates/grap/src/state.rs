@@ -1,8 +1,9 @@
-//! The state directory: local, one for each installation of Grap. It holds the locks of jobs and the journal of operations.
+//! The state directory: local, one for each installation of Grap. It holds the locks of jobs and the journal
+//! of operations.
 //!
-//! Invariants: an operation that changes something opens an entry before it acts and closes it after. An entry that nobody closed, while nobody
-//! holds the job's lock, belongs to a process that died: it counts as failed. A backup exists in the repository or not at all; here stands
-//! only that it was tried.
+//! Invariants: an operation that changes something opens an entry before it acts and closes it after. An
+//! entry that nobody closed, while nobody holds the job's lock, belongs to a process that died: it counts as
+//! failed. A backup exists in the repository or not at all; here stands only that it was tried.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

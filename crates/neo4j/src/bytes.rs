@@ -1,4 +1,5 @@
-//! Fixed-offset fields of a byte slice. Every getter answers `None` beyond the end: no input can make a decoder panic.
+//! Fixed-offset fields of a byte slice. Every getter answers `None` beyond the end: no input can make a
+//! decoder panic.
 
 /// Two letters name the byte order: `le_` for log bodies, `be_` for file headers, store ids and `neostore`.
 macro_rules! getter {

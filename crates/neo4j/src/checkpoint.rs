@@ -1,7 +1,8 @@
 //! The checkpoint log, `checkpoint.N`: a log header, then records of fixed length, then preallocated zeros.
 //!
-//! A record says: whatever transactions up to here changed is in the store files, replay begins at this position.
-//! Little-endian; the layout follows from the record's kernel byte (`docs/format/transaction-log.md`, section 5):
+//! A record says: whatever transactions up to here changed is in the store files, replay begins at this
+//! position. Little-endian; the layout follows from the record's kernel byte
+//! (`docs/format/transaction-log.md`, section 5):
 //! ```text
 //!            5.0 (5)   5.7 (6-16)  5.20 (17)  5.22 (18-31)  2026.08 (32)
 //! 0, 1       u8 kernel, u8 type 9
@@ -19,8 +20,8 @@
 //! reason     110, 112  118, 120    135, 137   151, 153      151, 153       i16 length, text in the room that is left
 //! CRC        228       228         228        228           482            u32 CRC32C of all before it
 //! ```
-//! A record that was cut or half written at the end is a tail: the server may be writing it. A valid record behind bytes
-//! that are none cannot come from writing, and is damage.
+//! A record that was cut or half written at the end is a tail: the server may be writing it. A valid record
+//! behind bytes that are none cannot come from writing, and is damage.
 
 use crate::bytes::{array, first_nonzero, le_i16, le_i64, le_u32, slice, u8_at};
 use crate::ids::{AppendIndex, Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd, TxId};
@@ -35,7 +36,8 @@ const CHECKPOINT: u8 = 9;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointLog {
     pub header: LogHeader,
-    /// The valid records, in the order of writing. May be empty: `migrate` and kernel upgrades leave such files.
+    /// The valid records, in the order of writing. May be empty: `migrate` and kernel upgrades leave such
+    /// files.
     pub records: Vec<CheckpointRecord>,
     pub tail: CheckpointTail,
 }
@@ -135,8 +137,9 @@ impl CheckpointRecord {
         }
     }
 
-    /// How to scan the log from this checkpoint on: what must follow there. `None` where replay begins before the end of
-    /// the checkpointed transaction (never seen): which transaction ends there only a scan of the whole file can tell.
+    /// How to scan the log from this checkpoint on: what must follow there. `None` where replay begins before
+    /// the end of the checkpointed transaction (never seen): which transaction ends there only a scan of
+    /// the whole file can tell.
     pub fn scan_start(&self) -> Option<ScanStart> {
         (self.position == self.transaction_end).then_some(ScanStart {
             position: self.position,

@@ -1,12 +1,13 @@
 //! The files of a database by their names: which must be copied, which may be, which must not.
 //!
-//! A database is two directories. `transactions/<db>/` holds the log ([`LogFile`]). `databases/<db>/` holds record
-//! stores, which the log can replay and which are mandatory, and files derived from them, which the server rebuilds
-//! when they are missing ([`Role`]). A derived file that changed while it was copied must be left out: kept across a
-//! checkpoint it ruins the restored database. What changes together is a [`DerivedUnit`].
+//! A database is two directories. `transactions/<db>/` holds the log ([`LogFile`]). `databases/<db>/` holds
+//! record stores, which the log can replay and which are mandatory, and files derived from them, which the
+//! server rebuilds when they are missing ([`Role`]). A derived file that changed while it was copied must be
+//! left out: kept across a checkpoint it ruins the restored database. What changes together is a
+//! [`DerivedUnit`].
 //!
-//! Names: `docs/format/transaction-log.md`, section 7. A name that is not in the tables is [`Role::Unknown`], never
-//! guessed.
+//! Names: `docs/format/transaction-log.md`, section 7. A name that is not in the tables is [`Role::Unknown`],
+//! never guessed.
 
 use std::fmt;
 

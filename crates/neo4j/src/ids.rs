@@ -1,6 +1,7 @@
 //! Numbers that must not be mixed up, each a type of its own.
 //!
-//! All of them are plain data that goes into manifests: they serialise as bare numbers, positions as named fields.
+//! All of them are plain data that goes into manifests: they serialise as bare numbers, positions as named
+//! fields.
 
 use std::fmt;
 
@@ -59,20 +60,21 @@ pub struct LogPosition {
 pub struct Checksum(pub u32);
 
 impl Checksum {
-    /// What stands as "previous checksum" where there is no previous transaction: a fresh, imported or migrated store.
+    /// What stands as "previous checksum" where there is no previous transaction: a fresh, imported or
+    /// migrated store.
     pub const BASE: Checksum = Checksum(0xDEAD_5EED);
 }
 
-/// When a transaction was committed, in milliseconds since 1970 (UTC). Not ordered like the ids: it steps back by
-/// hundreds of milliseconds under concurrent writers, and it is 0 after an import.
+/// When a transaction was committed, in milliseconds since 1970 (UTC). Not ordered like the ids: it steps
+/// back by hundreds of milliseconds under concurrent writers, and it is 0 after an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommitTime(pub i64);
 
 /// A point between two transactions: the end of the one that is named.
 ///
-/// This is what manifests keep. Two points are the same state of one database only if **all** fields are equal: a
-/// fork reuses ids, and differs in the checksum.
+/// This is what manifests keep. Two points are the same state of one database only if **all** fields are
+/// equal: a fork reuses ids, and differs in the checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TransactionEnd {
     /// Right behind the last byte of its COMMIT.

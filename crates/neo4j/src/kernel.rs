@@ -1,7 +1,7 @@
 //! The kernel version byte that begins every log entry, and the layouts that follow from it.
 //!
-//! Table and layouts: `docs/format/transaction-log.md`, sections 1, 3 and 5. A [`KernelVersion`] always holds a byte of
-//! that table, so whoever has one need not ask again whether it is known.
+//! Table and layouts: `docs/format/transaction-log.md`, sections 1, 3 and 5. A [`KernelVersion`] always holds
+//! a byte of that table, so whoever has one need not ask again whether it is known.
 
 use std::fmt;
 

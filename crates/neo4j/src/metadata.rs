@@ -49,8 +49,8 @@ impl Metadata {
         })
     }
 
-    /// What `SHOW DATABASES YIELD databaseID` and `CALL db.info()` show for this store. Equal ids prove that a directory
-    /// belongs to the server that was asked.
+    /// What `SHOW DATABASES YIELD databaseID` and `CALL db.info()` show for this store. Equal ids prove that
+    /// a directory belongs to the server that was asked.
     pub fn database_id(&self) -> String {
         let text = self.external_id.hyphenated().to_string();
         hex::encode_upper(Sha256::digest(text))

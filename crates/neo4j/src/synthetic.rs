@@ -1,8 +1,8 @@
 //! Well-formed log bytes made up for tests: real framing, opaque commands. Behind the feature `synthetic`.
 //!
-//! A [`LogWriter`] writes one log file: header, transactions with correct checksums and indexes, in the layout of any
-//! kernel. [`checkpoint_record`] writes a checkpoint record in any of the five layouts. The readers were proved on real
-//! files; what is written here is proved by reading it back.
+//! A [`LogWriter`] writes one log file: header, transactions with correct checksums and indexes, in the
+//! layout of any kernel. [`checkpoint_record`] writes a checkpoint record in any of the five layouts. The
+//! readers were proved on real files; what is written here is proved by reading it back.
 
 use crc32c::{crc32c, crc32c_append};
 use uuid::Uuid;
@@ -78,7 +78,8 @@ impl LogWriter {
         LogWriter { kernel, bytes: header_bytes(&header).to_vec(), header, next }
     }
 
-    /// Appends a transaction with one COMMAND entry of these bytes (empty: no entry, the mark of import and migrate).
+    /// Appends a transaction with one COMMAND entry of these bytes (empty: no entry, the mark of import and
+    /// migrate).
     pub fn transaction(&mut self, command: &[u8], commit_time: CommitTime) -> Transaction {
         let id = self.next.last_id.next();
         let index = self.next.last_append_index.map_or(AppendIndex(id.0), AppendIndex::next);
@@ -253,7 +254,8 @@ pub fn checkpoint(
     }
 }
 
-/// The bytes of a record in the layout of its kernel; a reason that is too long is cut, `start` and `end` mean nothing.
+/// The bytes of a record in the layout of its kernel; a reason that is too long is cut, `start` and `end`
+/// mean nothing.
 pub fn checkpoint_record(record: &CheckpointRecord) -> Vec<u8> {
     let layout = record.kernel.checkpoint_layout();
     let length = record_length(record.kernel);

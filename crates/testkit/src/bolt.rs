@@ -80,8 +80,8 @@ impl Bolt {
         Ok(answer.records.into_iter().map(|record| Row(record.into_values().collect())).collect())
     }
 
-    /// Opens a transaction and rolls it back: works only when the database is online, and costs the server almost
-    /// nothing (the first statement of a server costs more than a CPU second).
+    /// Opens a transaction and rolls it back: works only when the database is online, and costs the server
+    /// almost nothing (the first statement of a server costs more than a CPU second).
     #[expect(
         clippy::result_large_err,
         clippy::redundant_closure_for_method_calls,

@@ -1,4 +1,5 @@
-//! Big stores for benches: made once by `neo4j-admin database import full` from generated CSV, kept in the cache.
+//! Big stores for benches: made once by `neo4j-admin database import full` from generated CSV, kept in the
+//! cache.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -29,8 +30,8 @@ impl DataOptions {
     pub const LARGE: Self = Self { nodes: 2_500_000, relationships: 5_000_000, text: 200 };
 }
 
-/// A data directory with a store of this size, without transactions of its own: from the cache, made at first use.
-/// It belongs to the cache: copy it (`tree::copy`) before a server opens it.
+/// A data directory with a store of this size, without transactions of its own: from the cache, made at first
+/// use. It belongs to the cache: copy it (`tree::copy`) before a server opens it.
 pub fn big_store(distribution: &Distribution, options: DataOptions) -> Result<PathBuf> {
     let DataOptions { nodes, relationships, text } = options;
     let name = format!("store-{nodes}-{relationships}-{text}");

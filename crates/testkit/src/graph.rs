@@ -1,4 +1,5 @@
-//! A whole graph in memory, keyed by the workload's own keys; what transactions do to it; how two graphs differ.
+//! A whole graph in memory, keyed by the workload's own keys; what transactions do to it; how two graphs
+//! differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

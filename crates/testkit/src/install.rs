@@ -1,8 +1,10 @@
-//! Neo4j Community, ready to run: jars by Maven, a class-data archive for fast starts, a data directory to start from.
+//! Neo4j Community, ready to run: jars by Maven, a class-data archive for fast starts, a data directory to
+//! start from.
 //!
-//! Neo4j is GPLv3 and never part of this repository: the jars are fetched by the developer's own Maven into a cache
-//! folder: `$GRAP_TEST_CACHE`, else `.cache/neo4j` of the workspace. Each piece is made under a name of its own and
-//! renamed when whole, all of it under one file lock per version: tests of several processes fetch once.
+//! Neo4j is GPLv3 and never part of this repository: the jars are fetched by the developer's own Maven into a
+//! cache folder: `$GRAP_TEST_CACHE`, else `.cache/neo4j` of the workspace. Each piece is made under a name of
+//! its own and renamed when whole, all of it under one file lock per version: tests of several processes
+//! fetch once.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

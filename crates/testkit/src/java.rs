@@ -16,7 +16,8 @@ pub struct Java {
 }
 
 impl Java {
-    /// The oldest installed Java that runs this Neo4j version: 17 to 21 for 5.x, 21 and later for calendar versions.
+    /// The oldest installed Java that runs this Neo4j version: 17 to 21 for 5.x, 21 and later for calendar
+    /// versions.
     pub fn for_neo4j(version: &str) -> Result<Self> {
         let wanted = if is_calendar(version) { 21..=u32::MAX } else { 17..=21 };
         let mut installed: Vec<Self> = candidates().iter().filter_map(|home| inspect(home)).collect();

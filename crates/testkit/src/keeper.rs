@@ -1,8 +1,8 @@
 //! Keeps every transaction log file that ever existed, whatever the server's retention is.
 //!
-//! A thread lists the log folder every 50 ms and hard-links each new file (by inode) under `<name>.<inode>`. Neo4j
-//! unlinks files when it prunes, it never truncates them, so a link keeps what the file held. Use it where a test
-//! needs `keep_none` and the oracle must still see all.
+//! A thread lists the log folder every 50 ms and hard-links each new file (by inode) under `<name>.<inode>`.
+//! Neo4j unlinks files when it prunes, it never truncates them, so a link keeps what the file held. Use it
+//! where a test needs `keep_none` and the oracle must still see all.
 
 use std::collections::HashSet;
 use std::fs;
@@ -37,7 +37,8 @@ impl LogKeeper {
         let work = move || {
             while !stopped.load(Ordering::Relaxed) {
                 thread::sleep(POLL);
-                // What cannot be linked now is tried again; what is missed for good, the oracle finds as a gap.
+                // What cannot be linked now is tried again; what is missed for good, the oracle finds as a
+                // gap.
                 let _ = link_new(&from, &to, &mut linked);
             }
         };
@@ -48,7 +49,8 @@ impl LogKeeper {
         Ok(Self { folder: folder.to_path_buf(), stop, thread: Some(thread) })
     }
 
-    /// Where the links are; to be given to [`Oracle::markers`](crate::oracle::Oracle::markers) behind the live folder.
+    /// Where the links are; to be given to [`Oracle::markers`](crate::oracle::Oracle::markers) behind the
+    /// live folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -1,8 +1,8 @@
 //! Real Neo4j Community servers, a concurrent workload with an oracle, and the judge. Development only.
 //!
-//! The oracle is independent of what it judges: it knows from the clients' side what each transaction does, finds
-//! the transactions' ids in the server's logs with a scanner of its own, and compares every node, relationship,
-//! property, label and index with what Neo4j itself reads from a restored directory.
+//! The oracle is independent of what it judges: it knows from the clients' side what each transaction does,
+//! finds the transactions' ids in the server's logs with a scanner of its own, and compares every node,
+//! relationship, property, label and index with what Neo4j itself reads from a restored directory.
 
 pub mod admin;
 pub mod bolt;

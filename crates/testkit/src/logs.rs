@@ -1,7 +1,7 @@
 //! Reads transaction logs as the oracle needs them: which marker stands in which transaction.
 //!
-//! This is a second, independent reader beside the product's own: it knows only START, COMMIT and their CRC, so a
-//! defect of the product's scanner cannot hide in the judgement about it.
+//! This is a second, independent reader beside the product's own: it knows only START, COMMIT and their CRC,
+//! so a defect of the product's scanner cannot hide in the judgement about it.
 //!
 //! Why the last marker in a transaction is its own: the update of the marker node shows the image before (the
 //! previous marker) and then the image after; no other command of a transaction holds a marker.
@@ -28,9 +28,9 @@ pub struct Markers {
 }
 
 impl Markers {
-    /// Reads all logs of the folders, the live one first. A later folder (kept links) only tells about ids below
-    /// those of the folders before it, and within a folder the newest file of a version is right: so a branch that
-    /// died in a crash, and is still linked, does not count.
+    /// Reads all logs of the folders, the live one first. A later folder (kept links) only tells about ids
+    /// below those of the folders before it, and within a folder the newest file of a version is right:
+    /// so a branch that died in a crash, and is still linked, does not count.
     pub(crate) fn read(run: Run, known: &HashSet<Marker>, folders: &[&Path]) -> Result<Self> {
         let mut found: BTreeMap<u64, Option<Marker>> = BTreeMap::new();
         for folder in folders {
@@ -126,8 +126,9 @@ pub fn for_each_transaction(file: &Path, mut visit: impl FnMut(u64, &[u8])) -> R
     Ok(())
 }
 
-/// Cuts the logs of a folder right behind the transaction with this id: the end of its file, later files removed.
-/// Together with an older store and its checkpoint file this is a restore to that transaction, made by hand.
+/// Cuts the logs of a folder right behind the transaction with this id: the end of its file, later files
+/// removed. Together with an older store and its checkpoint file this is a restore to that transaction, made
+/// by hand.
 pub fn cut_behind(folder: &Path, tx_id: u64) -> Result<()> {
     let mut found = false;
     for file in log_files(folder)? {
@@ -151,14 +152,16 @@ pub fn cut_behind(folder: &Path, tx_id: u64) -> Result<()> {
     found.then_some(()).ok_or_else(missing)
 }
 
-/// The files of a transaction log folder that hold transactions: by log version, newest file first within one.
+/// The files of a transaction log folder that hold transactions: by log version, newest file first within
+/// one.
 pub fn log_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found: BTreeMap<(u64, std::cmp::Reverse<(i64, i64)>), PathBuf> = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
         let path = entry.map_err(Error::file("list", folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(version) = name.strip_prefix(NAME).and_then(version) else { continue };
-        // A file that was pruned between the listing and here is gone: its transactions are in the kept folder.
+        // A file that was pruned between the listing and here is gone: its transactions are in the kept
+        // folder.
         let Ok(metadata) = fs::metadata(&path) else { continue };
         found.insert((version, std::cmp::Reverse((metadata.mtime(), metadata.mtime_nsec()))), path);
     }
@@ -170,7 +173,8 @@ fn version(suffix: &str) -> Option<u64> {
     suffix.split('.').next()?.parse().ok()
 }
 
-/// Where the transaction that begins here ends, if it is whole: behind a COMMIT with the id and the right CRC.
+/// Where the transaction that begins here ends, if it is whole: behind a COMMIT with the id and the right
+/// CRC.
 fn end_of_transaction(bytes: &[u8], begin: usize, id: u64) -> Option<usize> {
     let kernel = *bytes.get(begin)?;
     if kernel == 0 || *bytes.get(begin + 1)? != 1 {

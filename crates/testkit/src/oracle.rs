@@ -70,7 +70,8 @@ impl Oracle {
         Markers::read(self.run, &self.known(), folders)
     }
 
-    /// The same for transactions (id and bytes) that someone else has found: an archive, the product's own scanner.
+    /// The same for transactions (id and bytes) that someone else has found: an archive, the product's own
+    /// scanner.
     pub fn markers_in<T: AsRef<[u8]>>(&self, transactions: impl IntoIterator<Item = (u64, T)>) -> Markers {
         Markers::collect(self.run, &self.known(), transactions)
     }
@@ -114,8 +115,8 @@ impl Oracle {
         graph
     }
 
-    /// The graph as it is when all writers have stopped, without a look into the log: possible where no outcome is
-    /// unknown, because writers do not touch each other's entities.
+    /// The graph as it is when all writers have stopped, without a look into the log: possible where no
+    /// outcome is unknown, because writers do not touch each other's entities.
     pub fn expected_now(&self) -> Result<Graph> {
         let unknown = self.unknown();
         if unknown > 0 {
@@ -127,8 +128,9 @@ impl Oracle {
         Ok(self.expected_at(u64::MAX, &markers))
     }
 
-    /// Contradictions between the log and the clients' knowledge: none, or the log (or its reader) is wrong. (After
-    /// a kill right behind a rotation Neo4j itself can lose an acknowledged transaction with a log file.)
+    /// Contradictions between the log and the clients' knowledge: none, or the log (or its reader) is wrong.
+    /// (After a kill right behind a rotation Neo4j itself can lose an acknowledged transaction with a log
+    /// file.)
     pub fn contradictions(&self, markers: &Markers) -> Vec<String> {
         let mut found = Vec::new();
         for record in self.records().iter() {

@@ -1,9 +1,11 @@
-//! Pages of the documentation that are generated from the code: a test holds that they are current, `make docs` writes them anew.
+//! Pages of the documentation that are generated from the code: a test holds that they are current, `make
+//! docs` writes them anew.
 
 use std::fs;
 use std::path::Path;
 
-/// Requires that the page (its path from the root of the workspace) holds exactly this text. With `UPDATE_DOCS=1` it is written.
+/// Requires that the page (its path from the root of the workspace) holds exactly this text. With
+/// `UPDATE_DOCS=1` it is written.
 ///
 /// # Panics
 ///

@@ -17,7 +17,8 @@ pub struct Grap {
 }
 
 impl Grap {
-    /// Everything in `folder`, which must exist: `repository`, `password`, `state`. Nothing is initialised yet.
+    /// Everything in `folder`, which must exist: `repository`, `password`, `state`. Nothing is initialised
+    /// yet.
     pub fn new(binary: &Path, folder: &Path) -> Result<Self> {
         let password_file = folder.join("password");
         std::fs::write(&password_file, "correct horse battery staple\n")

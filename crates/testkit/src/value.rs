@@ -1,4 +1,5 @@
-//! Property values and their canonical text: the one form in which the oracle, the judge and Bolt are compared.
+//! Property values and their canonical text: the one form in which the oracle, the judge and Bolt are
+//! compared.
 //!
 //! | value | canonical |
 //! |---|---|

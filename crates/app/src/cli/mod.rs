@@ -38,7 +38,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can be taken for whole).
+/// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can
+/// be taken for whole).
 fn heed_signals(stop: &Stop) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| Failure::Usage(format!("cannot heed signals: {error}")))?;

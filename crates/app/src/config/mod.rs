@@ -1,7 +1,8 @@
-//! Settings: what was said on the command line, in the environment, in a TOML file, or by default; each with its origin.
+//! Settings: what was said on the command line, in the environment, in a TOML file, or by default; each with
+//! its origin.
 //!
-//! Later layers win: default < file < environment < flag. A key that the file has and we do not know is an error: a mistyped one would be silently
-//! ignored. The only reader of the environment.
+//! Later layers win: default < file < environment < flag. A key that the file has and we do not know is an
+//! error: a mistyped one would be silently ignored. The only reader of the environment.
 
 mod keys;
 mod parse;

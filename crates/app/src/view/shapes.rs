@@ -1,4 +1,5 @@
-//! The JSON that scripts read: documented in `docs/json.md`, version 1. Within a version fields are only added.
+//! The JSON that scripts read: documented in `docs/json.md`, version 1. Within a version fields are only
+//! added.
 
 use grap::copy::Manifest;
 use grap::ops::{

@@ -1,9 +1,10 @@
-//! Negative controls: one real hot backup under load, restored, then sabotaged in six ways. A test suite that lets one of them pass proves nothing
-//! with the backups that it calls good.
+//! Negative controls: one real hot backup under load, restored, then sabotaged in six ways. A test suite that
+//! lets one of them pass proves nothing with the backups that it calls good.
 //!
-//! Five are caught by Grap's own parse of what it wrote (`restore` refuses, also where the repository's manifest was forged to fit). The sixth, an
-//! old page in a store, leaves no trace in the logs: with the true manifest Grap's hash of the file catches it, and with a forged one only the
-//! judge can, who opens the database and compares the graph.
+//! Five are caught by Grap's own parse of what it wrote (`restore` refuses, also where the repository's
+//! manifest was forged to fit). The sixth, an old page in a store, leaves no trace in the logs: with the true
+//! manifest Grap's hash of the file catches it, and with a forged one only the judge can, who opens the
+//! database and compares the graph.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,8 @@ impl Scene {
         (copy, manifest)
     }
 
-    /// Grap itself must refuse it: the parse of what was written, and the shipped restore of a repository that holds it.
+    /// Grap itself must refuse it: the parse of what was written, and the shipped restore of a repository
+    /// that holds it.
     fn caught_by_grap(&self, name: &str, why: &str, sabotage: impl FnOnce(&Path)) {
         let (copy, manifest) = self.sabotaged(name, sabotage);
         let error = reread(&copy, manifest.database("neo4j").unwrap()).expect_err(name);

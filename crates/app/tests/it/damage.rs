@@ -1,8 +1,9 @@
 //! Damage as a test axis: {flip, truncate, delete, swap} x every kind of stored object x what is done next.
 //!
-//! A repository with two sources: `neo4j` has the backup that is hurt, `other` one of a store of its own. Whatever is done to one object, each
-//! verb either works on what is whole or refuses with the right code and the object's name; nothing panics, nothing is restored wrong, and what
-//! the damage does not touch restores byte by byte.
+//! A repository with two sources: `neo4j` has the backup that is hurt, `other` one of a store of its own.
+//! Whatever is done to one object, each verb either works on what is whole or refuses with the right code and
+//! the object's name; nothing panics, nothing is restored wrong, and what the damage does not touch restores
+//! byte by byte.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use serde_json::Value;
 
 use crate::support::{PROGRAM, Ran, Stopped, assert_restored, make_data, scratch};
 
-/// The undamaged repository, and the names of the objects to be hurt: for each kind one and another of the same kind.
+/// The undamaged repository, and the names of the objects to be hurt: for each kind one and another of the
+/// same kind.
 struct Template {
     stopped: Stopped,
     /// Of source `neo4j`, and of source `other`.
@@ -205,8 +207,8 @@ fn every_change(kind: &str, expect: impl Fn(&Hurt, &str) + Sync) {
     });
 }
 
-/// What holds for every kind that leaves the repository open: what `verify` calls whole restores, what it does not is refused; both backups are
-/// listed or their loss is told.
+/// What holds for every kind that leaves the repository open: what `verify` calls whole restores, what it
+/// does not is refused; both backups are listed or their loss is told.
 fn look(hurt: &Hurt) -> [bool; 2] {
     let listed = hurt.run(&["list"]);
     assert_eq!(listed.status, 0, "{}: {listed:?}", hurt.what);
@@ -315,7 +317,8 @@ fn a_pack() {
             hurt.assert_names(&hurt.run(&["verify", "--read-data"]), "BACKUP_CORRUPTED");
             assert!(restored[1] || change == "swap", "{}", hurt.what);
             if change == "flip" {
-                // Nobody has read the pack: the next backup uses it, and is made no worse than the one before.
+                // Nobody has read the pack: the next backup uses it, and is made no worse than the one
+                // before.
                 hurt.backup().succeeded();
             } else {
                 // A pack that is missing or of the wrong size is stored anew.

@@ -1,12 +1,11 @@
 //! Hot backup while writers write, restored, judged: equal to the oracle at exactly the backup's transaction.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use grap_testkit::program::tx_id;
-use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, admin};
+use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, admin, tree};
 
-const NOTHING: Vec<String> = Vec::new();
+use crate::support::{NOTHING, wait_for};
 
 #[test]
 fn a_backup_under_load_restores_to_exactly_its_transaction() {
@@ -24,6 +23,7 @@ fn a_backup_under_load_restores_to_exactly_its_transaction() {
         for limit in ["200MiB", "400KiB"] {
             reports.push(grap.json(&["backup", "--neo4j-home", &home, "--read-limit", limit]).unwrap());
         }
+        refuses_logs_that_are_not_the_servers(&grap, &server, folder.path());
         wait_for(&workload, 50);
         let (oracle, _) = workload.stop().unwrap();
         let markers = oracle.markers(&[&server.transaction_logs()]).unwrap();
@@ -46,12 +46,12 @@ fn a_backup_under_load_restores_to_exactly_its_transaction() {
     }
 }
 
-/// Wait until so many more transactions were acknowledged.
-fn wait_for(workload: &Workload, count: usize) {
-    let before = workload.stats().transactions;
-    let begun = Instant::now();
-    while workload.stats().transactions < before + count {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", workload.stats());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+/// A copy of the logs that was left behind elsewhere has the right store id: only that the server does not
+/// write there tells.
+fn refuses_logs_that_are_not_the_servers(grap: &Grap, server: &Server, folder: &Path) {
+    let stale = folder.join("stale");
+    tree::copy(&server.data().join("transactions"), &stale).unwrap();
+    let (data, stale) = (server.data().display().to_string(), stale.display().to_string());
+    let code = grap.failure(&["backup", "--data", &data, "--transactions", &stale]).unwrap();
+    assert_eq!(code, "NEO4J_NOT_FOUND");
 }

@@ -1,5 +1,6 @@
-//! Backups that are cut off: by a signal, by the end of the server, by a full disk. No backup appears, nothing is left behind, the next run
-//! succeeds and uses what was stored; and everything that was called a backup restores to exactly its transaction.
+//! Backups that are cut off: by a signal, by the end of the server, by a full disk. No backup appears,
+//! nothing is left behind, the next run succeeds and uses what was stored; and everything that was called a
+//! backup restores to exactly its transaction.
 
 use std::path::Path;
 use std::process::Child;

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed; it damages files behind the program's back, and tells what it saw"
 )]
 
+mod attacked;
 mod cli;
 mod controls;
 mod damage;

@@ -1,4 +1,5 @@
-//! A repository rebuilt with other content than the backup had: what a defect of the copy, or a forger, would have stored.
+//! A repository rebuilt with other content than the backup had: what a defect of the copy, or a forger, would
+//! have stored.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Sources that cannot be read, or are not understood: refused by name, in `backup` and in `doctor`, and no backup of the other database alone.
+//! Sources that cannot be read, or are not understood: refused by name, in `backup` and in `doctor`, and no
+//! backup of the other database alone.
 
 use std::fs;
 use std::path::Path;

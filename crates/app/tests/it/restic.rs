@@ -1,4 +1,5 @@
-//! Stock restic is the oracle of the repository: it checks, lists and restores what Grap wrote, and Neo4j opens what it restored.
+//! Stock restic is the oracle of the repository: it checks, lists and restores what Grap wrote, and Neo4j
+//! opens what it restored.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

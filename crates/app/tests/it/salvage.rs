@@ -1,4 +1,5 @@
-//! A damaged chunk, and a restore that goes on: exactly that chunk is missing, and no server opens what was written.
+//! A damaged chunk, and a restore that goes on: exactly that chunk is missing, and no server opens what was
+//! written.
 
 use std::path::PathBuf;
 
@@ -39,7 +40,8 @@ fn what_is_whole_of_a_damaged_backup_is_written_when_asked() {
     let salvage = to.join(".grap-salvage");
     assert!(salvage.join("databases/neo4j").is_dir() && !to.join("databases").exists());
     assert!(!salvage.join("transactions").exists() && !to.join("transactions").exists());
-    // The damaged chunk stands in the report by file, offset and pack, wherever it was used; all else is as it was.
+    // The damaged chunk stands in the report by file, offset and pack, wherever it was used; all else is as
+    // it was.
     let [damage] = damages.as_slice() else { panic!("{report}") };
     assert!(damage["reason"].as_str().unwrap().contains(pack), "{damage}");
     assert!(refused.said().contains(&format!("at byte {}", damage["offset"])), "{refused:?} {damage}");

@@ -1,4 +1,5 @@
-//! What the tests share: the program on stopped stores, what it said, and whether two directories are the same.
+//! What the tests share: the program on stopped stores, what it said, and whether two directories are the
+//! same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,13 @@
 //! From a snapshot to a data directory that a server can open.
 //!
-//! Everything is built in `<target>/.grap-partial`, held under `flock`. Each chunk is checked against its hash, each file against its length and
-//! its SHA-256; files and directories are synced; the written logs are parsed again. Only then come two renames: `databases`, a sync, and
-//! `transactions` **last**: a server refuses a store without its log, but would open one with a hole, and beside a `system` that is not there yet
-//! a database would meet an empty one.
+//! Everything is built in `<target>/.grap-partial`, held under `flock`. Each chunk is checked against its
+//! hash, each file against its length and its SHA-256; files and directories are synced; the written logs are
+//! parsed again. Only then come two renames: `databases`, a sync, and `transactions` **last**: a server
+//! refuses a store without its log, but would open one with a hole, and beside a `system` that is not there
+//! yet a database would meet an empty one.
 //!
-//! A target is ours to begin anew when it holds our partial and at most a `databases` whose inode is noted in it. Anything else is refused, untouched.
+//! A target is ours to begin anew when it holds our partial and at most a `databases` whose inode is noted in
+//! it. Anything else is refused, untouched.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -170,8 +172,8 @@ impl FileBuild<'_> {
         if whole { Err(AssembleError::Hash { path: self.file.path.clone() }) } else { Ok(()) }
     }
 
-    /// Go on from byte `from` chunk by chunk, so that exactly the damaged ones are named, and missing. The first of them is an error
-    /// unless the rest is wanted.
+    /// Go on from byte `from` chunk by chunk, so that exactly the damaged ones are named, and missing. The
+    /// first of them is an error unless the rest is wanted.
     fn salvage(
         &mut self,
         node: &Node,
@@ -414,4 +416,52 @@ fn missing_levels(path: &Path) -> Result<Vec<&Path>, DiskError> {
         missing.push(level);
     }
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options<'a>(target: &'a Path, nodes: &'a BTreeMap<String, Node>) -> AssembleOptions<'a> {
+        AssembleOptions { databases: Vec::new(), nodes, target, owner: None, keep_going: false, note: b"{}" }
+    }
+
+    fn built(site: &Site) {
+        for side in ["databases", "transactions"] {
+            disk::create_dir_all(&site.partial.join(side)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_puts_into_the_target_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, nodes) = (folder.path().join("target"), BTreeMap::new());
+        for theirs in ["databases", "transactions"] {
+            let mut site = Site::open(&target).unwrap();
+            built(&site);
+            disk::create_dir_all(&target.join(theirs).join("mine")).unwrap();
+            site.place(&options(&target, &nodes)).unwrap_err();
+            site.clear();
+            assert_eq!(disk::list(&target).unwrap().unwrap(), [theirs]);
+            assert!(target.join(theirs).join("mine").is_dir());
+            disk::remove_tree(&target).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_killed_between_the_renames_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, nodes) = (folder.path().join("target"), BTreeMap::new());
+        let mut site = Site::open(&target).unwrap();
+        disk::create_dir_all(&site.partial.join("databases")).unwrap();
+        // There is no `transactions` to rename: as if killed right before.
+        site.place(&options(&target, &nodes)).unwrap_err();
+        assert!(target.join("databases").is_dir());
+        drop(site);
+        let mut site = Site::open(&target).unwrap();
+        assert!(!target.join("databases").exists());
+        built(&site);
+        site.place(&options(&target, &nodes)).unwrap();
+        assert_eq!(disk::list(&target).unwrap().unwrap(), [".grap", "databases", "transactions"]);
+    }
 }

@@ -1,12 +1,15 @@
 //! From live files to a snapshot: the protocol of a base backup, one database at a time.
 //!
-//! Why a copy of changing files is exact: whatever stands on a page of a store comes from transactions that stood in the log before (write-ahead).
-//! Their commands carry whole images, so replay from a checkpoint C0 that existed *before* the first byte was read overwrites every record that
-//! was touched since; records that were not touched are the same in every version of their page. Checkpoints meanwhile do not matter, as long as the
-//! copy's checkpoint file ends at C0 and its log reaches from C0's position past the last byte read (docs/hot-backup.md).
+//! Why a copy of changing files is exact: whatever stands on a page of a store comes from transactions that
+//! stood in the log before (write-ahead). Their commands carry whole images, so replay from a checkpoint C0
+//! that existed *before* the first byte was read overwrites every record that was touched since; records that
+//! were not touched are the same in every version of their page. Checkpoints meanwhile do not matter, as long
+//! as the copy's checkpoint file ends at C0 and its log reaches from C0's position past the last byte read
+//! (docs/hot-backup.md).
 //!
-//! Hence the order, which must not change: C0; then each file's length, when it is opened; then its bytes; after the last byte of any file, a
-//! fresh look at the log directory; then the end E. A length taken before C0 would lose nodes.
+//! Hence the order, which must not change: C0; then each file's length, when it is opened; then its bytes;
+//! after the last byte of any file, a fresh look at the log directory; then the end E. A length taken before
+//! C0 would lose nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -103,7 +106,8 @@ struct Inventory {
 }
 
 impl Capture<'_, '_> {
-    /// Store one database. When this returns its end is fixed; that the server did not change under it the caller checks at the very end.
+    /// Store one database. When this returns its end is fixed; that the server did not change under it the
+    /// caller checks at the very end.
     pub fn database(&mut self, name: &str) -> Result<CapturedDatabase, CaptureError> {
         let metadata = read_metadata(self.installation, name)?;
         // The log behind the checkpoint is whole and pinned before anything is copied.
@@ -207,7 +211,8 @@ impl Capture<'_, '_> {
         Ok(CapturedFile { path, stat, content, sha256, role })
     }
 
-    /// A derived unit is kept only if it did not change while it was copied; else it is left out, with the reason.
+    /// A derived unit is kept only if it did not change while it was copied; else it is left out, with the
+    /// reason.
     fn derived_unit(
         &mut self,
         database: &str,
@@ -262,7 +267,8 @@ impl Capture<'_, '_> {
         Ok(captured)
     }
 
-    /// The checkpoint file up to and including the record of C0: with a newer one behind it, the restored store would be ruined.
+    /// The checkpoint file up to and including the record of C0: with a newer one behind it, the restored
+    /// store would be ruined.
     fn checkpoint(&mut self, name: &str, checkpoint: &Checkpoint) -> Result<CapturedFile, CaptureError> {
         let source = self.logs(name).open_checkpoint(checkpoint)?;
         let stat = source.stat()?;
@@ -358,7 +364,8 @@ fn unit_files(unit: &DerivedUnit, root: &Path) -> Result<Option<Vec<PathBuf>>, D
     }
 }
 
-/// Inode, size and time of every file of a database. For a store that no server was seen to hold: none of it may change.
+/// Inode, size and time of every file of a database. For a store that no server was seen to hold: none of it
+/// may change.
 pub type StillLife = BTreeMap<PathBuf, disk::Fingerprint>;
 
 /// [`StillLife`] of one database.

@@ -1,4 +1,5 @@
-//! The manifest: what a backup says about itself. Format version 1, JSON, the file `grap-manifest.json` at the root of the snapshot.
+//! The manifest: what a backup says about itself. Format version 1, JSON, the file `grap-manifest.json` at
+//! the root of the snapshot.
 //!
 //! A reader refuses a manifest of a newer version; fields are only ever added within one.
 
@@ -54,7 +55,8 @@ pub struct DatabaseManifest {
     pub database_id: String,
     /// `aligned`, `standard`.
     pub format: String,
-    /// Kernel version byte of the last transaction, and the release that introduced it: the oldest server that opens this backup.
+    /// Kernel version byte of the last transaction, and the release that introduced it: the oldest server
+    /// that opens this backup.
     pub kernel: u8,
     pub server_min: String,
     /// C0: the checkpoint that the restored database starts from.
@@ -179,7 +181,8 @@ impl Manifest {
         self.databases.iter().find(|database| database.name == name)
     }
 
-    /// Paths become file names of a restore: plain names under `databases/<db>/` and `transactions/<db>/` and nothing else.
+    /// Paths become file names of a restore: plain names under `databases/<db>/` and `transactions/<db>/` and
+    /// nothing else.
     fn check_paths(&self) -> Result<(), ManifestError> {
         let plain =
             |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);

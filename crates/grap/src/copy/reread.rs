@@ -1,8 +1,10 @@
-//! What was written is parsed again before anyone starts a server on it, because **the server does not notice a hole**: it replays a log with a
-//! zeroed or shortened middle file without a word, drops everything behind it, and comes ONLINE; its own `check` finds nothing.
+//! What was written is parsed again before anyone starts a server on it, because **the server does not notice
+//! a hole**: it replays a log with a zeroed or shortened middle file without a word, drops everything behind
+//! it, and comes ONLINE; its own `check` finds nothing.
 //!
-//! Required here, from the bytes on disk: the files of the manifest and no other log file; the metadata store of this store id; the log without a
-//! gap from the checkpoint's file, ending with exactly the promised transaction and not one byte later; one checkpoint file that ends at C0.
+//! Required here, from the bytes on disk: the files of the manifest and no other log file; the metadata store
+//! of this store id; the log without a gap from the checkpoint's file, ending with exactly the promised
+//! transaction and not one byte later; one checkpoint file that ends at C0.
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use grap_task::{Clock, Stop};
 
-/// Shared by all readers of one copy. Reads are let through and paid for afterwards, so that the average holds whatever the size of a read.
+/// Shared by all readers of one copy. Reads are let through and paid for afterwards, so that the average
+/// holds whatever the size of a read.
 #[derive(Debug)]
 pub struct Throttle {
     bytes_per_second: Option<u64>,

@@ -1,7 +1,8 @@
 //! `neo4j.conf`, as far as Grap needs it: a Java properties file, read the way the server reads it.
 //!
-//! `key=value`, `key: value` or `key value`; `#` and `!` begin a comment; a backslash at a line's end joins it with the next. Of a key given
-//! twice the server takes none (it refuses to start, unless strict validation is off): here the last one counts.
+//! `key=value`, `key: value` or `key value`; `#` and `!` begin a comment; a backslash at a line's end joins
+//! it with the next. Of a key given twice the server takes none (it refuses to start, unless strict
+//! validation is off): here the last one counts.
 
 use std::collections::BTreeMap;
 

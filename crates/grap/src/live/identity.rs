@@ -1,8 +1,9 @@
 //! Is a server running on these files, and is it still the same run of it?
 //!
-//! Never by taking the lock: a server that meets a held lock refuses to start. `F_GETLK` only asks. The identity of a run is the holder's pid
-//! and that process's start time; where the holder lives in another pid namespace (a container), the inode and birth time of
-//! `id-buffer.tmp.0`, which the server makes anew at each start (docs/format/transaction-log.md, the live directory).
+//! Never by taking the lock: a server that meets a held lock refuses to start. `F_GETLK` only asks. The
+//! identity of a run is the holder's pid and that process's start time; where the holder lives in another pid
+//! namespace (a container), the inode and birth time of `id-buffer.tmp.0`, which the server makes anew at
+//! each start (docs/format/transaction-log.md, the live directory).
 
 use std::path::Path;
 

@@ -1,7 +1,8 @@
 //! Where an installation keeps its databases, found as the server finds it.
 //!
-//! Two ways in: a home (`neo4j.conf` names the directories and the default database), or a data directory alone (a mounted volume). The user
-//! database is the configured default database; `system` always goes along. Community serves exactly these two.
+//! Two ways in: a home (`neo4j.conf` names the directories and the default database), or a data directory
+//! alone (a mounted volume). The user database is the configured default database; `system` always goes
+//! along. Community serves exactly these two.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,8 @@ const CONFIGURATION_SIZE_MAX: u64 = 4 << 20;
 pub enum InstallationOptions {
     /// `configuration`: the directory that holds `neo4j.conf`, where it is not `<home>/conf` (`NEO4J_CONF`).
     Home { home: PathBuf, configuration: Option<PathBuf> },
-    /// `transactions`: where it is not `<data>/transactions`. `database`: needed only where the volume holds several user databases.
+    /// `transactions`: where it is not `<data>/transactions`. `database`: needed only where the volume holds
+    /// several user databases.
     Data { data: PathBuf, transactions: Option<PathBuf>, database: Option<String> },
 }
 

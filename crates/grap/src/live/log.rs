@@ -1,8 +1,9 @@
 //! The transaction and checkpoint logs of one database, read through its pins.
 //!
-//! What is decided here: which checkpoint a copy begins from, and where the log behind it ends. Both come from the bytes alone; the server is
-//! never asked. A log that is being written passes through states that look odd for a moment (a transaction half there, a rotated file not yet
-//! cut, a header not yet written): those get ten seconds to settle. What has not settled then is damage, and is refused.
+//! What is decided here: which checkpoint a copy begins from, and where the log behind it ends. Both come
+//! from the bytes alone; the server is never asked. A log that is being written passes through states that
+//! look odd for a moment (a transaction half there, a rotated file not yet cut, a header not yet written):
+//! those get ten seconds to settle. What has not settled then is damage, and is refused.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ pub struct LogReader<'a> {
 }
 
 impl LogReader<'_> {
-    /// The last valid record of the highest checkpoint file that holds one. Files with a header only are normal behind a migration, and between a
-    /// kernel upgrade and its first checkpoint.
+    /// The last valid record of the highest checkpoint file that holds one. Files with a header only are
+    /// normal behind a migration, and between a kernel upgrade and its first checkpoint.
     pub fn newest_checkpoint(&self) -> Result<Checkpoint, LogError> {
         self.pinner.look()?;
         for file in self.checkpoint_files_newest_first() {
@@ -71,8 +72,8 @@ impl LogReader<'_> {
         Err(LogError::NoCheckpoint { database: self.database.to_owned() })
     }
 
-    /// A checkpoint to copy from, and the log behind it, whole and pinned. Should its first file have been pruned before it was pinned, a newer
-    /// checkpoint is there.
+    /// A checkpoint to copy from, and the log behind it, whole and pinned. Should its first file have been
+    /// pruned before it was pinned, a newer checkpoint is there.
     pub fn begin(&self) -> Result<(Checkpoint, LogSpan), LogError> {
         let mut tries = 0;
         loop {
@@ -87,8 +88,8 @@ impl LogReader<'_> {
 
     /// The log from the checkpoint to its last complete transaction, as it is now.
     ///
-    /// Behind the end must stand the end of the file, zeros, or a transaction that is seen to complete: only that tells one being written
-    /// from one that is damaged. It gets ten seconds from its last growth.
+    /// Behind the end must stand the end of the file, zeros, or a transaction that is seen to complete: only
+    /// that tells one being written from one that is damaged. It gets ten seconds from its last growth.
     pub fn span(&self, checkpoint: &Checkpoint) -> Result<LogSpan, LogError> {
         let mut began = self.clock.since_boot();
         let mut half_written: Option<(LogSpan, Tail)> = None;

@@ -1,4 +1,5 @@
-//! Everything that can be wrong with a log, and which of it a log that is being written may show for a moment.
+//! Everything that can be wrong with a log, and which of it a log that is being written may show for a
+//! moment.
 
 use grap_disk::DiskError;
 use grap_neo4j::checkpoint::CheckpointError;

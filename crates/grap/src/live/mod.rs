@@ -1,4 +1,5 @@
-//! The live installation, read only: where its directories are, which run of the server holds them, and its log files, pinned.
+//! The live installation, read only: where its directories are, which run of the server holds them, and its
+//! log files, pinned.
 
 mod configuration;
 mod identity;

@@ -1,14 +1,18 @@
-//! Pins: second names (hard links) or open descriptors for log files, so that a log file stays readable when the server prunes it.
+//! Pins: second names (hard links) or open descriptors for log files, so that a log file stays readable when
+//! the server prunes it.
 //!
-//! Under `keep_none` a log file lives about a second after its rotation, so the pinner is a thread of its own that looks every 50 ms, from before
-//! the checkpoint is chosen until the end of the log is fixed. Pruning unlinks; it never truncates or recycles: a pinned file stays
-//! byte-identical.
+//! Under `keep_none` a log file lives about a second after its rotation, so the pinner is a thread of its own
+//! that looks every 50 ms, from before the checkpoint is chosen until the end of the log is fixed. Pruning
+//! unlinks; it never truncates or recycles: a pinned file stays byte-identical.
 //!
 //! Invariants:
-//! - Hard links lie in a private folder `<root>/.grap/pins/backup-*` on the logs' own mount, held under `flock` by its process. A folder whose lock
-//!   is free belongs to a dead process, and the next run removes it.
-//! - Where no link can be made (another uid under `protected_hardlinks`, another mount, a read-only mount) the files are held open instead.
-//! - No pin is dropped before the end. Beyond the budget (bytes held back that Neo4j has deleted) the pinner fails, and with it the backup.
+//! - Hard links lie in a private folder `<root>/.grap/pins/backup-*` on the logs' own mount, held under
+//!   `flock` by its process. A folder whose lock is free belongs to a dead process, and the next run removes
+//!   it.
+//! - Where no link can be made (another uid under `protected_hardlinks`, another mount, a read-only mount)
+//!   the files are held open instead.
+//! - No pin is dropped before the end. Beyond the budget (bytes held back that Neo4j has deleted) the pinner
+//!   fails, and with it the backup.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -242,7 +246,8 @@ impl Shared {
     }
 }
 
-/// Hold one file, unless it is held already. A file that vanishes between the look and the grip is no error: it was not there.
+/// Hold one file, unless it is held already. A file that vanishes between the look and the grip is no error:
+/// it was not there.
 fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<(), PinError> {
     let Some(stat) = disk::stat(path)? else { return Ok(()) };
     let held_count: usize = state.files.values().map(Vec::len).sum();
@@ -276,7 +281,8 @@ fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<
     Ok(())
 }
 
-/// A link fails with "not found" when the log file vanished, but also when our folder did: that would be a loss.
+/// A link fails with "not found" when the log file vanished, but also when our folder did: that would be a
+/// loss.
 fn still_there(mode: &PinMode) -> Result<bool, DiskError> {
     match mode {
         PinMode::Links(folder) => Ok(disk::stat(folder)?.is_some()),
@@ -297,7 +303,8 @@ fn choose_mode(installation: &Installation, databases: &[(String, PathBuf)]) -> 
     (PinMode::Descriptors(reason), None)
 }
 
-/// Make our folder under `pins` (removing those of the dead) and prove that a log file of every database can be linked into it.
+/// Make our folder under `pins` (removing those of the dead) and prove that a log file of every database can
+/// be linked into it.
 fn try_folder(
     pins: &Path,
     databases: &[(String, PathBuf)],
@@ -324,7 +331,8 @@ fn try_folder(
     Ok(Some((folder, lock)))
 }
 
-/// The gate is held for the moment of making or removing folders, so that a folder just made is not taken for a dead one.
+/// The gate is held for the moment of making or removing folders, so that a folder just made is not taken for
+/// a dead one.
 fn wait_for_gate(path: &Path) -> Result<Option<FileLock>, DiskError> {
     let pause = Stop::new();
     for _ in 0..200 {
@@ -348,7 +356,8 @@ fn probe_link(directory: &Path, folder: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Folders of backups whose process is gone. Those of an archiver are never touched here: they may be the only copy of unshipped log.
+/// Folders of backups whose process is gone. Those of an archiver are never touched here: they may be the
+/// only copy of unshipped log.
 fn remove_dead_folders(pins: &Path) -> Result<(), DiskError> {
     for name in disk::list(pins)?.unwrap_or_default() {
         let folder = pins.join(&name);

@@ -6,8 +6,8 @@ use grap_disk as disk;
 
 use super::{Installation, ServerRun};
 
-/// From the home's `lib/`, else from the command line of the process that holds the database. Nothing depends on it: the kernel byte in the log
-/// says what a backup needs.
+/// From the home's `lib/`, else from the command line of the process that holds the database. Nothing depends
+/// on it: the kernel byte in the log says what a backup needs.
 pub fn release(installation: &Installation, run: &ServerRun) -> Option<String> {
     let from_home = || {
         let names = disk::list(&installation.home.as_ref()?.join("lib")).ok()??;

@@ -120,7 +120,8 @@ impl<'a> LogWalk<'a> {
             })
         };
         let tail = on_log(self.tail.filter(|_| self.met))?;
-        // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the file before.
+        // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the
+        // file before.
         let end = self.chain.and_then(|chain| chain.end()).unwrap_or(checkpoint);
         // A newer file that holds no transaction yet is no part of the span.
         self.files.retain(|file| file.version <= end.position.version.0);

@@ -1,4 +1,5 @@
-//! `backup`: take the databases of an installation, as they are at one transaction each, while the server goes on.
+//! `backup`: take the databases of an installation, as they are at one transaction each, while the server
+//! goes on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,7 +67,8 @@ pub fn backup(
     state.begin(id.as_str(), "backup", options.source.as_ref(), started)?;
     let run = Run { options, session, id: id.clone(), started, began: session.clock.since_boot() };
     let result = run.attempt(access);
-    // A backup that exists is not undone because the journal could not be written: it is said, and the entry counts as abandoned.
+    // A backup that exists is not undone because the journal could not be written: it is said, and the entry
+    // counts as abandoned.
     if let Err(error) = state.end(id.as_str(), session.clock.now(), Outcome::of(&result)) {
         session.monitor.finding(&Finding::warning(format!("the end of {id} could not be noted: {error}")));
     }
@@ -127,7 +129,8 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// Right before the publication: the source is still bound to these databases, and nobody else has used the id meanwhile.
+    /// Right before the publication: the source is still bound to these databases, and nobody else has used
+    /// the id meanwhile.
     fn recheck(&self, repository: &Repository, source: &SourceName, found: &Binding) -> Result<()> {
         let source = sources::choose(repository, Some(source))?;
         sources::admit(repository, &source, found)?;
@@ -167,7 +170,8 @@ impl Run<'_> {
         }
     }
 
-    /// An id that the source has used already is given up for the next. Also tells whether this is the source's first backup.
+    /// An id that the source has used already is given up for the next. Also tells whether this is the
+    /// source's first backup.
     fn settle_id(&mut self, repository: &Repository, source: &SourceName) -> Result<bool> {
         let catalog = Catalog::load(repository)?;
         let taken = |id: &BackupId| catalog.of(Some(source)).any(|backup| backup.id == *id);
@@ -313,7 +317,8 @@ impl Run<'_> {
     }
 }
 
-/// Bytes of packs in a repository without any snapshot: what runs that failed have stored, and this one will not store again.
+/// Bytes of packs in a repository without any snapshot: what runs that failed have stored, and this one will
+/// not store again.
 fn kept_of_failed_runs(repository: &Repository) -> Result<u64> {
     let snapshots = repository.snapshots()?;
     if !snapshots.found.is_empty() || !snapshots.damaged.is_empty() {
@@ -328,8 +333,8 @@ fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
     Ok(runs.collect::<std::result::Result<_, _>>()?)
 }
 
-/// Of a running server that can be looked at: the newest log that was pinned is one that it holds open. A copy of the logs that was left behind
-/// elsewhere has the right store id, and is no log of this store.
+/// Of a running server that can be looked at: the newest log that was pinned is one that it holds open. A
+/// copy of the logs that was left behind elsewhere has the right store id, and is no log of this store.
 fn require_open_logs(installation: &Installation, runs: &[ServerRun], pinner: &Pinner) -> Result<()> {
     for (database, run) in installation.databases.iter().zip(runs) {
         let ServerRun::Process { pid, .. } = run else { continue };
@@ -350,7 +355,8 @@ fn require_open_logs(installation: &Installation, runs: &[ServerRun], pinner: &P
     Ok(())
 }
 
-/// A server that stops writes its last checkpoint after its stores; copies may set times anyhow, but not by so much: an hour, nanoseconds.
+/// A server that stops writes its last checkpoint after its stores; copies may set times anyhow, but not by
+/// so much: an hour, nanoseconds.
 const LOG_BEHIND_MAX: i128 = 3_600_000_000_000;
 
 fn logs_are_old(installation: &Installation, database: &str) -> Result<bool> {

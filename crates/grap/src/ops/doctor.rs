@@ -1,5 +1,5 @@
-//! `doctor`: can this installation be backed up, and what is wrong. It changes nothing that stays: a pin for a moment, a probe of
-//! the storage's clock.
+//! `doctor`: can this installation be backed up, and what is wrong. It changes nothing that stays: a pin for
+//! a moment, a probe of the storage's clock.
 
 use std::path::Path;
 

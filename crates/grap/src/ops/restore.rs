@@ -1,4 +1,5 @@
-//! `restore`: a backup becomes a data directory that a server can open, ending with exactly the promised transaction.
+//! `restore`: a backup becomes a data directory that a server can open, ending with exactly the promised
+//! transaction.
 
 use std::path::PathBuf;
 use std::time::Duration;

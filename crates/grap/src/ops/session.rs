@@ -1,4 +1,5 @@
-//! What every operation is given: who runs it, the clock, the stop, the listener; and the way to the repository.
+//! What every operation is given: who runs it, the clock, the stop, the listener; and the way to the
+//! repository.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,8 @@ impl Access {
             if name == "config" {
                 return Err(RepositoryError::AlreadyRepository.into());
             }
-            // An interrupted init leaves keys; objects without a config belong to a repository that lost its config, which a new one would bury.
+            // An interrupted init leaves keys; objects without a config belong to a repository that lost its
+            // config, which a new one would bury.
             let objects = name != "keys" && LAYOUT.contains(&name.as_str());
             let ours = name == "keys" || (objects && !holds_a_file(&directory.join(&name))?);
             if !ours {

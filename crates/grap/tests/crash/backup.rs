@@ -60,8 +60,8 @@ fn every_call_is_the_last() {
     enumerate(Mode::Kill, 13);
 }
 
-/// Nothing is published before what it needs is durable: every file is synced before its rename, every directory with new names before the
-/// snapshot's own rename.
+/// Nothing is published before what it needs is durable: every file is synced before its rename, every
+/// directory with new names before the snapshot's own rename.
 #[test]
 fn the_snapshot_comes_after_every_sync() {
     let world = World::new();

@@ -1,10 +1,12 @@
-//! Crash enumeration: every local call of a backup and of a restore fails, is torn, or is the last thing the process did.
+//! Crash enumeration: every local call of a backup and of a restore fails, is torn, or is the last thing the
+//! process did.
 //!
-//! The calls of one run are counted once (K); then the run is repeated K times for each fault. The store is a stopped fixture, there is one
-//! worker and one uploader, the pinner looks only when it is asked, and the clock goes on only when it is waited on: so K is the same each time.
+//! The calls of one run are counted once (K); then the run is repeated K times for each fault. The store is a
+//! stopped fixture, there is one worker and one uploader, the pinner looks only when it is asked, and the
+//! clock goes on only when it is waited on: so K is the same each time.
 //!
-//! Survivable is everything here. After each fault: no backup that is not whole, no pin left after the next run, the next run succeeds,
-//! and what it made restores to the fixture's bytes.
+//! Survivable is everything here. After each fault: no backup that is not whole, no pin left after the next
+//! run, the next run succeeds, and what it made restores to the fixture's bytes.
 //!
 //! `GRAP_CRASH_STRIDE=n` tries each n-th call only, a different one for each fault.
 

@@ -157,7 +157,8 @@ const PARTS: [&str; 2] = ["repository", "state"];
 
 pub(crate) struct Saved(tempfile::TempDir);
 
-/// In memory where there is such a place: thousands of runs sync hundreds of times each, and here nothing loses power.
+/// In memory where there is such a place: thousands of runs sync hundreds of times each, and here nothing
+/// loses power.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
@@ -185,7 +186,8 @@ pub(crate) fn struck<T>(at: usize, mode: Mode, run: impl FnOnce() -> T) -> (T, b
     (result, hit)
 }
 
-/// Every file of a store is there, and a log: byte for byte what the source holds, the log up to where it was cut. (A clean store: nothing is left out.)
+/// Every file of a store is there, and a log: byte for byte what the source holds, the log up to where it was
+/// cut. (A clean store: nothing is left out.)
 pub(crate) fn same_stores(data: &Path, restored: &Path) {
     for database in ["neo4j", "system"] {
         let (before, after) =

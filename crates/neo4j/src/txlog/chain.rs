@@ -1,10 +1,10 @@
 //! Continuity over the files of one log.
 //!
-//! The server replays a log with a hole without a word, so this is the only guard. For each file after the first:
-//! same store id, version one higher, the header's last id (and append index) is where the file before ended; every
-//! file but the last is parsed to its exact last byte; ids (and append indexes, and previous checksums, where the
-//! kernel writes them) go on by one across all of them. Kernel upgrades change header and layouts at a rotation and
-//! are the same history.
+//! The server replays a log with a hole without a word, so this is the only guard. For each file after the
+//! first: same store id, version one higher, the header's last id (and append index) is where the file before
+//! ended; every file but the last is parsed to its exact last byte; ids (and append indexes, and previous
+//! checksums, where the kernel writes them) go on by one across all of them. Kernel upgrades change header
+//! and layouts at a rotation and are the same history.
 //!
 //! Continuity is not identity: a fork that reuses ids passes. Compare checksums at equal ids for that.
 //! `docs/format/transaction-log.md`, section 4.
@@ -37,8 +37,8 @@ pub struct Chain {
 pub enum FileRole {
     /// A newer file exists: this one was rotated, and must end with a transaction.
     Rotated,
-    /// The newest (a file behind it that is only preallocated does not count): anything may follow its last transaction;
-    /// the caller judges the tail.
+    /// The newest (a file behind it that is only preallocated does not count): anything may follow its last
+    /// transaction; the caller judges the tail.
     Newest,
 }
 
@@ -113,8 +113,8 @@ impl Chain {
         self.next
     }
 
-    /// Transactions without commands (see [`Transaction::is_break`]): behind each a new history begins, which must not
-    /// be replayed on a state from before it.
+    /// Transactions without commands (see [`Transaction::is_break`]): behind each a new history begins, which
+    /// must not be replayed on a state from before it.
     pub fn breaks(&self) -> &[TransactionEnd] {
         &self.breaks
     }

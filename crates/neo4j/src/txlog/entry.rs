@@ -1,7 +1,8 @@
 //! The entries that frame a transaction: START and COMMIT.
 //!
-//! Every entry begins `u8 kernel, u8 type`; numbers are little-endian (`docs/format/transaction-log.md`, section 3).
-//! Between START (1) and COMMIT (5) stand COMMAND entries (3), which carry no length and are opaque here.
+//! Every entry begins `u8 kernel, u8 type`; numbers are little-endian (`docs/format/transaction-log.md`,
+//! section 3). Between START (1) and COMMIT (5) stand COMMAND entries (3), which carry no length and are
+//! opaque here.
 //! ```text
 //! START   A (kernels 5-16)        B (17-21)               C (22-29)               D (30-32)
 //! 2       i64 time opened, ms     the same                the same                the same
@@ -30,7 +31,8 @@ pub(crate) const COMMIT_CHECKSUM_AT: usize = 18;
 /// Longest START without its additional header.
 const ADDITIONAL_HEADER_LENGTH_MAX: i32 = 8;
 
-/// Entry types that only Enterprise Edition and enveloped logs have: transactions cut into chunks, and rollbacks.
+/// Entry types that only Enterprise Edition and enveloped logs have: transactions cut into chunks, and
+/// rollbacks.
 pub(crate) fn refused_entry(entry_type: u8) -> Option<&'static str> {
     match entry_type {
         10 => Some("CHUNK_START"),

@@ -1,4 +1,5 @@
-//! Why a scan, or a log of several files, cannot be believed. Each names the place, what must stand there and what does.
+//! Why a scan, or a log of several files, cannot be believed. Each names the place, what must stand there and
+//! what does.
 
 use std::io;
 
@@ -6,7 +7,8 @@ use super::tail::Tail;
 use crate::ids::{AppendIndex, Checksum, LogPosition, LogVersion, TxId};
 use crate::store_id::StoreMismatch;
 
-/// A file that holds what no supported server writes. (Bytes that merely end the log are a [`Tail`], not an error.)
+/// A file that holds what no supported server writes. (Bytes that merely end the log are a [`Tail`], not an
+/// error.)
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     #[error("{at}: could not be read")]

@@ -9,8 +9,8 @@
 //! 24                                          StoreId (64)
 //!     zeros to 128                            zeros to 128
 //! ```
-//! There is no checksum. Hence nothing is let through that was never seen: bytes that should be zero and are not, and
-//! negative numbers, are errors. In a checkpoint file the two numbers mean nothing (0 or 1).
+//! There is no checksum. Hence nothing is let through that was never seen: bytes that should be zero and are
+//! not, and negative numbers, are errors. In a checkpoint file the two numbers mean nothing (0 or 1).
 
 use std::io::{self, Read};
 

@@ -1,22 +1,24 @@
 //! Finds the transactions of one log file, and says what stands behind the last complete one.
 //!
-//! Commands have no length, so the end of a transaction cannot be computed from its bytes without decoding every
-//! command of every release. It is recognised instead: COMMIT begins with `kernel, 5, id`, the id is known beforehand
-//! (the one before, plus one), and the checksum in it covers everything since START. Bytes of a command that look like
-//! this COMMIT fail the checksum, and the search goes on behind them.
+//! Commands have no length, so the end of a transaction cannot be computed from its bytes without decoding
+//! every command of every release. It is recognised instead: COMMIT begins with `kernel, 5, id`, the id is
+//! known beforehand (the one before, plus one), and the checksum in it covers everything since START. Bytes
+//! of a command that look like this COMMIT fail the checksum, and the search goes on behind them.
 //!
-//! Why it is right: a transaction is reported only if START, the expected id and CRC32C agree. Whatever was cut,
-//! flipped, zeroed or appended, the result is a prefix of the true list.
-//! Why it is fast and small: the checksum is carried along, a candidate costs 18 bytes more; each byte is searched and
-//! summed once; memory is one window, whatever the transaction's size.
+//! Why it is right: a transaction is reported only if START, the expected id and CRC32C agree. Whatever was
+//! cut, flipped, zeroed or appended, the result is a prefix of the true list.
+//! Why it is fast and small: the checksum is carried along, a candidate costs 18 bytes more; each byte is
+//! searched and summed once; memory is one window, whatever the transaction's size.
 //!
-//! A START that contradicts what must come next (append index, previous checksum) is either torn or belongs to another
-//! history. Then every `kernel, 5` is tried: if a checksum fits, the contradiction is an error; if none does, the
-//! transaction is incomplete. A file that is being written thus never looks like a broken chain.
+//! A START that contradicts what must come next (append index, previous checksum) is either torn or belongs
+//! to another history. Then every `kernel, 5` is tried: if a checksum fits, the contradiction is an error; if
+//! none does, the transaction is incomplete. A file that is being written thus never looks like a broken
+//! chain.
 //!
-//! Limit: CRC32C is no secret. Who can write property values *and* foresee the exact bytes of his own transaction up to
-//! them (times to the millisecond) could place a COMMIT inside a value that fits. The true rest then stands where a START
-//! must, so the scan ends in garbage or an incomplete transaction, never in a clean tail; decoding the commands tells.
+//! Limit: CRC32C is no secret. Who can write property values *and* foresee the exact bytes of his own
+//! transaction up to them (times to the millisecond) could place a COMMIT inside a value that fits. The true
+//! rest then stands where a START must, so the scan ends in garbage or an incomplete transaction, never in a
+//! clean tail; decoding the commands tells.
 //!
 //! The reader may be a live file. Layouts: `docs/format/transaction-log.md`, sections 3 and 4.
 
@@ -68,8 +70,8 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Does not read a zero tail to its end (up to 256 MiB in a fresh file): for following a live file. Only a scan
-    /// without it can find garbage behind zeros.
+    /// Does not read a zero tail to its end (up to 256 MiB in a fresh file): for following a live file. Only
+    /// a scan without it can find garbage behind zeros.
     #[must_use]
     pub fn glance(mut self) -> Scanner<R> {
         self.glance = true;
@@ -245,7 +247,8 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Goes on to the end of the data (or far enough for a glance); breaks off at the first byte other than zero.
+    /// Goes on to the end of the data (or far enough for a glance); breaks off at the first byte other than
+    /// zero.
     fn pass_zeros(&mut self, from: u64) -> Result<ControlFlow<u64>, Stop> {
         loop {
             if let Some(at) = first_nonzero(self.window.bytes()) {

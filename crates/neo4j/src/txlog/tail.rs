@@ -1,7 +1,8 @@
 //! What stands behind the last complete transaction of a log file.
 //!
-//! The scanner only says what is there. Whether it is damage depends on what the caller knows: is the file the newest,
-//! does somebody write, was it the same a while ago (`docs/format/transaction-log.md`, section 4).
+//! The scanner only says what is there. Whether it is damage depends on what the caller knows: is the file
+//! the newest, does somebody write, was it the same a while ago (`docs/format/transaction-log.md`, section
+//! 4).
 
 use std::fmt;
 
@@ -12,11 +13,13 @@ pub enum Tail {
     Eof { at: u64 },
     /// Zeros up to `to`, which is the end of the data unless the scan only glanced.
     Zeros { from: u64, to: u64 },
-    /// A transaction begins and its COMMIT is not there: it is being written, was torn, or a byte of it is damaged.
-    /// Damaged it is for certain in a file that is not the newest, or if it stays so while nobody writes.
+    /// A transaction begins and its COMMIT is not there: it is being written, was torn, or a byte of it is
+    /// damaged. Damaged it is for certain in a file that is not the newest, or if it stays so while
+    /// nobody writes.
     Incomplete {
         start: u64,
-        /// Right behind the last byte other than zero. Much more than one transaction's worth speaks for damage.
+        /// Right behind the last byte other than zero. Much more than one transaction's worth speaks for
+        /// damage.
         written_to: u64,
         /// End of the data.
         end: u64,

@@ -48,8 +48,9 @@ impl Transaction {
         }
     }
 
-    /// The mark that `neo4j-admin database migrate` leaves on every kernel: here a new history begins, though store id,
-    /// file numbers and ids go on. (An import leaves the same with id 2, as the first transaction there is.)
+    /// The mark that `neo4j-admin database migrate` leaves on every kernel: here a new history begins, though
+    /// store id, file numbers and ids go on. (An import leaves the same with id 2, as the first
+    /// transaction there is.)
     pub fn is_break(&self) -> bool {
         self.without_commands && self.id > TxId::BASE.next()
     }

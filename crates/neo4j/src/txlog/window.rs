@@ -1,7 +1,8 @@
 //! A bounded window that moves forward over a reader: all the memory that a scan of any length takes.
 //!
-//! Invariant: `buffer[begin..end]` are the bytes of the file from `offset` on that were read and not yet consumed.
-//! Whoever asks for more has consumed all but a few bytes (less than an entry), so there is always room.
+//! Invariant: `buffer[begin..end]` are the bytes of the file from `offset` on that were read and not yet
+//! consumed. Whoever asks for more has consumed all but a few bytes (less than an entry), so there is always
+//! room.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
-//! Whatever happens to a log, a scan finds the transactions before the damage, all of them, and none that never was.
+//! Whatever happens to a log, a scan finds the transactions before the damage, all of them, and none that
+//! never was.
 
 use grap_neo4j::CommitTime;
 use grap_neo4j::synthetic::{LogWriter, first_header, store_id};
@@ -80,8 +81,8 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![0..4_usize, 0..100_usize, 1000..100_000_usize], 0..10)
 }
 
-/// Scans a damaged copy in pieces; checks that exactly the intact transactions are found, and that the tail begins
-/// where they end.
+/// Scans a damaged copy in pieces; checks that exactly the intact transactions are found, and that the tail
+/// begins where they end.
 fn check(log: &Log, damaged: &[u8], sizes: Vec<usize>) -> Result<Result<Tail, ScanError>, TestCaseError> {
     let start = ScanStart::of_file(&header(&log.file));
     let reader = Pieces::new(entries(damaged), sizes);

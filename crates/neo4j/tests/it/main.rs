@@ -1,5 +1,5 @@
-//! The decoders against files that real Neo4j servers wrote (`testdata/`, read by an independent decoder beforehand),
-//! and against damage.
+//! The decoders against files that real Neo4j servers wrote (`testdata/`, read by an independent decoder
+//! beforehand), and against damage.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

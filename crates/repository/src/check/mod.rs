@@ -1,11 +1,11 @@
 //! Looking for damage: does everything that is there say the truth, and is everything there that is needed?
 //!
-//! The check never stops at the first damage, and never panics. Each [`Damage`] names the stored object and the
-//! files of which snapshots it hurts; where a blob lies in another pack, too, nothing is hurt.
+//! The check never stops at the first damage, and never panics. Each [`Damage`] names the stored object and
+//! the files of which snapshots it hurts; where a blob lies in another pack, too, nothing is hurt.
 //!
 //! Without [`ReadData`] the structure is checked: names against content of the small objects, index against
-//! the listing, every tree, every chunk that a file needs against the index. Only reading the packs tells whether
-//! the chunks themselves are whole.
+//! the listing, every tree, every chunk that a file needs against the index. Only reading the packs tells
+//! whether the chunks themselves are whole.
 
 mod packs;
 mod report;

@@ -25,8 +25,8 @@ pub struct CheckReport {
 /// Something stored that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The name of the object; `index` for all blobs that no index names, `tree <id>` for a tree that is whole
-    /// and wrong.
+    /// The name of the object; `index` for all blobs that no index names, `tree <id>` for a tree that is
+    /// whole and wrong.
     pub object: String,
     /// Everything that is wrong with it.
     pub why: Vec<String>,

@@ -2,8 +2,8 @@
 //! ciphertext. Sealed bytes are `IV (16) | ciphertext | MAC (16)`.
 //!
 //! Invariants:
-//! - Every sealing takes a fresh random IV, so neither the key stream nor the one-time Poly1305 key
-//!   (`r | AES-128_k(IV)`) is ever used twice.
+//! - Every sealing takes a fresh random IV, so neither the key stream nor the one-time Poly1305 key (`r |
+//!   AES-128_k(IV)`) is ever used twice.
 //! - Nothing is decrypted before its MAC was compared, in constant time.
 
 use aes::cipher::generic_array::GenericArray;

@@ -10,8 +10,8 @@
 //! ([`Lock::assert_fresh`]) is asked again right before it matters. The age is measured by the boot clock, so
 //! a machine that slept knows that others may have taken its lock for dead.
 //!
-//! `restic unlock` asks whether the process of a lock lives by sending it SIGHUP: a program that holds a lock has
-//! to handle or ignore that signal.
+//! `restic unlock` asks whether the process of a lock lives by sending it SIGHUP: a program that holds a lock
+//! has to handle or ignore that signal.
 
 mod judge;
 
@@ -250,8 +250,8 @@ impl Held {
         }
     }
 
-    /// Until the stop, or until the lock is gone. A refresh that fails is tried again at the next look; whoever
-    /// relies on the lock sees its age.
+    /// Until the stop, or until the lock is gone. A refresh that fails is tried again at the next look;
+    /// whoever relies on the lock sees its age.
     fn keep_fresh(&self, stop: &Stop) {
         while !stop.wait(LOOK_EVERY) && !self.current().gone {
             if self.age() >= REFRESH_EVERY {
@@ -271,7 +271,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// The lock is still there and so young that nobody takes it for stale. Asked right before what relies on it.
+    /// The lock is still there and so young that nobody takes it for stale. Asked right before what relies on
+    /// it.
     pub fn assert_fresh(&self) -> Result<()> {
         // A refresh may come between; then its name is the one to look for.
         for _ in 0..2 {

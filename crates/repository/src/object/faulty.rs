@@ -12,8 +12,8 @@ pub enum Mode {
     Fail,
     /// The call takes effect and returns an error all the same, as when the answer is lost.
     LoseReply,
-    /// A put leaves half of the object under its final name, which the contract excludes but some storages do;
-    /// then, as [`Mode::Kill`].
+    /// A put leaves half of the object under its final name, which the contract excludes but some storages
+    /// do; then, as [`Mode::Kill`].
     Tear,
     /// The call and all later ones have no effect and return errors: the process died here.
     Kill,

@@ -3,8 +3,8 @@
 //! No byte leaves this module that was not checked against the SHA-256 by which it was asked for; a blob that
 //! lies in several packs is tried in each. Errors name the blob, the pack and the place in it.
 //!
-//! A file is read in windows of some chunks. Workers fetch and decode whole windows; the caller's thread takes
-//! them in order. Memory is bounded by the windows under way.
+//! A file is read in windows of some chunks. Workers fetch and decode whole windows; the caller's thread
+//! takes them in order. Memory is bounded by the windows under way.
 
 mod window;
 

@@ -95,7 +95,8 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Fetch and decode neighbours of one pack. What cannot be read that way is tried alone, in each of its places.
+    /// Fetch and decode neighbours of one pack. What cannot be read that way is tried alone, in each of its
+    /// places.
     fn run(&mut self, run: &[Wanted], bytes: &mut [u8]) -> Result<()> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let start = first.place.blob.offset;

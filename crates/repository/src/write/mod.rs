@@ -2,8 +2,8 @@
 //!
 //! Why a published snapshot is complete:
 //! - A chunk counts as stored only if it is in a pack that an index lists and that the storage lists at the
-//!   right size ([`Repository::writer`] drops all others from deduplication: what was lost is stored anew), or
-//!   if this run stores it.
+//!   right size ([`Repository::writer`] drops all others from deduplication: what was lost is stored anew),
+//!   or if this run stores it.
 //! - Packs are put before the index that names them, and the snapshot after both. A failed put ends the run.
 //! - Right before the snapshot every pack that it uses is seen at its size, and then our lock is seen to be
 //!   there and fresh: so nobody has deleted meanwhile, and nobody does.
@@ -133,7 +133,8 @@ impl Repository {
 }
 
 impl Writer<'_> {
-    /// Store what `reader` gives, exactly `planned` bytes of it: fewer are an error, what follows is left unread.
+    /// Store what `reader` gives, exactly `planned` bytes of it: fewer are an error, what follows is left
+    /// unread.
     pub fn add(&mut self, reader: &mut dyn Read, planned: u64) -> Result<FileContent> {
         let mut content = self.begin(planned, chunk_size(planned))?;
         let mut hasher = self.whole_file_sha256.then(Sha256::new);
@@ -204,7 +205,8 @@ impl Writer<'_> {
         self.report
     }
 
-    /// Every pack is there at its size. What the listing does not show is asked for by name: a listing may lag.
+    /// Every pack is there at its size. What the listing does not show is asked for by name: a listing may
+    /// lag.
     fn see_packs(&self, packs: Vec<(Id, u64)>) -> Result<()> {
         let inner = &self.repository.inner;
         let listed = inner.list_packs()?;

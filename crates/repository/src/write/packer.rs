@@ -10,8 +10,9 @@ use crate::repository::Inner;
 
 /// As restic: an index object lists no more blobs than about this many.
 const INDEX_BLOBS_MAX: usize = 50_000;
-/// An index object is put as soon as the packs in none have these bytes and are this share of those in one: a run that dies loses no more of
-/// what it has stored, and however much it stores, there are few index objects.
+/// An index object is put as soon as the packs in none have these bytes and are this share of those in one: a
+/// run that dies loses no more of what it has stored, and however much it stores, there are few index
+/// objects.
 const UNINDEXED_MIN: u64 = 32 << 20;
 const UNINDEXED_SHARE: u64 = 4;
 

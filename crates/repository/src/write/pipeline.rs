@@ -164,7 +164,8 @@ impl Pipeline {
         self.shared.failure.check().map(|()| None)
     }
 
-    /// Put everything that is still in memory. Returns the packs that hold what was submitted, with their sizes.
+    /// Put everything that is still in memory. Returns the packs that hold what was submitted, with their
+    /// sizes.
     pub(super) fn finish(&mut self) -> Result<Vec<(Id, u64)>> {
         while self.receive()?.is_some() {}
         self.jobs = None;

@@ -1,4 +1,5 @@
-//! Figures, not a judgement: how fast a full write and a full read are, beside `zstd -3 -T2` on the same bytes.
+//! Figures, not a judgement: how fast a full write and a full read are, beside `zstd -3 -T2` on the same
+//! bytes.
 //!
 //! `cargo test --release -p grap-repository --test it -- --ignored --nocapture bench`
 

@@ -1,5 +1,5 @@
-//! The storage fails, loses the answer, tears, or the process dies, at every call of a backup: there is no new
-//! snapshot or a complete one, the next backup works, and nothing stored before is hurt.
+//! The storage fails, loses the answer, tears, or the process dies, at every call of a backup: there is no
+//! new snapshot or a complete one, the next backup works, and nothing stored before is hurt.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Fixture, PASSWORD, holder, password, shapes};
 
-/// restic in the middle of an operation that holds its exclusive lock. On a busy machine it may be done before it
-/// can be stopped; then it is tried again.
+/// restic in the middle of an operation that holds its exclusive lock. On a busy machine it may be done
+/// before it can be stopped; then it is tried again.
 fn restic_with_exclusive_lock(fixture: &Fixture) -> Child {
     for _ in 0..20 {
         let mut child = start_prune(fixture);

@@ -1,8 +1,9 @@
 //! `make bench`: Grap beside what people do today, on the same bytes, in one run.
 //!
-//! Each line is one whole process (or pipeline), timed by `time`: wall seconds, CPU seconds, peak memory of the largest process; and the bytes that it
-//! left. The page cache is warm for all. `GRAP_BENCH_STORES` chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB);
-//! `GRAP_BENCH_ROUNDS` repeats (the median counts); `GRAP_BINARY` is the program under test.
+//! Each line is one whole process (or pipeline), timed by `time`: wall seconds, CPU seconds, peak memory of
+//! the largest process; and the bytes that it left. The page cache is warm for all. `GRAP_BENCH_STORES`
+//! chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB); `GRAP_BENCH_ROUNDS` repeats (the
+//! median counts); `GRAP_BINARY` is the program under test.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program makes")]
 
@@ -204,7 +205,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 const PAGE: u64 = 8192;
 const CHUNK: u64 = 65536;
 
-/// Overwrite one page in a hundred of the larger store files with random bytes; returns the bytes of the 64 KiB chunks that this changed.
+/// Overwrite one page in a hundred of the larger store files with random bytes; returns the bytes of the 64
+/// KiB chunks that this changed.
 fn change_pages(data: &Path) -> Result<u64> {
     let mut random = StdRng::seed_from_u64(1);
     let mut changed = HashSet::new();

@@ -1,10 +1,11 @@
-//! The long tests, with the shipped release binary on live servers. One summary line a part; the exit status is 0 only when all is well.
+//! The long tests, with the shipped release binary on live servers. One summary line a part; the exit status
+//! is 0 only when all is well.
 //!
 //! `soak kills`: kill -9 of the program at random instants of a backup (`GRAP_SOAK_KILLS`, 100).
-//! `soak rounds`: hot backups under load, limits, retention and schema changes in turn, each restored and judged (`GRAP_SOAK_ROUNDS`, 50).
-//! `soak matrix`: so many rounds on each version that runs here (`GRAP_SOAK_MATRIX_ROUNDS`, 8).
-//! `soak`: kills and rounds. `GRAP_SOAK_SECONDS` ends a part early, after the round under way; `GRAP_BINARY` is the program under test
-//! (beside this one by default).
+//! `soak rounds`: hot backups under load, limits, retention and schema changes in turn, each restored and
+//! judged (`GRAP_SOAK_ROUNDS`, 50). `soak matrix`: so many rounds on each version that runs here
+//! (`GRAP_SOAK_MATRIX_ROUNDS`, 8). `soak`: kills and rounds. `GRAP_SOAK_SECONDS` ends a part early, after the
+//! round under way; `GRAP_BINARY` is the program under test (beside this one by default).
 
 #![expect(clippy::print_stdout, reason = "its summary is what it is for")]
 
@@ -132,7 +133,8 @@ impl Live {
         Ok(rows.iter().filter(|row| row["status"] == "COMPLETE").count())
     }
 
-    /// Stop, restore every backup, judge it; `database check` on one in five. Returns the transactions that were replayed.
+    /// Stop, restore every backup, judge it; `database check` on one in five. Returns the transactions that
+    /// were replayed.
     fn judge(mut self, reports: &[Value]) -> Outcome<u64> {
         self.wait_for(10)?;
         let (oracle, _) = self.workload.stop()?;

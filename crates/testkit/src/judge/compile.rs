@@ -1,4 +1,5 @@
-//! Compiles the judge's Java once per Neo4j version and source text; the jar is kept beside the jars of the version.
+//! Compiles the judge's Java once per Neo4j version and source text; the jar is kept beside the jars of the
+//! version.
 
 use std::fs;
 use std::io::ErrorKind;

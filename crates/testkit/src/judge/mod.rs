@@ -1,8 +1,8 @@
 //! The judge: Neo4j's own code opens a restored directory and says what is in it.
 //!
-//! One JVM (embedded API, the jars of the same version) serves many requests, so a judgement costs a fraction of a
-//! server's start. **Judging uses the directory up**: Neo4j recovers it, and the write test adds transactions.
-//! Give it a copy where the original is still needed ([`tree::copy`](crate::tree::copy)).
+//! One JVM (embedded API, the jars of the same version) serves many requests, so a judgement costs a fraction
+//! of a server's start. **Judging uses the directory up**: Neo4j recovers it, and the write test adds
+//! transactions. Give it a copy where the original is still needed ([`tree::copy`](crate::tree::copy)).
 
 mod compile;
 mod report;
@@ -83,8 +83,8 @@ impl Judge {
         self
     }
 
-    /// Opens a data directory (`databases/neo4j`, `transactions/neo4j`, ...) and compares everything in it with the
-    /// expected graph and transaction id.
+    /// Opens a data directory (`databases/neo4j`, `transactions/neo4j`, ...) and compares everything in it
+    /// with the expected graph and transaction id.
     pub fn verdict(&self, data: &Path, expected: &Graph, tx_id: u64) -> Result<Verdict> {
         let (report, graph) = self.open(data)?;
         Ok(Verdict::new(report, &graph, expected, Some(tx_id)))

@@ -11,8 +11,8 @@ use crate::graph::{Graph, KEY, Node, Properties, Relationship};
 use crate::server::Server;
 use crate::value::canonical_received;
 
-/// Reads the whole graph, indexes and constraints of a running server and compares them with the expected ones.
-/// (Writes nothing; asks no index. The newest transaction id cannot be asked over Bolt on Community.)
+/// Reads the whole graph, indexes and constraints of a running server and compares them with the expected
+/// ones. (Writes nothing; asks no index. The newest transaction id cannot be asked over Bolt on Community.)
 pub fn judge_server(server: &Server, expected: &Graph) -> Result<Verdict> {
     let bolt = server.bolt();
     bolt.run("CALL db.awaitIndexes(120)")?;

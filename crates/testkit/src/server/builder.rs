@@ -57,7 +57,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Start from an empty data directory: new store ids and a new `system` database. Costs a few CPU seconds.
+    /// Start from an empty data directory: new store ids and a new `system` database. Costs a few CPU
+    /// seconds.
     #[must_use]
     pub fn fresh_data(mut self) -> Self {
         self.fresh_data = true;

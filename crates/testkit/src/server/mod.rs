@@ -1,9 +1,10 @@
 //! A real Neo4j Community server as a child process.
 //!
-//! A [`Server`] owns its process: whatever happens to the test, dropping it kills this one process, by its id.
-//! Waiting is by polling with a deadline (log file, port, `SHOW DATABASES`); nothing sleeps for a fixed time.
-//! Unless told otherwise a new home starts from the data template of its version, so **stores of several servers
-//! have equal store ids**; where a test needs different ones, ask for [`ServerBuilder::fresh_data`].
+//! A [`Server`] owns its process: whatever happens to the test, dropping it kills this one process, by its
+//! id. Waiting is by polling with a deadline (log file, port, `SHOW DATABASES`); nothing sleeps for a fixed
+//! time. Unless told otherwise a new home starts from the data template of its version, so **stores of
+//! several servers have equal store ids**; where a test needs different ones, ask for
+//! [`ServerBuilder::fresh_data`].
 
 mod builder;
 
@@ -229,7 +230,8 @@ impl Server {
         let Some(mut child) = self.child.take() else {
             return Err(Error::Timeout { what: "a running server to stop".into(), waited: Duration::ZERO });
         };
-        // A process that has just ended by itself is a zombie until we wait for it: the id cannot be another's.
+        // A process that has just ended by itself is a zombie until we wait for it: the id cannot be
+        // another's.
         let _ = kill_process(Pid::from_child(&child), signal);
         let begun = Instant::now();
         loop {

@@ -52,8 +52,8 @@ impl<'a> Client<'a> {
         &self.bolt
     }
 
-    /// Commits these effects and a new marker; repeats while the server asks for it. After a lost connection it
-    /// waits for the server to come back (or for the end of the workload) and asks what was committed.
+    /// Commits these effects and a new marker; repeats while the server asks for it. After a lost connection
+    /// it waits for the server to come back (or for the end of the workload) and asks what was committed.
     pub(crate) fn commit(&mut self, effects: Vec<Effect>) -> Result<Fate> {
         let operations = effects.len();
         let marker = self.next_marker();

@@ -14,9 +14,9 @@ pub struct Run {
     nonce: u16,
 }
 
-/// The value that a transaction leaves in its writer's marker node: byte 7 is [`Marker::TOP`], bytes 5 and 6 the
-/// nonce of the run, byte 4 the writer, bytes 0-3 a count. It is too large for an inline value (2^35 and more are
-/// not), so a property record holds it, and the log shows it, as eight bytes, little endian.
+/// The value that a transaction leaves in its writer's marker node: byte 7 is [`Marker::TOP`], bytes 5 and 6
+/// the nonce of the run, byte 4 the writer, bytes 0-3 a count. It is too large for an inline value (2^35 and
+/// more are not), so a property record holds it, and the log shows it, as eight bytes, little endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Marker(pub i64);
 

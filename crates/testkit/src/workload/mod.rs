@@ -1,12 +1,13 @@
 //! Concurrent writers on a real server, and the record of what they meant to do.
 //!
-//! Each writer owns its nodes and relationships, so the effects of its transactions do not depend on the others;
-//! only the dense hub nodes are shared, and only as ends of relationships. Each transaction writes a unique 64-bit
-//! marker into its writer's marker node; the eight bytes stand in the transaction log as they are, and so the log
-//! tells which transaction got which id. Effects are recorded before they are sent, acknowledgements after.
+//! Each writer owns its nodes and relationships, so the effects of its transactions do not depend on the
+//! others; only the dense hub nodes are shared, and only as ends of relationships. Each transaction writes a
+//! unique 64-bit marker into its writer's marker node; the eight bytes stand in the transaction log as they
+//! are, and so the log tells which transaction got which id. Effects are recorded before they are sent,
+//! acknowledgements after.
 //!
-//! The writers outlive their server: after a kill they wait for the restart, ask their marker node what became of
-//! the transaction that was under way, and go on.
+//! The writers outlive their server: after a kill they wait for the restart, ask their marker node what
+//! became of the transaction that was under way, and go on.
 
 mod client;
 mod draw;

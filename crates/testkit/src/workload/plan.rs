@@ -1,7 +1,7 @@
 //! Plans transactions: which entities a transaction touches and what it does to them.
 //!
-//! A transaction touches an existing entity at most once, so the order of its statements is free and the writer's
-//! model changes only when the commit is acknowledged.
+//! A transaction touches an existing entity at most once, so the order of its statements is free and the
+//! writer's model changes only when the commit is acknowledged.
 
 use std::collections::HashSet;
 
@@ -145,7 +145,8 @@ impl Planner {
         }
     }
 
-    /// Between two own nodes (or one and itself), or from or to a hub; new nodes of this transaction included.
+    /// Between two own nodes (or one and itself), or from or to a hub; new nodes of this transaction
+    /// included.
     fn create_relationship(&mut self, draft: &mut Draft) {
         let Some(own) = self.end_node(draft) else { return };
         let (from, to) = match self.random.random_range(0..10) {

@@ -1,7 +1,7 @@
 //! Indexes and constraints that come and go while others write.
 //!
-//! A schema command cannot carry a marker. So the thread commits a marker transaction of its own before and after
-//! each command: between the two ids the object is in flux, outside of them its presence is known.
+//! A schema command cannot carry a marker. So the thread commits a marker transaction of its own before and
+//! after each command: between the two ids the object is in flux, outside of them its presence is known.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::client::{Client, Fate};
 use super::key::{Marker, SCHEMA};
 use crate::error::{Error, Result};
 
-/// Each schema change makes the server plan every statement anew: more often than this and it does little else.
+/// Each schema change makes the server plan every statement anew: more often than this and it does little
+/// else.
 const PAUSE: Duration = Duration::from_secs(1);
 const KINDS: [(&str, &str); 7] = [
     ("INDEX", "CREATE RANGE INDEX $ FOR (n:A) ON (n.f)"),
@@ -46,8 +47,8 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Runs one schema command between two markers; whether the object exists afterwards. After a deadlock with a writer,
-/// or when the server was gone, what is there then is what counts.
+/// Runs one schema command between two markers; whether the object exists afterwards. After a deadlock with a
+/// writer, or when the server was gone, what is there then is what counts.
 fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str) -> Result<bool> {
     let before = mark(context, client)?;
     let step = context.oracle.schema_begun(name, before);

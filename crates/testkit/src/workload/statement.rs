@@ -1,7 +1,7 @@
 //! Turns the effects of a transaction into few statements: one per kind of effect, rows as a parameter.
 //!
-//! Each statement returns the number of rows that it changed, so that an effect that did not take place is noticed
-//! at once and not as a mysterious difference later.
+//! Each statement returns the number of rows that it changed, so that an effect that did not take place is
+//! noticed at once and not as a mysterious difference later.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP end the demo with all that it started.
 //!
-//! The story runs in a thread of its own. On a signal every child process (and theirs) is killed, by its id; the story then meets an error,
-//! unwinds, and so removes its folder. Nothing is left behind.
+//! The story runs in a thread of its own. On a signal every child process (and theirs) is killed, by its id;
+//! the story then meets an error, unwinds, and so removes its folder. Nothing is left behind.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,9 @@
-//! `make demo`: a real Neo4j Community is backed up by `grap` while clients write to it, restored beside it, opened by a second server, and
-//! compared with a record kept outside of both: every node, relationship, property, label and index, at exactly the backup's transaction.
+//! `make demo`: a real Neo4j Community is backed up by `grap` while clients write to it, restored beside it,
+//! opened by a second server, and compared with a record kept outside of both: every node, relationship,
+//! property, label and index, at exactly the backup's transaction.
 //!
-//! Exit status 0 only when nothing differs. `--spoil` changes one node of the restored database before it is compared, to show that this is
-//! noticed.
+//! Exit status 0 only when nothing differs. `--spoil` changes one node of the restored database before it is
+//! compared, to show that this is noticed.
 
 mod guard;
 mod screen;
@@ -27,8 +28,8 @@ use shell::Shell;
 const WRITERS: u8 = 4;
 /// So many transactions come before the backup, or so long is waited for them.
 const WARM_UP: (usize, Duration) = (1000, Duration::from_secs(10));
-/// The stores are read so slowly that they last so long; with logs, and files that changed and are read again, a copy lasts about three times as long.
-/// Several checkpoints fall into it.
+/// The stores are read so slowly that they last so long; with logs, and files that changed and are read
+/// again, a copy lasts about three times as long. Several checkpoints fall into it.
 const COPY_SECONDS: u64 = 4;
 
 fn main() -> ExitCode {

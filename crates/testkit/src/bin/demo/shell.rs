@@ -41,7 +41,8 @@ impl Shell {
         self.variables.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
     }
 
-    /// Run it, show every line as it comes, and call `meanwhile` every so often until it ends. Success is required.
+    /// Run it, show every line as it comes, and call `meanwhile` every so often until it ends. Success is
+    /// required.
     pub(crate) fn grap(&self, arguments: &str, mut meanwhile: impl FnMut()) -> Result<()> {
         screen::command(&format!("grap {arguments}"));
         let mut command = self.command();
