@@ -61,8 +61,13 @@ impl Place {
 
     /// An empty place for a command's output.
     fn fresh(&self, name: &str) -> Result<String> {
-        tree::remove_if_there(&self.path(name))?;
-        Ok(self.path(name).display().to_string())
+        let path = self.path(name);
+        if path.is_file() {
+            std::fs::remove_file(&path)?
+        } else {
+            tree::remove_if_there(&path)?
+        }
+        Ok(path.display().to_string())
     }
 }
 
@@ -307,7 +312,9 @@ fn measured(place: &Place, command: &str, left: &Path) -> Result<Cost> {
     let text = std::fs::read_to_string(&times)?;
     let figures: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [wall, user, system, memory] = figures[..] else { return Err(format!("time said: {text}").into()) };
-    let bytes = if left.exists() { tree::size(left)? as f64 / MIB } else { 0.0 };
+    let left =
+        if left.is_dir() { tree::size(left)? } else { std::fs::metadata(left).map_or(0, |file| file.len()) };
+    let bytes = left as f64 / MIB;
     Ok(Cost { wall, cpu: user + system, memory: memory / 1024.0, bytes })
 }
 
