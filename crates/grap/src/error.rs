@@ -315,6 +315,7 @@ fn assemble(error: &AssembleError) -> Code {
         AssembleError::Incomplete { .. } => Code::BackupCorrupted,
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
+        AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
     }
 }
 

@@ -11,6 +11,7 @@
 //! this crate panic. What is written is told in `docs/format/repository.md`.
 
 mod check;
+mod digest;
 mod error;
 mod format;
 mod index;
@@ -22,6 +23,7 @@ mod sealed;
 mod write;
 
 pub use check::{Affected, CheckOptions, CheckReport, Damage, ReadData};
+pub use digest::digest_of;
 pub use error::{RepositoryError, Result, StoredBlob};
 pub use format::id::{Id, NotAnId, SnapshotId, TreeId};
 pub use format::key::{KdfCost, RecoveryKey};

@@ -7,11 +7,11 @@ use std::path::Path;
 use grap::catalog;
 use grap::copy::{MANIFEST_NAME, Manifest};
 use grap_repository::{
-    FileContent, LocalStore, LockHolder, Meta, Node, Repository, SnapshotDraft, TreeId, Writer, WriterOptions,
+    FileContent, LocalStore, LockHolder, Meta, Node, Repository, SnapshotDraft, TreeId, Writer,
+    WriterOptions, digest_of,
 };
 use grap_task::{Clock, Silent, Stop};
 use grap_testkit::Grap;
-use sha2::{Digest, Sha256};
 
 use crate::support::password;
 
@@ -22,7 +22,7 @@ pub(crate) fn adapt(manifest: &mut Manifest, data: &Path) {
         for file in &mut database.files {
             let bytes = std::fs::read(data.join(&file.path)).unwrap();
             file.size = bytes.len() as u64;
-            file.sha256 = format!("{:x}", Sha256::digest(&bytes));
+            file.digest = digest_of(&mut &bytes[..], file.size).unwrap().unwrap().to_string();
         }
     }
 }

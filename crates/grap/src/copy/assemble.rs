@@ -1,7 +1,7 @@
 //! From a snapshot to a data directory that a server can open.
 //!
 //! Everything is built in `<target>/.grap-partial`, held under `flock`. Each chunk is checked against its
-//! hash, each file against its length and its SHA-256; files and directories are synced; the written logs are
+//! hash, each file against its length and its digest; files and directories are synced; the written logs are
 //! parsed again. Only then come two renames: `databases`, a sync, and `transactions` **last**: a server
 //! refuses a store without its log, but would open one with a hole, and beside a `system` that is not there
 //! yet a database would meet an empty one.
@@ -10,12 +10,13 @@
 //! it. Anything else is refused, untouched.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crossbeam_channel::{Sender, bounded};
 use grap_disk::{self as disk, DiskError, FileLock, Sink};
 use grap_repository::{Node, Reader, RepositoryError, chunk_size};
 use grap_task::{Monitor, Stop, Stopped, Unit};
-use sha2::{Digest, Sha256};
 
 use super::manifest::{DatabaseManifest, FileRole, ManifestFile};
 use super::reread::{RereadError, reread};
@@ -46,6 +47,10 @@ pub enum AssembleError {
     Hash { path: String },
     #[error("the backup holds no file {path}, though its manifest names it")]
     Incomplete { path: String },
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    #[error("the thread that syncs files ended without a word")]
+    Syncer,
     #[error("the target {} is not empty: it holds {found}", path.display())]
     TargetNotEmpty { path: PathBuf, found: String },
     #[error("another restore is writing into {}", path.display())]
@@ -121,12 +126,38 @@ fn build(
     // The log last: without it no server opens the directory.
     files.sort_by_key(|file| matches!(file.role, FileRole::TransactionLog | FileRole::CheckpointLog));
     monitor.begin("restoring files", Unit::Bytes, Some(files.iter().map(|file| file.size).sum()));
+    std::thread::scope(|scope| {
+        let (written, to_sync) = bounded(SYNCS_MAX);
+        let syncer = std::thread::Builder::new().name("syncer".to_owned());
+        let syncer = syncer.spawn_scoped(scope, move || to_sync.iter().try_for_each(Sink::finish));
+        let syncer = syncer.map_err(AssembleError::Thread)?;
+        let built = write_files(options, partial, &files, reader, stop, monitor, &written);
+        drop(written);
+        let synced = syncer.join().map_err(|_| AssembleError::Syncer)?;
+        let assembled = built?;
+        synced?;
+        Ok(assembled)
+    })
+}
+
+/// Write file after file; each goes on to the syncer, so that the next is decoded while the disk takes the last.
+fn write_files(
+    options: &AssembleOptions<'_>,
+    partial: &Path,
+    files: &[&ManifestFile],
+    reader: &Reader,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+    written: &Sender<Sink>,
+) -> Result<Assembled, AssembleError> {
     let mut assembled = Assembled::default();
-    for file in files {
+    for &file in files {
         let missing = || AssembleError::Incomplete { path: file.path.clone() };
         let node = options.nodes.get(&file.path).ok_or_else(missing)?;
         let mut writing = FileBuild { options, reader, stop, monitor, file, damages: Vec::new() };
-        writing.write(node, &partial.join(&file.path))?;
+        let sink = writing.write(node, &partial.join(&file.path))?;
+        // A syncer that failed takes no more; what it failed with is heard when it is joined.
+        let _ = written.send(sink);
         assembled.damages.append(&mut writing.damages);
         assembled.files += 1;
         assembled.bytes += file.size;
@@ -145,49 +176,40 @@ struct FileBuild<'a> {
 }
 
 impl FileBuild<'_> {
-    fn write(&mut self, node: &Node, path: &Path) -> Result<(), AssembleError> {
-        if node.size != self.file.size {
+    fn write(&mut self, node: &Node, path: &Path) -> Result<Sink, AssembleError> {
+        // The chunks are those of the manifest; that each is whole the reader sees to.
+        if node.size != self.file.size || node.digest().to_string() != self.file.digest {
             return Err(AssembleError::Hash { path: self.file.path.clone() });
         }
         if let Some(parent) = path.parent() {
             disk::create_dir_all(parent)?;
         }
         let sink = Sink::create(path)?;
-        let mut hasher = Sha256::new();
         let mut reached = 0;
-        if let Err(error) = self.copy(node, &sink, &mut reached, &mut hasher) {
+        if let Err(error) = self.copy(node, &sink, &mut reached) {
             let AssembleError::Repository(source) = error else { return Err(error) };
             if !is_damage(&source) {
                 return Err(self.unreadable(reached, source));
             }
-            self.salvage(node, &sink, reached, &mut hasher)?;
+            self.salvage(node, &sink, reached)?;
         }
         sink.set_len(node.size)?;
         sink.set_mode(node.permissions() & 0o777 | 0o600)?;
         if let Some((uid, gid)) = self.options.owner {
             sink.set_owner(uid, gid)?;
         }
-        sink.finish()?;
-        let whole = self.damages.is_empty() && hex::encode(hasher.finalize()) != self.file.sha256;
-        if whole { Err(AssembleError::Hash { path: self.file.path.clone() }) } else { Ok(()) }
+        Ok(sink)
     }
 
     /// Go on from byte `from` chunk by chunk, so that exactly the damaged ones are named, and missing. The
     /// first of them is an error unless the rest is wanted.
-    fn salvage(
-        &mut self,
-        node: &Node,
-        sink: &Sink,
-        from: u64,
-        hasher: &mut Sha256,
-    ) -> Result<(), AssembleError> {
+    fn salvage(&mut self, node: &Node, sink: &Sink, from: u64) -> Result<(), AssembleError> {
         let chunk = chunk_size(node.size);
         for number in from / chunk..node.size.div_ceil(chunk) {
             self.stop.check()?;
             let offset = number * chunk;
             match self.reader.read_chunk(node, number) {
                 Ok(bytes) => {
-                    hasher.update(&bytes);
                     sink.write_all_at(&bytes, offset)?;
                     self.monitor.advance(bytes.len() as u64);
                 }
@@ -212,18 +234,11 @@ impl FileBuild<'_> {
         }
     }
 
-    fn copy(
-        &self,
-        node: &Node,
-        sink: &Sink,
-        reached: &mut u64,
-        hasher: &mut Sha256,
-    ) -> Result<(), AssembleError> {
+    fn copy(&self, node: &Node, sink: &Sink, reached: &mut u64) -> Result<(), AssembleError> {
         self.reader.read_file(node, *reached, self.stop, &mut |offset, bytes: &[u8]| {
-            hasher.update(bytes);
             // A hole reads as zeros and takes no room: much of a store is preallocated.
             for (index, block) in bytes.chunks(HOLE).enumerate() {
-                if block.iter().any(|byte| *byte != 0) {
+                if *block != ZEROS[..block.len()] {
                     sink.write_all_at(block, offset + (index * HOLE) as u64)?;
                 }
             }
@@ -235,7 +250,10 @@ impl FileBuild<'_> {
 }
 
 /// Zeros of this length and alignment are not written.
-const HOLE: usize = 256 << 10;
+const HOLE: usize = 64 << 10;
+static ZEROS: [u8; HOLE] = [0; HOLE];
+/// Written files that wait for the disk.
+const SYNCS_MAX: usize = 16;
 
 /// Damage of what is stored, as against a storage that fails.
 fn is_damage(error: &RepositoryError) -> bool {

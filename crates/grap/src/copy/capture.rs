@@ -23,7 +23,7 @@ use grap_neo4j::files::{
 use grap_neo4j::ids::LogVersion;
 use grap_neo4j::metadata::{Metadata, MetadataError};
 use grap_neo4j::store_id::{StoreId, UnsupportedStore};
-use grap_repository::{FileContent, Id, RepositoryError, Writer};
+use grap_repository::{FileContent, RepositoryError, Writer};
 use grap_task::{Clock, Finding, Monitor, Stop};
 
 use super::Throttle;
@@ -93,8 +93,6 @@ pub struct CapturedFile {
     pub path: String,
     pub stat: Stat,
     pub content: FileContent,
-    /// Of the whole file.
-    pub sha256: Id,
     pub role: FileRole,
 }
 
@@ -207,8 +205,7 @@ impl Capture<'_, '_> {
             }
             other => other.into(),
         })?;
-        let sha256 = content.sha256.ok_or(RepositoryError::WriterFailed)?;
-        Ok(CapturedFile { path, stat, content, sha256, role })
+        Ok(CapturedFile { path, stat, content, role })
     }
 
     /// A derived unit is kept only if it did not change while it was copied; else it is left out, with the
@@ -262,8 +259,8 @@ impl Capture<'_, '_> {
             let path = format!("transactions/{name}/{file}");
             captured.push(self.add(path, source, stat, part.length, FileRole::TransactionLog)?);
         }
-        let hashes: Vec<_> = captured.iter().map(|file| file.sha256).collect();
-        self.logs(name).reread(span, &hashes)?;
+        let digests: Vec<_> = captured.iter().map(|file| file.content.digest()).collect();
+        self.logs(name).reread(span, &digests)?;
         Ok(captured)
     }
 
@@ -394,7 +391,7 @@ fn describe(
         path: file.path.clone(),
         role: file.role,
         size: file.content.size,
-        sha256: file.sha256.to_string(),
+        digest: file.content.digest().to_string(),
     };
     DatabaseManifest {
         name: name.to_owned(),

@@ -135,8 +135,8 @@ pub struct ManifestFile {
     pub path: String,
     pub role: FileRole,
     pub size: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
+    /// The SHA-256 of the SHA-256s of its chunks, hexadecimal (docs/format/repository.md).
+    pub digest: String,
 }
 
 /// A derived file that was left out, and why.

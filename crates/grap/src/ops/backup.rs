@@ -116,8 +116,7 @@ impl Run<'_> {
         if running {
             be_nice(self.options.niceness);
         }
-        let writer_options = WriterOptions { whole_file_sha256: true, ..self.options.writer };
-        let mut writer = repository.writer(&lock, &writer_options, self.session.stop, monitor)?;
+        let mut writer = repository.writer(&lock, &self.options.writer, self.session.stop, monitor)?;
         let captured = self.capture(&installation, &unheld, &pinner, &mut writer)?;
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;

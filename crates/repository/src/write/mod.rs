@@ -15,7 +15,6 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 
 use grap_task::{Finding, Monitor, Stop};
-use sha2::{Digest, Sha256};
 
 use crate::error::{RepositoryError, Result};
 use crate::format::id::{Id, SnapshotId, TreeId};
@@ -41,14 +40,12 @@ pub struct WriterOptions {
     pub level: i32,
     /// A pack is put once it has this many bytes.
     pub pack_size: usize,
-    /// Also compute the SHA-256 of each whole file, on the thread that reads it.
-    pub whole_file_sha256: bool,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { workers: cores, uploads: 1, level: 3, pack_size: 32 << 20, whole_file_sha256: false }
+        Self { workers: cores, uploads: 1, level: 3, pack_size: 32 << 20 }
     }
 }
 
@@ -57,7 +54,6 @@ pub struct Writer<'a> {
     repository: &'a Repository,
     lock: &'a Lock,
     pipeline: Pipeline,
-    whole_file_sha256: bool,
     stop: &'a Stop,
     monitor: &'a dyn Monitor,
     /// Saved by this writer.
@@ -88,8 +84,6 @@ pub struct FileContent {
     /// Bytes of the chunks that were not stored before, and what they take in packs.
     pub new_bytes: u64,
     pub stored_bytes: u64,
-    /// Of the whole file, if [`WriterOptions::whole_file_sha256`] asks for it.
-    pub sha256: Option<Id>,
 }
 
 impl Node {
@@ -123,7 +117,6 @@ impl Repository {
             repository: self,
             lock,
             pipeline: Pipeline::start(self, index, options)?,
-            whole_file_sha256: options.whole_file_sha256,
             stop,
             monitor,
             trees: HashSet::new(),
@@ -137,7 +130,6 @@ impl Writer<'_> {
     /// unread.
     pub fn add(&mut self, reader: &mut dyn Read, planned: u64) -> Result<FileContent> {
         let mut content = self.begin(planned, chunk_size(planned))?;
-        let mut hasher = self.whole_file_sha256.then(Sha256::new);
         let mut offset = 0;
         for number in 0..content.ids.len() {
             self.stop.check()?;
@@ -148,15 +140,11 @@ impl Writer<'_> {
             let mut buffer = self.pipeline.buffer();
             buffer.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
             fill(reader, &mut buffer, offset, planned)?;
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&buffer);
-            }
             self.pipeline.submit(number, BlobKind::Data, buffer)?;
             offset += length;
             self.monitor.advance(length);
         }
         while self.receive(&mut content)? {}
-        content.sha256 = hasher.map(|hasher| Id::from_bytes(hasher.finalize().into()));
         self.report.files += 1;
         self.report.bytes += planned;
         Ok(content)
@@ -185,7 +173,7 @@ impl Writer<'_> {
         while self.pipeline.receive()?.is_some() {}
         let count = usize::try_from(size.div_ceil(chunk_size)).unwrap_or(usize::MAX);
         let ids = vec![Id::from_bytes([0; 32]); count];
-        Ok(FileContent { ids, size, chunk_size, new_bytes: 0, stored_bytes: 0, sha256: None })
+        Ok(FileContent { ids, size, chunk_size, new_bytes: 0, stored_bytes: 0 })
     }
 
     /// Put one id in its place; false when none is under way.

@@ -38,42 +38,40 @@ fn bench() {
             Command::new("zstd").args(["-3", "-T2", "-q", "-f"]).arg(&source).arg("-o").arg(output).status();
         assert!(zstd.unwrap().success());
     });
-    for whole_file_sha256 in [false, true] {
-        let path = dir.path().join(format!("repo-{whole_file_sha256}"));
-        let store = LocalStore::create(&path).unwrap();
-        let (repository, _) = Repository::init(Box::new(store), &password(), &init_options()).unwrap();
-        let lock = repository.lock_shared(&holder(), &Clock::System).unwrap();
-        let stop = Stop::new();
-        let options = WriterOptions { whole_file_sha256, ..WriterOptions::default() };
-        let mut snapshots = Vec::new();
-        for name in ["first", "unchanged"] {
-            rate(&format!("{name}, whole SHA-256 {whole_file_sha256}"), &mut || {
-                let mut writer = repository.writer(&lock, &options, &stop, &Silent).unwrap();
-                let mut reader = grap_disk::Source::open(&source).unwrap();
-                let content = writer.add(&mut reader, size as u64).unwrap();
-                let tree = writer.save_tree(vec![Node::file("source", &META, &content)]).unwrap();
-                let report = writer.report();
-                eprintln!(
-                    "  new {} MB, stored {} MB",
-                    report.new_bytes / 1_000_000,
-                    report.stored_bytes / 1_000_000
-                );
-                snapshots.push(writer.finish(tree, draft()).unwrap());
-            });
-        }
-        let reader = repository.reader(&Silent).unwrap();
-        let node = &reader.load_tree(snapshots[0].tree).unwrap()[0];
-        rate("read", &mut || {
-            let mut read = 0;
-            reader
-                .read_file(node, 0, &stop, |_, bytes| {
-                    read += bytes.len();
-                    Ok::<_, grap_repository::RepositoryError>(())
-                })
-                .unwrap();
-            assert_eq!(read, size);
+    let path = dir.path().join("repo");
+    let store = LocalStore::create(&path).unwrap();
+    let (repository, _) = Repository::init(Box::new(store), &password(), &init_options()).unwrap();
+    let lock = repository.lock_shared(&holder(), &Clock::System).unwrap();
+    let stop = Stop::new();
+    let options = WriterOptions::default();
+    let mut snapshots = Vec::new();
+    for name in ["first", "unchanged"] {
+        rate(name, &mut || {
+            let mut writer = repository.writer(&lock, &options, &stop, &Silent).unwrap();
+            let mut reader = grap_disk::Source::open(&source).unwrap();
+            let content = writer.add(&mut reader, size as u64).unwrap();
+            let tree = writer.save_tree(vec![Node::file("source", &META, &content)]).unwrap();
+            let report = writer.report();
+            eprintln!(
+                "  new {} MB, stored {} MB",
+                report.new_bytes / 1_000_000,
+                report.stored_bytes / 1_000_000
+            );
+            snapshots.push(writer.finish(tree, draft()).unwrap());
         });
     }
+    let reader = repository.reader(&Silent).unwrap();
+    let node = &reader.load_tree(snapshots[0].tree).unwrap()[0];
+    rate("read", &mut || {
+        let mut read = 0;
+        reader
+            .read_file(node, 0, &stop, |_, bytes| {
+                read += bytes.len();
+                Ok::<_, grap_repository::RepositoryError>(())
+            })
+            .unwrap();
+        assert_eq!(read, size);
+    });
 }
 
 /// Of this process and of its children.

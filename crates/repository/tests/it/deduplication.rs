@@ -5,7 +5,7 @@ use std::io::Read;
 use grap_repository::{CheckOptions, ReadData, RepositoryError, WriterOptions};
 use grap_task::{Collected, Silent, Stop, Stopped};
 
-use crate::support::{Fixture, backup_under, draft, noise, records, shapes, sorted};
+use crate::support::{Fixture, backup_under, draft, noise, shapes, sorted};
 
 #[test]
 fn an_unchanged_second_run_adds_no_data() {
@@ -44,17 +44,6 @@ fn only_what_changed_is_added() {
     let mut writer = fixture.repository.writer(&lock, &WriterOptions::default(), &stop, &Silent).unwrap();
     let content = writer.add_bytes(&bytes).unwrap();
     assert_eq!(content.new_bytes, (64 << 10) + 4);
-}
-
-#[test]
-fn the_sha256_of_a_whole_file_is_computed_on_demand() {
-    let fixture = Fixture::new();
-    let lock = fixture.lock();
-    let stop = Stop::new();
-    let options = WriterOptions { whole_file_sha256: true, ..WriterOptions::default() };
-    let mut writer = fixture.repository.writer(&lock, &options, &stop, &Silent).unwrap();
-    let bytes = records(3, 1_000_000);
-    assert_eq!(writer.add_bytes(&bytes).unwrap().sha256, Some(grap_repository::Id::of(&bytes)));
 }
 
 #[test]

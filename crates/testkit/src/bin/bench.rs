@@ -63,9 +63,9 @@ impl Place {
     fn fresh(&self, name: &str) -> Result<String> {
         let path = self.path(name);
         if path.is_file() {
-            std::fs::remove_file(&path)?
+            std::fs::remove_file(&path)?;
         } else {
-            tree::remove_if_there(&path)?
+            tree::remove_if_there(&path)?;
         }
         Ok(path.display().to_string())
     }
