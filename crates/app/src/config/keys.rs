@@ -110,7 +110,7 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "backup.niceness",
         variables: &["GRAP_BACKUP_NICENESS"],
-        default: Some("10"),
+        default: Some("19"),
         help: "how nice the copying threads are beside a running server, 0 to 19",
         ..PLAIN
     },

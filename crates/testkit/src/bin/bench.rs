@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     let stores = std::env::var("GRAP_BENCH_STORES").unwrap_or_else(|_| "medium,large".to_owned());
     let rounds = std::env::var("GRAP_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let distribution = Distribution::standard()?;
-    for store in stores.split(',') {
+    for store in stores.split(',').filter(|store| *store != "none") {
         let options = if store == "large" { DataOptions::LARGE } else { DataOptions::MEDIUM };
         stopped_store(&distribution, &binary, store, options, rounds)?;
     }
