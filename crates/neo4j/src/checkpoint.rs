@@ -27,7 +27,7 @@ use crate::bytes::{array, first_nonzero, le_i16, le_i64, le_u32, slice, u8_at};
 use crate::ids::{AppendIndex, Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd, TxId};
 use crate::kernel::{CheckpointLayout, KernelVersion};
 use crate::store_id::{STORE_ID_LENGTH, StoreId, StoreIdError, StoreMismatch};
-use crate::txlog::{FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart};
+use crate::txlog::{FileHeader, HEADER_LENGTH, HeaderError, LogHeader};
 
 /// Type byte of a checkpoint record.
 const CHECKPOINT: u8 = 9;
@@ -127,7 +127,8 @@ impl CheckpointLog {
 }
 
 impl CheckpointRecord {
-    /// The checkpointed transaction as a point.
+    /// The transaction that the checkpoint names, as a point. Its position is where the server says that replay may begin; under concurrent
+    /// writers the transaction itself can end behind it.
     pub fn end_point(&self) -> TransactionEnd {
         TransactionEnd {
             position: self.transaction_end,
@@ -135,18 +136,6 @@ impl CheckpointRecord {
             checksum: self.tx_checksum,
             commit_time: self.tx_commit_time,
         }
-    }
-
-    /// How to scan the log from this checkpoint on: what must follow there. `None` where replay begins before
-    /// the end of the checkpointed transaction (never seen): which transaction ends there only a scan of
-    /// the whole file can tell.
-    pub fn scan_start(&self) -> Option<ScanStart> {
-        (self.position == self.transaction_end).then_some(ScanStart {
-            position: self.position,
-            last_id: self.tx_id,
-            last_checksum: Some(self.tx_checksum),
-            last_append_index: self.tx_append_index,
-        })
     }
 
     /// Left by `neo4j-admin database import` or `migrate`: a new history begins here.

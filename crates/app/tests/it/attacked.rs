@@ -11,6 +11,13 @@ fn a_backup_outlives_sighup() {
     let mut child =
         stopped.grap.spawn(&["backup", "--data", &stopped.text("data"), "--read-limit", "500KiB"]).unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // From the moment on that it holds a lock, somebody may ask whether it lives.
+    let begun = Instant::now();
+    let locks = stopped.grap.repository.join("locks");
+    while std::fs::read_dir(&locks).unwrap().next().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no lock is taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(1) && child.try_wait().unwrap().is_none() {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);

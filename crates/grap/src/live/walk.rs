@@ -43,7 +43,10 @@ pub(crate) struct LogWalk<'a> {
     files: Vec<SpanFile>,
     kernel: KernelVersion,
     transactions: u64,
-    /// The transaction that the checkpoint names was found where it says.
+    /// A transaction ends where replay begins.
+    boundary: bool,
+    /// The transaction that the checkpoint names was found. It may end behind the position where replay begins: under
+    /// concurrent writers a checkpoint names a transaction that is newer than its position (seen on 5.26.30).
     met: bool,
     tail: Option<Tail>,
 }
@@ -57,6 +60,7 @@ impl<'a> LogWalk<'a> {
             files: Vec::new(),
             kernel: checkpoint.kernel,
             transactions: 0,
+            boundary: false,
             met: false,
             tail: None,
         }
@@ -86,21 +90,21 @@ impl<'a> LogWalk<'a> {
         }
         source.seek(HEADER_LENGTH as u64);
         if self.chain.is_none() {
-            // A checkpoint right behind a header names the transaction before the file.
+            // A checkpoint right behind a header may name the transaction before the file.
             let position = self.checkpoint.position;
-            let at_header = position.offset == HEADER_LENGTH as u64 && position.version == header.version;
-            self.met = at_header && header.last_id == self.checkpoint.tx_id;
+            self.boundary = position.offset == HEADER_LENGTH as u64 && position.version == header.version;
+            self.met = self.boundary && header.last_id == self.checkpoint.tx_id;
         }
         let chain = self.chain.get_or_insert_with(|| Chain::begin_with(&header));
-        let (met, kernel, transactions) = (&mut self.met, &mut self.kernel, &mut self.transactions);
-        let wanted = self.checkpoint.end_point();
+        let (boundary, met) = (&mut self.boundary, &mut self.met);
+        let (kernel, transactions) = (&mut self.kernel, &mut self.transactions);
+        let (wanted, replay_from) = (self.checkpoint.end_point(), self.checkpoint.position);
         let scanned = chain.file(&header, source, role, |transaction| {
             let point = transaction.end_point();
             *kernel = transaction.kernel;
-            *transactions += u64::from(point.id > wanted.id);
-            *met |= point.id == wanted.id
-                && point.position == wanted.position
-                && point.checksum == wanted.checksum;
+            *transactions += u64::from(point.position > replay_from);
+            *boundary |= point.position == replay_from;
+            *met |= point.id == wanted.id && point.checksum == wanted.checksum;
         });
         let scan =
             scanned.map_err(|source| LogError::Chain { database: self.database.to_owned(), source })?;
@@ -119,12 +123,54 @@ impl<'a> LogWalk<'a> {
                 position: checkpoint.position,
             })
         };
-        let tail = on_log(self.tail.filter(|_| self.met))?;
+        let tail = on_log(self.tail.filter(|_| self.met && self.boundary))?;
         // Nothing behind the checkpoint, and it stands right behind the header: its own transaction is in the
         // file before.
         let end = self.chain.and_then(|chain| chain.end()).unwrap_or(checkpoint);
         // A newer file that holds no transaction yet is no part of the span.
         self.files.retain(|file| file.version <= end.position.version.0);
         Ok((LogSpan { files: self.files, end, kernel: self.kernel, transactions: self.transactions }, tail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_neo4j::synthetic::{LogWriter, checkpoint, first_header, store_id};
+    use grap_neo4j::{Checksum, CommitTime, LogPosition};
+
+    use super::*;
+
+    /// The walk over a log of four transactions from a checkpoint that names the third, changed by `change`.
+    fn walk(change: impl FnOnce(&mut CheckpointRecord, LogPosition)) -> Result<(LogSpan, Tail), LogError> {
+        let kernel = KernelVersion::known(20).unwrap();
+        let mut log = LogWriter::new(kernel, first_header(kernel, store_id(1)));
+        let written: Vec<_> =
+            (0..4).map(|_| log.transaction(b"command", CommitTime(1)).end_point()).collect();
+        let mut record = checkpoint(kernel, store_id(1), &written[2], "test");
+        change(&mut record, written[1].position);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut sink = grap_disk::Sink::create(&path).unwrap();
+        sink.write_all(log.bytes()).unwrap();
+        let mut walk = LogWalk::new("neo4j", &record);
+        walk.file(LogVersion(0), Source::open(&path).unwrap(), FileRole::Newest)?;
+        walk.finish()
+    }
+
+    #[test]
+    fn replay_may_begin_before_the_transaction_that_the_checkpoint_names() {
+        assert_eq!(walk(|_, _| {}).unwrap().0.transactions, 1);
+        let (span, _) = walk(|record, earlier| record.position = earlier).unwrap();
+        assert_eq!((span.transactions, span.end.id.0), (2, 5));
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_log_is_refused() {
+        let refused =
+            |walked: Result<_, LogError>| matches!(walked, Err(LogError::CheckpointNotOnLog { .. }));
+        assert!(refused(walk(|record, _| record.tx_checksum = Checksum(7))));
+        assert!(refused(walk(
+            |record, earlier| record.position = LogPosition { offset: earlier.offset + 1, ..earlier }
+        )));
     }
 }

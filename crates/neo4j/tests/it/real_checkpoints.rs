@@ -2,7 +2,7 @@
 
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord, CheckpointTail};
 use grap_neo4j::metadata::Metadata;
-use grap_neo4j::txlog::{HeaderError, Scanner, Transaction};
+use grap_neo4j::txlog::{HeaderError, ScanStart, Scanner, Transaction};
 use serde_json::Value;
 
 use crate::fixtures::{self, Expected};
@@ -92,7 +92,7 @@ fn a_checkpoint_names_a_transaction_of_the_log_and_scans_go_on_behind_it() {
         assert_eq!(transactions[index].end_point(), first.end_point());
         let rest = &file[usize::try_from(first.position.offset).unwrap()..];
         let behind: Vec<Transaction> =
-            Scanner::new(rest, first.scan_start().unwrap()).map(Result::unwrap).collect();
+            Scanner::new(rest, ScanStart::after(&first.end_point())).map(Result::unwrap).collect();
         assert_eq!(behind, transactions[index + 1..]);
     }
 }
