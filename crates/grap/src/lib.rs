@@ -5,10 +5,12 @@
 //! - [`copy`]: from live files to a snapshot, and from a snapshot to a data directory.
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
+//! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`catalog`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
+pub mod archive;
 pub mod catalog;
 pub mod copy;
 #[cfg(test)]

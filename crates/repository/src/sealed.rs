@@ -6,7 +6,7 @@
 
 use crate::error::{RepositoryError, Result};
 use crate::object::{ObjectError, ObjectInfo, check_name};
-use crate::repository::Repository;
+use crate::repository::{Repository, exists};
 
 const VERSION: u8 = 1;
 const FOLDER: &str = "grap/";
@@ -34,6 +34,12 @@ impl Repository {
         opened
             .and_then(|plaintext| content(name, plaintext))
             .map_err(|why| RepositoryError::Damaged { object: name.to_owned(), why })
+    }
+
+    /// Whether there is such a record; it is not read.
+    pub fn has_sealed(&self, name: &str) -> Result<bool> {
+        check_sealed_name(name)?;
+        exists(self.inner.store.as_ref(), name)
     }
 
     /// The records below a folder such as `grap/notes`.

@@ -1,0 +1,175 @@
+//! The objects of one source's archive in a repository: put, get, find.
+//!
+//! What storage may not be assumed to do: a listing may hide what was put a moment ago. So the newest start,
+//! and the end of a path, are found by listing **and then asking for the next name** until there is none.
+
+use grap_core::SourceName;
+use grap_repository::{ObjectError, Repository, RepositoryError};
+
+use super::names::{self, Object, RunNumber, SegmentName};
+use super::runs::Runs;
+use super::segment::{Segment, SegmentError};
+use super::start::{StartError, StartRecord};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error("the start record of run {run} is damaged")]
+    Start { run: RunNumber, source: StartError },
+    #[error("the segment {object} is damaged")]
+    Segment { object: String, source: SegmentError },
+}
+
+impl ArchiveError {
+    /// Something stored is damaged or gone, as against a storage that does not answer.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Start { source: StartError::Newer { .. }, .. }
+            | Self::Segment { source: SegmentError::Unknown, .. } => false,
+            Self::Start { .. } | Self::Segment { .. } => true,
+            Self::Repository(error) => matches!(
+                error,
+                RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })
+            ),
+        }
+    }
+}
+
+/// What a put found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    Stored,
+    /// There is an object of that name: somebody else's, or ours if an answer was lost.
+    Taken,
+}
+
+/// The archive of one source.
+#[derive(Clone)]
+pub struct Archive {
+    repository: Repository,
+    source: SourceName,
+}
+
+impl Archive {
+    pub fn new(repository: Repository, source: SourceName) -> Self {
+        Self { repository, source }
+    }
+
+    pub fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    /// Every run and the names of its segments.
+    pub fn runs(&self) -> Result<Runs, ArchiveError> {
+        let mut segments = Vec::new();
+        let mut newest = RunNumber(0);
+        for info in self.repository.list_sealed(&names::folder(&self.source))? {
+            match Object::parse(&self.source, &info.name) {
+                Some(Object::Start(run)) => newest = newest.max(run),
+                Some(Object::Segment(run, database, name)) => {
+                    newest = newest.max(run);
+                    segments.push((run, database, name));
+                }
+                None => {}
+            }
+        }
+        let mut runs = Runs::default();
+        for number in 1.. {
+            let run = RunNumber(number);
+            match self.start(run) {
+                Ok(Some(start)) => runs.add(run, start),
+                Ok(None) if run > newest => break,
+                Ok(None) => runs.add_damaged(run, "its start record is missing".to_owned()),
+                Err(error) if error.is_damage() => runs.add_damaged(run, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        for (run, database, name) in segments {
+            runs.add_segment(run, &database, name);
+        }
+        Ok(runs)
+    }
+
+    /// `None`: there is no such run.
+    pub fn start(&self, run: RunNumber) -> Result<Option<StartRecord>, ArchiveError> {
+        let bytes = match self.repository.get_sealed(&names::start(&self.source, run)) {
+            Err(RepositoryError::Object(ObjectError::NotFound { .. })) => return Ok(None),
+            other => other?,
+        };
+        StartRecord::parse(&bytes).map(Some).map_err(|source| ArchiveError::Start { run, source })
+    }
+
+    /// Whether a run has begun; one question to the storage.
+    pub fn has_begun(&self, run: RunNumber) -> Result<bool, ArchiveError> {
+        Ok(self.repository.has_sealed(&names::start(&self.source, run))?)
+    }
+
+    pub fn put_start(&self, run: RunNumber, start: &StartRecord) -> Result<Put, ArchiveError> {
+        self.put(&names::start(&self.source, run), &start.to_bytes())
+    }
+
+    /// The segment, or the parts of a merged one; each with the content that its header names.
+    pub fn segments(
+        &self,
+        run: RunNumber,
+        database: &str,
+        name: SegmentName,
+    ) -> Result<Vec<Segment>, ArchiveError> {
+        let object = names::segment(&self.source, run, database, name);
+        let bytes = self.repository.get_sealed(&object)?;
+        let damaged = |source| ArchiveError::Segment { object: object.clone(), source };
+        let found = Segment::parse_object(&bytes).map_err(damaged)?;
+        let first = found.first().map(|segment| segment.header.first.0);
+        let last = found.last().map(|segment| segment.header.last.0);
+        if first != Some(name.first) || name.last.is_some_and(|named| last != Some(named)) {
+            let (named, found) = (name.first, first.unwrap_or(name.first));
+            return Err(damaged(SegmentError::OtherName { named, found }));
+        }
+        Ok(found)
+    }
+
+    /// As [`Archive::segments`]; `None` where there is no such object.
+    pub fn find_segments(
+        &self,
+        run: RunNumber,
+        database: &str,
+        name: SegmentName,
+    ) -> Result<Option<Vec<Segment>>, ArchiveError> {
+        match self.segments(run, database, name) {
+            Err(ArchiveError::Repository(RepositoryError::Object(ObjectError::NotFound { .. }))) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    pub fn put_segment(
+        &self,
+        run: RunNumber,
+        database: &str,
+        segment: &Segment,
+    ) -> Result<Put, ArchiveError> {
+        let name = SegmentName::single(segment.header.first.0);
+        self.put(&names::segment(&self.source, run, database, name), &segment.to_bytes())
+    }
+
+    /// Put segments of one run again, as one object.
+    pub fn put_merged(
+        &self,
+        run: RunNumber,
+        database: &str,
+        parts: &[Segment],
+    ) -> Result<Option<(SegmentName, Put)>, ArchiveError> {
+        let ([first, ..], Some(last)) = (parts, parts.last()) else { return Ok(None) };
+        let name = SegmentName { first: first.header.first.0, last: Some(last.header.last.0) };
+        let object = names::segment(&self.source, run, database, name);
+        self.put(&object, &Segment::merge(parts)).map(|put| Some((name, put)))
+    }
+
+    fn put(&self, object: &str, bytes: &[u8]) -> Result<Put, ArchiveError> {
+        match self.repository.put_sealed(object, bytes) {
+            Ok(()) => Ok(Put::Stored),
+            Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => Ok(Put::Taken),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
