@@ -11,7 +11,7 @@ use grap_repository::{ObjectError, RepositoryError};
 use grap_task::Stopped;
 
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
-use crate::live::{LayoutError, LogError, PinError};
+use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -24,6 +24,8 @@ pub enum Error {
     Log(#[from] LogError),
     #[error(transparent)]
     Pin(#[from] PinError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     #[error(transparent)]
     Capture(#[from] CaptureError),
     #[error(transparent)]
@@ -198,6 +200,7 @@ impl Error {
             Self::Layout(error) => layout(error),
             Self::Log(error) => log(error),
             Self::Pin(error) => pin(error),
+            Self::Follow(error) => follow(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
             Self::Reread(_) => Code::RestoreWrong,
@@ -285,6 +288,17 @@ fn pin(error: &PinError) -> Code {
         PinError::Disk(error) => source_disk(error),
         PinError::BudgetExceeded { .. } => Code::PinBudgetExceeded,
         PinError::TooManyDescriptors { .. } => Code::SourceUnreadable,
+    }
+}
+
+fn follow(error: &FollowError) -> Code {
+    match error {
+        FollowError::Disk(error) => source_disk(error),
+        FollowError::GateShut { .. } => Code::FileFailed,
+        FollowError::TooManyDescriptors { .. } => Code::SourceUnreadable,
+        FollowError::UnknownDatabase { .. } | FollowError::NoStores { .. } => Code::Neo4jNotFound,
+        FollowError::RunIsPresent => Code::ServerChanged,
+        FollowError::OtherOwner { .. } => Code::SourceMismatch,
     }
 }
 
