@@ -14,17 +14,17 @@ const ZEROS: u64 = 4096;
 
 /// The transactions that come next, and what stands behind them.
 #[derive(Debug)]
-pub struct Ahead {
+pub(super) struct Ahead {
     /// `None`: not one whole transaction.
-    pub segment: Option<Segment>,
+    pub(super) segment: Option<Segment>,
     /// Behind the last of them.
-    pub resume: ScanStart,
-    pub last: Option<TransactionEnd>,
-    pub behind: Behind,
+    pub(super) resume: ScanStart,
+    pub(super) last: Option<TransactionEnd>,
+    pub(super) behind: Behind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Behind {
+pub(super) enum Behind {
     /// As much was read as was asked for.
     More,
     /// The end of the file, or zeros.
@@ -39,19 +39,19 @@ pub enum Behind {
 
 /// How far to read.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Bytes of a segment, as long as a transaction is not longer.
-    pub bytes: usize,
+    pub(super) bytes: usize,
     /// No transaction behind this one.
-    pub last: Option<TxId>,
+    pub(super) last: Option<TxId>,
     /// The next transaction may be a mark: the history begins with it.
-    pub begins: bool,
+    pub(super) begins: bool,
     /// An incomplete transaction may go on behind any number of zeros: read on to the end of the file.
-    pub to_end: bool,
+    pub(super) to_end: bool,
 }
 
 /// Read on in `log` from `from`. `clock_ms` is the wall clock before the read.
-pub fn read_ahead(
+pub(super) fn read_ahead(
     log: &HeldLog,
     from: &ScanStart,
     limits: Limits,
@@ -99,7 +99,9 @@ fn scan(bytes: &[u8], from: &ScanStart, limits: Limits) -> Found {
     let mut resume = *from;
     let behind = loop {
         match scanner.next() {
-            Some(Ok(transaction)) if transaction.is_break() && !(limits.begins && transactions.is_empty()) => {
+            Some(Ok(transaction))
+                if transaction.is_break() && !(limits.begins && transactions.is_empty()) =>
+            {
                 break Behind::Mark(resume);
             }
             Some(Ok(transaction)) if limits.last.is_some_and(|last| transaction.id > last) => {

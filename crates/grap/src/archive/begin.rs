@@ -110,15 +110,14 @@ impl Writer<'_> {
     /// Whether writing here is a takeover; an error where it would be one and nobody said so.
     pub(super) fn admit(&self, runs: &Runs) -> Result<bool, WriteError> {
         let Some(newest) = runs.newest() else { return Ok(false) };
-        let refused = match runs.get(newest) {
-            Some(run) => match self.nonces.admit(newest, &run.start, self.follower.place()?) {
+        let refused = if let Some(run) = runs.get(newest) {
+            match self.nonces.admit(newest, &run.start, self.follower.place()?) {
                 Ok(()) => return Ok(false),
                 Err(not_ours) => not_ours.into(),
-            },
-            None => {
-                let why = runs.damaged().get(&newest).cloned().unwrap_or_default();
-                WriteError::StartUnreadable { run: newest, why }
             }
+        } else {
+            let why = runs.damaged().get(&newest).cloned().unwrap_or_default();
+            WriteError::StartUnreadable { run: newest, why }
         };
         if self.takeover { Ok(true) } else { Err(refused) }
     }
@@ -163,7 +162,7 @@ impl Writer<'_> {
         let search = Search { archive: self.archive, runs, database };
         let above = floor.map_or(TxId(0), |floor| floor.scan.last_id);
         let parent = search.newest_in(&present, above, TxId(u64::MAX))?;
-        let broken = self.broken(&search, parent.as_ref(), floor, takes_over)?;
+        let broken = broken(&search, parent.as_ref(), floor, takes_over)?;
         let no_log = || WriteError::NoLog { database: database.to_owned() };
         let oldest = present.files.first().ok_or_else(no_log)?;
         let scan = match (&parent, floor) {
@@ -180,39 +179,6 @@ impl Writer<'_> {
             side: false,
         };
         Ok(Beginning { start, cursor: LogCursor::new(present, log, scan, last) })
-    }
-
-    /// Why a new timeline begins, if one does.
-    fn broken(
-        &self,
-        search: &Search<'_>,
-        parent: Option<&Found>,
-        floor: Option<&Floor>,
-        takes_over: bool,
-    ) -> Result<Option<String>, WriteError> {
-        let runs = search.runs;
-        let Some(current) = runs.current(search.database) else {
-            return Ok(Some("nothing of this database was stored before".to_owned()));
-        };
-        let Some(parent) = parent else {
-            let nothing = || "the log holds nothing that was stored before".to_owned();
-            return Ok(Some(floor.map_or_else(nothing, |floor| floor.why.clone())));
-        };
-        let end = search.end_of(current)?;
-        if !end.is_some_and(|end| end.is(&parent.end)) {
-            let stored = end.map_or_else(|| "nowhere".to_owned(), |end| format!("with transaction {}", end.id));
-            let why = format!("what is stored ends {stored}, the log goes on from transaction {}", parent.end.id);
-            return Ok(Some(why));
-        }
-        let mut between = runs.iter().rev().take_while(|(number, _)| *number > current);
-        let crossed = between.find_map(|(number, run)| {
-            let side = run.database(search.database).is_some_and(|start| start.side);
-            (side || run.start.takeover).then(|| match side {
-                true => format!("run {number} stored what an earlier run of the server left"),
-                false => format!("run {number} took over"),
-            })
-        });
-        Ok(crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned())))
     }
 
     /// Store what a run of the server left and the present history does not hold. `true`: something was stored,
@@ -326,4 +292,37 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// Why a new timeline begins, if one does.
+fn broken(
+    search: &Search<'_>,
+    parent: Option<&Found>,
+    floor: Option<&Floor>,
+    takes_over: bool,
+) -> Result<Option<String>, WriteError> {
+    let runs = search.runs;
+    let Some(current) = runs.current(search.database) else {
+        return Ok(Some("nothing of this database was stored before".to_owned()));
+    };
+    let Some(parent) = parent else {
+        let nothing = || "the log holds nothing that was stored before".to_owned();
+        return Ok(Some(floor.map_or_else(nothing, |floor| floor.why.clone())));
+    };
+    let end = search.end_of(current)?;
+    if !end.is_some_and(|end| end.is(&parent.end)) {
+        let stored = end.map_or_else(|| "nowhere".to_owned(), |end| format!("with transaction {}", end.id));
+        let why = format!("what is stored ends {stored}, the log goes on from transaction {}", parent.end.id);
+        return Ok(Some(why));
+    }
+    let mut between = runs.iter().rev().take_while(|(number, _)| *number > current);
+    let crossed = between.find_map(|(number, run)| {
+        let side = run.database(search.database).is_some_and(|start| start.side);
+        if side {
+            Some(format!("run {number} stored what an earlier run of the server left"))
+        } else {
+            run.start.takeover.then(|| format!("run {number} took over"))
+        }
+    });
+    Ok(crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned())))
 }

@@ -19,23 +19,23 @@ use crate::live::{HeldRun, PinnedFile};
 
 /// A held log file and its header.
 #[derive(Debug, Clone)]
-pub struct HeldLog {
+pub(super) struct HeldLog {
     file: Arc<PinnedFile>,
-    pub header: LogHeader,
+    pub(super) header: LogHeader,
     /// As they stand in the file.
-    pub header_bytes: [u8; HEADER_LENGTH],
+    pub(super) header_bytes: [u8; HEADER_LENGTH],
 }
 
 /// Files of consecutive versions that are one history.
 #[derive(Debug, Clone, Default)]
-pub struct Sequence {
+pub(super) struct Sequence {
     /// Oldest first.
-    pub files: Vec<HeldLog>,
+    pub(super) files: Vec<HeldLog>,
 }
 
 impl HeldLog {
     /// `None`: nothing was written to it yet, or its header is not one of a log file of that name.
-    pub fn read(file: &Arc<PinnedFile>) -> Result<Option<Self>, DiskError> {
+    pub(super) fn read(file: &Arc<PinnedFile>) -> Result<Option<Self>, DiskError> {
         let mut header_bytes = [0; HEADER_LENGTH];
         if file.open()?.read_at(&mut header_bytes, 0)? < HEADER_LENGTH {
             return Ok(None);
@@ -45,19 +45,19 @@ impl HeldLog {
         Ok(header.map(|header| Self { file: Arc::clone(file), header, header_bytes }))
     }
 
-    pub fn version(&self) -> LogVersion {
+    pub(super) fn version(&self) -> LogVersion {
         self.header.version
     }
 
-    pub fn inode(&self) -> u64 {
+    pub(super) fn inode(&self) -> u64 {
         self.file.inode
     }
 
-    pub fn open(&self) -> Result<Source, DiskError> {
+    pub(super) fn open(&self) -> Result<Source, DiskError> {
         self.file.open()
     }
 
-    pub fn size(&self) -> Result<u64, DiskError> {
+    pub(super) fn size(&self) -> Result<u64, DiskError> {
         Ok(self.open()?.stat()?.size)
     }
 
@@ -66,7 +66,7 @@ impl HeldLog {
     }
 
     /// Whether this very transaction ends there: its COMMIT, under its id, with its checksum.
-    pub fn holds(&self, store_id: &StoreId, end: &TransactionEnd) -> Result<bool, DiskError> {
+    pub(super) fn holds(&self, store_id: &StoreId, end: &TransactionEnd) -> Result<bool, DiskError> {
         if self.header.store_id != *store_id || self.version() != end.position.version {
             return Ok(false);
         }
@@ -79,7 +79,7 @@ impl HeldLog {
     }
 
     /// Bytes from `offset` on, at most `length`.
-    pub fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+    pub(super) fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
         let mut source = self.open()?;
         source.seek(offset);
         let mut bytes = Vec::new();
@@ -93,7 +93,7 @@ impl HeldLog {
 impl Sequence {
     /// The history that the newest live file ends. `live`: version and inode of what lies in the live
     /// directory now; `runs`: what is held, oldest first, the present run last.
-    pub fn present(
+    pub(super) fn present(
         runs: &[HeldRun],
         database: &str,
         live: &[(LogVersion, u64)],
@@ -126,23 +126,23 @@ impl Sequence {
         Ok(Self { files })
     }
 
-    pub fn file(&self, version: LogVersion) -> Option<&HeldLog> {
+    pub(super) fn file(&self, version: LogVersion) -> Option<&HeldLog> {
         self.files.iter().find(|file| file.version() == version)
     }
 
-    pub fn contains(&self, file: &PinnedFile) -> bool {
+    pub(super) fn contains(&self, file: &PinnedFile) -> bool {
         self.files.iter().any(|log| log.is_same(file))
     }
 
     /// Whether the history holds this very transaction.
-    pub fn holds(&self, store_id: &StoreId, end: &TransactionEnd) -> Result<bool, DiskError> {
+    pub(super) fn holds(&self, store_id: &StoreId, end: &TransactionEnd) -> Result<bool, DiskError> {
         self.file(end.position.version).map_or(Ok(false), |file| file.holds(store_id, end))
     }
 }
 
 /// What a run holds and the present history does not: sequences, oldest first, each with the file before it
 /// where that lay in the source during the same run.
-pub fn remains(
+pub(super) fn remains(
     run: &HeldRun,
     database: &str,
     present: &Sequence,
@@ -153,13 +153,16 @@ pub fn remains(
         let Some(log) = HeldLog::read(file)? else { continue };
         let behind = found.iter_mut().rev().find(|(_, sequence)| {
             let last = sequence.files.last();
-            last.is_some_and(|last| last.version().next() == log.version() && joins(&last.header, &log.header))
+            last.is_some_and(|last| {
+                last.version().next() == log.version() && joins(&last.header, &log.header)
+            })
         });
         if let Some((_, sequence)) = behind {
             sequence.files.push(log);
             continue;
         }
-        let before = before(log.version()).map(|version| newest_of(&held, version, &[])).transpose()?.flatten();
+        let before =
+            before(log.version()).map(|version| newest_of(&held, version, &[])).transpose()?.flatten();
         let before = before.filter(|before| joins(&before.header, &log.header));
         found.push((before, Sequence { files: vec![log] }));
     }

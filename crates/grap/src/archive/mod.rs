@@ -26,12 +26,12 @@ mod store;
 mod write_error;
 mod writer;
 
+pub use begin::Floor;
 pub use names::{RunNumber, SegmentName};
+pub use owner::{Nonces, NotOurs};
 pub use path::{Path, PathError, PathReader, Stretch, Visit};
 pub use runs::{Run, Runs};
 pub use segment::{Segment, SegmentError, SegmentHeader};
-pub use begin::Floor;
-pub use owner::{Nonces, NotOurs};
 pub use start::{DatabaseStart, Parent, StartError, StartRecord};
 pub use store::{Archive, ArchiveError, Put};
 pub use write_error::WriteError;

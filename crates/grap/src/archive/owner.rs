@@ -52,14 +52,12 @@ pub struct NotOurs {
 impl Nonces {
     pub fn open(state: &std::path::Path, source: &SourceName) -> Result<Self, DiskError> {
         let path = state.join(format!("archive-{source}.json"));
-        let known = match disk::stat(&path)? {
-            None => Known::default(),
-            Some(_) => {
-                let bytes = disk::read(&path, SIZE_MAX)?;
-                let malformed = |error| DiskError::reading(&path, std::io::Error::other(error));
-                serde_json::from_slice(&bytes).map_err(malformed)?
-            }
-        };
+        let mut known = Known::default();
+        if disk::stat(&path)?.is_some() {
+            let bytes = disk::read(&path, SIZE_MAX)?;
+            let malformed = |error| DiskError::reading(&path, std::io::Error::other(error));
+            known = serde_json::from_slice(&bytes).map_err(malformed)?;
+        }
         Ok(Self { path, known })
     }
 
@@ -100,8 +98,9 @@ impl Nonces {
 
 fn random() -> Result<String, DiskError> {
     let mut bytes = [0; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| DiskError::reading(std::path::Path::new("the system's random numbers"), error.into()))?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(|error| {
+        DiskError::reading(std::path::Path::new("the system's random numbers"), error.into())
+    })?;
     Ok(hex::encode(bytes))
 }
 

@@ -108,7 +108,9 @@ impl Search<'_> {
             for name in self.names(piece.run, run)?.into_iter().rev() {
                 let segments = self.read(piece.run, name)?.unwrap_or_default();
                 let ends = segments.iter().filter_map(transactions).flat_map(|(_, found)| found);
-                let last = ends.filter(|transaction| transaction.id <= upto).last();
+                let last = ends
+                    .filter(|transaction| transaction.id <= upto)
+                    .max_by_key(|transaction| transaction.id);
                 if let Some(last) = last {
                     return Ok(Some(Parent::new(piece.run, &last.end_point())));
                 }

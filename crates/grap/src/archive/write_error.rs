@@ -18,7 +18,9 @@ pub enum WriteError {
     /// Another installation writes for this source.
     #[error("this installation does not write for the source")]
     NotOurs(#[from] NotOurs),
-    #[error("the newest start record of the archive, run {run}, cannot be read ({why}): whose it is nobody can say")]
+    #[error(
+        "the newest start record of the archive, run {run}, cannot be read ({why}): whose it is nobody can say"
+    )]
     StartUnreadable { run: RunNumber, why: String },
     #[error("database `{database}` has no log with a header yet")]
     NoLog { database: String },
@@ -30,7 +32,9 @@ impl WriteError {
     /// It may pass by itself, as against a decision that an operator has to take.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Archive(error) => !matches!(error, ArchiveError::Start { .. } | ArchiveError::Segment { .. }),
+            Self::Archive(error) => {
+                !matches!(error, ArchiveError::Start { .. } | ArchiveError::Segment { .. })
+            }
             Self::Follow(_) | Self::Disk(_) | Self::NoLog { .. } | Self::Contended { .. } => true,
             Self::NotOurs(_) | Self::StartUnreadable { .. } => false,
         }

@@ -92,9 +92,14 @@ pub enum Round {
     /// The next file; ask again at once.
     Turned,
     /// A run must begin anew; with a floor where the history must begin there.
-    Lost { why: String, floor: Option<Floor> },
+    Lost {
+        why: String,
+        floor: Option<Floor>,
+    },
     /// Another run has begun.
-    Overtaken { run: RunNumber },
+    Overtaken {
+        run: RunNumber,
+    },
 }
 
 /// A segment that is now in the repository.
@@ -129,6 +134,28 @@ impl LogCursor {
         self.last = Some((self.log.header.store_id.clone(), last));
         self.begins = false;
         self.odd = None;
+    }
+
+    /// Two bytes tell: zeros, or the end of the file.
+    fn nothing_there(&self) -> Result<bool, DiskError> {
+        let bytes = self.log.bytes(self.scan.position.offset, 2)?;
+        Ok(bytes.iter().all(|byte| *byte == 0))
+    }
+
+    /// Why the last stored COMMIT does not stand where it stood, if so.
+    fn moved(&self) -> Result<Option<String>, DiskError> {
+        let Some((store_id, end)) = &self.last else { return Ok(None) };
+        let version = end.position.version;
+        let here = version == self.log.version();
+        let log = if here { Some(&self.log) } else { self.sequence.file(version) };
+        // A file that we have left, and whose pin went since, was not read in this round.
+        let Some(log) = log else { return Ok(None) };
+        match log.holds(store_id, end) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(format!("transaction {} is no longer where it was read", end.id))),
+            Err(error) if error.is_not_found() && !here => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Note something odd; after a while it is taken for good.
@@ -166,7 +193,7 @@ impl Writer<'_> {
         let run = active.run;
         let cursor = active.logs.get_mut(database).expect("the caller saw it");
         if cursor.pending.is_none() {
-            if self.nothing_there(cursor)? && !self.may_turn(cursor, database)? {
+            if cursor.nothing_there()? && !self.may_turn(cursor, database)? {
                 return Ok(Round::Idle);
             }
             let clock_ms = self.clock.now().as_millisecond();
@@ -195,12 +222,6 @@ impl Writer<'_> {
         read_ahead(&cursor.log, &cursor.scan, limits, clock_ms)
     }
 
-    /// Two bytes tell: zeros, or the end of the file.
-    fn nothing_there(&self, cursor: &LogCursor) -> Result<bool, DiskError> {
-        let bytes = cursor.log.bytes(cursor.scan.position.offset, 2)?;
-        Ok(bytes.iter().all(|byte| *byte == 0))
-    }
-
     /// Whether the file ends where we stand and a newer one is held.
     fn may_turn(&self, cursor: &LogCursor, database: &str) -> Result<bool, WriteError> {
         let at_end = cursor.log.size()? <= cursor.scan.position.offset;
@@ -208,12 +229,7 @@ impl Writer<'_> {
     }
 
     /// What to do where no whole transaction comes next.
-    fn behind(
-        &self,
-        cursor: &mut LogCursor,
-        database: &str,
-        behind: Behind,
-    ) -> Result<Round, WriteError> {
+    fn behind(&self, cursor: &mut LogCursor, database: &str, behind: Behind) -> Result<Round, WriteError> {
         let now = self.clock.since_boot();
         let next = self.next_file(cursor, database)?;
         let why = match behind {
@@ -285,28 +301,12 @@ impl Writer<'_> {
         {
             return Ok(Some(format!("log file {version} was made twice")));
         }
-        match &cursor.last {
-            Some((store_id, end)) => self.moved(cursor, store_id, end),
-            None => Ok(None),
+        let at_end = cursor.log.size()? <= cursor.scan.position.offset;
+        if at_end && live.iter().all(|(version, _)| *version > here.next()) {
+            let gap = || format!("a gap: log file {} is gone and was not pinned", here.next());
+            return Ok(self.next_file(cursor, database)?.is_none().then(gap));
         }
-    }
-
-    /// Whether the last stored COMMIT stands where it stood.
-    fn moved(
-        &self,
-        cursor: &LogCursor,
-        store_id: &StoreId,
-        end: &TransactionEnd,
-    ) -> Result<Option<String>, WriteError> {
-        let version = end.position.version;
-        let log = if version == cursor.log.version() { Some(&cursor.log) } else { cursor.sequence.file(version) };
-        // A file that we have left behind, and whose pin went since, cannot have been read in this round.
-        let Some(log) = log else { return Ok(None) };
-        if version != cursor.log.version() && log.open().is_err_and(|error| error.is_not_found()) {
-            return Ok(None);
-        }
-        let holds = log.holds(store_id, end)?;
-        Ok((!holds).then(|| format!("transaction {} is no longer where it was read", end.id)))
+        Ok(cursor.moved()?)
     }
 
     /// Put what is pending. Without an answer it stays pending, and the next round puts it under the same name.
