@@ -10,6 +10,7 @@ use grap_disk::DiskError;
 use grap_repository::{ObjectError, RepositoryError};
 use grap_task::Stopped;
 
+use crate::archive::{ArchiveError, SegmentError, StartError, WriteError};
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
@@ -39,7 +40,13 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
     Stopped(#[from] Stopped),
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("not enough room at {}", path.display())]
     NoSpace { path: PathBuf, source: Shortage },
     #[error("the server was {change} while the backup ran")]
@@ -156,8 +163,8 @@ codes! {
     SourceUnreadable = "SOURCE_UNREADABLE", 4, "Run grap as the server's own user (or root) and with the database's volume mounted. `grap doctor` shows what it may do.";
     /// Log files that the server has deleted hold back more room than the budget allows.
     PinBudgetExceeded = "PIN_BUDGET_EXCEEDED", 5, "The copy took so long that the server rotated away more log than may be held back. Raise --read-limit, or make room on the log's file system.";
-    /// The database is not the one that the source is bound to.
-    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. For another installation: grap source add NAME, and --source NAME.";
+    /// The database is not the one that the source is bound to, or another installation (or state directory) writes for the source.
+    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. If this installation shall write from now on in place of another that is gone: --takeover. For a copy, or another installation: grap source add NAME, and --source NAME.";
     /// No such source, or none was named where there are several.
     SourceUnknown = "SOURCE_UNKNOWN", 6, "`grap source list` shows the sources; `grap source add NAME` makes one; --source NAME chooses.";
     /// The source is there already.
@@ -208,7 +215,10 @@ impl Error {
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
+            Self::Archive(error) => archive(error),
+            Self::Write(error) => write(error),
             Self::Stopped(_) => Code::Interrupted,
+            Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
@@ -330,6 +340,26 @@ fn assemble(error: &AssembleError) -> Code {
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
         AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn archive(error: &ArchiveError) -> Code {
+    match error {
+        ArchiveError::Repository(error) => repository(error),
+        ArchiveError::Start { source: StartError::Newer { .. }, .. }
+        | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
+        ArchiveError::Start { .. } | ArchiveError::Segment { .. } => Code::BackupCorrupted,
+    }
+}
+
+fn write(error: &WriteError) -> Code {
+    match error {
+        WriteError::Archive(error) => archive(error),
+        WriteError::Follow(error) => follow(error),
+        WriteError::Disk(error) => source_disk(error),
+        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NoLog { .. } => Code::Neo4jNotFound,
+        WriteError::Contended { .. } => Code::JobRunning,
     }
 }
 

@@ -10,28 +10,35 @@
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
 //!   holds.
+//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
 
 mod ahead;
 mod begin;
 mod held;
+mod latency;
+mod merge;
 mod names;
 mod owner;
 mod parent;
 mod path;
 mod runs;
 mod segment;
+mod ship;
 mod start;
 mod store;
 mod write_error;
 mod writer;
 
 pub use begin::Floor;
+pub use latency::Latencies;
+pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
-pub use owner::{Nonces, NotOurs};
+pub use owner::{Nonces, NotOurs, Ownership};
 pub use path::{Path, PathError, PathReader, Stretch, Visit};
 pub use runs::{Run, Runs};
 pub use segment::{Segment, SegmentError, SegmentHeader};
+pub use ship::{ShipOptions, Shipped, Shipper};
 pub use start::{DatabaseStart, Parent, StartError, StartRecord};
 pub use store::{Archive, ArchiveError, Put};
 pub use write_error::WriteError;

@@ -87,7 +87,8 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn of(stores: &Path) -> Result<Self, FollowError> {
+    /// Of the directory `databases`.
+    pub(crate) fn of(stores: &Path) -> Result<Self, FollowError> {
         let stat = disk::stat(stores)?.ok_or_else(|| FollowError::NoStores { path: stores.to_owned() })?;
         Ok(Self { inode: stat.inode, born: stat.born.and_then(|born| i64::try_from(born).ok()) })
     }
