@@ -292,24 +292,25 @@ fn a_rule_that_is_not_understood_is_refused_and_changes_nothing() {
     let text = MapText::Text;
     let unknown_rule = [("name", text("x")), ("schemaRuleType", text("GRAPH_TYPE"))];
     let nameless = [("schemaRuleType", text("INDEX")), ("indexRuleType", text("UNIQUE"))];
-    for body in [
-        made_up::rule(9, CREATED, &unknown_rule),
-        made_up::rule(9, CREATED, &nameless),
-        made_up::rule(9, CREATED, &[]),
-        index(9, CREATED, "UNIQUE_SOMEHOW"),
-        index(9, [None, None], "UNIQUE"),
-        index(9, [None, Some(true)], "UNIQUE"),
-        constraint(9, "UNIQUE", None),
-        [&9_i64.to_le_bytes()[..], &[0, 0, 0]].concat(),
+    let no_rule = [&9_i64.to_le_bytes()[..], &[0, 0, 0]].concat();
+    for (body, expected) in [
+        (made_up::rule(9, CREATED, &unknown_rule), "is about neither an index nor a constraint"),
+        (made_up::rule(9, CREATED, &[]), "is about neither an index nor a constraint"),
+        (made_up::rule(9, CREATED, &nameless), "lacks a name or a type"),
+        (index(9, CREATED, "UNIQUE_SOMEHOW"), "is about an index of unknown type"),
+        (index(9, [None, None], "UNIQUE"), "is about a rule that was neither before nor after"),
+        (index(9, [None, Some(true)], "UNIQUE"), "contradicts itself (index or constraint)"),
+        (constraint(9, "UNIQUE", None), "is about a constraint without the index it needs"),
+        (no_rule, "does not say which rule it is about"),
     ] {
         let log = history(&[vec![index(1, CREATED, "UNIQUE")], vec![index(2, CREATED, "UNIQUE"), body]]);
         let mut watch = SchemaWatch::behind(TxId(1));
         watch.see(&log[0].1).unwrap();
         let error = watch.see(&log[1].1).unwrap_err();
-        assert!(
-            matches!(error, WatchError::Walk { id: TxId(3), source: WalkError::Schema { .. } }),
-            "{error}"
-        );
+        let WatchError::Walk { id: TxId(3), source: WalkError::Schema { what, .. } } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(what, expected);
         let open: Vec<RuleId> = watch.open().map(|creation| creation.index).collect();
         assert_eq!((watch.seen_to(), open), (TxId(2), vec![RuleId(1)]));
     }
@@ -336,6 +337,7 @@ fn whole_points_are_the_nearest_that_nothing_encloses() {
         (Some(3), Some(7)),
         (Some(6), Some(9)),
         (Some(12), Some(13)),
+        (Some(14), Some(17)),
         (Some(16), None),
         (Some(9), Some(9)),
     ];

@@ -163,8 +163,12 @@ fn entries_of_another_kernel_or_type_are_refused() {
     assert_eq!(error, WalkError::NoCommand { offset: 49, expected: 20, found: 20, entry_type: 5 });
     bytes[50] = 3;
     let commit = bytes.len() - 22;
-    bytes[commit] = 21;
-    assert_eq!(walk(&bytes), Err(WalkError::NoTransaction));
+    for (at, byte) in [(commit, 21), (commit + 1, 3), (0, 21), (0, 33), (1, 3)] {
+        let right = std::mem::replace(&mut bytes[at], byte);
+        assert_eq!(walk(&bytes), Err(WalkError::NoTransaction), "{at}");
+        bytes[at] = right;
+    }
+    assert!(walk(&bytes).is_ok());
 }
 
 #[test]
