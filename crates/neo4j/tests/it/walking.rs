@@ -199,6 +199,39 @@ fn lengths_and_counts_that_cannot_be_are_refused() {
     }
 }
 
+/// More blocks than a property record has room for, a block of no possible length, a mark that is neither yes nor no.
+#[test]
+fn values_that_cannot_be_are_refused() {
+    let none = 0_i32.to_le_bytes();
+    let property = |count: u8, length: u8| {
+        let block = [&[length][..], &vec![1; usize::from(length)], &none].concat();
+        [&[0; 33][..], &[count], &block.repeat(usize::from(count)), &none].concat()
+    };
+    let schema = |has_rule: u8| [&[0; 8][..], &[has_rule, 0, 0]].concat();
+    let walked = |code, body: &[u8]| walk(&written(kernel(20), &[made_up::entry(20, code, body)])).is_ok();
+    for (count, length, possible) in [
+        (0, 0, true),
+        (4, 8, true),
+        (5, 8, false),
+        (1, 32, true),
+        (1, 40, false),
+        (1, 12, false),
+        (1, 0, false),
+    ] {
+        assert_eq!(walked(24, &property(count, length)), possible, "{count} of {length}");
+    }
+    assert_eq!([0, 2, 255].map(|mark| walked(18, &schema(mark))), [true, false, false]);
+}
+
+#[test]
+fn an_error_ends_the_walk() {
+    let good = made_up::entry(20, 17, &[0; 12]);
+    let bytes = written(kernel(20), &[made_up::entry(20, 30, &good), good]);
+    let mut walk = commands(&bytes).unwrap();
+    assert!(walk.next().is_some_and(|command| command.is_err()));
+    assert_eq!(walk.next(), None);
+}
+
 /// Transactions of real logs, and made up ones of every kernel with every command there is.
 fn any_transaction() -> impl Strategy<Value = Vec<u8>> {
     let made_up =
