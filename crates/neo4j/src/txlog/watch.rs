@@ -20,10 +20,10 @@
 //! where a restored store is started), dropping a constraint (one transaction deletes it and its index), the
 //! constraints of Enterprise Edition that need no index.
 //!
-//! Seen in the logs of real servers (`testdata/`): creations on six releases from 5.5 to 2026.08, of nodes and
-//! of relationships, overlapping, several ended by one transaction, and one that failed; drops; plain indexes.
-//! Seen live on 5.26.30: a server killed in between, whose index is there until somebody drops it. Read from
-//! the classes alone: the constraints of Enterprise Edition.
+//! Seen in the logs of real servers (`testdata/`): creations on six releases from 5.5 to 2026.08, of nodes
+//! and of relationships, overlapping, several ended by one transaction, and one that failed; drops; plain
+//! indexes. Seen live on 5.26.30: a server killed in between, whose index is there until somebody drops it.
+//! Read from the classes alone: the constraints of Enterprise Edition.
 
 use std::collections::BTreeMap;
 
@@ -163,9 +163,9 @@ pub struct WholePoints {
 
 /// Judges a target from all creations that one watch found: those that ended and those still open.
 ///
-/// Exact between the beginning and the end of the watch; a creation that lasts over all of it is the one thing
-/// that it cannot find. One that a killed server left behind encloses every point until its index is dropped:
-/// at such a point the source was in the same state, and the nearest whole point can be far away.
+/// Exact between the beginning and the end of the watch; a creation that lasts over all of it is the one
+/// thing that it cannot find. One that a killed server left behind encloses every point until its index is
+/// dropped: at such a point the source was in the same state, and the nearest whole point can be far away.
 pub fn whole_points(target: TxId, creations: &[Creation]) -> WholePoints {
     WholePoints { before: whole_before(target, creations), behind: whole_behind(target, creations) }
 }

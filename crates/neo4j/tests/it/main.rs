@@ -10,6 +10,7 @@ mod damage;
 mod fixtures;
 mod large;
 mod made_up;
+mod made_up_constraints;
 mod reading;
 mod real_checkpoints;
 mod real_logs;

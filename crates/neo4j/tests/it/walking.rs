@@ -199,7 +199,8 @@ fn lengths_and_counts_that_cannot_be_are_refused() {
     }
 }
 
-/// More blocks than a property record has room for, a block of no possible length, a mark that is neither yes nor no.
+/// More blocks than a property record has room for, a block of no possible length, a mark that is neither yes
+/// nor no.
 #[test]
 fn values_that_cannot_be_are_refused() {
     let none = 0_i32.to_le_bytes();
