@@ -184,6 +184,7 @@ impl Arguments {
                 said.push(("backup.read_limit", &backup.read_limit));
                 Some(&backup.installation)
             }
+            Verb::Archive(archive) => Some(&archive.installation),
             Verb::Doctor(installation) | Verb::Source(SourceVerb::Rebind(installation)) => Some(installation),
             _ => None,
         };

@@ -3,7 +3,7 @@
 //! A lone commit goes at once; under load a database gets one segment in each interval, because it is objects
 //! that cost. The database never waits for any of it: what cannot be stored stays pinned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use grap_task::{Clock, Finding, Monitor, Stop};
@@ -62,6 +62,8 @@ struct State {
     /// For the next begin.
     floors: BTreeMap<String, Floor>,
     last_put: BTreeMap<String, Duration>,
+    /// Databases of which everything was stored once since the run began: what was there before is not late.
+    caught_up: BTreeSet<String>,
     watched: Duration,
     tidied: Duration,
     outage: Option<Outage>,
@@ -116,6 +118,9 @@ impl<'a> Shipper<'a> {
         }
         let mut busy = false;
         for database in self.writer.databases {
+            if self.writer.active.is_none() {
+                return Ok(true);
+            }
             let last = self.state.last_put.get(database);
             let due = last.is_none_or(|last| now.saturating_sub(*last) >= self.options.interval);
             if due || stopping {
@@ -138,6 +143,7 @@ impl<'a> Shipper<'a> {
         // Said once: whoever is overtaken later does not take over again.
         self.writer.takeover = false;
         self.state.floors.clear();
+        self.state.caught_up.clear();
         self.state.shipped.runs.push(run);
         if let Some(start) = self.writer.archive.start(run)? {
             for (database, start) in start.databases {
@@ -153,7 +159,10 @@ impl<'a> Shipper<'a> {
 
     fn round(&mut self, database: &str, now: Duration) -> Result<bool, WriteError> {
         match self.writer.round(database)? {
-            Round::Idle => Ok(false),
+            Round::Idle => {
+                self.state.caught_up.insert(database.to_owned());
+                Ok(false)
+            }
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
                 self.state.last_put.insert(database.to_owned(), now);
@@ -176,8 +185,10 @@ impl<'a> Shipper<'a> {
         shipped.segments += 1;
         shipped.transactions += stored.last.0 - stored.first.0 + 1;
         shipped.bytes += stored.bytes;
-        let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
-        shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        if self.state.caught_up.contains(database) {
+            let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
+            shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        }
         self.monitor.advance(stored.last.0 - stored.first.0 + 1);
         if let Some(active) = &self.writer.active {
             (self.stored)(active.run, database, stored);
