@@ -302,11 +302,15 @@ fn beyond_the_budget_the_old_stay_and_the_new_are_told() {
     follower.look().unwrap();
     assert_eq!(versions(&follower), [3]);
 
+    // It is counted once.
+    world.prune(3);
+    follower.look().unwrap();
+    assert_eq!(follower.held_back().bytes, 3 * 4096);
     let runs = follower.runs();
     follower.drop_run(&runs[0].identity).unwrap();
     follower.look().unwrap();
     assert_eq!(versions(&follower), [3, 4]);
-    assert_eq!((follower.held_back().bytes, follower.gap()), (0, Some(gap)));
+    assert_eq!((follower.held_back().bytes, follower.gap()), (4096, Some(gap)));
     follower.clear_gap();
     assert_eq!(follower.gap(), None);
     drop(second);
@@ -344,6 +348,16 @@ fn the_thread_pins_and_ends() {
     assert!(follower.look().is_err());
     follower.look().unwrap();
     drop(follower);
+}
+
+#[test]
+fn a_file_that_cannot_be_held_does_not_stand_in_the_way_of_others() {
+    let world = World::new();
+    let follower = world.start();
+    std::fs::create_dir(world.log(0)).unwrap();
+    world.write(1, "one");
+    assert!(follower.look().is_err());
+    assert_eq!(held(&follower), [row("a", true, &["1:one"])]);
 }
 
 #[test]
@@ -386,6 +400,7 @@ fn what_killed_starts_leave_is_rubbish_unless_it_holds_links() {
     assert!(matches!(left[0].reason, LeftReason::RunUnreadable(_)), "{left:?}");
     assert!(matches!(left[1].reason, LeftReason::Failed(_)), "{left:?}");
     assert!(world.pin_folder("archive-3/notes").exists());
+    assert!(world.pin_folder("archive-1/run").exists());
     assert_eq!(held(&follower), [row("a", true, &["1:one"])]);
 }
 
