@@ -193,6 +193,37 @@ fn a_file_seen_while_the_run_changed_goes_over_to_the_newer() {
 }
 
 #[test]
+fn what_is_in_doubt_is_held_until_the_newer_run_has_a_folder() {
+    let world = World::new();
+    world.write(1, "one");
+    let follower = world.start();
+    let gate = disk::FileLock::try_exclusive(&world.pin_folder("gate")).unwrap();
+    world.run.set("b");
+    world.write(2, "two");
+    world.write(3, "three");
+    assert!(matches!(follower.look(), Err(FollowError::GateShut { .. })));
+    assert_eq!(held(&follower), [row("a", true, &["1:one"])], "what is in doubt is not shown");
+    drop(gate);
+    world.prune(2);
+
+    // A link that cannot go over does not make a folder in each look.
+    let link = disk::walk(&world.pin_folder("archive-1")).unwrap();
+    let link = &link.iter().find(|entry| entry.path.to_str().unwrap().contains(".db.3.")).unwrap().path;
+    std::fs::remove_file(link).unwrap();
+    std::fs::create_dir(link).unwrap();
+    assert!(follower.look().is_err());
+    assert!(follower.look().is_err());
+    assert_eq!(world.folders(), ["archive-1", "archive-2"]);
+    std::fs::remove_dir(link).unwrap();
+    std::fs::hard_link(world.log(3), link).unwrap();
+
+    world.prune(3);
+    follower.look().unwrap();
+    let b = row("b", true, &["1:one", "2:two", "3:three"]);
+    assert_eq!(held(&follower), [row("a", false, &["1:one"]), b]);
+}
+
+#[test]
 fn the_two_newest_stay_when_everything_is_stored() {
     let world = World::new();
     for version in 1..=4 {
