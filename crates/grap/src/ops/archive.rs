@@ -57,10 +57,8 @@ pub fn archive(
     let repository = access.open()?;
     let source = sources::choose(&repository, options.source.as_ref())?;
     let _job = state.lock_archive(&source.name)?;
-    sources::admit(&repository, &source, &binding_of(&installation)?)?;
-
     let owner = format!("{}/{}", repository.id(), source.name);
-    let archive = Archive::new(repository, source.name.clone());
+    let archive = Archive::new(repository.clone(), source.name.clone());
     let writer = Writer {
         archive: &archive,
         follower: &follower,
@@ -74,7 +72,11 @@ pub fn archive(
         active: None,
     };
     session.monitor.begin("archiving transactions", Unit::Items, None);
-    let shipped = ship(writer, options, &archive, session)?;
+    let admit = || {
+        let source = sources::choose(&repository, Some(&source.name))?;
+        sources::admit(&repository, &source, &binding_of(&installation)?)
+    };
+    let shipped = ship(writer, options, &archive, &admit, session)?;
     Ok(ArchiveReport {
         source: source.name,
         shipped,
@@ -87,6 +89,7 @@ fn ship(
     writer: Writer<'_>,
     options: &ArchiveOptions,
     archive: &Archive,
+    admit: &dyn Fn() -> Result<()>,
     session: &Session<'_>,
 ) -> Result<Shipped> {
     std::thread::scope(|scope| {
@@ -101,7 +104,7 @@ fn ship(
         };
         let pace = ShipOptions { interval: options.interval, poll: POLL };
         let surroundings = (session.clock, session.stop, session.monitor);
-        Ok(Shipper::new(writer, pace, surroundings, &mut note).run()?)
+        Shipper::new(writer, pace, surroundings, admit, &mut note).run()
     })
 }
 
