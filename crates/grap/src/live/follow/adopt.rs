@@ -75,7 +75,11 @@ impl Shared {
         drop(state);
         for path in &paths {
             if read_owner(path)?.is_none() {
-                write_owner(path, owner)?;
+                match write_owner(path, owner) {
+                    // Emptied and removed by the thread meanwhile.
+                    Err(error) if error.is_not_found() && disk::stat(path)?.is_none() => {}
+                    other => other?,
+                }
             }
         }
         Ok(paths)
