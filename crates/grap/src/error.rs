@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
-use grap_core::{BackupId, Mismatch, Shortage, SourceName};
+use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
 use grap_disk::DiskError;
 use grap_repository::{ObjectError, RepositoryError};
 use grap_task::Stopped;
 
+use crate::archive::{ArchiveError, PathError, SegmentError, StartError};
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{LayoutError, LogError, PinError};
 use crate::state::StateError;
@@ -38,6 +39,24 @@ pub enum Error {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("`{target}` is a point in time, no backup")]
+    NotABackup { target: String },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TargetOutside { target: String, database: String, window: String, source: PlanRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TimeOutside { target: String, database: String, window: String, source: TimeRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    NothingArchived { target: String, database: String, window: String },
+    #[error("`{target}` can be restored only across a hole of the archive")]
+    ArchiveHole { target: String, source: PlanRefusal },
+    #[error("`{target}` names no single point of database `{database}`; take one of: {}", ways.join(", "))]
+    TimeUnsure { target: String, database: String, ways: Vec<String>, source: TimeRefusal },
+    #[error("`{target}` could mean several points, because {why}; take one of: {}", ways.join(", "))]
+    TargetAmbiguous { target: String, why: String, ways: Vec<String> },
     #[error("not enough room at {}", path.display())]
     NoSpace { path: PathBuf, source: Shortage },
     #[error("the server was {change} while the backup ran")]
@@ -136,6 +155,14 @@ codes! {
     BackupCorrupted = "BACKUP_CORRUPTED", 9, "`grap verify --read-data` names every damaged object. Another backup may be whole: `grap list`. With `restore --keep-going` what is whole is still written.";
     /// No such backup.
     BackupNotFound = "BACKUP_NOT_FOUND", 6, "`grap list` shows the backups of the repository.";
+    /// The target of a restore is not among the points that can be reached. Nothing was written.
+    TargetOutsideWindow = "TARGET_OUTSIDE_WINDOW", 16, "`grap window` shows every point that can be reached, on every timeline. What is newer than the archive: `grap restore latest`.";
+    /// The target of a restore can be understood in several ways. Nothing was written.
+    TargetAmbiguous = "TARGET_AMBIGUOUS", 16, "Say exactly which: each way is named in the message. `grap window` shows the timelines.";
+    /// That time names no single point: clocks stepped there, or nobody watched. Nothing was written.
+    TimeUnsure = "TIME_UNSURE", 16, "Name the transaction, tx=N: the message names those on both sides. After a break of the history, --timeline N says which one is meant.";
+    /// Objects of the archive of the log are damaged or missing.
+    ArchiveDamaged = "ARCHIVE_DAMAGED", 9, "`grap verify` names every damaged object, `grap window` what can still be reached. Take a new backup: what is behind it does not need the damaged part.";
     /// Two sources have a backup of this id.
     BackupAmbiguous = "BACKUP_AMBIGUOUS", 6, "Name it as SOURCE/ID, or give --source.";
     /// The file system has not the room that the operation needs. Nothing was published.
@@ -200,6 +227,15 @@ impl Error {
             Self::Pin(error) => pin(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
+            Self::Archive(error) => archive(error),
+            Self::Path(PathError::NoSuchPath { .. })
+            | Self::TargetOutside { .. }
+            | Self::TimeOutside { .. }
+            | Self::NothingArchived { .. } => Code::TargetOutsideWindow,
+            Self::Path(PathError::Loop { .. }) | Self::ArchiveHole { .. } => Code::ArchiveDamaged,
+            Self::TimeUnsure { .. } => Code::TimeUnsure,
+            Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
+            Self::NotABackup { .. } => Code::Usage,
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
@@ -305,13 +341,32 @@ fn capture(error: &CaptureError) -> Code {
     }
 }
 
+fn archive(error: &ArchiveError) -> Code {
+    match error {
+        ArchiveError::Repository(error) if error_is_storage(error) => repository(error),
+        ArchiveError::Start { source: StartError::Newer { .. }, .. }
+        | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
+        ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {
+            Code::ArchiveDamaged
+        }
+    }
+}
+
+/// As against something stored that is damaged or gone.
+fn error_is_storage(error: &RepositoryError) -> bool {
+    !matches!(error, RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }))
+}
+
 fn assemble(error: &AssembleError) -> Code {
     match error {
+        AssembleError::Archive(error) => archive(error),
         AssembleError::Disk(error) => target_disk(error),
         AssembleError::Repository(error)
         | AssembleError::Damaged { source: error, .. }
         | AssembleError::Unreadable { source: error, .. } => repository(error),
-        AssembleError::Reread(_) | AssembleError::Hash { .. } => Code::RestoreWrong,
+        AssembleError::Reread(_) | AssembleError::Hash { .. } | AssembleError::LogGap { .. } => {
+            Code::RestoreWrong
+        }
         AssembleError::Incomplete { .. } => Code::BackupCorrupted,
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,

@@ -134,6 +134,7 @@ impl Call<'_> {
         let options = RestoreOptions {
             target: target(&arguments.target)?,
             source: resolve::source(self.settings)?,
+            timeline: None,
             to: arguments.to,
             databases: arguments.databases,
             owner: owner.map_err(|why| Failure::Usage(format!("--owner: {why}")))?,

@@ -17,7 +17,10 @@ pub use backup::{BackupOptions, BackupReport, backup};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
-pub use restore::{RestoreOptions, RestoreReport, RestoredDatabase, restore};
+pub use restore::{
+    OpenSchemaChange, PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase,
+    SchemaVerdict, plan_restore, restore,
+};
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
