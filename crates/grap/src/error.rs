@@ -10,9 +10,9 @@ use grap_disk::DiskError;
 use grap_repository::{ObjectError, RepositoryError};
 use grap_task::Stopped;
 
-use crate::archive::{ArchiveError, PathError, SegmentError, StartError};
+use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteError};
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
-use crate::live::{LayoutError, LogError, PinError};
+use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -26,6 +26,8 @@ pub enum Error {
     #[error(transparent)]
     Pin(#[from] PinError),
     #[error(transparent)]
+    Follow(#[from] FollowError),
+    #[error(transparent)]
     Capture(#[from] CaptureError),
     #[error(transparent)]
     Assemble(#[from] AssembleError),
@@ -38,9 +40,11 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
-    Stopped(#[from] Stopped),
-    #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("`{target}` is a point in time, no backup")]
@@ -57,6 +61,8 @@ pub enum Error {
     TimeUnsure { target: String, database: String, ways: Vec<String>, source: TimeRefusal },
     #[error("`{target}` could mean several points, because {why}; take one of: {}", ways.join(", "))]
     TargetAmbiguous { target: String, why: String, ways: Vec<String> },
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("not enough room at {}", path.display())]
     NoSpace { path: PathBuf, source: Shortage },
     #[error("the server was {change} while the backup ran")]
@@ -181,8 +187,8 @@ codes! {
     SourceUnreadable = "SOURCE_UNREADABLE", 4, "Run grap as the server's own user (or root) and with the database's volume mounted. `grap doctor` shows what it may do.";
     /// Log files that the server has deleted hold back more room than the budget allows.
     PinBudgetExceeded = "PIN_BUDGET_EXCEEDED", 5, "The copy took so long that the server rotated away more log than may be held back. Raise --read-limit, or make room on the log's file system.";
-    /// The database is not the one that the source is bound to.
-    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. For another installation: grap source add NAME, and --source NAME.";
+    /// The database is not the one that the source is bound to, or another installation (or state directory) writes for the source.
+    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. If this installation shall write from now on in place of another that is gone: --takeover. For a copy, or another installation: grap source add NAME, and --source NAME.";
     /// No such source, or none was named where there are several.
     SourceUnknown = "SOURCE_UNKNOWN", 6, "`grap source list` shows the sources; `grap source add NAME` makes one; --source NAME chooses.";
     /// The source is there already.
@@ -225,6 +231,7 @@ impl Error {
             Self::Layout(error) => layout(error),
             Self::Log(error) => log(error),
             Self::Pin(error) => pin(error),
+            Self::Follow(error) => follow(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
             Self::Archive(error) => archive(error),
@@ -241,7 +248,9 @@ impl Error {
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
+            Self::Write(error) => write(error),
             Self::Stopped(_) => Code::Interrupted,
+            Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
@@ -324,6 +333,17 @@ fn pin(error: &PinError) -> Code {
     }
 }
 
+fn follow(error: &FollowError) -> Code {
+    match error {
+        FollowError::Disk(error) => source_disk(error),
+        FollowError::GateShut { .. } => Code::FileFailed,
+        FollowError::TooManyDescriptors { .. } => Code::SourceUnreadable,
+        FollowError::UnknownDatabase { .. } | FollowError::NoStores { .. } => Code::Neo4jNotFound,
+        FollowError::RunIsPresent => Code::ServerChanged,
+        FollowError::OtherOwner { .. } => Code::SourceMismatch,
+    }
+}
+
 fn capture(error: &CaptureError) -> Code {
     match error {
         CaptureError::Disk(error) => source_disk(error),
@@ -343,7 +363,7 @@ fn capture(error: &CaptureError) -> Code {
 
 fn archive(error: &ArchiveError) -> Code {
     match error {
-        ArchiveError::Repository(error) if error_is_storage(error) => repository(error),
+        ArchiveError::Repository(error) if is_storage(error) => repository(error),
         ArchiveError::Start { source: StartError::Newer { .. }, .. }
         | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
         ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {
@@ -353,7 +373,7 @@ fn archive(error: &ArchiveError) -> Code {
 }
 
 /// As against something stored that is damaged or gone.
-fn error_is_storage(error: &RepositoryError) -> bool {
+fn is_storage(error: &RepositoryError) -> bool {
     !matches!(error, RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }))
 }
 
@@ -371,6 +391,17 @@ fn assemble(error: &AssembleError) -> Code {
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
         AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn write(error: &WriteError) -> Code {
+    match error {
+        WriteError::Archive(error) => archive(error),
+        WriteError::Follow(error) => follow(error),
+        WriteError::Disk(error) => source_disk(error),
+        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NoLog { .. } => Code::Neo4jNotFound,
+        WriteError::Contended { .. } => Code::JobRunning,
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Init,
     /// Back up the databases of an installation, running or stopped
     Backup(BackupArguments),
+    /// Keep every transaction from now on, until told to stop (SIGTERM)
+    Archive(ArchiveArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -99,6 +101,18 @@ pub(crate) struct BackupArguments {
     /// A note
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+    /// This installation writes for the source from now on, whoever did before
+    #[arg(long)]
+    pub(crate) takeover: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+    /// This installation writes for the source from now on, whoever did before
+    #[arg(long)]
+    pub(crate) takeover: bool,
 }
 
 #[derive(Debug, Args)]

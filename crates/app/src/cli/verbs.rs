@@ -1,7 +1,11 @@
 //! One function a verb: resolve, call one operation, render.
 
+use std::time::Duration;
+
 use grap::live::Pace;
-use grap::ops::{self, BackupOptions, CheckStatus, DoctorOptions, RestoreOptions, Session, VerifyOptions};
+use grap::ops::{
+    self, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, RestoreOptions, Session, VerifyOptions,
+};
 use grap::state::StateDirectory;
 use grap::{Code, Error};
 use grap_core::{SourceName, Target};
@@ -9,7 +13,8 @@ use grap_repository::KdfCost;
 use grap_task::{Clock, Stop};
 
 use super::arguments::{
-    Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb, VerifyArguments,
+    ArchiveArguments, Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb,
+    VerifyArguments,
 };
 use super::resolve;
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
@@ -36,6 +41,7 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
     match arguments.verb {
         Verb::Init => call.init(),
         Verb::Backup(arguments) => call.backup(arguments),
+        Verb::Archive(arguments) => call.archive(&arguments),
         Verb::List => call.list(),
         Verb::Show { backup } => call.show(&backup),
         Verb::Verify(arguments) => call.verify(&arguments),
@@ -87,10 +93,27 @@ impl Call<'_> {
             writer: resolve::writer(self.settings)?,
             pace: Pace::DEFAULT,
             settings: Some(self.settings.to_json()),
+            takeover: arguments.takeover,
         };
         let access = resolve::access(self.settings)?;
         let report = ops::backup(&options, access, &self.state()?, self.session)?;
         self.output.backup(&report)
+    }
+
+    fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
+        let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
+        let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
+        let options = ArchiveOptions {
+            installation: resolve::installation(self.settings)?,
+            source: resolve::source(self.settings)?,
+            takeover: arguments.takeover,
+            interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
+            segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
+            pace: Pace::DEFAULT,
+        };
+        let access = resolve::access(self.settings)?;
+        let report = ops::archive(&options, access, &self.state()?, self.session)?;
+        self.output.archive(&report)
     }
 
     fn list(&self) -> Result<(), Failure> {

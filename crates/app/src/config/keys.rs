@@ -114,6 +114,20 @@ pub(crate) const ALL: &[Key] = &[
         help: "how nice the copying threads are beside a running server, 0 to 19",
         ..PLAIN
     },
+    Key {
+        name: "archive.interval_ms",
+        variables: &["GRAP_ARCHIVE_INTERVAL_MS"],
+        default: Some("250"),
+        help: "under load, a segment of a database at most so often; a lone commit goes at once",
+        ..PLAIN
+    },
+    Key {
+        name: "archive.segment_mib",
+        variables: &["GRAP_ARCHIVE_SEGMENT_MIB"],
+        default: Some("16"),
+        help: "MiB of log in one segment, 1 to 256, as long as a transaction is not longer",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

@@ -8,8 +8,8 @@ mod text;
 use std::io::Write;
 
 use grap::ops::{
-    BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport, SourceReport,
-    UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport,
+    SourceReport, UnlockReport, VerifyReport,
 };
 use serde::Serialize;
 
@@ -42,6 +42,10 @@ impl Output {
 
     pub(crate) fn backup(self, report: &BackupReport) -> Result<(), Failure> {
         self.print(&shapes::backup(report), || text::backup(report))
+    }
+
+    pub(crate) fn archive(self, report: &ArchiveReport) -> Result<(), Failure> {
+        self.print(&shapes::archive(report), || text::archive(report))
     }
 
     pub(crate) fn list(self, report: &ListReport) -> Result<(), Failure> {

@@ -3,8 +3,8 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
-    ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
+    RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use grap_repository::{LockInfo, LockState};
 use secrecy::ExposeSecret;
@@ -27,6 +27,24 @@ pub(super) fn backup(report: &BackupReport) -> Value {
     let mut shape = summary(&report.manifest);
     merge(&mut shape, json!({ "snapshot": report.snapshot, "duration_ms": milliseconds(report.duration) }));
     shape
+}
+
+pub(super) fn archive(report: &ArchiveReport) -> Value {
+    let shipped = &report.shipped;
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "source": report.source,
+        "runs": shipped.runs,
+        "segments": shipped.segments,
+        "transactions": shipped.transactions,
+        "bytes": shipped.bytes,
+        "latency_ms": {
+            "p50": milliseconds(shipped.latencies.percentile(50.0)),
+            "p99": milliseconds(shipped.latencies.percentile(99.0)),
+            "max": milliseconds(shipped.latencies.max),
+        },
+        "duration_ms": milliseconds(report.duration),
+    })
 }
 
 /// What list, backup and show say of every backup. The field of the mission that is not known yet is null.

@@ -2,8 +2,8 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
-    ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
+    RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -52,6 +52,21 @@ pub(super) fn backup(report: &BackupReport) -> String {
         report.duration.as_secs_f64()
     );
     text
+}
+
+pub(super) fn archive(report: &ArchiveReport) -> String {
+    let shipped = &report.shipped;
+    format!(
+        "archived {} transactions of source `{}` in {} segments ({} of log) in {:.1} s\n  from commit to repository: half within {} ms, 99 % within {} ms, the slowest {} ms\n",
+        shipped.transactions,
+        report.source,
+        shipped.segments,
+        bytes(shipped.bytes),
+        report.duration.as_secs_f64(),
+        shipped.latencies.percentile(50.0).as_millis(),
+        shipped.latencies.percentile(99.0).as_millis(),
+        shipped.latencies.max.as_millis(),
+    )
 }
 
 fn databases(manifest: &Manifest) -> String {

@@ -277,6 +277,7 @@ mod tests {
         let mut log = LogWriter::new(kernel, first_header(kernel, store_id(1)));
         let written: Vec<_> = (0..4).map(|_| log.transaction(b"command", CommitTime(1))).collect();
         let bytes = log.bytes();
+        let at = |place: LogPosition| usize::try_from(place.offset).unwrap();
         let part = |from: usize, to: usize| {
             let (first, last) = (&written[from], &written[to]);
             Segment {
@@ -288,7 +289,7 @@ mod tests {
                     last: (last.id, last.checksum),
                     file_header: bytes[..128].try_into().unwrap(),
                 },
-                content: bytes[first.start.offset as usize..last.end.offset as usize].to_vec(),
+                content: bytes[at(first.start)..at(last.end)].to_vec(),
             }
         };
         vec![part(0, 1), part(2, 3)]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::RunNumber;
+use crate::live::Place;
 
 const VERSION: u32 = 1;
 
@@ -18,6 +19,7 @@ pub struct StartRecord {
     /// Random, of this start alone: its process knows by it that it won, and the next one that it is the same
     /// installation's.
     pub nonce: String,
+    /// Of the directory `databases`.
     pub place: Place,
     /// For messages; proves nothing.
     pub host: String,
@@ -31,15 +33,6 @@ pub struct StartRecord {
     pub takeover: bool,
     /// Every database that this run covers.
     pub databases: BTreeMap<String, DatabaseStart>,
-}
-
-/// The directory that holds the databases. It survives reboots, recreated containers and promotions, and
-/// differs in a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    pub inode: u64,
-    /// Nanoseconds since 1970, where the file system keeps a time of birth.
-    pub born: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -91,6 +91,20 @@ impl Archive {
         Ok(runs)
     }
 
+    /// The highest number that is taken.
+    pub fn newest(&self) -> Result<Option<RunNumber>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::folder(&self.source))?;
+        let number = |object| match object {
+            Object::Start(run) | Object::Segment(run, ..) => run,
+        };
+        let objects = listed.iter().filter_map(|info| Object::parse(&self.source, &info.name));
+        let mut newest = objects.map(number).max().unwrap_or(RunNumber(0));
+        while self.has_begun(newest.next())? {
+            newest = newest.next();
+        }
+        Ok((newest >= RunNumber::FIRST).then_some(newest))
+    }
+
     /// `None`: there is no such run.
     pub fn start(&self, run: RunNumber) -> Result<Option<StartRecord>, ArchiveError> {
         let bytes = match self.repository.get_sealed(&names::start(&self.source, run)) {

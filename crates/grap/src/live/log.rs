@@ -18,7 +18,8 @@ use grap_repository::{Id, digest_of};
 use grap_task::{Clock, Stop, Stopped};
 
 use super::log_error::LogError;
-use super::pin::{PinnedFile, Pinner};
+use super::pin::Pinner;
+use super::pinned::PinnedFile;
 use super::walk::{LogSpan, LogWalk, SpanFile};
 
 /// How long an odd state of a log may last.

@@ -2,20 +2,28 @@
 //! log files, pinned.
 
 mod configuration;
+mod follow;
 mod identity;
 mod layout;
 mod log;
 mod log_error;
 mod pin;
+mod pin_folder;
+mod pinned;
 mod release;
 mod walk;
 
 pub use configuration::Configuration;
+pub use follow::{
+    FollowError, FollowOptions, Follower, HeldBack, HeldRun, LeftFolder, LeftReason, ManualRun, PinGap,
+    Place, RunIdentity, RunProbe,
+};
 pub use identity::ServerRun;
 pub use layout::{Installation, InstallationOptions, LayoutError};
 pub use log::{Checkpoint, LogReader};
 pub use log_error::LogError;
-pub use pin::{Pace, PinError, PinMode, PinnedFile, Pinner};
+pub use pin::{Pace, PinError, Pinner};
+pub use pinned::{PinMode, PinnedFile};
 pub use release::release;
 pub(crate) use walk::LogWalk;
 pub use walk::{LogSpan, SpanFile};

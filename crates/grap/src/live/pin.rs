@@ -21,11 +21,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grap_core::PinBudget;
-use grap_disk::{self as disk, DiskError, FileLock, Source};
+use grap_disk::{self as disk, DiskError};
 use grap_neo4j::files::LogFile;
 use grap_task::Stop;
 
 use super::Installation;
+use super::pin_folder::{PinFolder, places};
+use super::pinned::{Grip, PinMode, PinnedFile};
 
 /// How often the pinner looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +41,6 @@ impl Pace {
     pub const DEFAULT: Self = Self::Every(Duration::from_millis(50));
 }
 
-/// How files are held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PinMode {
-    /// The folder with the links.
-    Links(PathBuf),
-    /// The reason why there are no links.
-    Descriptors(String),
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
     #[error(transparent)]
@@ -56,43 +49,6 @@ pub enum PinError {
     BudgetExceeded { root: PathBuf, held: u64, held_max: u64, free_min: u64, available: u64 },
     #[error("too many log files to hold open ({count}), and hard links are not possible: {reason}")]
     TooManyDescriptors { count: usize, reason: String },
-}
-
-/// One log file that stays readable until the pinner is dropped.
-#[derive(Debug)]
-pub struct PinnedFile {
-    pub name: LogFile,
-    pub inode: u64,
-    held: Held,
-}
-
-#[derive(Debug)]
-enum Held {
-    Link(PathBuf),
-    Open(Source),
-}
-
-impl PinnedFile {
-    /// The number in the file's name.
-    pub fn version(&self) -> u64 {
-        self.name.version().0
-    }
-
-    pub fn open(&self) -> Result<Source, DiskError> {
-        match &self.held {
-            Held::Link(path) => Source::open(path),
-            Held::Open(source) => source.try_clone(),
-        }
-    }
-
-    /// Bytes that only this pin keeps: those of a file that the server has deleted.
-    fn held_bytes(&self) -> Result<u64, DiskError> {
-        let (stat, ours) = match &self.held {
-            Held::Link(path) => (disk::stat(path)?, 1),
-            Held::Open(source) => (Some(source.stat()?), 0),
-        };
-        Ok(stat.filter(|stat| stat.links <= ours).map_or(0, |stat| stat.allocated))
-    }
 }
 
 /// Holds the log files of every database of an installation.
@@ -112,8 +68,9 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    mode: PinMode,
-    _folder_lock: Option<FileLock>,
+    /// `None`: descriptors, for this reason.
+    folder: Option<PinFolder>,
+    reason: String,
     files: BTreeMap<String, Vec<Arc<PinnedFile>>>,
     failure: Option<PinError>,
 }
@@ -126,8 +83,11 @@ impl Pinner {
     pub fn start(installation: &Installation, pace: Pace) -> Result<Self, PinError> {
         let databases: Vec<_> =
             installation.databases.iter().map(|name| (name.clone(), installation.log(name))).collect();
-        let (mode, lock) = choose_mode(installation, &databases);
-        let state = State { mode, _folder_lock: lock, files: BTreeMap::new(), failure: None };
+        let (folder, reason) = match choose_folder(installation, &databases) {
+            Ok(folder) => (Some(folder), String::new()),
+            Err(reason) => (None, reason),
+        };
+        let state = State { folder, reason, files: BTreeMap::new(), failure: None };
         let transactions = installation.transactions.clone();
         let shared = Arc::new(Shared { state: Mutex::new(state), databases, transactions });
         let mut pinner = Self { shared: Arc::clone(&shared), stop: Stop::new(), thread: None };
@@ -174,7 +134,11 @@ impl Pinner {
     }
 
     pub fn mode(&self) -> PinMode {
-        self.shared.lock().mode.clone()
+        let state = self.shared.lock();
+        match &state.folder {
+            Some(folder) => PinMode::Links(folder.path().to_owned()),
+            None => PinMode::Descriptors(state.reason.clone()),
+        }
     }
 }
 
@@ -187,8 +151,8 @@ impl Drop for Pinner {
         }
         let mut state = self.shared.lock();
         state.files.clear();
-        if let PinMode::Links(folder) = &state.mode {
-            let _ = remove_folder(folder);
+        if let Some(folder) = state.folder.take() {
+            let _ = folder.remove();
         }
     }
 }
@@ -246,8 +210,7 @@ impl Shared {
     }
 }
 
-/// Hold one file, unless it is held already. A file that vanishes between the look and the grip is no error:
-/// it was not there.
+/// Hold one file, unless it is held already.
 fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<(), PinError> {
     let Some(stat) = disk::stat(path)? else { return Ok(()) };
     let held_count: usize = state.files.values().map(Vec::len).sum();
@@ -256,103 +219,53 @@ fn pin(state: &mut State, database: &str, path: &Path, name: LogFile) -> Result<
     if known {
         return Ok(());
     }
-    let grip = match &state.mode {
-        PinMode::Links(folder) => {
-            let link = folder.join(format!("{database}.{name}.{}", stat.inode));
-            disk::link(path, &link).map(|()| Held::Link(link))
-        }
-        PinMode::Descriptors(reason) => {
+    let grip = match (&state.folder, &state.reason) {
+        (Some(folder), _) => Grip::Link(folder.path()),
+        (None, reason) => {
             let count = held_count + 1;
             if count > DESCRIPTORS_MAX {
                 return Err(PinError::TooManyDescriptors { count, reason: reason.clone() });
             }
-            Source::open(path).map(Held::Open)
+            Grip::Descriptor
         }
     };
-    let held = match grip {
-        Err(error) if error.is_not_found() && still_there(&state.mode)? => return Ok(()),
-        other => other?,
-    };
-    let inode = match &held {
-        Held::Link(link) => disk::stat(link)?.map_or(0, |stat| stat.inode),
-        Held::Open(source) => source.stat()?.inode,
-    };
-    files.push(Arc::new(PinnedFile { name, inode, held }));
+    files.extend(PinnedFile::take(path, (database, name, stat.inode), grip)?.map(Arc::new));
     Ok(())
 }
 
-/// A link fails with "not found" when the log file vanished, but also when our folder did: that would be a
-/// loss.
-fn still_there(mode: &PinMode) -> Result<bool, DiskError> {
-    match mode {
-        PinMode::Links(folder) => Ok(disk::stat(folder)?.is_some()),
-        PinMode::Descriptors(_) => Ok(true),
-    }
-}
-
-/// Links where a link can be made; else descriptors, with the reason.
-fn choose_mode(installation: &Installation, databases: &[(String, PathBuf)]) -> (PinMode, Option<FileLock>) {
+/// Links where a link can be made; else the reason why not.
+fn choose_folder(installation: &Installation, databases: &[(String, PathBuf)]) -> Result<PinFolder, String> {
     let mut reason = String::from("another process held the folder of pins for too long");
-    for root in [&installation.data, &installation.transactions] {
-        match try_folder(&root.join(".grap").join("pins"), databases) {
-            Ok(Some((folder, lock))) => return (PinMode::Links(folder), Some(lock)),
+    for pins in places(installation) {
+        match try_folder(&pins, databases) {
+            Ok(Some(folder)) => return Ok(folder),
             Ok(None) => {}
             Err(error) => reason = format!("{error}: {}", error.source),
         }
     }
-    (PinMode::Descriptors(reason), None)
+    Err(reason)
 }
 
 /// Make our folder under `pins` (removing those of the dead) and prove that a log file of every database can
 /// be linked into it.
-fn try_folder(
-    pins: &Path,
-    databases: &[(String, PathBuf)],
-) -> Result<Option<(PathBuf, FileLock)>, DiskError> {
-    disk::create_dir_all(pins)?;
-    let Some(gate) = wait_for_gate(&pins.join("gate"))? else { return Ok(None) };
-    remove_dead_folders(pins)?;
-    let name = (1..).map(|n: u32| format!("backup-{}-{n}", std::process::id()));
-    let mut folders = name.map(|name| pins.join(name));
-    let folder = loop {
-        let candidate = folders.next().expect("the names do not end");
-        if disk::stat(&candidate)?.is_none() {
-            break candidate;
-        }
-    };
-    disk::create_dir_all(&folder)?;
-    let Some(lock) = FileLock::try_exclusive(&folder.join("lock"))? else { return Ok(None) };
-    drop(gate);
-    let probe = databases.iter().try_for_each(|(_, directory)| probe_link(directory, &folder));
-    if let Err(error) = probe {
-        let _ = remove_folder(&folder);
+fn try_folder(pins: &Path, databases: &[(String, PathBuf)]) -> Result<Option<PinFolder>, DiskError> {
+    let Some(folder) = PinFolder::make(pins, choose_name)? else { return Ok(None) };
+    if let Err(error) = folder.probe(databases) {
+        let _ = folder.remove();
         return Err(error);
     }
-    Ok(Some((folder, lock)))
+    Ok(Some(folder))
 }
 
-/// The gate is held for the moment of making or removing folders, so that a folder just made is not taken for
-/// a dead one.
-fn wait_for_gate(path: &Path) -> Result<Option<FileLock>, DiskError> {
-    let pause = Stop::new();
-    for _ in 0..200 {
-        if let Some(gate) = FileLock::try_exclusive(path)? {
-            return Ok(Some(gate));
+/// A name that is free, once the folders of dead backups are gone.
+fn choose_name(pins: &Path) -> Result<String, DiskError> {
+    remove_dead_folders(pins)?;
+    let mut names = (1..).map(|n: u32| format!("backup-{}-{n}", std::process::id()));
+    loop {
+        let candidate = names.next().expect("the names do not end");
+        if disk::stat(&pins.join(&candidate))?.is_none() {
+            return Ok(candidate);
         }
-        pause.wait(Duration::from_millis(10));
-    }
-    Ok(None)
-}
-
-/// Link one log file and remove the link again.
-fn probe_link(directory: &Path, folder: &Path) -> Result<(), DiskError> {
-    let names = disk::list(directory)?.unwrap_or_default();
-    let Some(name) = names.into_iter().find(|name| LogFile::parse(name).is_some()) else { return Ok(()) };
-    let probe = folder.join("probe");
-    match disk::link(&directory.join(name), &probe) {
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => disk::remove_file(&probe),
     }
 }
 
@@ -360,18 +273,11 @@ fn probe_link(directory: &Path, folder: &Path) -> Result<(), DiskError> {
 /// only copy of unshipped log.
 fn remove_dead_folders(pins: &Path) -> Result<(), DiskError> {
     for name in disk::list(pins)?.unwrap_or_default() {
-        let folder = pins.join(&name);
-        if name.starts_with("backup-") && FileLock::try_exclusive(&folder.join("lock"))?.is_some() {
-            remove_folder(&folder)?;
+        if name.starts_with("backup-")
+            && let Some(folder) = PinFolder::try_take(pins.join(&name))?
+        {
+            folder.remove()?;
         }
     }
     Ok(())
-}
-
-/// The links, the lock file, the folder: and nothing else, should anything else lie there.
-fn remove_folder(folder: &Path) -> Result<(), DiskError> {
-    for name in disk::list(folder)?.unwrap_or_default() {
-        disk::remove_file(&folder.join(name))?;
-    }
-    disk::remove_dir(folder)
 }

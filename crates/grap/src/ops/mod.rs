@@ -1,5 +1,6 @@
 //! The operations: one file a verb. The top function of each reads as its story.
 
+mod archive;
 mod backup;
 mod doctor;
 
@@ -12,6 +13,7 @@ mod source;
 mod unlock;
 mod verify;
 
+pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};

@@ -10,7 +10,7 @@ fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
     let (log, system) = (world.log("neo4j"), world.log("system"));
     let archive = world.archive();
     let at_ms = log[0].transaction.commit_time.0 - 1000;
-    Start::new(1, at_ms).root("neo4j", 2, None).root("system", 2, None).put(&archive);
+    Start::new(1, at_ms).root("neo4j", 2, None).root("system", 2, None).put(&world);
     world.install(base, system[system.len() / 2].transaction.id.0);
     world.backup();
     put_all(&archive, 1, "neo4j", &segments(&log, each));

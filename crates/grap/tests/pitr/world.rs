@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap::Result;
-use grap::archive::{Archive, DatabaseStart, Parent, Place, RunNumber, Segment, SegmentHeader, StartRecord};
-use grap::live::{InstallationOptions, Pace};
+use grap::archive::{Archive, DatabaseStart, Parent, RunNumber, Segment, SegmentHeader, StartRecord};
+use grap::live::{InstallationOptions, Pace, Place};
 use grap::ops::{
     self, Access, BackupOptions, PlanReport, RestoreOptions, RestoreReport, Session, VerifyOptions,
 };
@@ -35,6 +35,11 @@ pub(crate) struct Logged {
     pub(crate) bytes: Vec<u8>,
     header: [u8; HEADER_LENGTH],
 }
+
+const SIDES: [(&str, &str); 4] =
+    [("databases", "neo4j"), ("databases", "system"), ("transactions", "neo4j"), ("transactions", "system")];
+/// Every start is this installation's.
+const NONCE: &str = "ours";
 
 pub(crate) const DATABASES: [&str; 2] = ["neo4j", "system"];
 
@@ -66,6 +71,11 @@ impl World {
         let clock = Clock::Manual(ManualClock::at("2027-11-25T02:00:00Z".parse().unwrap()));
         let world = Self { folder, clock, holder };
         let state = world.state();
+        for side in ["databases", "transactions"] {
+            std::fs::create_dir_all(world.path("data").join(side)).unwrap();
+        }
+        let known = format!("{{\"last\":\"{NONCE}\",\"intended\":[]}}");
+        std::fs::write(world.path("state").join("archive-neo4j.json"), known).unwrap();
         ops::init(world.access(), "neo4j".parse().unwrap(), KdfCost::cheapest(), &state, &world.session())
             .unwrap();
         world
@@ -107,8 +117,12 @@ impl World {
     /// record at or below, the logs cut there.
     pub(crate) fn install(&self, neo4j: u64, system: u64) {
         let data = self.path("data");
-        let _ = std::fs::remove_dir_all(&data);
-        tree::copy(&self.path("whole"), &data).unwrap();
+        // The directory `databases` itself stays: it is the place that may write.
+        for (side, database) in SIDES {
+            let _ = std::fs::remove_dir_all(data.join(side).join(database));
+            let from = self.path("whole").join(side).join(database);
+            tree::copy(&from, &data.join(side).join(database)).unwrap();
+        }
         for (database, last) in [("neo4j", neo4j), ("system", system)] {
             let logs = data.join("transactions").join(database);
             logs::cut_behind(&logs, last).unwrap();
@@ -132,6 +146,7 @@ impl World {
             niceness: 0,
             writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() },
             pace: Pace::OnDemand,
+            takeover: false,
             settings: None,
         };
         let report = ops::backup(&options, self.access(), &self.state(), &self.session()).unwrap();
@@ -312,11 +327,13 @@ impl Start {
         self
     }
 
-    pub(crate) fn put(self, archive: &Archive) {
+    pub(crate) fn put(self, world: &World) {
+        let place = grap_disk::stat(&world.path("data/databases")).unwrap().unwrap();
+        let born = place.born.map(|born| i64::try_from(born).unwrap());
         let record = StartRecord {
             version: StartRecord::VERSION,
-            nonce: format!("nonce {}", self.run),
-            place: Place { inode: 1, born: None },
+            nonce: NONCE.to_owned(),
+            place: Place { inode: place.inode, born },
             host: "host".to_owned(),
             server_run: self.server.to_owned(),
             at: Timestamp::from_millisecond(self.at_ms).unwrap(),
@@ -324,7 +341,7 @@ impl Start {
             takeover: false,
             databases: self.databases,
         };
-        archive.put_start(RunNumber(self.run), &record).unwrap();
+        world.archive().put_start(RunNumber(self.run), &record).unwrap();
     }
 }
 

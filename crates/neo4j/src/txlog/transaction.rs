@@ -1,5 +1,6 @@
 //! A transaction as the log shows it, and the place where the next one must stand.
 
+use super::entry::{COMMIT, COMMIT_LENGTH, Commit};
 use super::header::{HEADER_LENGTH, LogHeader};
 use crate::ids::{AppendIndex, Checksum, CommitTime, LogPosition, TransactionEnd, TxId};
 use crate::kernel::KernelVersion;
@@ -48,6 +49,16 @@ impl Transaction {
         }
     }
 
+    /// Bytes of a COMMIT entry, the last of a transaction.
+    pub const COMMIT_LENGTH: usize = COMMIT_LENGTH;
+
+    /// Whether `bytes` are the COMMIT of this very transaction: its id, its checksum.
+    pub fn is_commit(bytes: &[u8; COMMIT_LENGTH], end: &TransactionEnd) -> bool {
+        bytes[1] == COMMIT
+            && Commit::decode(bytes)
+                .is_some_and(|commit| (commit.id, commit.checksum) == (end.id, end.checksum))
+    }
+
     /// The mark that `neo4j-admin database migrate` leaves on every kernel: here a new history begins, though
     /// store id, file numbers and ids go on. (An import leaves the same with id 2, as the first
     /// transaction there is.)
@@ -65,6 +76,13 @@ impl ScanStart {
             last_checksum: (header.last_id == TxId::BASE).then_some(Checksum::BASE),
             last_append_index: header.last_append_index,
         }
+    }
+
+    /// The same, in the file that follows: what it must go on from is kept.
+    #[must_use]
+    pub fn into_file(self, header: &LogHeader) -> ScanStart {
+        let position = LogPosition { version: header.version, offset: HEADER_LENGTH as u64 };
+        ScanStart { position, ..self }
     }
 
     /// Right behind a known transaction.

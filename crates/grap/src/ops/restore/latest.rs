@@ -42,7 +42,8 @@ pub(super) fn newest(
     }
     // Beside the path. Is it newer than the path's end?
     let taken_under = backup.manifest.archive.as_deref().and_then(|run| run.parse().ok()).map(RunNumber);
-    let under_current = taken_under == Some(path.run);
+    let followed = taken_under.and_then(|run| history.runs.current_at(database, run));
+    let under_current = followed == Some(path.run);
     if under_current && backup_end.id > end.id && log_holds(backup, database, &end, reader)? {
         return Ok(Newest::Backup);
     }
