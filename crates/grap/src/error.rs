@@ -219,6 +219,10 @@ codes! {
     StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR.";
     /// `grap doctor` found something that stands in the way of backups.
     DoctorFailed = "DOCTOR_FAILED", 15, "Each finding says what to change.";
+    /// Transactions of the database can be lost: `grap status` says why.
+    Unprotected = "UNPROTECTED", 17, "Each reason is named. Mostly: is `grap archive` running? After a break of the history or a hole a new backup is needed: grap backup.";
+    /// Whether the database is protected cannot be said without looking at it.
+    ProtectionUnknown = "PROTECTION_UNKNOWN", 18, "Run it where the database is, with --neo4j-home or --data.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.

@@ -1,14 +1,14 @@
 //! All that a repository knows of one source's past: its backups and its archive.
 
 use grap_core::{BackupId, Base, SourceName};
-use grap_neo4j::{TransactionEnd, TxId};
+use grap_neo4j::{StoreId, TransactionEnd, TxId};
 use grap_repository::{Reader, Repository};
 use grap_task::{Finding, Monitor};
 
-use super::names::RunNumber;
+use super::names::{RunNumber, SegmentName};
 use super::path::Path;
 use super::runs::Runs;
-use super::store::Archive;
+use super::store::{Archive, ArchiveError};
 use super::survey::{BaseEnd, Survey, SurveyOptions, survey};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, Manifest};
@@ -96,18 +96,31 @@ impl History {
         Ok(survey(&self.archive, &self.runs, path, options)?)
     }
 
-    /// The last transaction of a path, from its last segments alone.
+    /// The last transaction of a path.
     pub fn path_end(&self, path: &Path) -> Result<Option<TransactionEnd>> {
-        let mut pieces = path.pieces.iter().rev();
-        let last_first = pieces.find_map(|piece| {
-            let within = |first: &TxId| piece.last.is_none_or(|last| *first <= last);
-            let run = self.runs.get(piece.run)?;
-            run.segments(&path.database).map(|name| name.first).filter(within).next_back()
-        });
-        let Some(from) = last_first else { return Ok(None) };
-        let survey = self.survey(path, SurveyOptions { from: Some(from), ..SurveyOptions::default() })?;
-        Ok(survey.stretches.last().map(|stretch| stretch.last))
+        Ok(path_end(&self.archive, &self.runs, path)?.map(|(_, end)| end))
     }
+}
+
+/// The last transaction of a path, from its last segments alone.
+pub fn path_end(
+    archive: &Archive,
+    runs: &Runs,
+    path: &Path,
+) -> std::result::Result<Option<(StoreId, TransactionEnd)>, ArchiveError> {
+    let newest = path.pieces.iter().rev().find_map(|piece| {
+        let within = |name: &SegmentName| piece.last.is_none_or(|last| name.first <= last);
+        let name = runs.get(piece.run)?.segments(&path.database).filter(within).next_back()?;
+        Some((piece.run, name))
+    });
+    // Listed or not: a first segment that the listing hides is asked for by name.
+    let from = newest.map(|(_, name)| name.first).or(path.pieces.last().map(|piece| piece.first));
+    let surveyed = survey(archive, runs, path, SurveyOptions { from, ..SurveyOptions::default() })?;
+    if let (true, Some((run, name))) = (surveyed.stretches.is_empty(), newest) {
+        // It is there and cannot be read: without it nobody knows the end.
+        archive.check(run, &path.database, name)?;
+    }
+    Ok(surveyed.stretches.last().map(|stretch| (stretch.store_id.clone(), stretch.last)))
 }
 
 /// Where a backup of a database ends.

@@ -29,6 +29,11 @@ impl Run {
         self.start.databases.get(database)
     }
 
+    /// Databases of which something is stored.
+    pub fn stored_databases(&self) -> impl Iterator<Item = &str> {
+        self.segments.keys().map(String::as_str)
+    }
+
     /// Names of a database's segments, by first id; a merged one behind the single one of the same first id.
     pub fn segments(&self, database: &str) -> impl DoubleEndedIterator<Item = SegmentName> + '_ {
         self.segments.get(database).into_iter().flatten().copied()

@@ -131,15 +131,35 @@ impl DatabaseWindow {
     }
 }
 
-impl TimelineWindow {
-    /// The last span, where it reaches the end of all that is archived.
-    pub fn whole_to_the_end(&self) -> Option<&SpanWindow> {
-        let last = self.stretches.len().checked_sub(1)?;
-        self.spans.last().filter(|span| span.stretch == last)
-    }
+/// What is archived, or was, and cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub from: TxId,
+    pub to: TxId,
+    pub reason: String,
+}
 
-    pub fn last_id(&self) -> Option<TxId> {
-        self.stretches.last().map(|stretch| stretch.last.id)
+impl TimelineWindow {
+    /// What lies between the spans, and before the first one, in log order.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        let mut before: Option<TxId> = None;
+        for (number, stretch) in self.stretches.iter().enumerate() {
+            if let (Some(before), Some(reason)) = (before, &stretch.hole) {
+                let missing = before.next();
+                let to = TxId(stretch.first.id.0.saturating_sub(1)).max(missing);
+                gaps.push(Gap { from: missing, to, reason: reason.clone() });
+            }
+            before = Some(stretch.last.id);
+            let reached = self.spans.iter().find(|span| span.stretch == number);
+            let behind = reached.map(|span| span.first.id);
+            if behind == Some(stretch.first.id) {
+                continue;
+            }
+            let to = behind.map_or(stretch.last.id, |first| TxId(first.0.saturating_sub(1)));
+            gaps.push(Gap { from: stretch.first.id, to, reason: "no backup joins there".to_owned() });
+        }
+        gaps
     }
 }
 

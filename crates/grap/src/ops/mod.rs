@@ -10,8 +10,10 @@ mod restore;
 mod session;
 mod show;
 mod source;
+mod status;
 mod unlock;
 mod verify;
+mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
@@ -26,5 +28,7 @@ pub use restore::{
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
+pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
 pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use window::{SourceWindow, WindowReport, window};
