@@ -110,7 +110,7 @@ pub fn path_end(
 ) -> std::result::Result<Option<(StoreId, TransactionEnd)>, ArchiveError> {
     let newest = path.pieces.iter().rev().find_map(|piece| {
         let within = |name: &SegmentName| piece.last.is_none_or(|last| name.first <= last);
-        let name = runs.get(piece.run)?.segments(&path.database).filter(within).next_back()?;
+        let name = runs.get(piece.run)?.segments(&path.database).rfind(within)?;
         Some((piece.run, name))
     });
     // Listed or not: a first segment that the listing hides is asked for by name.

@@ -91,7 +91,7 @@ pub(super) fn decide(
         }
         Found::OnPath(point) => {
             let databases = asked.databases(&point)?;
-            let PointOnPath { known, plan, .. } = point;
+            let PointOnPath { known, plan, .. } = *point;
             let (backup, manifest) = (known.backup.clone(), known.manifest.clone());
             Ok(Decision { backup, manifest, databases, plan: Some(plan), history: Some(history) })
         }
@@ -106,7 +106,7 @@ fn at_the_end_of(backup: &Backup, reader: &Reader) -> Result<Decision> {
 
 enum Found<'h> {
     BackupEnd(&'h KnownBackup),
-    OnPath(PointOnPath<'h>),
+    OnPath(Box<PointOnPath<'h>>),
 }
 
 /// A transaction that can be reached.
@@ -221,7 +221,7 @@ impl<'a> Asked<'a> {
         instant_ms: Option<i64>,
     ) -> Result<Found<'a>> {
         match self.reach(database, path, target, instant_ms)? {
-            Ok(point) => Ok(Found::OnPath(point)),
+            Ok(point) => Ok(Found::OnPath(Box::new(point))),
             Err(source @ PlanRefusal::Hole { .. }) => {
                 Err(Error::ArchiveHole { target: self.question.target.to_string(), source })
             }
@@ -319,7 +319,7 @@ impl<'a> Asked<'a> {
             }
         };
         match self.reach(database, path, end.id, None)? {
-            Ok(point) => Ok(Found::OnPath(PointOnPath { instant_ms: None, ..point })),
+            Ok(point) => Ok(Found::OnPath(Box::new(PointOnPath { instant_ms: None, ..point }))),
             Err(refusal) => {
                 let why =
                     format!("transaction {}, the newest archived one, cannot be reached ({refusal})", end.id);
