@@ -368,6 +368,7 @@ fn capture(error: &CaptureError) -> Code {
 fn archive(error: &ArchiveError) -> Code {
     match error {
         ArchiveError::Repository(error) if is_storage(error) => repository(error),
+        ArchiveError::Stopped(_) => Code::Interrupted,
         ArchiveError::Start { source: StartError::Newer { .. }, .. }
         | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
         ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {

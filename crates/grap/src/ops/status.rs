@@ -71,7 +71,7 @@ pub fn status(options: &StatusOptions, access: Access, session: &Session<'_>) ->
     let catalog = Catalog::load(&repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let history = History::load(&repository, &reader, &catalog, &source.name, session.monitor)?;
+    let history = History::load(&repository, &reader, &catalog, &source.name, session)?;
     let mut look = Look { history: &history, session, lag_max: options.lag_max, reasons: Vec::new() };
     let last_backup = look.last_backup();
     let names = match &installation {
@@ -135,9 +135,16 @@ impl Look<'_> {
             }
         }
         if let Some(installation) = installation {
-            let lag = database_lag(installation, database, archived, self.session.clock.now())?;
-            self.judge(&lag);
-            status.lag = Some(lag);
+            match database_lag(installation, database, archived, self.session.clock.now()) {
+                Ok(lag) => {
+                    self.judge(&lag);
+                    status.lag = Some(lag);
+                }
+                Err(error) => {
+                    let why = causes(&error).join(": ");
+                    self.reasons.push(format!("{database}: its log cannot be read: {error}: {why}"));
+                }
+            }
         }
         Ok(status)
     }

@@ -94,6 +94,7 @@ impl World {
             niceness: 0,
             writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() },
             pace: Pace::OnDemand,
+            takeover: false,
             settings: None,
         };
         ops::backup(&options, self.access(), &self.state()?, &self.session())

@@ -132,3 +132,34 @@ fn make_writable(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
+
+/// Whatever pack of the nearest backup is damaged: an older backup reaches the point as well.
+#[test]
+fn an_older_backup_stands_in_for_a_damaged_one() {
+    let (world, _) = archived("5.26.30", 70, EACH);
+    let packs = || {
+        let entries = grap_disk::walk(&world.path("repository/data")).unwrap();
+        let files = entries.into_iter().filter(|entry| entry.stat.kind == grap_disk::Kind::File);
+        files.map(|entry| entry.path).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = packs();
+    world.install(110, 5);
+    let newer = world.backup();
+    assert_eq!(world.restore("tx=120").unwrap().id.to_string(), newer);
+    let mut others = 0;
+    for pack in packs().difference(&before) {
+        let whole = std::fs::read(pack).unwrap();
+        make_writable(pack);
+        let mut spoilt = whole.clone();
+        for at in (0..spoilt.len()).step_by(64) {
+            spoilt[at] ^= 1;
+        }
+        std::fs::write(pack, spoilt).unwrap();
+        let report = world.restore("tx=120").unwrap();
+        assert_eq!(report.databases[0].end.tx_id, 120);
+        world.assert_log("neo4j", 120);
+        others += usize::from(report.id.to_string() != newer);
+        std::fs::write(pack, whole).unwrap();
+    }
+    assert!(others > 0, "the test has spoilt what the newer backup needs");
+}

@@ -3,15 +3,17 @@
 //! Nothing is written here, and nothing is believed that was not read: the log between the backup's end and
 //! the target was gone over when a decision is there.
 
-use grap_core::{PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
+use grap_core::{BackupId, PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
 use grap_neo4j::TxId;
 use grap_repository::{Reader, Repository};
-use grap_task::Finding;
+use grap_task::{Finding, Unit};
 
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
 use super::schema::open_schema_changes;
-use crate::archive::{Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of};
+use crate::archive::{
+    Archive, Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
+};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
 use crate::error::{Error, Result};
@@ -25,6 +27,8 @@ pub(super) struct Question<'a> {
     pub(super) target: &'a Target,
     pub(super) source: Option<&'a SourceName>,
     pub(super) timeline: Option<RunNumber>,
+    /// Backups that were found damaged.
+    pub(super) without: &'a [BackupId],
 }
 
 /// What is done about it.
@@ -76,11 +80,13 @@ pub(super) fn decide(
         return at_the_end_of(catalog.find(question.target, question.source)?, reader);
     }
     let newest = catalog.latest(question.source)?;
-    session.monitor.begin("looking at the archive", grap_task::Unit::Items, None);
-    let history = History::load(repository, reader, catalog, &newest.source, session.monitor)?;
-    if *question.target == Target::Latest && !history.has_archive() {
+    let archive = Archive::new(repository.clone(), newest.source.clone());
+    if *question.target == Target::Latest && archive.newest()?.is_none() {
         return at_the_end_of(newest, reader);
     }
+    session.monitor.begin("looking at the archive", Unit::Items, None);
+    let mut history = History::load(repository, reader, catalog, &newest.source, session)?;
+    history.backups.retain(|known| !question.without.contains(&known.backup.id));
     let asked = Asked { question, history: &history, reader, session };
     let found = asked.find(newest)?;
     match found {
