@@ -15,7 +15,7 @@ struct Fork {
     second: Vec<Logged>,
 }
 
-fn at<'l>(log: &'l [Logged], id: u64) -> &'l Logged {
+fn at(log: &[Logged], id: u64) -> &Logged {
     log.iter().find(|logged| logged.transaction.id.0 == id).unwrap()
 }
 

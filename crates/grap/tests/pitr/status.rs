@@ -28,7 +28,7 @@ fn archived_to(last: u64) -> (World, Vec<Logged>) {
 
 fn status(world: &World, looked: bool) -> StatusReport {
     let installation = looked.then(|| world.installation());
-    let options = StatusOptions { installation, source: None, lag_max: Duration::from_secs(60) };
+    let options = StatusOptions { installation, source: None, lag_max: Duration::from_mins(1) };
     ops::status(&options, world.access(), &world.session()).unwrap()
 }
 

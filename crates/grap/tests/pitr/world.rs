@@ -221,7 +221,7 @@ impl World {
     }
 
     pub(crate) fn archive(&self) -> Archive {
-        let store = Box::new(LocalStore::open(&self.path("repository")));
+        let store = Box::new(LocalStore::open(self.path("repository")));
         let repository = Repository::open(store, &SecretString::from("secret")).unwrap();
         Archive::new(repository, "neo4j".parse().unwrap())
     }
