@@ -28,7 +28,6 @@ use crate::state::StateDirectory;
 
 use decide::{DatabaseDecision, Decision, Question, decide};
 pub use plan::{PlanReport, PlannedDatabase, plan_restore};
-pub use schema::{OpenSchemaChange, SchemaVerdict};
 
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
