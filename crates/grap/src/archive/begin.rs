@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::ahead::{Limits, read_ahead};
+use super::ahead::{Behind, Limits, read_ahead};
 use super::held::{HeldLog, Sequence, remains};
 use super::names::RunNumber;
-use super::parent::{Found, Search};
+use super::parent::{Found, Search, transactions};
 use super::runs::Runs;
 use super::segment::Segment;
 use super::start::{DatabaseStart, Parent, StartRecord};
@@ -51,6 +51,8 @@ struct Remains {
 struct Rest {
     files: Vec<HeldLog>,
     scan: ScanStart,
+    /// What it goes on from.
+    parent: Option<Found>,
     /// Where the remains go on from the file before them, which may have been written on since.
     seam: TxId,
 }
@@ -162,7 +164,13 @@ impl Writer<'_> {
         let search = Search { archive: self.archive, runs, database };
         let above = floor.map_or(TxId(0), |floor| floor.scan.last_id);
         let parent = search.newest_in(&present, above, TxId(u64::MAX))?;
-        let broken = broken(&search, parent.as_ref(), floor, takes_over)?;
+        let current = search.current_end()?;
+        let broken = broken(&search, current, parent.as_ref(), floor, takes_over);
+        // A run that holds nothing of its own has its parent's end, and the break that it recorded counts.
+        let parent = parent.map(|parent| match current {
+            Some((run, Some(end))) if end.is(&parent.end) => Found { run, ..parent },
+            _ => parent,
+        });
         let no_log = || WriteError::NoLog { database: database.to_owned() };
         let oldest = present.files.first().ok_or_else(no_log)?;
         let scan = match (&parent, floor) {
@@ -219,7 +227,8 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The transactions of a sequence that are not stored; `None`: all are.
+    /// The transactions of a sequence that are not stored; `None`: all are. (A mark without anything behind it
+    /// is no loss, and nothing could ever tell that it is stored.)
     fn remains_of(
         &self,
         database: &str,
@@ -227,46 +236,41 @@ impl Writer<'_> {
         sequence: Sequence,
         runs: &Runs,
     ) -> Result<Option<Remains>, WriteError> {
-        let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
         let search = Search { archive: self.archive, runs, database };
-        let everything = TxId(u64::MAX);
-        let mut parent = search.newest_in(&sequence, TxId(0), everything)?;
-        let mut files = sequence.files;
-        if parent.is_none()
-            && let Some(before) = before
-        {
-            // It goes on from the end of the file before it, as that was then.
-            let source = Sequence { files: vec![before.clone()] };
-            parent = search.newest_in(&source, TxId(0), first.last_id)?;
-            if parent.is_some() {
-                files.insert(0, before);
+        let mut floor = None;
+        loop {
+            let Some(rest) = rest_of(&search, before.as_ref(), &sequence, floor)? else { return Ok(None) };
+            let mut first_id = None;
+            let mut has_commands = false;
+            let stopped_at = self.read_rest(&rest, |segment| {
+                first_id.get_or_insert(segment.header.first.0);
+                let found = transactions(&segment).map(|(_, found)| found).unwrap_or_default();
+                has_commands = found.iter().any(|transaction| !transaction.without_commands);
+                Ok(!has_commands)
+            })?;
+            if let Some(first_id) = first_id.filter(|_| has_commands) {
+                let start = DatabaseStart {
+                    parent: rest.parent.map(|parent| Parent::new(parent.run, &parent.end)),
+                    first_id,
+                    broken: Some("what an earlier run of the server left, or what lies before a gap".to_owned()),
+                    side: true,
+                };
+                return Ok(Some(Remains { start, rest }));
             }
+            // Behind a mark begins another history.
+            let Some(mark) = stopped_at else { return Ok(None) };
+            floor = Some(mark);
         }
-        let scan = parent.map_or_else(|| ScanStart::of_file(&first), |parent| ScanStart::after(&parent.end));
-        let rest = Rest { files, scan, seam: first.last_id };
-        let mut first_id = None;
-        self.read_rest(&rest, |segment| {
-            first_id = Some(segment.header.first.0);
-            Ok(false)
-        })?;
-        let Some(first_id) = first_id else { return Ok(None) };
-        let start = DatabaseStart {
-            parent: parent.map(|parent| Parent::new(parent.run, &parent.end)),
-            first_id,
-            broken: Some("what an earlier run of the server left, or what lies before a gap".to_owned()),
-            side: true,
-        };
-        Ok(Some(Remains { start, rest }))
     }
 
-    /// Segment after segment, as long as `each` wants more.
+    /// Segment after segment, as long as `each` wants more. Says which mark it stopped at.
     fn read_rest(
         &self,
         rest: &Rest,
         mut each: impl FnMut(Segment) -> Result<bool, WriteError>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Option<ScanStart>, WriteError> {
         let mut scan = rest.scan;
-        let mut begins = true;
+        let mut begins = rest.parent.is_none();
         for (index, log) in rest.files.iter().enumerate() {
             if log.version() < scan.position.version {
                 continue;
@@ -283,39 +287,70 @@ impl Writer<'_> {
                 let limits = Limits { bytes: self.segment_bytes, last, begins, to_end: true };
                 let ahead = read_ahead(log, &scan, limits, self.clock.now().as_millisecond())?;
                 scan = ahead.resume;
-                let Some(segment) = ahead.segment else { break };
+                let Some(segment) = ahead.segment else {
+                    if let Behind::Mark(mark) = ahead.behind {
+                        return Ok(Some(mark));
+                    }
+                    break;
+                };
                 begins = false;
                 if !each(segment)? {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+/// Where what is not stored of a sequence may begin: behind its newest stored transaction above `floor`, else
+/// at the floor, which is a mark, else where the sequence begins.
+fn rest_of(
+    search: &Search<'_>,
+    before: Option<&HeldLog>,
+    sequence: &Sequence,
+    floor: Option<ScanStart>,
+) -> Result<Option<Rest>, WriteError> {
+    let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
+    let above = floor.map_or(TxId(0), |floor| floor.last_id);
+    let mut parent = search.newest_in(sequence, above, TxId(u64::MAX))?;
+    let mut files = sequence.files.clone();
+    if let (None, None, Some(before)) = (parent, floor, before) {
+        // It goes on from the end of the file before it, as that was then.
+        let source = Sequence { files: vec![before.clone()] };
+        parent = search.newest_in(&source, TxId(0), first.last_id)?;
+        if parent.is_some() {
+            files.insert(0, before.clone());
+        }
+    }
+    let begin = floor.unwrap_or_else(|| ScanStart::of_file(&first));
+    let scan = parent.map_or(begin, |parent| ScanStart::after(&parent.end));
+    Ok(Some(Rest { files, scan, parent, seam: first.last_id }))
 }
 
 /// Why a new timeline begins, if one does.
 fn broken(
     search: &Search<'_>,
+    current: Option<(RunNumber, Option<Parent>)>,
     parent: Option<&Found>,
     floor: Option<&Floor>,
     takes_over: bool,
-) -> Result<Option<String>, WriteError> {
-    let runs = search.runs;
-    let Some(current) = runs.current(search.database) else {
-        return Ok(Some("nothing of this database was stored before".to_owned()));
+) -> Option<String> {
+    let Some((current, end)) = current else {
+        return Some("nothing of this database was stored before".to_owned());
     };
     let Some(parent) = parent else {
         let nothing = || "the log holds nothing that was stored before".to_owned();
-        return Ok(Some(floor.map_or_else(nothing, |floor| floor.why.clone())));
+        return Some(floor.map_or_else(nothing, |floor| floor.why.clone()));
     };
-    let end = search.end_of(current)?;
     if !end.is_some_and(|end| end.is(&parent.end)) {
         let stored = end.map_or_else(|| "nowhere".to_owned(), |end| format!("with transaction {}", end.id));
-        let why = format!("what is stored ends {stored}, the log goes on from transaction {}", parent.end.id);
-        return Ok(Some(why));
+        return Some(format!(
+            "what is stored ends {stored}, the log goes on from transaction {}",
+            parent.end.id
+        ));
     }
-    let mut between = runs.iter().rev().take_while(|(number, _)| *number > current);
+    let mut between = search.runs.iter().rev().take_while(|(number, _)| *number > current);
     let crossed = between.find_map(|(number, run)| {
         let side = run.database(search.database).is_some_and(|start| start.side);
         if side {
@@ -324,5 +359,5 @@ fn broken(
             run.start.takeover.then(|| format!("run {number} took over"))
         }
     });
-    Ok(crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned())))
+    crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned()))
 }

@@ -382,7 +382,8 @@ fn run(seed: u64, left_out: &[u64]) -> Result<(), (u64, String)> {
 
 /// In the end the rightful installation, or one that takes over, brings everything to rest.
 fn finish(sim: &Sim, setting: Setting) {
-    for archiver in sim.world().living() {
+    let living = sim.world().living();
+    for archiver in living {
         sim.world().kill(archiver);
     }
     sim.world().shelf.grow_old();
@@ -401,6 +402,10 @@ fn finish(sim: &Sim, setting: Setting) {
     };
     let is_rightful = sim.to_idle(archiver);
     assert!(is_rightful || setting.damage, "the installation of the newest start may not write");
+    let world = sim.world();
+    if !world.excused {
+        world.check_pins(world.actors[archiver].0);
+    }
 }
 
 /// Leave out what is not needed for the failure.
@@ -409,7 +414,7 @@ fn shrink(seed: u64, end: u64) -> (Vec<u64>, String) {
     let mut left_out: Vec<u64> = (end + 1..STEPS).collect();
     let Err((_, mut text)) = run(seed, &left_out) else { return (Vec::new(), "it does not fail again".into()) };
     let mut size = STEPS / 4;
-    while size > 0 && begun.elapsed() < Duration::from_secs(30) {
+    while size > 0 && begun.elapsed() < Duration::from_secs(number("GRAP_MODEL_SHRINK").unwrap_or(20)) {
         for from in (0..=end).step_by(usize::try_from(size).unwrap()) {
             let chunk: Vec<u64> = (from..from + size).filter(|step| !left_out.contains(step)).collect();
             if chunk.is_empty() {

@@ -1,6 +1,7 @@
 //! Hosts with simulated servers, state directories, processes of archivers, one storage, one clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::shelf::{Fault, Plan, Shelf};
 pub(crate) struct Host {
     pub(crate) data: PathBuf,
     run: ManualRun,
+    /// What it says.
+    pub(crate) server_run: String,
     pub(crate) databases: BTreeMap<String, Database>,
     /// Every log file that an archiver has pinned here, by inode: what it held when it was last in the log.
     pub(crate) held: HashMap<u64, (String, Vec<NodeId>)>,
@@ -53,6 +56,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) bases: Vec<Base>,
     pub(crate) log: Vec<String>,
+    /// What happens is told at once, too.
+    loud: bool,
     /// Bytes that pins may hold back.
     pub(crate) budget: u64,
     /// An object was destroyed, or a log file was not pinned: what follows from that is not held against the code.
@@ -99,6 +104,7 @@ impl World {
             ledger: Ledger::default(),
             bases: Vec::new(),
             log: Vec::new(),
+            loud: std::env::var_os("GRAP_MODEL_LOUD").is_some(),
             budget: 1 << 30,
             excused: false,
             segment_bytes: 4 << 20,
@@ -122,7 +128,11 @@ impl World {
     }
 
     pub(crate) fn note(&mut self, text: impl Into<String>) {
-        self.log.push(text.into());
+        let text = text.into();
+        if self.loud {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+        self.log.push(text);
     }
 
     fn add_host(&mut self) -> usize {
@@ -133,10 +143,12 @@ impl World {
             std::fs::create_dir_all(data.join("transactions").join(name)).unwrap();
         }
         self.server_runs += 1;
-        let run = ManualRun::new(&format!("run {}", self.server_runs));
+        let server_run = format!("run {}", self.server_runs);
+        let run = ManualRun::new(&server_run);
         let host = Host {
             data,
             run,
+            server_run,
             databases: BTreeMap::new(),
             held: HashMap::new(),
             saved: Vec::new(),
@@ -186,7 +198,9 @@ impl World {
     /// Another run of the server, or none, is there from now on.
     pub(crate) fn new_run(&mut self, host: usize) {
         self.server_runs += 1;
-        self.hosts[host].run.set(&format!("run {}", self.server_runs));
+        let run = format!("run {}", self.server_runs);
+        self.hosts[host].run.set(&run);
+        self.hosts[host].server_run = run;
     }
 
     pub(crate) fn time(&self) -> CommitTime {
@@ -321,8 +335,10 @@ impl Sim {
         let mut world = self.world();
         world.clock.advance(Duration::from_millis(500));
         let host = process.host;
-        world.log.append(&mut process.log);
-        world.log.push(format!("archiver {archiver} passed: {pass:?} {seen:?}"));
+        for text in process.log.drain(..) {
+            world.note(text);
+        }
+        world.note(format!("archiver {archiver} passed: {pass:?} {seen:?}"));
         if !matches!(pass, Pass::Killed | Pass::Deposed(_)) {
             world.archivers[archiver] = Some(process);
         }
