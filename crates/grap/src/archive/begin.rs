@@ -105,8 +105,13 @@ impl Writer<'_> {
         if !self.put_start(number, &server, databases, takes_over)? {
             return Ok(None);
         }
+        let inodes = |run: &HeldRun| {
+            let files = self.databases.iter().flat_map(|database| run.files(database));
+            files.map(|file| file.inode).collect()
+        };
+        let known = held.last().map(inodes).unwrap_or_default();
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
-        Ok(Some(Active { run: number, server, logs, stored }))
+        Ok(Some(Active { run: number, server, logs, stored, known }))
     }
 
     /// Whether writing here is a takeover; an error where it would be one and nobody said so.

@@ -169,6 +169,16 @@ pub(super) fn remains(
     Ok(found)
 }
 
+/// Whether the server gave a file up that is held: it made another one of that name, or goes on in an older
+/// one. (A file that it pruned lies before those that it shows.)
+pub(super) fn is_stray(file: &PinnedFile, live: &[(LogVersion, u64)]) -> bool {
+    let version = file.name.version();
+    match live.iter().find(|(shown, _)| *shown == version) {
+        Some((_, inode)) => *inode != file.inode,
+        None => live.iter().all(|(shown, _)| *shown < version),
+    }
+}
+
 fn is_log(file: &PinnedFile) -> bool {
     matches!(file.name, LogFileName::Transactions(_))
 }

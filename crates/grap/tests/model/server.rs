@@ -181,8 +181,11 @@ impl Database {
         }
     }
 
-    /// The next file. `headed`: its header is written at once.
+    /// The next file; a server rotates none in which nothing stands. `headed`: its header is written at once.
     pub(crate) fn rotate(&mut self, kernel: Option<u8>, headed: bool, allocated: u64) {
+        if self.newest().nodes.is_empty() {
+            return;
+        }
         self.settle();
         let kernel = kernel.and_then(KernelVersion::known).map_or(self.kernel, |new| new.max(self.kernel));
         self.kernel = kernel;
