@@ -244,7 +244,9 @@ impl Writer<'_> {
         let search = Search { archive: self.archive, runs, database };
         let mut floor = None;
         loop {
-            let Some(rest) = rest_of(&search, before.as_ref(), &sequence, floor)? else { return Ok(None) };
+            let Some(rest) = self.rest_of(&search, before.as_ref(), &sequence, floor)? else {
+                return Ok(None);
+            };
             let mut first_id = None;
             let mut has_commands = false;
             let stopped_at = self.read_rest(&rest, |segment| {
@@ -257,18 +259,20 @@ impl Writer<'_> {
                 let start = DatabaseStart {
                     parent: rest.parent.map(|parent| Parent::new(parent.run, &parent.end)),
                     first_id,
-                    broken: Some("what an earlier run of the server left, or what lies before a gap".to_owned()),
+                    broken: Some(
+                        "what an earlier run of the server left, or what lies before a gap".to_owned(),
+                    ),
                     side: true,
                 };
                 return Ok(Some(Remains { start, rest }));
             }
-            // Behind a mark begins another history.
-            let Some(mark) = stopped_at else { return Ok(None) };
-            floor = Some(mark);
+            let Some(next) = stopped_at else { return Ok(None) };
+            floor = Some(next);
         }
     }
 
-    /// Segment after segment, as long as `each` wants more. Says which mark it stopped at.
+    /// Segment after segment, as long as `each` wants more. Says where it stopped because another history begins:
+    /// at a mark, or at a file that does not go on from the one before it.
     fn read_rest(
         &self,
         rest: &Rest,
@@ -282,7 +286,7 @@ impl Writer<'_> {
             }
             if log.version() > scan.position.version {
                 if log.header.last_id != scan.last_id {
-                    break;
+                    return Ok(Some(ScanStart::of_file(&log.header)));
                 }
                 scan = scan.into_file(&log.header);
             }
@@ -306,31 +310,51 @@ impl Writer<'_> {
         }
         Ok(None)
     }
-}
-
-/// Where what is not stored of a sequence may begin: behind its newest stored transaction above `floor`, else
-/// at the floor, which is a mark, else where the sequence begins.
-fn rest_of(
-    search: &Search<'_>,
-    before: Option<&HeldLog>,
-    sequence: &Sequence,
-    floor: Option<ScanStart>,
-) -> Result<Option<Rest>, WriteError> {
-    let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
-    let above = floor.map_or(TxId(0), |floor| floor.last_id);
-    let mut parent = search.newest_in(sequence, above, TxId(u64::MAX))?;
-    let mut files = sequence.files.clone();
-    if let (None, None, Some(before)) = (parent, floor, before) {
-        // It goes on from the end of the file before it, as that was then.
-        let source = Sequence { files: vec![before.clone()] };
-        parent = search.newest_in(&source, TxId(0), first.last_id)?;
-        if parent.is_some() {
-            files.insert(0, before.clone());
+    /// Where what is not stored of a sequence may begin: behind its newest stored transaction above `floor`,
+    /// else at the floor, else where the sequence begins.
+    fn rest_of(
+        &self,
+        search: &Search<'_>,
+        before: Option<&HeldLog>,
+        sequence: &Sequence,
+        floor: Option<ScanStart>,
+    ) -> Result<Option<Rest>, WriteError> {
+        let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
+        let (from, above) =
+            floor.map_or((first.version, TxId(0)), |floor| (floor.position.version, floor.last_id));
+        let behind = Sequence { files: sequence.from(from).to_vec() };
+        let mut parent = search.newest_in(&behind, above, TxId(u64::MAX))?;
+        let mut files = behind.files;
+        if let (None, None, Some(before)) = (parent, floor, before) {
+            // It goes on from the end of the file before it, as that was then.
+            let source = Sequence { files: vec![before.clone()] };
+            let found = search.newest_in(&source, TxId(0), first.last_id)?;
+            if let Some(found) = found
+                && self.reaches(before, &found, first.last_id)?
+            {
+                parent = Some(found);
+                files.insert(0, before.clone());
+            }
         }
+        let begin = floor.unwrap_or_else(|| ScanStart::of_file(&first));
+        let scan = parent.map_or(begin, |parent| ScanStart::after(&parent.end));
+        Ok(Some(Rest { files, scan, parent, seam: first.last_id }))
     }
-    let begin = floor.unwrap_or_else(|| ScanStart::of_file(&first));
-    let scan = parent.map_or(begin, |parent| ScanStart::after(&parent.end));
-    Ok(Some(Rest { files, scan, parent, seam: first.last_id }))
+
+    /// Whether a file still holds everything behind `parent` up to the transaction `seam`: a server that
+    /// recovered may have cut it.
+    fn reaches(&self, log: &HeldLog, parent: &Found, seam: TxId) -> Result<bool, WriteError> {
+        let mut scan = ScanStart::after(&parent.end);
+        let limits = Limits { bytes: self.segment_bytes, last: Some(seam), begins: false, to_end: true };
+        while scan.last_id < seam {
+            let ahead = read_ahead(log, &scan, limits, 0)?;
+            scan = ahead.resume;
+            if ahead.segment.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// Why a new timeline begins, if one does.

@@ -130,6 +130,11 @@ impl Sequence {
         self.files.iter().find(|file| file.version() == version)
     }
 
+    /// The files of this version and behind it.
+    pub(super) fn from(&self, version: LogVersion) -> &[HeldLog] {
+        &self.files[self.files.partition_point(|file| file.version() < version)..]
+    }
+
     pub(super) fn contains(&self, file: &PinnedFile) -> bool {
         self.files.iter().any(|log| log.is_same(file))
     }

@@ -167,10 +167,9 @@ pub(crate) fn nonce_file(state: &Path, archive: &Archive) -> PathBuf {
 /// For messages.
 pub(crate) fn describe(start: &StartRecord) -> String {
     let of = |(name, start): (&String, &grap::archive::DatabaseStart)| {
-        let parent = start.parent.map_or_else(
-            || "nothing".to_owned(),
-            |parent| format!("{} {}", parent.run, parent.id),
-        );
+        let parent = start
+            .parent
+            .map_or_else(|| "nothing".to_owned(), |parent| format!("{} {}", parent.run, parent.id));
         let side = if start.side { " (side)" } else { "" };
         format!("{name}{side}: after {parent}, first {}, break {:?}", start.first_id, start.broken)
     };

@@ -48,8 +48,7 @@ impl World {
         }
         let (number, database) = random.pick(&all);
         let run = runs.get(number).unwrap();
-        let singles: Vec<SegmentName> =
-            run.segments(&database).filter(|name| name.last.is_none()).collect();
+        let singles: Vec<SegmentName> = run.segments(&database).filter(|name| name.last.is_none()).collect();
         if singles.len() < 2 {
             return;
         }
@@ -189,8 +188,7 @@ impl World {
     /// Nobody answers any more for what stands in an object; if it is a start, for what stands under it.
     fn exempt_object(&mut self, name: &str) {
         let runs = self.archive.runs().unwrap();
-        let (folder, is_start) =
-            name.strip_suffix("start").map_or((name, false), |folder| (folder, true));
+        let (folder, is_start) = name.strip_suffix("start").map_or((name, false), |folder| (folder, true));
         for database in self.names.clone() {
             let mut keys = Vec::new();
             for (number, run) in runs.iter() {

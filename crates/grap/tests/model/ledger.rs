@@ -121,16 +121,24 @@ impl World {
             return;
         }
         let covering = |note: &&RunNote| note.start.covers(database);
-        let current = self.ledger.runs.iter().rev().find(|(_, note)| {
-            note.start.databases.get(database).is_some_and(|start| !start.side)
-        });
+        let current = self
+            .ledger
+            .runs
+            .iter()
+            .rev()
+            .find(|(_, note)| note.start.databases.get(database).is_some_and(|start| !start.side));
         let goes_on = current.is_some_and(|(number, _)| {
             let end = self.ledger.end_of(*number, database);
             let between = || self.ledger.runs.range(number + 1..).map(|(_, note)| note);
             let crossed = between().any(|note| note.start.takeover)
                 || between().filter(covering).any(|note| note.start.databases[database].side);
             let same = parent.is_some_and(|parent| {
-                end == Some((parent.id.0, parent.checksum.0, parent.position.version.0, parent.position.offset))
+                end == Some((
+                    parent.id.0,
+                    parent.checksum.0,
+                    parent.position.version.0,
+                    parent.position.offset,
+                ))
             });
             same && !crossed && !start.takeover
         });

@@ -97,13 +97,8 @@ impl Database {
     pub(crate) fn new(directory: &Path, kernel: u8, random: i64) -> Self {
         std::fs::create_dir_all(directory).unwrap();
         let kernel = KernelVersion::known(kernel).unwrap();
-        let mut database = Self {
-            directory: directory.to_owned(),
-            kernel,
-            files: Vec::new(),
-            torn: false,
-            retired: None,
-        };
+        let mut database =
+            Self { directory: directory.to_owned(), kernel, files: Vec::new(), torn: false, retired: None };
         database.begin_file(LogWriter::new(kernel, first_header(kernel, store_id(random))), None, true, 0);
         database
     }
