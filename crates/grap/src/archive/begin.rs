@@ -13,12 +13,11 @@ use std::collections::BTreeMap;
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::ahead::{Behind, Limits, read_ahead};
-use super::held::{HeldLog, Sequence, remains};
+use super::held::{Sequence, remains};
 use super::names::RunNumber;
-use super::parent::{Found, Search, transactions};
+use super::parent::{Found, Search};
+use super::remains::Rest;
 use super::runs::Runs;
-use super::segment::Segment;
 use super::start::{DatabaseStart, Parent, StartRecord};
 use super::store::Put;
 use super::write_error::WriteError;
@@ -39,22 +38,6 @@ pub struct Floor {
 struct Beginning {
     start: DatabaseStart,
     cursor: LogCursor,
-}
-
-/// What one run of the server left of one database.
-struct Remains {
-    start: DatabaseStart,
-    rest: Rest,
-}
-
-/// What is to be read: from `scan` on through files of consecutive versions.
-struct Rest {
-    files: Vec<HeldLog>,
-    scan: ScanStart,
-    /// What it goes on from.
-    parent: Option<Found>,
-    /// Where the remains go on from the file before them, which may have been written on since.
-    seam: TxId,
 }
 
 impl Writer<'_> {
@@ -85,8 +68,8 @@ impl Writer<'_> {
             let live = self.follower.live(database)?;
             presents.insert(database.as_str(), Sequence::present(&held, database, &live)?);
         }
-        for run in &held {
-            if self.store_remains(run, &presents, &runs, takes_over)? {
+        for index in 0..held.len() {
+            if self.store_remains(&held[index..], &presents, &runs, takes_over)? {
                 return Ok(None);
             }
         }
@@ -144,7 +127,7 @@ impl Writer<'_> {
             nonce: nonce.clone(),
             place: self.follower.place()?,
             host: self.host.clone(),
-            server_run: serde_json::to_string(server).expect("an identity is plain data"),
+            server_run: server_run(server),
             at: self.clock.now(),
             since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
             takeover,
@@ -194,23 +177,26 @@ impl Writer<'_> {
         Ok(Beginning { start, cursor: LogCursor::new(present, log, scan, last) })
     }
 
-    /// Store what a run of the server left and the present history does not hold. `true`: something was stored,
+    /// Store what the first of `held` left and the present history does not hold. `true`: something was stored,
     /// under a side run.
     fn store_remains(
         &mut self,
-        run: &HeldRun,
+        held: &[HeldRun],
         presents: &BTreeMap<&str, Sequence>,
         runs: &Runs,
         takes_over: bool,
     ) -> Result<bool, WriteError> {
+        let Some(run) = held.first() else { return Ok(false) };
         let mut starts = BTreeMap::new();
         let mut rests: Vec<(String, Rest)> = Vec::new();
         for (database, present) in presents {
-            // One sequence of a database at a time; the next comes with the next try.
-            for (before, sequence) in remains(run, database, present)? {
-                if let Some(remains) = self.remains_of(database, before, sequence, runs)? {
-                    starts.insert((*database).to_owned(), remains.start);
-                    rests.push(((*database).to_owned(), remains.rest));
+            let live = self.follower.live(database)?;
+            // One remnant of a database at a time; the next comes with the next try.
+            for remnant in remains(held, database, present, &live)? {
+                let search = Search { archive: self.archive, runs, database };
+                if let Some(rest) = self.not_stored(&search, &remnant)? {
+                    starts.insert((*database).to_owned(), rest.start());
+                    rests.push(((*database).to_owned(), rest));
                     break;
                 }
             }
@@ -231,130 +217,11 @@ impl Writer<'_> {
         }
         Ok(true)
     }
+}
 
-    /// The transactions of a sequence that are not stored; `None`: all are. (A mark without anything behind it
-    /// is no loss, and nothing could ever tell that it is stored.)
-    fn remains_of(
-        &self,
-        database: &str,
-        before: Option<HeldLog>,
-        sequence: Sequence,
-        runs: &Runs,
-    ) -> Result<Option<Remains>, WriteError> {
-        let search = Search { archive: self.archive, runs, database };
-        let mut floor = None;
-        loop {
-            let Some(rest) = self.rest_of(&search, before.as_ref(), &sequence, floor)? else {
-                return Ok(None);
-            };
-            let mut first_id = None;
-            let mut has_commands = false;
-            let stopped_at = self.read_rest(&rest, |segment| {
-                first_id.get_or_insert(segment.header.first.0);
-                let found = transactions(&segment).map(|(_, found)| found).unwrap_or_default();
-                has_commands = found.iter().any(|transaction| !transaction.without_commands);
-                Ok(!has_commands)
-            })?;
-            if let Some(first_id) = first_id.filter(|_| has_commands) {
-                let start = DatabaseStart {
-                    parent: rest.parent.map(|parent| Parent::new(parent.run, &parent.end)),
-                    first_id,
-                    broken: Some(
-                        "what an earlier run of the server left, or what lies before a gap".to_owned(),
-                    ),
-                    side: true,
-                };
-                return Ok(Some(Remains { start, rest }));
-            }
-            let Some(next) = stopped_at else { return Ok(None) };
-            floor = Some(next);
-        }
-    }
-
-    /// Segment after segment, as long as `each` wants more. Says where it stopped because another history begins:
-    /// at a mark, or at a file that does not go on from the one before it.
-    fn read_rest(
-        &self,
-        rest: &Rest,
-        mut each: impl FnMut(Segment) -> Result<bool, WriteError>,
-    ) -> Result<Option<ScanStart>, WriteError> {
-        let mut scan = rest.scan;
-        let mut begins = rest.parent.is_none();
-        for (index, log) in rest.files.iter().enumerate() {
-            if log.version() < scan.position.version {
-                continue;
-            }
-            if log.version() > scan.position.version {
-                if log.header.last_id != scan.last_id {
-                    return Ok(Some(ScanStart::of_file(&log.header)));
-                }
-                scan = scan.into_file(&log.header);
-            }
-            let seam = rest.files.get(index + 1).map(|behind| behind.header.last_id);
-            let last = seam.filter(|seam| *seam == rest.seam);
-            loop {
-                let limits = Limits { bytes: self.segment_bytes, last, begins, to_end: true };
-                let ahead = read_ahead(log, &scan, limits, self.clock.now().as_millisecond())?;
-                scan = ahead.resume;
-                let Some(segment) = ahead.segment else {
-                    if let Behind::Mark(mark) = ahead.behind {
-                        return Ok(Some(mark));
-                    }
-                    break;
-                };
-                begins = false;
-                if !each(segment)? {
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(None)
-    }
-    /// Where what is not stored of a sequence may begin: behind its newest stored transaction above `floor`,
-    /// else at the floor, else where the sequence begins.
-    fn rest_of(
-        &self,
-        search: &Search<'_>,
-        before: Option<&HeldLog>,
-        sequence: &Sequence,
-        floor: Option<ScanStart>,
-    ) -> Result<Option<Rest>, WriteError> {
-        let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
-        let (from, above) =
-            floor.map_or((first.version, TxId(0)), |floor| (floor.position.version, floor.last_id));
-        let behind = Sequence { files: sequence.from(from).to_vec() };
-        let mut parent = search.newest_in(&behind, above, TxId(u64::MAX))?;
-        let mut files = behind.files;
-        if let (None, None, Some(before)) = (parent, floor, before) {
-            // It goes on from the end of the file before it, as that was then.
-            let source = Sequence { files: vec![before.clone()] };
-            let found = search.newest_in(&source, TxId(0), first.last_id)?;
-            if let Some(found) = found
-                && self.reaches(before, &found, first.last_id)?
-            {
-                parent = Some(found);
-                files.insert(0, before.clone());
-            }
-        }
-        let begin = floor.unwrap_or_else(|| ScanStart::of_file(&first));
-        let scan = parent.map_or(begin, |parent| ScanStart::after(&parent.end));
-        Ok(Some(Rest { files, scan, parent, seam: first.last_id }))
-    }
-
-    /// Whether a file still holds everything behind `parent` up to the transaction `seam`: a server that
-    /// recovered may have cut it.
-    fn reaches(&self, log: &HeldLog, parent: &Found, seam: TxId) -> Result<bool, WriteError> {
-        let mut scan = ScanStart::after(&parent.end);
-        let limits = Limits { bytes: self.segment_bytes, last: Some(seam), begins: false, to_end: true };
-        while scan.last_id < seam {
-            let ahead = read_ahead(log, &scan, limits, 0)?;
-            scan = ahead.resume;
-            if ahead.segment.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+/// How a start names a run of the server.
+pub(super) fn server_run(run: &RunIdentity) -> String {
+    serde_json::to_string(run).expect("an identity is plain data")
 }
 
 /// Why a new timeline begins, if one does.

@@ -185,12 +185,12 @@ impl World {
             assert!(self.excused, "a segment of run {run}, which has no start");
             return;
         };
+        let is_side = owner.start.databases[database].side;
         assert_eq!(owner.actor, note.actor, "somebody else writes under run {run}");
         assert!(
-            run == newest || note.hooked || self.excused || owner.start.databases[database].side,
+            run == newest || note.hooked || self.excused || is_side,
             "under run {run} something is put though run {newest} has begun"
         );
-        let is_side = owner.start.databases[database].side;
         let mut found: Vec<(Key, Transaction)> = Vec::new();
         for segment in &segments {
             let store = segment.log_header().unwrap().store_id;
@@ -202,7 +202,16 @@ impl World {
             });
             scanned.unwrap();
         }
-        let fresh = found.iter().any(|(key, _)| !self.ledger.stored.contains(&(database.to_owned(), *key)));
+        let fresh = found.iter().any(|(key, transaction)| {
+            let named = (database.to_owned(), *key);
+            let known = self.ledger.stored.contains(&named) && !self.ledger.exempt.contains(&named);
+            !known || transaction.without_commands
+        });
+        let position = segments[0].header.position;
+        self.note(format!(
+            "put under run {run}: {database} {name}, {} transactions at {position}",
+            found.len()
+        ));
         assert!(fresh || !is_side || self.excused, "side run {run} stores what is stored");
         let note = self.ledger.runs.get_mut(&run).expect("it was there above");
         let stored = note.stored.entry(database.to_owned()).or_default();
