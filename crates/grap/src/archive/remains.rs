@@ -125,9 +125,11 @@ impl Writer<'_> {
             }
             return Ok((scan.last_checksum == Some(named)).then_some(found));
         }
-        // Stored before that run of the server ended, it is what the run had there.
+        // Stored before that run of the server ended, it is what the run had there. (A side run is of later.)
         let name = server_run(&remnant.server);
-        let of_server = search.runs.iter().rev().find(|(_, run)| run.start.server_run == name);
+        let of_server = search.runs.iter().rev().find(|(_, run)| {
+            run.start.server_run == name && run.database(search.database).is_some_and(|start| !start.side)
+        });
         let newest = of_server.map(|(number, _)| number).filter(|_| !remnant.present);
         let found = search.newest_in(&source, TxId(seam.0.saturating_sub(1)), seam)?;
         Ok(found.filter(|found| newest.is_some_and(|newest: RunNumber| found.run <= newest)))
