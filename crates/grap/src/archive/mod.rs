@@ -26,6 +26,7 @@ mod names;
 mod owner;
 mod parent;
 mod path;
+mod remains;
 mod runs;
 mod segment;
 mod ship;

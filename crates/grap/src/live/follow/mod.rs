@@ -192,10 +192,15 @@ impl Follower {
         Place::of(&self.shared.stores)
     }
 
-    /// Everything of the present run's files below `version` is stored: their pins go, but for those of the
-    /// two newest versions.
-    pub fn stored_below(&self, database: &str, version: LogVersion) -> Result<(), FollowError> {
-        self.shared.lock().give_up_below(database, version);
+    /// Everything of the files of `run` below `version` is stored: their pins go, but for those of the two
+    /// newest versions. If another run is present by now, nothing goes.
+    pub fn stored_below(
+        &self,
+        run: &RunIdentity,
+        database: &str,
+        version: LogVersion,
+    ) -> Result<(), FollowError> {
+        self.shared.lock().give_up_below(run, database, version);
         self.shared.sweep()
     }
 

@@ -125,8 +125,11 @@ impl State {
     }
 
     /// See [`super::Follower::stored_below`].
-    pub(super) fn give_up_below(&mut self, database: &str, version: LogVersion) {
+    pub(super) fn give_up_below(&mut self, run: &RunIdentity, database: &str, version: LogVersion) {
         let Self { present, others, stored, leaving, .. } = self;
+        if run != present.identity() {
+            return;
+        }
         let identity = present.identity().clone();
         let of_run = || others.iter().filter(|folder| *folder.identity() == identity).chain([&*present]);
         let versions: BTreeSet<u64> = of_run()
