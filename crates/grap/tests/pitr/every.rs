@@ -2,7 +2,7 @@
 
 use grap::archive::RunNumber;
 
-use crate::world::{Logged, Start, World, put_all, segments};
+use crate::world::{Logged, Start, World, forged, put_all, segments};
 
 /// A base that ends early, the whole log in segments of `each` transactions.
 pub(crate) fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
@@ -110,4 +110,45 @@ fn outside_of_the_window_is_refused_with_the_window() {
         let window = said.contains("transaction 70 (") && said.contains("to transaction 146 (");
         assert!(window || target.contains("nosuch"), "{said}");
     }
+}
+
+/// `system` committed in between: it goes to the instant of the target, not to its end.
+#[test]
+fn the_other_database_goes_to_the_same_instant() {
+    let world = World::new("2026.08.1");
+    let (log, system) = (world.log("neo4j"), world.log("system"));
+    let time =
+        |id: u64| log.iter().find(|logged| logged.transaction.id.0 == id).unwrap().transaction.commit_time.0;
+    // Transaction 20 + k of `system` is committed a moment after 71 + 2k of `neo4j`.
+    let spread: Vec<Logged> = system
+        .iter()
+        .flat_map(|logged| {
+            let (id, committed) = (logged.transaction.id.0, logged.transaction.commit_time.0);
+            let later = if id < 20 { 0 } else { time(71 + 2 * (id - 20)) + 1 - committed };
+            forged(std::slice::from_ref(logged), later)
+        })
+        .collect();
+    let at_ms = log[0].transaction.commit_time.0 - 1000;
+    Start::new(1, at_ms).root("neo4j", 2, None).root("system", 2, None).put(&world);
+    world.install(70, 5);
+    world.backup();
+    put_all(&world.archive(), 1, "neo4j", &segments(&log, 5));
+    put_all(&world.archive(), 1, "system", &segments(&spread, 5));
+    for target in [70, 72, 80, 101] {
+        let report = world.restore(&format!("tx={target}")).unwrap();
+        let instant = time(target);
+        let later = spread.iter().position(|logged| logged.transaction.commit_time.0 > instant).unwrap();
+        let found = &report.databases[1];
+        assert_eq!((found.end.tx_id, &found.short), (spread[later - 1].transaction.id.0, &None), "{target}");
+    }
+    // The other way round: `neo4j` goes to the instant of a transaction of `system`.
+    let report = world.restore("tx=system:25").unwrap();
+    let neo4j = &report.databases[0];
+    assert_eq!(report.databases[1].end.tx_id, 25);
+    assert!(time(neo4j.end.tx_id) <= time(81) + 1 && time(neo4j.end.tx_id + 1) > time(81) + 1);
+    let report = world.restore("tx=system:10").unwrap();
+    assert_eq!(report.databases[0].end.tx_id, 70, "never before its own end");
+    assert!(report.databases[0].short.as_deref().unwrap().contains("later already"));
+    let last = world.restore("tx=150").unwrap();
+    assert!(last.databases[1].short.as_deref().unwrap().contains("is not known"), "its archive ends before");
 }
