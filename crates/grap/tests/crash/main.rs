@@ -17,6 +17,7 @@
 )]
 
 mod backup;
+mod point;
 mod restore;
 mod world;
 

@@ -18,6 +18,12 @@ use secrecy::SecretString;
 /// The fault plan is one for the process: worlds take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    faults::clear();
+    turn
+}
+
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     clock: Clock,
@@ -32,8 +38,7 @@ pub(crate) const ENOSPC: i32 = 28;
 impl World {
     /// Two fixture stores as `neo4j` and `system`, and an empty repository.
     pub(crate) fn new() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        faults::clear();
+        let turn = turn();
         let folder = scratch();
         let data = folder.path().join("data");
         store_fixture("5.26.30", &data).unwrap();

@@ -118,6 +118,20 @@ fn a_merged_object_stands_in() {
     world.assert_log("neo4j", 146);
 }
 
+/// The newest one: nobody knows the end, and what lies before it is reached all the same.
+#[test]
+fn the_newest_segment() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    let [object, _] = objects(&world, &log, 100);
+    let newest = segments(&log, EACH).last().unwrap().header.first.0;
+    let path = object.with_file_name(format!("{:020}", newest.0));
+    make_writable(&path);
+    std::fs::write(&path, b"spoilt").unwrap();
+    world.restore(&format!("tx={}", newest.0 - 1)).unwrap();
+    world.assert_log("neo4j", newest.0 - 1);
+    assert_eq!(world.refused("latest").0, "ARCHIVE_DAMAGED");
+}
+
 /// Without its start a run belongs to nothing.
 #[test]
 fn a_start_that_is_missing() {
