@@ -201,6 +201,7 @@ impl Arguments {
                 said.push(("backup.read_limit", &backup.read_limit));
                 Some(&backup.installation)
             }
+            Verb::Archive(archive) => Some(&archive.installation),
             Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
             | Verb::Status(StatusArguments { installation }) => Some(installation),

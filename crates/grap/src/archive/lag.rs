@@ -13,6 +13,8 @@ use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
 use jiff::Timestamp;
 
 use super::history::path_end;
+use super::names::{RunNumber, SegmentName};
+use super::parent::transactions;
 use super::store::Archive;
 use crate::error::Result;
 use crate::live::{Installation, LogError};
@@ -60,6 +62,57 @@ pub fn lag(installation: &Installation, archive: &Archive, now: Timestamp) -> Re
         lags.push(database_lag(installation, database, archived, now)?);
     }
     Ok(lags)
+}
+
+/// Measures again and again, at the cost of a listing of one folder and one object for each database.
+pub struct LagProbe<'a> {
+    installation: &'a Installation,
+    archive: &'a Archive,
+    run: Option<RunNumber>,
+}
+
+impl<'a> LagProbe<'a> {
+    pub fn new(installation: &'a Installation, archive: &'a Archive) -> Self {
+        Self { installation, archive, run: None }
+    }
+
+    /// As [`lag`].
+    pub fn measure(&mut self, now: Timestamp) -> Result<Vec<DatabaseLag>> {
+        let mut run = match self.run {
+            Some(run) => Some(run),
+            None => self.archive.newest()?,
+        };
+        while let Some(known) = run
+            && self.archive.has_begun(known.next())?
+        {
+            run = Some(known.next());
+        }
+        self.run = run;
+        let mut lags = Vec::new();
+        for database in &self.installation.databases {
+            let Some(stored) = run.map(|run| self.newest_stored(run, database)).transpose()?.flatten() else {
+                // Nothing stored under it yet: its parent's path tells.
+                return lag(self.installation, self.archive, now);
+            };
+            lags.push(database_lag(self.installation, database, Some(stored), now)?);
+        }
+        Ok(lags)
+    }
+
+    /// The last transaction that a run has stored: by listing, and then asking for the next.
+    fn newest_stored(&self, run: RunNumber, database: &str) -> Result<Option<(StoreId, TransactionEnd)>> {
+        let Some(mut name) = self.archive.segment_names(run, database)?.into_iter().max() else {
+            return Ok(None);
+        };
+        let mut newest = None;
+        while let Some(segments) = self.archive.find_segments(run, database, name)? {
+            let Some((store_id, transactions)) = segments.last().and_then(transactions) else { break };
+            let Some(last) = transactions.last() else { break };
+            name = SegmentName::single(last.id.next());
+            newest = Some((store_id, last.end_point()));
+        }
+        Ok(newest)
+    }
 }
 
 /// Of one database, behind what is known to be archived.

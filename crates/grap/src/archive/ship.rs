@@ -3,17 +3,17 @@
 //! A lone commit goes at once; under load a database gets one segment in each interval, because it is objects
 //! that cost. The database never waits for any of it: what cannot be stored stays pinned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use grap_repository::RepositoryError;
 use grap_task::{Clock, Finding, Monitor, Stop};
 
 use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
-use super::write_error::WriteError;
 use super::writer::{Round, Stored, Writer};
-use crate::error::causes;
+use crate::error::{Error, Result, causes};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ShipOptions {
@@ -51,6 +51,8 @@ pub struct Shipper<'a> {
     pub clock: &'a Clock,
     pub stop: &'a Stop,
     pub monitor: &'a dyn Monitor,
+    /// Whether the databases are (still) those of the source; asked before each begin: an import makes another.
+    pub admit: &'a dyn Fn() -> Result<()>,
     /// Hears of every segment that was stored.
     pub stored: &'a mut dyn FnMut(RunNumber, &str, &Stored),
     state: State,
@@ -62,6 +64,8 @@ struct State {
     /// For the next begin.
     floors: BTreeMap<String, Floor>,
     last_put: BTreeMap<String, Duration>,
+    /// Databases of which everything was stored once since the run began: what was there before is not late.
+    caught_up: BTreeSet<String>,
     watched: Duration,
     tidied: Duration,
     outage: Option<Outage>,
@@ -78,13 +82,14 @@ impl<'a> Shipper<'a> {
         writer: Writer<'a>,
         options: ShipOptions,
         (clock, stop, monitor): (&'a Clock, &'a Stop, &'a dyn Monitor),
+        admit: &'a dyn Fn() -> Result<()>,
         stored: &'a mut dyn FnMut(RunNumber, &str, &Stored),
     ) -> Self {
-        Self { writer, options, clock, stop, monitor, stored, state: State::default() }
+        Self { writer, options, clock, stop, monitor, admit, stored, state: State::default() }
     }
 
     /// Until a stop is asked for and the last complete transaction is stored; or until only an operator can help.
-    pub fn run(mut self) -> Result<Shipped, WriteError> {
+    pub fn run(mut self) -> Result<Shipped> {
         let mut stopping: Option<Duration> = None;
         loop {
             let now = self.clock.since_boot();
@@ -103,19 +108,22 @@ impl<'a> Shipper<'a> {
                         self.clock.wait(self.options.poll, self.stop);
                     }
                 }
-                Err(error) if error.may_pass() && stopping.is_none() => self.wait_out(&error, now),
+                Err(error) if may_pass(&error) && stopping.is_none() => self.wait_out(&error, now),
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// One look at every database. `true`: there was something to do, and there may be more.
-    fn pass(&mut self, now: Duration, stopping: bool) -> Result<bool, WriteError> {
+    fn pass(&mut self, now: Duration, stopping: bool) -> Result<bool> {
         if self.writer.active.is_none() {
             self.begin()?;
         }
         let mut busy = false;
         for database in self.writer.databases {
+            if self.writer.active.is_none() {
+                return Ok(true);
+            }
             let last = self.state.last_put.get(database);
             let due = last.is_none_or(|last| now.saturating_sub(*last) >= self.options.interval);
             if due || stopping {
@@ -133,11 +141,13 @@ impl<'a> Shipper<'a> {
         Ok(busy)
     }
 
-    fn begin(&mut self) -> Result<(), WriteError> {
+    fn begin(&mut self) -> Result<()> {
+        (self.admit)()?;
         let run = self.writer.begin(&self.state.floors)?;
         // Said once: whoever is overtaken later does not take over again.
         self.writer.takeover = false;
         self.state.floors.clear();
+        self.state.caught_up.clear();
         self.state.shipped.runs.push(run);
         if let Some(start) = self.writer.archive.start(run)? {
             for (database, start) in start.databases {
@@ -148,12 +158,15 @@ impl<'a> Shipper<'a> {
                 )));
             }
         }
-        self.writer.tidy()
+        Ok(self.writer.tidy()?)
     }
 
-    fn round(&mut self, database: &str, now: Duration) -> Result<bool, WriteError> {
+    fn round(&mut self, database: &str, now: Duration) -> Result<bool> {
         match self.writer.round(database)? {
-            Round::Idle => Ok(false),
+            Round::Idle => {
+                self.state.caught_up.insert(database.to_owned());
+                Ok(false)
+            }
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
                 self.state.last_put.insert(database.to_owned(), now);
@@ -176,8 +189,10 @@ impl<'a> Shipper<'a> {
         shipped.segments += 1;
         shipped.transactions += stored.last.0 - stored.first.0 + 1;
         shipped.bytes += stored.bytes;
-        let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
-        shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        if self.state.caught_up.contains(database) {
+            let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
+            shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        }
         self.monitor.advance(stored.last.0 - stored.first.0 + 1);
         if let Some(active) = &self.writer.active {
             (self.stored)(active.run, database, stored);
@@ -193,7 +208,7 @@ impl<'a> Shipper<'a> {
     }
 
     /// Whether the source is still what was read, where nothing comes from it.
-    fn watch(&mut self) -> Result<bool, WriteError> {
+    fn watch(&mut self) -> Result<bool> {
         let Some(active) = &self.writer.active else { return Ok(false) };
         for database in self.writer.databases {
             if let Some(why) = self.writer.displaced(active, database)? {
@@ -204,7 +219,7 @@ impl<'a> Shipper<'a> {
         Ok(false)
     }
 
-    fn tidy(&mut self) -> Result<(), WriteError> {
+    fn tidy(&mut self) -> Result<()> {
         self.writer.follower.look()?;
         self.tell_gap();
         self.writer.tidy()?;
@@ -232,7 +247,7 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    fn wait_out(&mut self, error: &WriteError, now: Duration) {
+    fn wait_out(&mut self, error: &Error, now: Duration) {
         let outage = self.state.outage.get_or_insert(Outage { since: now, tries: 0 });
         if outage.tries == 0 {
             let why = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");
@@ -249,5 +264,16 @@ impl<'a> Shipper<'a> {
             let seconds = now.saturating_sub(outage.since).as_secs();
             self.monitor.finding(&Finding::info(format!("after {seconds} s the log is stored again")));
         }
+    }
+}
+
+/// Whether it may pass by itself, as against a decision that an operator has to take.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Write(error) => error.may_pass(),
+        Error::Archive(error) => !error.is_damage(),
+        Error::Repository(error) => matches!(error, RepositoryError::Object(_)),
+        Error::Disk(_) | Error::Capture(_) => true,
+        _ => false,
     }
 }

@@ -117,6 +117,16 @@ impl Archive {
         Ok((newest >= RunNumber::FIRST).then_some(newest))
     }
 
+    /// What a listing shows of a run's segments of one database.
+    pub fn segment_names(&self, run: RunNumber, database: &str) -> Result<Vec<SegmentName>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::database_folder(&self.source, run, database))?;
+        let name = |object| match object {
+            Object::Segment(_, _, name) => Some(name),
+            Object::Start(_) => None,
+        };
+        Ok(listed.iter().filter_map(|info| name(Object::parse(&self.source, &info.name)?)).collect())
+    }
+
     /// `None`: there is no such run.
     pub fn start(&self, run: RunNumber) -> Result<Option<StartRecord>, ArchiveError> {
         let bytes = match self.repository.get_sealed(&names::start(&self.source, run)) {

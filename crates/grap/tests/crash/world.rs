@@ -31,6 +31,13 @@ pub(crate) struct World {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Wait for the turn of this test.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    faults::clear();
+    turn
+}
+
 /// Errno values that a fault may give.
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENOSPC: i32 = 28;
@@ -166,7 +173,7 @@ pub(crate) struct Saved(tempfile::TempDir);
 
 /// In memory where there is such a place: thousands of runs sync hundreds of times each, and here nothing
 /// loses power.
-fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }

@@ -25,14 +25,14 @@ fn refused_after(change: impl FnOnce(&World, &[Logged], [PathBuf; 2])) {
     let (world, log) = archived("5.26.30", 70, EACH);
     let [object, next] = objects(&world, &log, 100);
     change(&world, &log, [object.clone(), next]);
-    for target in ["tx=120", "tx=146"] {
+    for target in ["tx=125", "tx=146"] {
         let (code, said) = world.refused(target);
         assert_eq!(code, "ARCHIVE_DAMAGED", "{said}");
     }
     // Nowhere to be found, or behind a hole.
     assert!(["TARGET_OUTSIDE_WINDOW", "ARCHIVE_DAMAGED"].contains(&world.refused("tx=100").0));
     assert_eq!(world.refused("latest").0, "TARGET_AMBIGUOUS");
-    assert!(world.plan("tx=120").is_err());
+    assert!(world.plan("tx=125").is_err());
     let name: u64 = object.file_name().unwrap().to_str().unwrap().parse().unwrap();
     world.restore(&format!("tx={}", name - 1)).unwrap();
     world.assert_log("neo4j", name - 1);
@@ -159,7 +159,7 @@ fn an_older_backup_stands_in_for_a_damaged_one() {
     let before = packs();
     world.install(110, 5);
     let newer = world.backup();
-    assert_eq!(world.restore("tx=120").unwrap().id.to_string(), newer);
+    assert_eq!(world.restore("tx=125").unwrap().id.to_string(), newer);
     let mut others = 0;
     for pack in packs().difference(&before) {
         let whole = std::fs::read(pack).unwrap();
@@ -169,9 +169,9 @@ fn an_older_backup_stands_in_for_a_damaged_one() {
             let at = spoilt.len() * part / 16;
             spoilt[at] ^= 1;
             std::fs::write(pack, spoilt).unwrap();
-            let report = world.restore("tx=120").unwrap();
-            assert_eq!(report.databases[0].end.tx_id, 120);
-            world.assert_log("neo4j", 120);
+            let report = world.restore("tx=125").unwrap();
+            assert_eq!(report.databases[0].end.tx_id, 125);
+            world.assert_log("neo4j", 125);
             others += usize::from(report.id.to_string() != newer);
         }
         std::fs::write(pack, whole).unwrap();

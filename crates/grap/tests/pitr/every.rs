@@ -22,9 +22,18 @@ fn every_transaction(version: &str, each: usize, step: usize) {
     let (world, log) = archived(version, 70, each);
     let system = world.log("system");
     let behind = log.iter().filter(|logged| logged.transaction.id.0 >= 70);
+    let mut inside = 0;
     for logged in behind.step_by(step) {
         let id = logged.transaction.id.0;
-        let report = world.restore(&format!("tx={id}")).unwrap();
+        let report = match world.restore(&format!("tx={id}")) {
+            // A constraint is half made there: refused with the whole points, which restore.
+            Err(grap::Error::TargetInSchemaChange { ways, .. }) => {
+                inside += 1;
+                assert!(ways.iter().all(|way| world.plan(way).is_ok()), "{ways:?}");
+                continue;
+            }
+            report => report.unwrap(),
+        };
         assert_eq!(report.databases[0].end.tx_id, id);
         assert_eq!(report.databases[0].log_transactions, id - 70);
         world.assert_log("neo4j", id);
@@ -36,6 +45,7 @@ fn every_transaction(version: &str, each: usize, step: usize) {
         assert_eq!(report.databases[1].end.tx_id, expected, "{:?}", report.databases[1].short);
         world.assert_log("system", expected);
     }
+    assert!(inside <= 8, "{inside} targets inside of schema changes");
     let last = log.last().unwrap().transaction.id.0;
     assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, last);
     world.assert_log("neo4j", last);
@@ -75,7 +85,7 @@ fn merged_segments_are_the_same_log() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    for id in [70, 71, 100, 120, 146] {
+    for id in [70, 71, 100, 125, 146] {
         world.restore(&format!("tx={id}")).unwrap();
         world.assert_log("neo4j", id);
     }
@@ -85,7 +95,7 @@ fn merged_segments_are_the_same_log() {
 #[test]
 fn instants() {
     let (world, log) = archived("5.26.30", 70, 7);
-    for index in [80, 100, 120, 130] {
+    for index in [80, 100, 125, 130] {
         let (this, next) = (&log[index].transaction, &log[index + 1].transaction);
         let time = jiff::Timestamp::from_millisecond(this.commit_time.0).unwrap();
         let expected = log.iter().position(|logged| logged.transaction.commit_time > this.commit_time);
@@ -146,7 +156,7 @@ fn the_other_database_goes_to_the_same_instant() {
     let neo4j = &report.databases[0];
     assert_eq!(report.databases[1].end.tx_id, 25);
     assert!(time(neo4j.end.tx_id) <= time(81) + 1 && time(neo4j.end.tx_id + 1) > time(81) + 1);
-    let report = world.restore("tx=system:10").unwrap();
+    let report = world.restore("tx=system:12").unwrap();
     assert_eq!(report.databases[0].end.tx_id, 70, "never before its own end");
     assert!(report.databases[0].short.as_deref().unwrap().contains("later already"));
     let last = world.restore("tx=150").unwrap();

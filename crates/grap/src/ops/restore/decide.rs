@@ -11,7 +11,7 @@ use grap_task::{Finding, Unit};
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
 use super::reach::{PointOnPath, reach};
-use super::schema::open_schema_changes;
+use super::schema::schema_at;
 use crate::archive::{
     Archive, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
 };
@@ -273,9 +273,11 @@ impl<'a> Asked<'a> {
         Ok(decided)
     }
 
+    /// A target that the operator chose is refused inside a schema change; the end of everything is only told.
     fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
-        let verdict = open_schema_changes(self.history, &point.path, &point.plan)?;
-        for text in verdict.tell(&point.database, point.plan.target.id) {
+        let verdict = schema_at(self.history, &point.path, &point.plan)?;
+        let chosen = (*self.question.target != Target::Latest).then(|| self.question.target.to_string());
+        for text in verdict.judge(&point.database, point.plan.target.id, chosen.as_deref())? {
             self.session.monitor.finding(&Finding::warning(text));
         }
         Ok(())

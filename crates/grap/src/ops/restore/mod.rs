@@ -29,7 +29,6 @@ use crate::state::StateDirectory;
 
 use decide::{DatabaseDecision, Decision, Question, decide};
 pub use plan::{PlanReport, PlannedDatabase, plan_restore};
-pub use schema::{OpenSchemaChange, SchemaVerdict};
 
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
