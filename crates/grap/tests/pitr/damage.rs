@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use grap::archive::RunNumber;
+use grap::ops;
 
 use crate::every::archived;
 use crate::world::{Logged, World, segments};
@@ -177,4 +178,31 @@ fn an_older_backup_stands_in_for_a_damaged_one() {
         std::fs::write(pack, whole).unwrap();
     }
     assert!(others > 0, "the test has spoilt what the newer backup needs");
+}
+
+/// What the window shows is exactly what is granted, holes and all.
+#[test]
+fn the_window_is_what_a_restore_is_granted_for() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    world.install(130, 5);
+    world.backup();
+    let [object, _] = objects(&world, &log, 100);
+    std::fs::remove_file(object).unwrap();
+    let report = ops::window(world.access(), None, &world.session()).unwrap();
+    let database = report.sources[0].databases.iter().find(|database| database.database == "neo4j").unwrap();
+    let [timeline] = database.timelines.as_slice() else { panic!("one timeline: {database:?}") };
+    let spans: Vec<_> = timeline.spans.iter().map(|span| (span.first.id.0, span.last.id.0)).collect();
+    let missing = segments(&log, EACH).into_iter().find(|segment| segment.header.last.0.0 >= 100).unwrap();
+    let (first, last) = (missing.header.first.0.0, missing.header.last.0.0);
+    assert_eq!(spans, [(70, first - 1), (130, 146)]);
+    let gaps: Vec<_> = timeline.gaps().into_iter().map(|gap| (gap.from.0, gap.to.0)).collect();
+    assert_eq!(gaps, [(2, 69), (first, last), (last + 1, 129)]);
+    for id in 1..=150 {
+        let shown = spans.iter().any(|(first, last)| (*first..=*last).contains(&id));
+        match world.plan(&format!("tx={id}")) {
+            Ok(_) => assert!(shown, "{id} is granted and not shown"),
+            Err(grap::Error::TargetInSchemaChange { .. }) => {}
+            Err(error) => assert!(!shown, "{id} is shown and not granted: {error}"),
+        }
+    }
 }
