@@ -40,7 +40,7 @@ pub struct Shipped {
     pub transactions: u64,
     /// Of log.
     pub bytes: u64,
-    /// From the commit of each segment's newest transaction to its object, as this machine's clock has both.
+    /// From the commit of each segment's first transaction to its object, as this machine's clock has both.
     pub latencies: Latencies,
 }
 
@@ -163,13 +163,13 @@ impl<'a> Shipper<'a> {
 
     fn round(&mut self, database: &str, now: Duration) -> Result<bool> {
         match self.writer.round(database)? {
-            Round::Idle => {
-                self.state.caught_up.insert(database.to_owned());
-                Ok(false)
-            }
+            Round::Idle => Ok(false),
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
-                self.state.last_put.insert(database.to_owned(), now);
+                // Whoever is behind does not wait: only at the log's end it is objects that cost.
+                if stored.at_end {
+                    self.state.last_put.insert(database.to_owned(), now);
+                }
                 self.note(database, &stored);
                 Ok(true)
             }
@@ -190,8 +190,11 @@ impl<'a> Shipper<'a> {
         shipped.transactions += stored.last.0 - stored.first.0 + 1;
         shipped.bytes += stored.bytes;
         if self.state.caught_up.contains(database) {
-            let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
+            let ms = self.clock.now().as_millisecond().saturating_sub(stored.first_commit.0);
             shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        }
+        if stored.at_end {
+            self.state.caught_up.insert(database.to_owned());
         }
         self.monitor.advance(stored.last.0 - stored.first.0 + 1);
         if let Some(active) = &self.writer.active {
