@@ -128,6 +128,13 @@ pub(crate) const ALL: &[Key] = &[
         help: "MiB of log in one segment, 1 to 256, as long as a transaction is not longer",
         ..PLAIN
     },
+    Key {
+        name: "archive.lag_max_s",
+        variables: &["GRAP_ARCHIVE_LAG_MAX_S"],
+        default: Some("60"),
+        help: "seconds that the archive may be behind and `grap status` still says PROTECTED, 1 to 86400",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

@@ -4,12 +4,13 @@ mod failure;
 mod progress;
 mod shapes;
 mod text;
+mod timeline;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use grap::ops::{
-    ArchiveReport, BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport,
-    SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, DoctorReport, InitReport, ListReport, PlanReport, RestoreReport, ShowReport,
+    SourceReport, StatusReport, UnlockReport, VerifyReport, WindowReport,
 };
 use serde::Serialize;
 
@@ -62,6 +63,19 @@ impl Output {
 
     pub(crate) fn restore(self, report: &RestoreReport) -> Result<(), Failure> {
         self.print(&shapes::restore(report), || text::restore(report))
+    }
+
+    pub(crate) fn plan(self, report: &PlanReport) -> Result<(), Failure> {
+        self.print(&shapes::plan(report), || text::plan(report))
+    }
+
+    pub(crate) fn window(self, report: &WindowReport) -> Result<(), Failure> {
+        let picture = std::io::stdout().is_terminal();
+        self.print(&shapes::window(report), || timeline::window(report, picture))
+    }
+
+    pub(crate) fn status(self, report: &StatusReport) -> Result<(), Failure> {
+        self.print(&shapes::status(report), || text::status(report))
     }
 
     pub(crate) fn doctor(self, report: &DoctorReport) -> Result<(), Failure> {

@@ -130,7 +130,7 @@ fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     let ran =
         stopped.run(&["restore", &id, "--to", &to, "--database", "nosuch"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains("neo4j, system"), "{ran:?}");
-    stopped.run(&["restore", "tx=999999999", "--to", &to]).refused("USAGE", 2);
+    stopped.run(&["restore", "tx=999999999", "--to", &to]).refused("TARGET_OUTSIDE_WINDOW", 16);
     stopped.run(&["list", "--source", "nosuch"]).succeeded();
     stopped
         .run(&["backup", "--source", "nosuch", "--data", &stopped.text("data")])

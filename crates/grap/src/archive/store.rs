@@ -22,12 +22,19 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Of a version that a newer program writes.
+    pub fn is_newer(&self) -> bool {
+        matches!(
+            self,
+            Self::Start { source: StartError::Newer { .. }, .. }
+                | Self::Segment { source: SegmentError::Unknown, .. }
+        )
+    }
+
     /// Something stored is damaged or gone, as against a storage that does not answer.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Start { source: StartError::Newer { .. }, .. }
-            | Self::Segment { source: SegmentError::Unknown, .. } => false,
-            Self::Start { .. } | Self::Segment { .. } => true,
+            Self::Start { .. } | Self::Segment { .. } => !self.is_newer(),
             Self::Repository(error) => matches!(
                 error,
                 RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })
@@ -141,6 +148,18 @@ impl Archive {
             return Err(damaged(SegmentError::OtherName { named, found }));
         }
         Ok(found)
+    }
+
+    /// Read an object whole: its seal, its hashes, and every transaction in it.
+    pub fn check(&self, run: RunNumber, database: &str, name: SegmentName) -> Result<(), ArchiveError> {
+        let object = names::segment(&self.source, run, database, name);
+        let damaged = |source| ArchiveError::Segment { object: object.clone(), source };
+        let mut before = None;
+        for segment in self.segments(run, database, name)? {
+            segment.log_header().map_err(damaged)?;
+            before = Some(segment.scan(before.as_ref(), |_, _| {}).map_err(damaged)?);
+        }
+        Ok(())
     }
 
     /// As [`Archive::segments`]; `None` where there is no such object.

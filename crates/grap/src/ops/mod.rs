@@ -10,8 +10,10 @@ mod restore;
 mod session;
 mod show;
 mod source;
+mod status;
 mod unlock;
 mod verify;
+mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
@@ -19,9 +21,14 @@ pub use backup::{BackupOptions, BackupReport, backup};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
-pub use restore::{RestoreOptions, RestoreReport, RestoredDatabase, restore};
+pub use restore::{
+    OpenSchemaChange, PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase,
+    SchemaVerdict, plan_restore, restore,
+};
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
+pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
 pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use window::{SourceWindow, WindowReport, window};

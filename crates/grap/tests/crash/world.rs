@@ -103,6 +103,7 @@ impl World {
         let options = RestoreOptions {
             target: "latest".parse().unwrap(),
             source: None,
+            timeline: None,
             to: self.path(to),
             databases: Vec::new(),
             owner: None,

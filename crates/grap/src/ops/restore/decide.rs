@@ -1,0 +1,363 @@
+//! What a target means: which backup, and for each database how far its archived log is written behind it.
+//!
+//! Nothing is written here, and nothing is believed that was not read: the log between the backup's end and
+//! the target was gone over when a decision is there.
+
+use grap_core::{PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
+use grap_neo4j::TxId;
+use grap_repository::{Reader, Repository};
+use grap_task::Finding;
+
+use super::instant::go_on_to;
+use super::latest::{Newest, newest};
+use super::schema::open_schema_changes;
+use crate::archive::{Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of};
+use crate::catalog::{Backup, Catalog};
+use crate::copy::{DatabaseManifest, LogExtension, Manifest};
+use crate::error::{Error, Result};
+use crate::ops::Session;
+
+const SYSTEM: &str = "system";
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Question<'a> {
+    pub(super) target: &'a Target,
+    pub(super) source: Option<&'a SourceName>,
+    pub(super) timeline: Option<RunNumber>,
+}
+
+/// What is done about it.
+pub(super) struct Decision {
+    pub(super) backup: Backup,
+    pub(super) manifest: Manifest,
+    pub(super) databases: Vec<DatabaseDecision>,
+    /// Of the database that the target names; none where a backup's own end is meant.
+    pub(super) plan: Option<RestorePlan>,
+    pub(super) history: Option<History>,
+}
+
+/// How far one database goes.
+#[derive(Debug, Clone)]
+pub(super) struct DatabaseDecision {
+    pub(super) base: DatabaseManifest,
+    /// What is there afterwards.
+    pub(super) promised: DatabaseManifest,
+    pub(super) extension: LogExtension,
+    pub(super) path: Option<Path>,
+    /// Why it goes no further, where it does not go to the target's instant.
+    pub(super) short: Option<String>,
+}
+
+impl DatabaseDecision {
+    fn new(base: &DatabaseManifest, extension: LogExtension, path: Option<Path>) -> Self {
+        let promised = extension.promised(base);
+        Self { base: base.clone(), promised, extension, path, short: None }
+    }
+
+    /// The backup's own end.
+    pub(super) fn at_end(base: &DatabaseManifest, why: Option<String>) -> Self {
+        Self { short: why, ..Self::new(base, LogExtension::behind(end_of(base)), None) }
+    }
+
+    pub(super) fn going_on(base: &DatabaseManifest, extension: LogExtension, path: Path) -> Self {
+        Self::new(base, extension, Some(path))
+    }
+}
+
+pub(super) fn decide(
+    question: &Question<'_>,
+    repository: &Repository,
+    catalog: &Catalog,
+    reader: &Reader,
+    session: &Session<'_>,
+) -> Result<Decision> {
+    if let Target::Backup { .. } = question.target {
+        return at_the_end_of(catalog.find(question.target, question.source)?, reader);
+    }
+    let newest = catalog.latest(question.source)?;
+    session.monitor.begin("looking at the archive", grap_task::Unit::Items, None);
+    let history = History::load(repository, reader, catalog, &newest.source, session.monitor)?;
+    if *question.target == Target::Latest && !history.has_archive() {
+        return at_the_end_of(newest, reader);
+    }
+    let asked = Asked { question, history: &history, reader, session };
+    let found = asked.find(newest)?;
+    match found {
+        Found::BackupEnd(known) => {
+            let mut decision = at_the_end_of(&known.backup.clone(), reader)?;
+            decision.history = Some(history);
+            Ok(decision)
+        }
+        Found::OnPath(point) => {
+            let databases = asked.databases(&point)?;
+            let PointOnPath { known, plan, .. } = point;
+            let (backup, manifest) = (known.backup.clone(), known.manifest.clone());
+            Ok(Decision { backup, manifest, databases, plan: Some(plan), history: Some(history) })
+        }
+    }
+}
+
+fn at_the_end_of(backup: &Backup, reader: &Reader) -> Result<Decision> {
+    let manifest = backup.manifest(reader)?;
+    let databases = manifest.databases.iter().map(|base| DatabaseDecision::at_end(base, None)).collect();
+    Ok(Decision { backup: backup.clone(), manifest, databases, plan: None, history: None })
+}
+
+enum Found<'h> {
+    BackupEnd(&'h KnownBackup),
+    OnPath(PointOnPath<'h>),
+}
+
+/// A transaction that can be reached.
+struct PointOnPath<'h> {
+    database: String,
+    known: &'h KnownBackup,
+    path: Path,
+    plan: RestorePlan,
+    extension: LogExtension,
+    /// Up to when the other databases go; `None`: to the end of what is archived.
+    instant_ms: Option<i64>,
+}
+
+/// A question with all that is known of its source.
+struct Asked<'a> {
+    question: &'a Question<'a>,
+    history: &'a History,
+    reader: &'a Reader,
+    session: &'a Session<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn find(&self, newest_backup: &Backup) -> Result<Found<'a>> {
+        let database = self.database(newest_backup)?;
+        let path = self.history.path(&database, self.question.timeline)?;
+        match (self.question.target, path) {
+            (Target::Transaction { id, .. }, None) => self.backup_that_ends_at(&database, *id),
+            (Target::Transaction { id, .. }, Some(path)) => self.transaction(&database, path, *id, None),
+            (Target::Time(_), None) => Err(self.nothing_archived(&database)?),
+            (Target::Time(time), Some(path)) => {
+                let time_ms = time.as_millisecond();
+                let last = self.cut(&database, &path, time_ms)?;
+                self.transaction(&database, path, last, Some(time_ms))
+            }
+            (_, None) => Ok(Found::BackupEnd(self.newest_known(newest_backup)?)),
+            (_, Some(path)) => self.latest(&database, path, newest_backup),
+        }
+    }
+
+    /// The one that was named, or the user database.
+    fn database(&self, newest_backup: &Backup) -> Result<String> {
+        if let Target::Transaction { database: Some(named), .. } = self.question.target {
+            return Ok(named.clone());
+        }
+        let manifest = &self.newest_known(newest_backup)?.manifest;
+        let user = manifest.databases.iter().find(|database| database.name != SYSTEM);
+        let user = user.or(manifest.databases.first());
+        Ok(user.map_or_else(|| SYSTEM.to_owned(), |database| database.name.clone()))
+    }
+
+    fn newest_known(&self, newest_backup: &Backup) -> Result<&'a KnownBackup> {
+        match self.history.backup(&newest_backup.id).or(self.history.backups.last()) {
+            Some(known) => Ok(known),
+            // None of them can be read: the error of the newest one says why.
+            None => newest_backup.manifest(self.reader).and(Err(Error::NoBackup)),
+        }
+    }
+
+    /// Without an archive the backups' own ends are all there is.
+    fn backup_that_ends_at(&self, database: &str, id: TxId) -> Result<Found<'a>> {
+        let ends_there = |known: &&KnownBackup| {
+            known.manifest.database(database).is_some_and(|found| found.end.tx_id == id.0)
+        };
+        let found: Vec<&KnownBackup> = self.history.backups.iter().filter(ends_there).collect();
+        let Some(newest) = found.last() else { return Err(self.nothing_archived(database)?) };
+        let end = |known: &KnownBackup| known.manifest.database(database).map(|found| found.end);
+        if found.iter().any(|known| end(known) != end(newest)) {
+            let ways = found.iter().map(|known| known.backup.id.to_string()).collect();
+            let why = format!("several backups end with another transaction {id}");
+            return Err(Error::TargetAmbiguous { target: self.question.target.to_string(), why, ways });
+        }
+        Ok(Found::BackupEnd(newest))
+    }
+
+    fn nothing_archived(&self, database: &str) -> Result<Error> {
+        let (target, database) = (self.question.target.to_string(), database.to_owned());
+        Ok(Error::NothingArchived { window: self.window(&database)?, target, database })
+    }
+
+    fn window(&self, database: &str) -> Result<String> {
+        Ok(database_window(self.history, database)?.to_string())
+    }
+
+    /// The last transaction before the time.
+    fn cut(&self, database: &str, path: &Path, time_ms: i64) -> Result<TxId> {
+        let mut cut = TimeCut::new(time_ms, self.question.timeline.is_some());
+        self.history.survey(path, SurveyOptions { cut: Some(&mut cut), ..SurveyOptions::default() })?;
+        let now_ms = self.session.clock.now().as_millisecond();
+        let target = || self.question.target.to_string();
+        match cut.finish(now_ms) {
+            Ok(last) => Ok(last),
+            Err(refusal @ grap_core::TimeRefusal::Doubtful { before, behind, .. }) => {
+                let ways = before.into_iter().chain([behind]);
+                let ways = ways.map(|id| format!("tx={database}:{id}")).collect();
+                let database = database.to_owned();
+                Err(Error::TimeUnsure { target: target(), database, ways, source: refusal })
+            }
+            Err(refusal) => Err(Error::TimeOutside {
+                target: target(),
+                database: database.to_owned(),
+                window: self.window(database)?,
+                source: refusal,
+            }),
+        }
+    }
+
+    fn transaction(
+        &self,
+        database: &str,
+        path: Path,
+        target: TxId,
+        instant_ms: Option<i64>,
+    ) -> Result<Found<'a>> {
+        match self.reach(database, path, target, instant_ms)? {
+            Ok(point) => Ok(Found::OnPath(point)),
+            Err(source @ PlanRefusal::Hole { .. }) => {
+                Err(Error::ArchiveHole { target: self.question.target.to_string(), source })
+            }
+            Err(source) => Err(Error::TargetOutside {
+                target: self.question.target.to_string(),
+                database: database.to_owned(),
+                window: self.window(database)?,
+                source,
+            }),
+        }
+    }
+
+    /// Rule: the newest backup on the path at or below the target, then the path. Read is only from there on;
+    /// a backup that does not join is given up for the next older one.
+    fn reach(
+        &self,
+        database: &str,
+        path: Path,
+        target: TxId,
+        instant_ms: Option<i64>,
+    ) -> Result<std::result::Result<PointOnPath<'a>, PlanRefusal>> {
+        let bases = self.history.bases(database);
+        for from in candidates(&bases, target) {
+            let options =
+                SurveyOptions { from: Some(from), to: Some(from), bases: &bases.ends, ..Default::default() };
+            if self.history.survey(&path, options)?.view.joins.is_empty() {
+                continue;
+            }
+            let (plan, extension) = match self.plan(&bases, &path, from, target)? {
+                Ok(found) => found,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let Some(known) = self.history.backup(&plan.backup) else { break };
+            let instant_ms = instant_ms.or(Some(plan.target.commit_time.0));
+            let database = database.to_owned();
+            return Ok(Ok(PointOnPath { database, known, path, plan, extension, instant_ms }));
+        }
+        // Whether the target is on the path at all.
+        let options = SurveyOptions {
+            from: Some(target),
+            to: Some(target),
+            target: Some(target),
+            ..Default::default()
+        };
+        let met = self.history.survey(&path, options)?.target.is_some();
+        Ok(Err(if met { PlanRefusal::NoBase { target } } else { PlanRefusal::NotOnPath { target } }))
+    }
+
+    fn plan(
+        &self,
+        bases: &Bases,
+        path: &Path,
+        from: TxId,
+        target: TxId,
+    ) -> Result<std::result::Result<(RestorePlan, LogExtension), PlanRefusal>> {
+        let Some(base) = bases.ends.iter().find(|base| base.end.id == from) else {
+            return Ok(Err(PlanRefusal::NoBase { target }));
+        };
+        let mut extension = LogExtension::behind(base.end);
+        let survey = self.history.survey(
+            path,
+            SurveyOptions {
+                from: Some(from),
+                to: Some(target),
+                bases: &bases.ends,
+                target: Some(target),
+                each: Some(&mut |visit| {
+                    if visit.transaction.id > from {
+                        extension.add(visit.transaction);
+                    }
+                }),
+                ..SurveyOptions::default()
+            },
+        )?;
+        let end = self.history.path_end(path)?;
+        let now_ms = self.session.clock.now().as_millisecond();
+        let met = survey.target.as_ref();
+        let plan = RestorePlan::make(&bases.plan, &survey.view, target, met, end.as_ref(), now_ms);
+        Ok(plan.map(|plan| {
+            if extension.is_empty() {
+                extension.end = plan.base_end;
+            }
+            (plan, extension)
+        }))
+    }
+
+    /// The end of the path, or the newest backup's, where that is known to be the newer.
+    fn latest(&self, database: &str, path: Path, newest_backup: &Backup) -> Result<Found<'a>> {
+        let known = self.newest_known(newest_backup)?;
+        let end = match newest(self.history, database, &path, known, self.question.timeline, self.reader)? {
+            Newest::Backup => return Ok(Found::BackupEnd(known)),
+            Newest::PathEnd(end) => end,
+            Newest::Unclear { why, ways } => {
+                return Err(Error::TargetAmbiguous { target: "latest".to_owned(), why, ways });
+            }
+        };
+        match self.reach(database, path, end.id, None)? {
+            Ok(point) => Ok(Found::OnPath(PointOnPath { instant_ms: None, ..point })),
+            Err(refusal) => {
+                let why =
+                    format!("transaction {}, the newest archived one, cannot be reached ({refusal})", end.id);
+                let ways = vec![known.backup.id.to_string()];
+                Err(Error::TargetAmbiguous { target: "latest".to_owned(), why, ways })
+            }
+        }
+    }
+
+    /// The target's database to the target, the others to the same instant as far as their log allows.
+    fn databases(&self, point: &PointOnPath<'a>) -> Result<Vec<DatabaseDecision>> {
+        let mut decided = Vec::new();
+        for base in &point.known.manifest.databases {
+            if base.name == point.database {
+                self.tell_schema(point)?;
+                let extension = point.extension.clone();
+                decided.push(DatabaseDecision::going_on(base, extension, point.path.clone()));
+            } else {
+                decided.push(go_on_to(self.history, base, self.question.timeline, point.instant_ms)?);
+            }
+        }
+        Ok(decided)
+    }
+
+    fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
+        let verdict = open_schema_changes(self.history, &point.path, &point.plan)?;
+        for text in verdict.tell(&point.database, point.plan.target.id) {
+            self.session.monitor.finding(&Finding::warning(text));
+        }
+        Ok(())
+    }
+}
+
+/// Ends of backups at or below the target, the newest first, each once.
+fn candidates(bases: &Bases, target: TxId) -> Vec<TxId> {
+    let mut ends: Vec<TxId> = bases.ends.iter().map(|base| base.end.id).filter(|id| *id <= target).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    ends.reverse();
+    ends
+}
