@@ -56,7 +56,7 @@ impl Shared {
             let pinned = self.pin_all(state, asked);
             let confirmed = self.confirm(state);
             let changed = matches!(confirmed, Ok(true));
-            outcome = pinned.and(confirmed.map(drop));
+            outcome = outcome.and(pinned).and(confirmed.map(drop));
             if !changed {
                 break;
             }

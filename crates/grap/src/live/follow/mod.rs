@@ -146,7 +146,8 @@ impl Follower {
     }
 
     /// Look once, now: everything that is in the live directories when this is called is held when it returns
-    /// well. Fails also with what went wrong in the thread since; the look is made all the same.
+    /// well, but for what is stored and what the budget does not allow ([`Follower::gap`]). Fails also with
+    /// what went wrong in the thread since; the look is made all the same.
     pub fn look(&self) -> Result<(), FollowError> {
         let mut state = self.shared.lock();
         let earlier = state.failure.take();
