@@ -129,6 +129,14 @@ impl LogCursor {
         self.last.as_ref().map(|(_, end)| end)
     }
 
+    /// The oldest file that must stay: that of the last stored transaction, also where everything in it is
+    /// stored. The next run of an archiver finds its parent there; while a backlog is shipped it is not among
+    /// the newest files.
+    fn needed_from(&self) -> LogVersion {
+        let here = self.log.version();
+        self.stored().map_or(here, |end| end.position.version.min(here))
+    }
+
     fn advance(&mut self, resume: ScanStart, last: TransactionEnd) {
         self.scan = resume;
         self.last = Some((self.log.header.store_id.clone(), last));
@@ -371,7 +379,7 @@ impl Writer<'_> {
     pub fn tidy(&self) -> Result<(), WriteError> {
         let Some(active) = &self.active else { return Ok(()) };
         for (database, cursor) in &active.logs {
-            self.follower.stored_below(database, cursor.log.version())?;
+            self.follower.stored_below(database, cursor.needed_from())?;
         }
         let runs = self.follower.runs();
         let Some(present) = runs.last() else { return Ok(()) };
@@ -407,7 +415,7 @@ fn is_stored(active: &Active, run: &HeldRun, present: &HeldRun, database: &str) 
     let held = present.files(database);
     run.files(database).iter().all(|file| {
         !cursor.sequence.contains(file)
-            || file.name.version() < cursor.log.version()
+            || file.name.version() < cursor.needed_from()
             || held.iter().any(|other| (other.name, other.inode) == (file.name, file.inode))
     })
 }
