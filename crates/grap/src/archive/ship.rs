@@ -1,7 +1,7 @@
 //! The loop of an archiver: rounds at a pace, begins when a round says so, patience when the storage fails.
 //!
 //! A lone commit goes at once; under load a database gets one segment in each interval, because it is objects
-//! that cost. The database never waits for any of it: what cannot be stored stays pinned.
+//! that cost; a backlog of full segments or of whole files goes without a pause. The database never waits for any of it: what cannot be stored stays pinned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -165,7 +165,11 @@ impl<'a> Shipper<'a> {
             }
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
-                self.state.last_put.insert(database.to_owned(), now);
+                // What waits already is not the load of this interval: a backlog must shrink, however small
+                // the log files are.
+                if !stored.more {
+                    self.state.last_put.insert(database.to_owned(), now);
+                }
                 self.note(database, &stored);
                 Ok(true)
             }

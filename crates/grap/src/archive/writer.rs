@@ -81,6 +81,8 @@ struct Pending {
     segment: Segment,
     resume: ScanStart,
     last: TransactionEnd,
+    /// As much was read as a segment may hold.
+    full: bool,
 }
 
 /// What a round did for one database.
@@ -111,6 +113,8 @@ pub struct Stored {
     /// Of log.
     pub bytes: u64,
     pub last_commit: CommitTime,
+    /// More is there already than one segment holds: the rest of a large log file, or the next file.
+    pub more: bool,
 }
 
 impl LogCursor {
@@ -209,6 +213,7 @@ impl Writer<'_> {
                 return Ok(Round::Overtaken { run: run.next() });
             }
             let ahead = self.ahead(cursor, clock_ms)?;
+            let full = ahead.behind == Behind::More;
             let Ahead { segment: Some(segment), resume, last: Some(last), .. } = ahead else {
                 return self.behind(cursor, database, ahead.behind);
             };
@@ -216,7 +221,7 @@ impl Writer<'_> {
                 return Ok(lost(&why, None));
             }
             let cursor = active.logs.get_mut(database).expect("the caller saw it");
-            cursor.pending = Some(Pending { segment, resume, last });
+            cursor.pending = Some(Pending { segment, resume, last, full });
         } else if self.archive.has_begun(run.next())? {
             return Ok(Round::Overtaken { run: run.next() });
         }
@@ -325,18 +330,18 @@ impl Writer<'_> {
         let put = self.archive.put_segment(run, database, &pending.segment)?;
         let pending = cursor.pending.take().expect("it was there a line above");
         let header = &pending.segment.header;
-        let stored = Stored {
+        if put == Put::Taken {
+            return self.ours_already(run, cursor, database, &pending.segment);
+        }
+        cursor.advance(pending.resume, pending.last);
+        Ok(Round::Stored(Stored {
             name: SegmentName::single(header.first.0),
             first: header.first.0,
             last: header.last.0,
             bytes: pending.segment.content.len() as u64,
             last_commit: pending.last.commit_time,
-        };
-        if put == Put::Taken {
-            return self.ours_already(run, cursor, database, &pending.segment);
-        }
-        cursor.advance(pending.resume, pending.last);
-        Ok(Round::Stored(stored))
+            more: pending.full || self.may_turn(cursor, database)?,
+        }))
     }
 
     /// An object stands under our name: our own, of which the answer was lost, or another's.
@@ -372,6 +377,7 @@ impl Writer<'_> {
             last: last.id,
             bytes: segment.content.len() as u64,
             last_commit: last.commit_time,
+            more: false,
         }))
     }
 
