@@ -340,7 +340,7 @@ impl Writer<'_> {
             last: header.last.0,
             bytes: pending.segment.content.len() as u64,
             last_commit: pending.last.commit_time,
-            more: pending.full || self.may_turn(cursor, database)?,
+            more: pending.full || self.may_turn(cursor, database).is_ok_and(|turns| turns),
         }))
     }
 
