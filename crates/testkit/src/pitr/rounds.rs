@@ -186,7 +186,7 @@ impl Round<'_> {
         let graph = self.oracle.expected_at(expected, &self.markers);
         let verdict = self.judge.verdict(&data, &graph, expected)?;
         require(verdict.is_clean(), || format!("{target}: {verdict}"))?;
-        if self.judged % 5 == 0 && !verdict.schema_in_flux {
+        if self.judged.is_multiple_of(5) && !verdict.schema_in_flux {
             let check = admin::check(self.world.server.distribution(), &data)?;
             require(check.is_clean(), || format!("{target}: {}", check.text))?;
             self.checked += 1;
@@ -199,7 +199,7 @@ impl Round<'_> {
     fn restored(&self, target: &str, expected: u64) -> Result<Option<std::path::PathBuf>> {
         match self.world.restore(&[target], "restored") {
             Ok((data, report)) => {
-                self.from_the_base(&report, target, expected)?;
+                self.require_the_base(&report, target, expected)?;
                 Ok(Some(data))
             }
             Err(Error::Program { said, .. }) if said.contains("lies inside a schema change") => Ok(None),
@@ -207,7 +207,7 @@ impl Round<'_> {
         }
     }
 
-    fn from_the_base(&self, report: &Value, target: &str, expected: u64) -> Result<()> {
+    fn require_the_base(&self, report: &Value, target: &str, expected: u64) -> Result<()> {
         let named = (report["id"].as_str(), tx_id(report, DATABASE));
         require(named == (Some(self.base.as_str()), Some(expected)), || {
             format!("{target}: transaction {expected} from {} was wanted: {report}", self.base)
