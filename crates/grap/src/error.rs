@@ -61,6 +61,8 @@ pub enum Error {
     TimeUnsure { target: String, database: String, ways: Vec<String>, source: TimeRefusal },
     #[error("`{target}` could mean several points, because {why}; take one of: {}", ways.join(", "))]
     TargetAmbiguous { target: String, why: String, ways: Vec<String> },
+    #[error("`{target}` is transaction {id}, and there {what}; take one of: {}", ways.join(", "))]
+    TargetInSchemaChange { target: String, id: grap_neo4j::TxId, what: String, ways: Vec<String> },
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
     #[error("not enough room at {}", path.display())]
@@ -165,6 +167,8 @@ codes! {
     TargetOutsideWindow = "TARGET_OUTSIDE_WINDOW", 16, "`grap window` shows every point that can be reached, on every timeline. What is newer than the archive: `grap restore latest`.";
     /// The target of a restore can be understood in several ways. Nothing was written.
     TargetAmbiguous = "TARGET_AMBIGUOUS", 16, "Say exactly which: each way is named in the message. `grap window` shows the timelines.";
+    /// The target of a restore lies inside a schema change, which takes several transactions. Nothing was written.
+    TargetInSchemaChange = "TARGET_IN_SCHEMA_CHANGE", 16, "A database restored to it would have an index that is never populated, and its name taken. The message names the nearest points on both sides at which no constraint is half made.";
     /// That time names no single point: clocks stepped there, or nobody watched. Nothing was written.
     TimeUnsure = "TIME_UNSURE", 16, "Name the transaction, tx=N: the message names those on both sides. After a break of the history, --timeline N says which one is meant.";
     /// Objects of the archive of the log are damaged or missing.
@@ -246,6 +250,7 @@ impl Error {
             Self::Path(PathError::Loop { .. }) | Self::ArchiveHole { .. } => Code::ArchiveDamaged,
             Self::TimeUnsure { .. } => Code::TimeUnsure,
             Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
+            Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
             Self::NotABackup { .. } => Code::Usage,
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
@@ -368,6 +373,7 @@ fn capture(error: &CaptureError) -> Code {
 fn archive(error: &ArchiveError) -> Code {
     match error {
         ArchiveError::Repository(error) if is_storage(error) => repository(error),
+        ArchiveError::Stopped(_) => Code::Interrupted,
         ArchiveError::Start { source: StartError::Newer { .. }, .. }
         | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
         ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {

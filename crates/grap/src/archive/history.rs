@@ -3,7 +3,7 @@
 use grap_core::{BackupId, Base, SourceName};
 use grap_neo4j::{StoreId, TransactionEnd, TxId};
 use grap_repository::{Reader, Repository};
-use grap_task::{Finding, Monitor};
+use grap_task::{Finding, Stop};
 
 use super::names::{RunNumber, SegmentName};
 use super::path::Path;
@@ -13,6 +13,7 @@ use super::survey::{BaseEnd, Survey, SurveyOptions, survey};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, Manifest};
 use crate::error::Result;
+use crate::ops::Session;
 
 /// A backup with what it says of itself.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub struct History {
     pub runs: Runs,
     /// Oldest first; those whose manifest can be read.
     pub backups: Vec<KnownBackup>,
+    stop: Stop,
 }
 
 /// The backups of one database, as a plan and a survey want them; the same number means the same backup.
@@ -42,8 +44,9 @@ impl History {
         reader: &Reader,
         catalog: &Catalog,
         source: &SourceName,
-        monitor: &dyn Monitor,
+        session: &Session<'_>,
     ) -> Result<Self> {
+        let monitor = session.monitor;
         let archive = Archive::new(repository.clone(), source.clone());
         let runs = archive.runs()?;
         for (run, why) in runs.damaged() {
@@ -57,12 +60,7 @@ impl History {
             }
         }
         backups.sort_by(|a, b| (a.manifest.started, &a.backup.id).cmp(&(b.manifest.started, &b.backup.id)));
-        Ok(Self { archive, runs, backups })
-    }
-
-    /// Whether anything was ever archived.
-    pub fn has_archive(&self) -> bool {
-        self.runs.newest().is_some()
+        Ok(Self { archive, runs, backups, stop: session.stop.clone() })
     }
 
     pub fn bases(&self, database: &str) -> Bases {
@@ -92,7 +90,8 @@ impl History {
         }
     }
 
-    pub fn survey(&self, path: &Path, options: SurveyOptions<'_>) -> Result<Survey> {
+    pub fn survey<'a>(&'a self, path: &Path, options: SurveyOptions<'a>) -> Result<Survey> {
+        let options = SurveyOptions { stop: Some(&self.stop), ..options };
         Ok(survey(&self.archive, &self.runs, path, options)?)
     }
 
@@ -110,7 +109,7 @@ pub fn path_end(
 ) -> std::result::Result<Option<(StoreId, TransactionEnd)>, ArchiveError> {
     let newest = path.pieces.iter().rev().find_map(|piece| {
         let within = |name: &SegmentName| piece.last.is_none_or(|last| name.first <= last);
-        let name = runs.get(piece.run)?.segments(&path.database).filter(within).next_back()?;
+        let name = runs.get(piece.run)?.segments(&path.database).rfind(within)?;
         Some((piece.run, name))
     });
     // Listed or not: a first segment that the listing hides is asked for by name.

@@ -6,11 +6,15 @@
 
 use grap_disk::{self as disk, DiskError, Source};
 use grap_neo4j::files::LogFile;
-use grap_neo4j::txlog::{FileHeader, HEADER_LENGTH, LogHeader, ScanStart, Scanner, Transaction};
+use grap_neo4j::txlog::{
+    ChainError, FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart, Scanner, Tail, Transaction,
+};
 use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
 use jiff::Timestamp;
 
 use super::history::path_end;
+use super::names::{RunNumber, SegmentName};
+use super::parent::transactions;
 use super::store::Archive;
 use crate::error::Result;
 use crate::live::{Installation, LogError};
@@ -60,6 +64,57 @@ pub fn lag(installation: &Installation, archive: &Archive, now: Timestamp) -> Re
     Ok(lags)
 }
 
+/// Measures again and again, at the cost of a listing of one folder and one object for each database.
+pub struct LagProbe<'a> {
+    installation: &'a Installation,
+    archive: &'a Archive,
+    run: Option<RunNumber>,
+}
+
+impl<'a> LagProbe<'a> {
+    pub fn new(installation: &'a Installation, archive: &'a Archive) -> Self {
+        Self { installation, archive, run: None }
+    }
+
+    /// As [`lag`].
+    pub fn measure(&mut self, now: Timestamp) -> Result<Vec<DatabaseLag>> {
+        let mut run = match self.run {
+            Some(run) => Some(run),
+            None => self.archive.newest()?,
+        };
+        while let Some(known) = run
+            && self.archive.has_begun(known.next())?
+        {
+            run = Some(known.next());
+        }
+        self.run = run;
+        let mut lags = Vec::new();
+        for database in &self.installation.databases {
+            let Some(stored) = run.map(|run| self.newest_stored(run, database)).transpose()?.flatten() else {
+                // Nothing stored under it yet: its parent's path tells.
+                return lag(self.installation, self.archive, now);
+            };
+            lags.push(database_lag(self.installation, database, Some(stored), now)?);
+        }
+        Ok(lags)
+    }
+
+    /// The last transaction that a run has stored: by listing, and then asking for the next.
+    fn newest_stored(&self, run: RunNumber, database: &str) -> Result<Option<(StoreId, TransactionEnd)>> {
+        let Some(mut name) = self.archive.segment_names(run, database)?.into_iter().max() else {
+            return Ok(None);
+        };
+        let mut newest = None;
+        while let Some(segments) = self.archive.find_segments(run, database, name)? {
+            let Some((store_id, transactions)) = segments.last().and_then(transactions) else { break };
+            let Some(last) = transactions.last() else { break };
+            name = SegmentName::single(last.id.next());
+            newest = Some((store_id, last.end_point()));
+        }
+        Ok(newest)
+    }
+}
+
 /// Of one database, behind what is known to be archived.
 pub fn database_lag(
     installation: &Installation,
@@ -76,9 +131,17 @@ pub fn database_lag(
         };
         match measured {
             Ok(tally) => return Ok(tally.into_lag(database, archived.map(|(_, end)| end), now)),
-            Err(LogError::Disk(error)) if error.is_not_found() && tries < TRIES => tries += 1,
+            Err(error) if may_pass(&error) && tries < TRIES => tries += 1,
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+fn may_pass(error: &LogError) -> bool {
+    match error {
+        LogError::Disk(error) => error.is_not_found(),
+        LogError::Chain { source: ChainError::LastId { .. }, .. } => true,
+        _ => false,
     }
 }
 
@@ -156,12 +219,16 @@ impl LiveLog<'_> {
         for version in [from].into_iter().chain(later) {
             if version != from {
                 let Some((header, opened)) = self.open(version)? else { break };
+                if header.last_id != tally.live {
+                    // Rotated while it was read, or not one log: the caller looks again.
+                    return Err(self.not_continuous(version, header.last_id, tally.live));
+                }
                 next = next.into_file(&header);
                 source = opened;
             }
             let mut part = source.try_clone()?;
             part.seek(next.position.offset);
-            next = tally.count(part, next);
+            next = self.count(&mut tally, part, next)?;
         }
         Ok(tally)
     }
@@ -177,9 +244,44 @@ impl LiveLog<'_> {
         if let Some(first) = versions.first()
             && let Some((header, source)) = self.open(*first)?
         {
-            tally.count(source, ScanStart::of_file(&header));
+            self.count(&mut tally, source, ScanStart::of_file(&header))?;
         }
         Ok(Tally { live, transactions: live.0.saturating_sub(end.id.0), ..tally })
+    }
+
+    /// Go over the transactions of a file. One that is being written is no error; what is none of those the
+    /// archiver cannot read either, and it must not look like the end.
+    fn count(
+        &self,
+        tally: &mut Tally,
+        source: Source,
+        start: ScanStart,
+    ) -> std::result::Result<ScanStart, LogError> {
+        let mut scanner = Scanner::new(source, start).glance();
+        for transaction in &mut scanner {
+            let transaction = transaction.map_err(|error| LogError::Chain {
+                database: self.database.to_owned(),
+                source: ChainError::Scan(error),
+            })?;
+            tally.live = transaction.id;
+            tally.transactions += 1;
+            tally.oldest_ms.get_or_insert(transaction.commit_time.0);
+        }
+        let resume = scanner.resume();
+        match scanner.tail() {
+            Some(tail @ Tail::Garbage { .. }) => Err(LogError::Damaged {
+                database: self.database.to_owned(),
+                version: resume.position.version.0,
+                last: tally.live.0,
+                tail,
+            }),
+            _ => Ok(resume),
+        }
+    }
+
+    fn not_continuous(&self, version: LogVersion, found: TxId, expected: TxId) -> LogError {
+        let source = ChainError::LastId { version, expected, found };
+        LogError::Chain { database: self.database.to_owned(), source }
     }
 
     /// The log files that are there, oldest first.
@@ -201,25 +303,12 @@ impl LiveLog<'_> {
         let failed =
             |source| LogError::Header { database: self.database.to_owned(), version: version.0, source };
         match FileHeader::read(&mut source) {
-            Err(grap_neo4j::txlog::HeaderError::TooShort { .. }) => Ok(None),
+            Err(HeaderError::TooShort { .. }) => Ok(None),
             other => Ok(other.map_err(failed)?.written().map(|header| {
                 source.seek(HEADER_LENGTH as u64);
                 (header, source)
             })),
         }
-    }
-}
-
-impl Tally {
-    /// Go over the transactions of a file. What cannot be read yet is being written.
-    fn count(&mut self, source: Source, start: ScanStart) -> ScanStart {
-        let mut scanner = Scanner::new(source, start).glance();
-        for transaction in scanner.by_ref().map_while(std::result::Result::ok) {
-            self.live = transaction.id;
-            self.transactions += 1;
-            self.oldest_ms.get_or_insert(transaction.commit_time.0);
-        }
-        scanner.resume()
     }
 }
 

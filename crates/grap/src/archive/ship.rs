@@ -1,19 +1,19 @@
 //! The loop of an archiver: rounds at a pace, begins when a round says so, patience when the storage fails.
 //!
 //! A lone commit goes at once; under load a database gets one segment in each interval, because it is objects
-//! that cost; a backlog of full segments or of whole files goes without a pause. The database never waits for any of it: what cannot be stored stays pinned.
+//! that cost. The database never waits for any of it: what cannot be stored stays pinned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use grap_repository::RepositoryError;
 use grap_task::{Clock, Finding, Monitor, Stop};
 
 use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
-use super::write_error::WriteError;
 use super::writer::{Round, Stored, Writer};
-use crate::error::causes;
+use crate::error::{Error, Result, causes};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ShipOptions {
@@ -40,7 +40,7 @@ pub struct Shipped {
     pub transactions: u64,
     /// Of log.
     pub bytes: u64,
-    /// From the commit of each segment's newest transaction to its object, as this machine's clock has both.
+    /// From the commit of each segment's first transaction to its object, as this machine's clock has both.
     pub latencies: Latencies,
 }
 
@@ -51,6 +51,8 @@ pub struct Shipper<'a> {
     pub clock: &'a Clock,
     pub stop: &'a Stop,
     pub monitor: &'a dyn Monitor,
+    /// Whether the databases are (still) those of the source; asked before each begin: an import makes another.
+    pub admit: &'a dyn Fn() -> Result<()>,
     /// Hears of every segment that was stored.
     pub stored: &'a mut dyn FnMut(RunNumber, &str, &Stored),
     state: State,
@@ -80,13 +82,14 @@ impl<'a> Shipper<'a> {
         writer: Writer<'a>,
         options: ShipOptions,
         (clock, stop, monitor): (&'a Clock, &'a Stop, &'a dyn Monitor),
+        admit: &'a dyn Fn() -> Result<()>,
         stored: &'a mut dyn FnMut(RunNumber, &str, &Stored),
     ) -> Self {
-        Self { writer, options, clock, stop, monitor, stored, state: State::default() }
+        Self { writer, options, clock, stop, monitor, admit, stored, state: State::default() }
     }
 
     /// Until a stop is asked for and the last complete transaction is stored; or until only an operator can help.
-    pub fn run(mut self) -> Result<Shipped, WriteError> {
+    pub fn run(mut self) -> Result<Shipped> {
         let mut stopping: Option<Duration> = None;
         loop {
             let now = self.clock.since_boot();
@@ -105,14 +108,14 @@ impl<'a> Shipper<'a> {
                         self.clock.wait(self.options.poll, self.stop);
                     }
                 }
-                Err(error) if error.may_pass() && stopping.is_none() => self.wait_out(&error, now),
+                Err(error) if may_pass(&error) && stopping.is_none() => self.wait_out(&error, now),
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// One look at every database. `true`: there was something to do, and there may be more.
-    fn pass(&mut self, now: Duration, stopping: bool) -> Result<bool, WriteError> {
+    fn pass(&mut self, now: Duration, stopping: bool) -> Result<bool> {
         if self.writer.active.is_none() {
             self.begin()?;
         }
@@ -138,7 +141,8 @@ impl<'a> Shipper<'a> {
         Ok(busy)
     }
 
-    fn begin(&mut self) -> Result<(), WriteError> {
+    fn begin(&mut self) -> Result<()> {
+        (self.admit)()?;
         let run = self.writer.begin(&self.state.floors)?;
         // Said once: whoever is overtaken later does not take over again.
         self.writer.takeover = false;
@@ -154,20 +158,16 @@ impl<'a> Shipper<'a> {
                 )));
             }
         }
-        self.writer.tidy()
+        Ok(self.writer.tidy()?)
     }
 
-    fn round(&mut self, database: &str, now: Duration) -> Result<bool, WriteError> {
+    fn round(&mut self, database: &str, now: Duration) -> Result<bool> {
         match self.writer.round(database)? {
-            Round::Idle => {
-                self.state.caught_up.insert(database.to_owned());
-                Ok(false)
-            }
+            Round::Idle => Ok(false),
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
-                // What waits already is not the load of this interval: a backlog must shrink, however small
-                // the log files are.
-                if !stored.more {
+                // Whoever is behind does not wait: only at the log's end it is objects that cost.
+                if stored.at_end {
                     self.state.last_put.insert(database.to_owned(), now);
                 }
                 self.note(database, &stored);
@@ -190,8 +190,11 @@ impl<'a> Shipper<'a> {
         shipped.transactions += stored.last.0 - stored.first.0 + 1;
         shipped.bytes += stored.bytes;
         if self.state.caught_up.contains(database) {
-            let ms = self.clock.now().as_millisecond().saturating_sub(stored.last_commit.0);
+            let ms = self.clock.now().as_millisecond().saturating_sub(stored.first_commit.0);
             shipped.latencies.add(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+        }
+        if stored.at_end {
+            self.state.caught_up.insert(database.to_owned());
         }
         self.monitor.advance(stored.last.0 - stored.first.0 + 1);
         if let Some(active) = &self.writer.active {
@@ -208,7 +211,7 @@ impl<'a> Shipper<'a> {
     }
 
     /// Whether the source is still what was read, where nothing comes from it.
-    fn watch(&mut self) -> Result<bool, WriteError> {
+    fn watch(&mut self) -> Result<bool> {
         let Some(active) = &self.writer.active else { return Ok(false) };
         for database in self.writer.databases {
             if let Some(why) = self.writer.displaced(active, database)? {
@@ -219,7 +222,7 @@ impl<'a> Shipper<'a> {
         Ok(false)
     }
 
-    fn tidy(&mut self) -> Result<(), WriteError> {
+    fn tidy(&mut self) -> Result<()> {
         self.writer.follower.look()?;
         self.tell_gap();
         self.writer.tidy()?;
@@ -247,7 +250,7 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    fn wait_out(&mut self, error: &WriteError, now: Duration) {
+    fn wait_out(&mut self, error: &Error, now: Duration) {
         let outage = self.state.outage.get_or_insert(Outage { since: now, tries: 0 });
         if outage.tries == 0 {
             let why = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");
@@ -264,5 +267,16 @@ impl<'a> Shipper<'a> {
             let seconds = now.saturating_sub(outage.since).as_secs();
             self.monitor.finding(&Finding::info(format!("after {seconds} s the log is stored again")));
         }
+    }
+}
+
+/// Whether it may pass by itself, as against a decision that an operator has to take.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Write(error) => error.may_pass(),
+        Error::Archive(error) => !error.is_damage(),
+        Error::Repository(error) => matches!(error, RepositoryError::Object(_)),
+        Error::Disk(_) | Error::Capture(_) => true,
+        _ => false,
     }
 }

@@ -6,6 +6,8 @@
 use grap_core::SourceName;
 use grap_repository::{ObjectError, Repository, RepositoryError};
 
+use grap_task::Stopped;
+
 use super::names::{self, Object, RunNumber, SegmentName};
 use super::runs::Runs;
 use super::segment::{Segment, SegmentError};
@@ -15,6 +17,8 @@ use super::start::{StartError, StartRecord};
 pub enum ArchiveError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     #[error("the start record of run {run} is damaged")]
     Start { run: RunNumber, source: StartError },
     #[error("the segment {object} is damaged")]
@@ -35,6 +39,7 @@ impl ArchiveError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Start { .. } | Self::Segment { .. } => !self.is_newer(),
+            Self::Stopped(_) => false,
             Self::Repository(error) => matches!(
                 error,
                 RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })
@@ -110,6 +115,16 @@ impl Archive {
             newest = newest.next();
         }
         Ok((newest >= RunNumber::FIRST).then_some(newest))
+    }
+
+    /// What a listing shows of a run's segments of one database.
+    pub fn segment_names(&self, run: RunNumber, database: &str) -> Result<Vec<SegmentName>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::database_folder(&self.source, run, database))?;
+        let name = |object| match object {
+            Object::Segment(_, _, name) => Some(name),
+            Object::Start(_) => None,
+        };
+        Ok(listed.iter().filter_map(|info| name(Object::parse(&self.source, &info.name)?)).collect())
     }
 
     /// `None`: there is no such run.

@@ -8,6 +8,8 @@ use grap_core::{Commit, Join, Meeting, PathView, Span, StartMark, TimeCut};
 use grap_neo4j::txlog::HEADER_LENGTH;
 use grap_neo4j::{LogPosition, StoreId, TransactionEnd, TxId};
 
+use grap_task::Stop;
+
 use super::names::RunNumber;
 use super::path::{Path, PathReader, Stretch, Visit};
 use super::runs::Runs;
@@ -33,6 +35,7 @@ pub struct SurveyOptions<'a> {
     pub cut: Option<&'a mut TimeCut>,
     /// Shown every transaction.
     pub each: Option<&'a mut dyn FnMut(&Visit<'_>)>,
+    pub stop: Option<&'a Stop>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,7 @@ pub fn survey(
     let mut starts = StartMarks::of(runs, path);
     let reader = PathReader { archive, runs, path };
     let stretches = reader.visit::<ArchiveError>(options.from, options.to, &mut |visit| {
+        options.stop.map_or(Ok(()), Stop::check)?;
         if let Some(cut) = options.cut.as_deref_mut() {
             starts.feed(visit.run, cut);
             if visit.stretch != meeting.span && visit.stretch > 0 {

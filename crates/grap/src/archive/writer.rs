@@ -80,9 +80,9 @@ pub(super) struct LogCursor {
 struct Pending {
     segment: Segment,
     resume: ScanStart,
-    last: TransactionEnd,
-    /// As much was read as a segment may hold.
-    full: bool,
+    /// The first and the last transaction.
+    ends: (TransactionEnd, TransactionEnd),
+    at_end: bool,
 }
 
 /// What a round did for one database.
@@ -112,9 +112,10 @@ pub struct Stored {
     pub last: TxId,
     /// Of log.
     pub bytes: u64,
-    pub last_commit: CommitTime,
-    /// More is there already than one segment holds: the rest of a large log file, or the next file.
-    pub more: bool,
+    /// When the first of them was committed.
+    pub first_commit: CommitTime,
+    /// When it was read, nothing more stood behind it.
+    pub at_end: bool,
 }
 
 impl LogCursor {
@@ -213,15 +214,16 @@ impl Writer<'_> {
                 return Ok(Round::Overtaken { run: run.next() });
             }
             let ahead = self.ahead(cursor, clock_ms)?;
-            let full = ahead.behind == Behind::More;
-            let Ahead { segment: Some(segment), resume, last: Some(last), .. } = ahead else {
+            let Ahead { segment: Some(segment), resume, ends: Some(ends), .. } = ahead else {
                 return self.behind(cursor, database, ahead.behind);
             };
             if let Some(why) = self.displaced(active, database)? {
                 return Ok(lost(&why, None));
             }
             let cursor = active.logs.get_mut(database).expect("the caller saw it");
-            cursor.pending = Some(Pending { segment, resume, last, full });
+            let ends_here = matches!(ahead.behind, Behind::End | Behind::Incomplete);
+            let at_end = ends_here && self.next_file(cursor, database)?.is_none();
+            cursor.pending = Some(Pending { segment, resume, ends, at_end });
         } else if self.archive.has_begun(run.next())? {
             return Ok(Round::Overtaken { run: run.next() });
         }
@@ -330,18 +332,19 @@ impl Writer<'_> {
         let put = self.archive.put_segment(run, database, &pending.segment)?;
         let pending = cursor.pending.take().expect("it was there a line above");
         let header = &pending.segment.header;
-        if put == Put::Taken {
-            return self.ours_already(run, cursor, database, &pending.segment);
-        }
-        cursor.advance(pending.resume, pending.last);
-        Ok(Round::Stored(Stored {
+        let stored = Stored {
             name: SegmentName::single(header.first.0),
             first: header.first.0,
             last: header.last.0,
             bytes: pending.segment.content.len() as u64,
-            last_commit: pending.last.commit_time,
-            more: pending.full || self.may_turn(cursor, database).is_ok_and(|turns| turns),
-        }))
+            first_commit: pending.ends.0.commit_time,
+            at_end: pending.at_end,
+        };
+        if put == Put::Taken {
+            return self.ours_already(run, cursor, database, &pending.segment);
+        }
+        cursor.advance(pending.resume, pending.ends.1);
+        Ok(Round::Stored(stored))
     }
 
     /// An object stands under our name: our own, of which the answer was lost, or another's.
@@ -360,9 +363,10 @@ impl Writer<'_> {
         let foreign = || lost(&format!("another object stands under the name of segment {name}"), None);
         let Some([segment]) = found.as_deref() else { return Ok(foreign()) };
         let Some((store_id, transactions)) = transactions(segment) else { return Ok(foreign()) };
-        let Some(last) = transactions.last().map(grap_neo4j::txlog::Transaction::end_point) else {
+        let (Some(first), Some(last)) = (transactions.first(), transactions.last()) else {
             return Ok(foreign());
         };
+        let last = last.end_point();
         let ours = segment.header.first == wanted.header.first
             && segment.header.position == wanted.header.position
             && cursor.log.holds(&store_id, &last)?;
@@ -376,8 +380,8 @@ impl Writer<'_> {
             first: segment.header.first.0,
             last: last.id,
             bytes: segment.content.len() as u64,
-            last_commit: last.commit_time,
-            more: false,
+            first_commit: first.commit_time,
+            at_end: false,
         }))
     }
 

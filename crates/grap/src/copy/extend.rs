@@ -116,12 +116,11 @@ pub(super) struct OpenFile {
 impl LogFiles<'_> {
     pub(super) fn write(&mut self, piece: &LogPiece<'_>) -> Result<(), AssembleError> {
         let version = piece.start.version;
-        let mut file = match self.open.take_if(|file| file.version == version) {
-            Some(file) => file,
-            None => {
-                self.finish()?;
-                self.open(version, piece.file_header)?
-            }
+        let mut file = if let Some(file) = self.open.take_if(|file| file.version == version) {
+            file
+        } else {
+            self.finish()?;
+            self.open(version, piece.file_header)?
         };
         if file.length != piece.start.offset {
             let (path, ends) = (file.sink.path().to_owned(), file.length);

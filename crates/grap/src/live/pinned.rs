@@ -157,6 +157,7 @@ fn parse_link_name(link: &str) -> Option<(String, LogFile)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test plays the server")]
 mod tests {
     use grap_neo4j::ids::LogVersion;
 

@@ -4,12 +4,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use grap_core::SourceName;
-use grap_task::{Finding, Unit};
+use grap_task::{Finding, Stop, Unit};
 
 use super::source::binding_of;
+use super::watchdog::Watchdog;
 use super::{Access, Session};
 use crate::archive::{Archive, Merger, Nonces, RunNumber, ShipOptions, Shipped, Shipper, Stored, Writer};
-use crate::error::{Result, causes};
+use crate::error::{Error, Result, causes};
 use crate::live::{FollowOptions, Follower, Installation, InstallationOptions, Pace, PinMode};
 use crate::sources;
 use crate::state::StateDirectory;
@@ -57,10 +58,8 @@ pub fn archive(
     let repository = access.open()?;
     let source = sources::choose(&repository, options.source.as_ref())?;
     let _job = state.lock_archive(&source.name)?;
-    sources::admit(&repository, &source, &binding_of(&installation)?)?;
-
     let owner = format!("{}/{}", repository.id(), source.name);
-    let archive = Archive::new(repository, source.name.clone());
+    let archive = Archive::new(repository.clone(), source.name.clone());
     let writer = Writer {
         archive: &archive,
         follower: &follower,
@@ -74,34 +73,51 @@ pub fn archive(
         active: None,
     };
     session.monitor.begin("archiving transactions", Unit::Items, None);
-    let shipped = ship(writer, options, &archive, session)?;
+    let admit = || {
+        let source = sources::choose(&repository, Some(&source.name))?;
+        sources::admit(&repository, &source, &binding_of(&installation)?)
+    };
+    let watchdog = Watchdog {
+        installation: &installation,
+        repository: &repository,
+        source: &source.name,
+        archive: &archive,
+        session,
+    };
+    let shipped = ship(writer, options, &admit, &watchdog)?;
     Ok(ArchiveReport {
-        source: source.name,
+        source: source.name.clone(),
         shipped,
         duration: session.clock.since_boot().saturating_sub(began),
     })
 }
 
-/// The shipper in this thread, the merger in one beside it: reading back many objects takes a while.
+/// The shipper in this thread; beside it the merger, because reading back many objects takes a while, and the
+/// watchdog, because nobody watches himself.
 fn ship(
     writer: Writer<'_>,
     options: &ArchiveOptions,
-    archive: &Archive,
-    session: &Session<'_>,
+    admit: &dyn Fn() -> Result<()>,
+    watchdog: &Watchdog<'_>,
 ) -> Result<Shipped> {
+    let Watchdog { archive, session, .. } = *watchdog;
+    let ended = Stop::new();
     std::thread::scope(|scope| {
         let (stored, to_merge) = mpsc::channel();
-        let merger = std::thread::Builder::new().name("merger".to_owned());
-        merger
-            .spawn_scoped(scope, move || merge(archive, &to_merge, session))
-            .map_err(crate::Error::Thread)?;
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let started = named("merger").spawn_scoped(scope, move || merge(archive, &to_merge, session));
+        started.map_err(Error::Thread)?;
+        let started = named("watchdog").spawn_scoped(scope, || watchdog.run(&ended));
+        started.map_err(Error::Thread)?;
         let mut note = |run: RunNumber, database: &str, segment: &Stored| {
             // A merger that ended merges nothing more; nothing depends on it.
             let _ = stored.send((run, database.to_owned(), *segment));
         };
         let pace = ShipOptions { interval: options.interval, poll: POLL };
         let surroundings = (session.clock, session.stop, session.monitor);
-        Ok(Shipper::new(writer, pace, surroundings, &mut note).run()?)
+        let shipped = Shipper::new(writer, pace, surroundings, admit, &mut note).run();
+        ended.request();
+        shipped
     })
 }
 

@@ -115,7 +115,8 @@ impl Run<'_> {
         sources::admit(&repository, &source, &binding)?;
         let archive = Archive::new(repository.clone(), source.name.clone());
         let mut ownership = Self::ownership(&archive, &installation, state, self.session)?;
-        if self.options.takeover { ownership.take_over() } else { ownership.prove() }?;
+        // The start that stood when the ends are read, or an older one: never one that came behind them.
+        let newest_start = if self.options.takeover { ownership.take_over() } else { ownership.prove() }?;
         let first = self.settle_id(&repository, &source.name)?;
         let kept = if first { kept_of_failed_runs(&repository)? } else { 0 };
         self.require_room(&installation, &pinner, directory, first, kept)?;
@@ -128,7 +129,7 @@ impl Run<'_> {
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;
         self.recheck(&repository, &source.name, &binding)?;
-        let newest_start = ownership.prove()?;
+        ownership.prove()?;
         let server = ServerManifest { running, version: release(&installation, &runs[0]) };
         let report = self.publish(writer, &installation, &source.name, (captured, server, newest_start))?;
         drop(pinner);

@@ -13,6 +13,7 @@ mod source;
 mod status;
 mod unlock;
 mod verify;
+mod watchdog;
 mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
@@ -22,8 +23,7 @@ pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use restore::{
-    OpenSchemaChange, PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase,
-    SchemaVerdict, plan_restore, restore,
+    PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use grap_core::{BackupId, SourceName};
 use grap_neo4j::{TransactionEnd, TxId};
+use grap_repository::Repository;
 
 use super::{Access, Session};
 use crate::archive::{
@@ -68,27 +69,38 @@ pub fn status(options: &StatusOptions, access: Access, session: &Session<'_>) ->
     session.monitor.begin("opening the repository", grap_task::Unit::Items, None);
     let repository = access.open()?;
     let source = sources::choose(&repository, options.source.as_ref())?;
-    let catalog = Catalog::load(&repository)?;
+    look(&repository, &source.name, installation.as_ref(), options.lag_max, session)
+}
+
+/// The same, on a repository that is open.
+pub(super) fn look(
+    repository: &Repository,
+    source: &SourceName,
+    installation: Option<&Installation>,
+    lag_max: Duration,
+    session: &Session<'_>,
+) -> Result<StatusReport> {
+    let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let history = History::load(&repository, &reader, &catalog, &source.name, session.monitor)?;
-    let mut look = Look { history: &history, session, lag_max: options.lag_max, reasons: Vec::new() };
+    let history = History::load(repository, &reader, &catalog, source, session)?;
+    let mut look = Look { history: &history, session, lag_max, reasons: Vec::new() };
     let last_backup = look.last_backup();
-    let names = match &installation {
+    let names = match installation {
         Some(installation) => installation.databases.clone(),
         None => known_databases(&history),
     };
     let mut databases = Vec::new();
     for database in names {
-        databases.push(look.database(&database, installation.as_ref())?);
+        databases.push(look.database(&database, installation)?);
     }
     let reasons = look.reasons;
-    let protection = match (reasons.is_empty(), &installation) {
+    let protection = match (reasons.is_empty(), installation) {
         (false, _) => Protection::Unprotected,
         (true, None) => Protection::Unknown,
         (true, Some(_)) => Protection::Protected,
     };
-    Ok(StatusReport { source: source.name, protection, reasons, last_backup, databases })
+    Ok(StatusReport { source: source.clone(), protection, reasons, last_backup, databases })
 }
 
 fn known_databases(history: &History) -> Vec<String> {
@@ -135,9 +147,16 @@ impl Look<'_> {
             }
         }
         if let Some(installation) = installation {
-            let lag = database_lag(installation, database, archived, self.session.clock.now())?;
-            self.judge(&lag);
-            status.lag = Some(lag);
+            match database_lag(installation, database, archived, self.session.clock.now()) {
+                Ok(lag) => {
+                    self.judge(&lag);
+                    status.lag = Some(lag);
+                }
+                Err(error) => {
+                    let why = causes(&error).join(": ");
+                    self.reasons.push(format!("{database}: its log cannot be read: {error}: {why}"));
+                }
+            }
         }
         Ok(status)
     }

@@ -33,7 +33,7 @@ pub fn window(access: Access, source: Option<&SourceName>, session: &Session<'_>
     let mut shown = Vec::new();
     for found in chosen {
         session.stop.check()?;
-        let history = History::load(&repository, &reader, &catalog, &found.name, session.monitor)?;
+        let history = History::load(&repository, &reader, &catalog, &found.name, session)?;
         shown.push(SourceWindow { source: found.name, databases: windows(&history)? });
     }
     Ok(WindowReport { sources: shown })

@@ -5,7 +5,7 @@ use grap::archive::RunNumber;
 use crate::world::{Logged, Start, World, put_all, segments};
 
 /// A base that ends early, the whole log in segments of `each` transactions.
-fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
+pub(crate) fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
     let world = World::new(version);
     let (log, system) = (world.log("neo4j"), world.log("system"));
     let archive = world.archive();
@@ -20,6 +20,7 @@ fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
 
 fn every_transaction(version: &str, each: usize, step: usize) {
     let (world, log) = archived(version, 70, each);
+    let system = world.log("system");
     let behind = log.iter().filter(|logged| logged.transaction.id.0 >= 70);
     for logged in behind.step_by(step) {
         let id = logged.transaction.id.0;
@@ -27,12 +28,22 @@ fn every_transaction(version: &str, each: usize, step: usize) {
         assert_eq!(report.databases[0].end.tx_id, id);
         assert_eq!(report.databases[0].log_transactions, id - 70);
         world.assert_log("neo4j", id);
-        world.assert_log("system", report.databases[1].end.tx_id);
+        // system: to the same instant, never before its own end.
+        let later =
+            system.iter().position(|other| other.transaction.commit_time > logged.transaction.commit_time);
+        let before = later.map_or(system.len(), |later| later) - 1;
+        let expected = system[before].transaction.id.0.max(system[system.len() / 2].transaction.id.0);
+        assert_eq!(report.databases[1].end.tx_id, expected, "{:?}", report.databases[1].short);
+        world.assert_log("system", expected);
     }
     let last = log.last().unwrap().transaction.id.0;
     assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, last);
     world.assert_log("neo4j", last);
     world.assert_log("system", world.log("system").last().unwrap().transaction.id.0);
+    let plan = world.plan("tx=100").unwrap();
+    let decided = plan.plan.unwrap();
+    assert_eq!((decided.transactions, decided.loss.transactions), (30, last - 100));
+    assert_eq!((plan.databases[0].base.tx_id, plan.databases[0].end.tx_id), (70, 100));
     let before = world.restore(&format!("before-tx=neo4j:{last}")).unwrap();
     assert_eq!(before.databases[0].end.tx_id, last - 1);
     assert_eq!(world.verify(), Vec::<String>::new());

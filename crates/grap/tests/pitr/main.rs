@@ -9,5 +9,12 @@
     reason = "a test that cannot go on has failed; it changes files behind the program's back"
 )]
 
+mod damage;
 mod every;
+mod forks;
+mod frozen;
+mod joining;
+mod latest;
+mod status;
+mod upgrade;
 mod world;

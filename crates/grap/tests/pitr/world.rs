@@ -81,6 +81,29 @@ impl World {
         world
     }
 
+    /// One database that was started on 5.13, 5.26 and 2026.08, one after the other.
+    pub(crate) fn upgraded() -> Self {
+        let world = Self::new("5.13.0");
+        let frozen = testdata().join("neo4j-upgrade-5.13-5.26-2026.08");
+        let logs = world.path("whole/transactions/neo4j");
+        for entry in std::fs::read_dir(&logs).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        for name in ["3", "4", "5"].map(|version| format!("neostore.transaction.db.{version}")) {
+            std::fs::copy(frozen.join(&name), logs.join(&name)).unwrap();
+        }
+        std::fs::copy(frozen.join("checkpoint.0"), logs.join("checkpoint.0")).unwrap();
+        // The store beside it gets the log's store id: slots of a byte and eight bytes, from the sixth on.
+        let header = std::fs::read(logs.join("neostore.transaction.db.3")).unwrap();
+        let store = world.path("whole/databases/neo4j/neostore");
+        let mut neostore = std::fs::read(&store).unwrap();
+        for (slot, part) in (5..).zip(header[16..80].chunks(8)) {
+            neostore[slot * 9 + 1..slot * 9 + 9].copy_from_slice(part);
+        }
+        std::fs::write(&store, neostore).unwrap();
+        world
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -198,7 +221,7 @@ impl World {
     }
 
     pub(crate) fn archive(&self) -> Archive {
-        let store = Box::new(LocalStore::open(&self.path("repository")));
+        let store = Box::new(LocalStore::open(self.path("repository")));
         let repository = Repository::open(store, &SecretString::from("secret")).unwrap();
         Archive::new(repository, "neo4j".parse().unwrap())
     }
@@ -206,6 +229,14 @@ impl World {
     /// Every transaction of a database of the fixture.
     pub(crate) fn log(&self, database: &str) -> Vec<Logged> {
         read_log(&self.path("whole").join("transactions").join(database))
+    }
+
+    /// The bytes of a transaction in the restored log.
+    pub(crate) fn restored_bytes(&self, transaction: &Transaction) -> Vec<u8> {
+        let name = format!("neostore.transaction.db.{}", transaction.start.version);
+        let bytes = std::fs::read(self.path("to/transactions/neo4j").join(name)).unwrap();
+        let at = |position: LogPosition| usize::try_from(position.offset).unwrap();
+        bytes[at(transaction.start)..at(transaction.end)].to_vec()
     }
 
     /// The log of a restored database is the server's own, cut right behind the transaction, and nothing else.
@@ -343,6 +374,23 @@ impl Start {
         };
         world.archive().put_start(RunNumber(self.run), &record).unwrap();
     }
+}
+
+/// Another history: the same transactions, committed so much later, with the checksums that follow. (Only of a
+/// kernel that does not name the previous checksum.)
+pub(crate) fn forged(log: &[Logged], later_ms: i64) -> Vec<Logged> {
+    let forge = |logged: &Logged| {
+        let mut forged = logged.clone();
+        let time = &mut forged.transaction.commit_time;
+        time.0 += later_ms;
+        let at = forged.bytes.len() - 12;
+        forged.bytes[at..at + 8].copy_from_slice(&time.0.to_le_bytes());
+        let checksum = crc32c::crc32c(&forged.bytes[..at + 8]);
+        forged.bytes[at + 8..].copy_from_slice(&checksum.to_le_bytes());
+        forged.transaction.checksum = grap_neo4j::Checksum(checksum);
+        forged
+    };
+    log.iter().map(forge).collect()
 }
 
 pub(crate) fn put_all(archive: &Archive, run: u64, database: &str, segments: &[Segment]) {

@@ -3,15 +3,17 @@
 //! Nothing is written here, and nothing is believed that was not read: the log between the backup's end and
 //! the target was gone over when a decision is there.
 
-use grap_core::{PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
+use grap_core::{BackupId, PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
 use grap_neo4j::TxId;
 use grap_repository::{Reader, Repository};
-use grap_task::Finding;
+use grap_task::{Finding, Unit};
 
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
-use super::schema::open_schema_changes;
-use crate::archive::{Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of};
+use super::schema::schema_at;
+use crate::archive::{
+    Archive, Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
+};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
 use crate::error::{Error, Result};
@@ -25,6 +27,8 @@ pub(super) struct Question<'a> {
     pub(super) target: &'a Target,
     pub(super) source: Option<&'a SourceName>,
     pub(super) timeline: Option<RunNumber>,
+    /// Backups that were found damaged.
+    pub(super) without: &'a [BackupId],
 }
 
 /// What is done about it.
@@ -76,11 +80,13 @@ pub(super) fn decide(
         return at_the_end_of(catalog.find(question.target, question.source)?, reader);
     }
     let newest = catalog.latest(question.source)?;
-    session.monitor.begin("looking at the archive", grap_task::Unit::Items, None);
-    let history = History::load(repository, reader, catalog, &newest.source, session.monitor)?;
-    if *question.target == Target::Latest && !history.has_archive() {
+    let archive = Archive::new(repository.clone(), newest.source.clone());
+    if *question.target == Target::Latest && archive.newest()?.is_none() {
         return at_the_end_of(newest, reader);
     }
+    session.monitor.begin("looking at the archive", Unit::Items, None);
+    let mut history = History::load(repository, reader, catalog, &newest.source, session)?;
+    history.backups.retain(|known| !question.without.contains(&known.backup.id));
     let asked = Asked { question, history: &history, reader, session };
     let found = asked.find(newest)?;
     match found {
@@ -91,7 +97,7 @@ pub(super) fn decide(
         }
         Found::OnPath(point) => {
             let databases = asked.databases(&point)?;
-            let PointOnPath { known, plan, .. } = point;
+            let PointOnPath { known, plan, .. } = *point;
             let (backup, manifest) = (known.backup.clone(), known.manifest.clone());
             Ok(Decision { backup, manifest, databases, plan: Some(plan), history: Some(history) })
         }
@@ -106,7 +112,7 @@ fn at_the_end_of(backup: &Backup, reader: &Reader) -> Result<Decision> {
 
 enum Found<'h> {
     BackupEnd(&'h KnownBackup),
-    OnPath(PointOnPath<'h>),
+    OnPath(Box<PointOnPath<'h>>),
 }
 
 /// A transaction that can be reached.
@@ -221,7 +227,7 @@ impl<'a> Asked<'a> {
         instant_ms: Option<i64>,
     ) -> Result<Found<'a>> {
         match self.reach(database, path, target, instant_ms)? {
-            Ok(point) => Ok(Found::OnPath(point)),
+            Ok(point) => Ok(Found::OnPath(Box::new(point))),
             Err(source @ PlanRefusal::Hole { .. }) => {
                 Err(Error::ArchiveHole { target: self.question.target.to_string(), source })
             }
@@ -319,7 +325,7 @@ impl<'a> Asked<'a> {
             }
         };
         match self.reach(database, path, end.id, None)? {
-            Ok(point) => Ok(Found::OnPath(PointOnPath { instant_ms: None, ..point })),
+            Ok(point) => Ok(Found::OnPath(Box::new(PointOnPath { instant_ms: None, ..point }))),
             Err(refusal) => {
                 let why =
                     format!("transaction {}, the newest archived one, cannot be reached ({refusal})", end.id);
@@ -344,9 +350,11 @@ impl<'a> Asked<'a> {
         Ok(decided)
     }
 
+    /// A target that the operator chose is refused inside a schema change; the end of everything is only told.
     fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
-        let verdict = open_schema_changes(self.history, &point.path, &point.plan)?;
-        for text in verdict.tell(&point.database, point.plan.target.id) {
+        let verdict = schema_at(self.history, &point.path, &point.plan)?;
+        let chosen = (*self.question.target != Target::Latest).then(|| self.question.target.to_string());
+        for text in verdict.judge(&point.database, point.plan.target.id, chosen.as_deref())? {
             self.session.monitor.finding(&Finding::warning(text));
         }
         Ok(())

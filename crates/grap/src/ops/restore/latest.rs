@@ -40,17 +40,13 @@ pub(super) fn newest(
     if !history.survey(path, options)?.view.joins.is_empty() {
         return Ok(Newest::PathEnd(end));
     }
-    // Beside the path. Is it newer than the path's end?
+    // Beside the path. One that was taken before the path's own run began is of what the path has left.
     let taken_under = backup.manifest.archive.as_deref().and_then(|run| run.parse().ok()).map(RunNumber);
-    let followed = taken_under.and_then(|run| history.runs.current_at(database, run));
-    let under_current = followed == Some(path.run);
-    if under_current && backup_end.id > end.id && log_holds(backup, database, &end, reader)? {
-        return Ok(Newest::Backup);
-    }
-    let began = history.runs.get(path.run).map(|run| run.start.at);
-    if !under_current && began.is_some_and(|began| backup.manifest.started < began) {
-        // An older backup, of another history: the path has left it.
+    if taken_under.and_then(|run| history.runs.current_at(database, run)) != Some(path.run) {
         return Ok(Newest::PathEnd(end));
+    }
+    if backup_end.id > end.id && log_holds(backup, database, &end, reader)? {
+        return Ok(Newest::Backup);
     }
     Ok(Newest::Unclear {
         why: format!(

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use grap_core::{BackupId, Room, SourceName, Target};
 use grap_disk as disk;
+use grap_repository::{Reader, Repository};
 use grap_task::{Finding, Unit};
 use serde_json::json;
 
@@ -19,14 +20,14 @@ use super::{Access, Session};
 use crate::archive::{Archive, History, PathReader, RunNumber, Runs};
 use crate::catalog::Catalog;
 use crate::copy::{
-    ArchivedLog, AssembleError, AssembleOptions, Continuation, Damage, LogPiece, Manifest, Point, assemble,
+    ArchivedLog, AssembleError, AssembleOptions, Assembled, Continuation, Damage, LogPiece, Manifest, Point,
+    assemble,
 };
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::state::StateDirectory;
 
 use decide::{DatabaseDecision, Decision, Question, decide};
 pub use plan::{PlanReport, PlannedDatabase, plan_restore};
-pub use schema::{OpenSchemaChange, SchemaVerdict};
 
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {
@@ -92,24 +93,7 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
     let catalog = Catalog::load(&repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let decision = decide(&question(options), &repository, &catalog, &reader, session)?;
-    let databases = chosen(&decision, &options.databases)?;
-    require_room(options, &databases)?;
-
-    let nodes = decision.backup.files(&reader)?;
-    let logs: Vec<PathLog<'_>> =
-        databases.iter().filter_map(|database| PathLog::of(decision.history.as_ref()?, database)).collect();
-    let note = note(options, &decision, &databases);
-    let plan = AssembleOptions {
-        databases: databases.iter().map(|database| &database.base).collect(),
-        continuations: logs.iter().map(PathLog::continuation).collect(),
-        nodes: &nodes,
-        target: &options.to,
-        owner: options.owner,
-        keep_going: options.keep_going,
-        note: note.as_bytes(),
-    };
-    let assembled = assemble(&plan, &reader, session.stop, session.monitor)?;
+    let (decision, assembled) = build(options, &repository, &catalog, &reader, session)?;
     if let Some(lock) = lock {
         session.release(lock);
     }
@@ -122,7 +106,7 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
         source: decision.manifest.source.clone(),
         timeline: decision.plan.as_ref().map(|plan| plan.run),
         to: assembled.path,
-        databases: databases.iter().map(|database| restored(database)).collect(),
+        databases: chosen(&decision, &options.databases)?.into_iter().map(restored).collect(),
         files: assembled.files,
         bytes: assembled.bytes,
         damages: assembled.damages,
@@ -130,8 +114,62 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
     })
 }
 
-fn question(options: &RestoreOptions) -> Question<'_> {
+/// Decide and write. A point in time can be reached from an older backup, too, where the nearest is damaged.
+fn build(
+    options: &RestoreOptions,
+    repository: &Repository,
+    catalog: &Catalog,
+    reader: &Reader,
+    session: &Session<'_>,
+) -> Result<(Decision, Assembled)> {
+    let mut damaged: Vec<BackupId> = Vec::new();
+    let mut first = None;
+    loop {
+        let decision =
+            match (decide(&question(options, &damaged), repository, catalog, reader, session), first) {
+                (Err(_), Some(first)) => return Err(first),
+                (decision, _) => decision?,
+            };
+        match write(options, &decision, reader, session) {
+            Err(error) if error.code() == Code::BackupCorrupted && decision.plan.is_some() => {
+                let text =
+                    format!("backup {} is damaged ({error}): an older one is tried", decision.manifest.id);
+                session.monitor.finding(&Finding::warning(text));
+                damaged.push(decision.manifest.id);
+                first = Some(error);
+            }
+            written => return Ok((decision, written?)),
+        }
+    }
+}
+
+fn write(
+    options: &RestoreOptions,
+    decision: &Decision,
+    reader: &Reader,
+    session: &Session<'_>,
+) -> Result<Assembled> {
+    let databases = chosen(decision, &options.databases)?;
+    require_room(options, &databases)?;
+    let nodes = decision.backup.files(reader)?;
+    let logs: Vec<PathLog<'_>> =
+        databases.iter().filter_map(|database| PathLog::of(decision.history.as_ref()?, database)).collect();
+    let note = note(options, decision, &databases);
+    let plan = AssembleOptions {
+        databases: databases.iter().map(|database| &database.base).collect(),
+        continuations: logs.iter().map(PathLog::continuation).collect(),
+        nodes: &nodes,
+        target: &options.to,
+        owner: options.owner,
+        keep_going: options.keep_going,
+        note: note.as_bytes(),
+    };
+    Ok(assemble(&plan, reader, session.stop, session.monitor)?)
+}
+
+fn question<'a>(options: &'a RestoreOptions, without: &'a [BackupId]) -> Question<'a> {
     Question {
+        without,
         target: &options.target,
         source: options.source.as_ref(),
         timeline: options.timeline.map(RunNumber),

@@ -1,4 +1,4 @@
-//! `restore --dry-run`: what a restore would do. Nothing is written.
+//! `restore --dry-run`: what a restore would do. Nothing is written, not even a lock.
 
 use grap_core::{BackupId, RestorePlan, SourceName};
 use grap_task::Unit;
@@ -35,29 +35,23 @@ pub struct PlannedDatabase {
     pub server_min: String,
 }
 
-/// Decide, and tell. `to`, `owner` and `keep_going` of the options mean nothing here.
+/// Decide, and tell. `to`, `owner`, `keep_going` and `no_lock` of the options mean nothing here.
 pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<PlanReport> {
     session.monitor.begin("opening the repository", Unit::Items, None);
     let repository = access.open()?;
-    let lock =
-        if options.no_lock { None } else { Some(repository.lock_shared(session.holder, session.clock)?) };
     let catalog = Catalog::load(&repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let decision = decide(&question(options), &repository, &catalog, &reader, session)?;
+    let decision = decide(&question(options, &[]), &repository, &catalog, &reader, session)?;
     let databases = chosen(&decision, &options.databases)?;
-    let report = PlanReport {
+    Ok(PlanReport {
         target: options.target.to_string(),
         source: decision.manifest.source.clone(),
         id: decision.manifest.id.clone(),
         backup_bytes: databases.iter().flat_map(|database| &database.base.files).map(|file| file.size).sum(),
         databases: databases.into_iter().map(planned).collect(),
         plan: decision.plan.clone(),
-    };
-    if let Some(lock) = lock {
-        session.release(lock);
-    }
-    Ok(report)
+    })
 }
 
 fn planned(database: &DatabaseDecision) -> PlannedDatabase {

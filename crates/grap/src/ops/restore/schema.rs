@@ -1,58 +1,116 @@
 //! Targets inside a schema change. A constraint is several transactions (its index, tokens, the constraint
 //! itself); between them the restored database would have an index that is populated for ever, and its name
 //! taken.
+//!
+//! Judged from the log between the backup and the target, and from some behind it: a creation that began before
+//! the backup's end is known by how it ends. One that never ends, because the server was killed in it, is
+//! said and not refused: the source itself is in that state at every later point.
 
 use grap_core::RestorePlan;
 use grap_neo4j::TxId;
+use grap_neo4j::txlog::{Creation, SchemaWatch, WatchError, whole_points};
 
-use crate::archive::{History, Path};
-use crate::error::Result;
+use crate::archive::{ArchiveError, History, Path, PathReader, Visit};
+use crate::error::{Error, Result};
 
-/// A constraint that was being made at the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenSchemaChange {
-    pub what: String,
-    pub begun: TxId,
-    /// Where the constraint stands, if that is archived.
-    pub completed: Option<TxId>,
-}
+/// So many transactions behind the target are looked at for the end of a creation.
+const LOOK_BEHIND: u64 = 20_000;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SchemaVerdict {
-    pub open: Vec<OpenSchemaChange>,
-    /// A command that this program does not know: it cannot judge.
-    pub unknown_command: Option<u8>,
+/// What the log says about a target.
+#[derive(Debug, Default)]
+pub(super) struct SchemaVerdict {
+    /// Of every constraint that is half made there.
+    names: Vec<String>,
+    before: Option<TxId>,
+    behind: Option<TxId>,
+    /// Why it cannot be judged.
+    unknown: Option<String>,
 }
 
 impl SchemaVerdict {
-    /// For whoever asked for this target.
-    pub(super) fn tell(&self, database: &str, target: TxId) -> Vec<String> {
-        let mut said: Vec<String> = self.open.iter().map(|change| change.tell(database, target)).collect();
-        if let Some(code) = self.unknown_command {
+    /// Refuse a target that was chosen and has whole points on both sides; else say what is known of it.
+    pub(super) fn judge(self, database: &str, target: TxId, chosen: Option<&str>) -> Result<Vec<String>> {
+        let mut said = Vec::new();
+        if let Some(why) = self.unknown {
             said.push(format!(
-                "whether transaction {target} lies inside a schema change cannot be judged: command {code} is unknown"
+                "whether transaction {target} lies inside a schema change cannot be judged: {why}"
             ));
         }
-        said
+        if self.names.is_empty() {
+            return Ok(said);
+        }
+        let what = format!("constraint `{}` is half made", self.names.join("`, `"));
+        let points = [self.before, self.behind].into_iter().flatten();
+        let ways: Vec<String> = points.map(|id| format!("tx={database}:{id}")).collect();
+        if let (Some(chosen), Some(_)) = (chosen, self.behind) {
+            return Err(Error::TargetInSchemaChange { target: chosen.to_owned(), id: target, what, ways });
+        }
+        said.push(format!(
+            "at transaction {target} {what}: its index will be POPULATING until it is dropped (DROP INDEX) and the constraint made anew{}",
+            ways.first().map_or_else(String::new, |way| format!("; the whole point before it: {way}"))
+        ));
+        Ok(said)
     }
 }
 
-impl OpenSchemaChange {
-    fn tell(&self, database: &str, target: TxId) -> String {
-        let behind = self.completed.map_or_else(String::new, |id| format!(" or tx={database}:{id}"));
-        format!(
-            "transaction {target} lies inside a schema change ({}): its index will be POPULATING for ever and its name taken, until the index is dropped and the constraint made anew; whole points are before-tx={database}:{}{behind}",
-            self.what, self.begun
-        )
+/// What is half made at a plan's target.
+pub(super) fn schema_at(history: &History, path: &Path, plan: &RestorePlan) -> Result<SchemaVerdict> {
+    let target = plan.target.id;
+    let mut looking = Looking {
+        watch: SchemaWatch::behind(plan.base_end.id),
+        until: TxId(target.0.saturating_add(LOOK_BEHIND)),
+        ended: Vec::new(),
+    };
+    let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
+    let mut verdict = SchemaVerdict::default();
+    match reader.visit(Some(plan.base_end.id.next()), None, &mut |visit| looking.see(visit)) {
+        Ok(_) | Err(Halt::Done) => {}
+        Err(Halt::Unknown(error)) => {
+            verdict.unknown = Some(
+                std::iter::once(error.to_string())
+                    .chain(crate::causes(&error))
+                    .collect::<Vec<_>>()
+                    .join(": "),
+            );
+        }
+        Err(Halt::Failed(error)) => return Err(error.into()),
+    }
+    let mut creations = looking.ended;
+    creations.extend(looking.watch.open().cloned());
+    let enclosing = creations.iter().filter(|creation| creation.encloses(target));
+    verdict.names = enclosing.map(|creation| creation.name.clone()).collect();
+    let whole = whole_points(target, &creations);
+    (verdict.before, verdict.behind) = (whole.before, whole.behind);
+    Ok(verdict)
+}
+
+/// Goes over the log around a target.
+struct Looking {
+    watch: SchemaWatch,
+    until: TxId,
+    ended: Vec<Creation>,
+}
+
+/// Why it ends.
+enum Halt {
+    Done,
+    Unknown(WatchError),
+    Failed(ArchiveError),
+}
+
+impl From<ArchiveError> for Halt {
+    fn from(error: ArchiveError) -> Self {
+        Self::Failed(error)
     }
 }
 
-/// The schema changes that are open at a plan's target: to be fed with the path's transactions around it.
-#[expect(clippy::unnecessary_wraps, reason = "reading the path can fail")]
-pub(super) fn open_schema_changes(
-    _history: &History,
-    _path: &Path,
-    _plan: &RestorePlan,
-) -> Result<SchemaVerdict> {
-    Ok(SchemaVerdict::default())
+impl Looking {
+    fn see(&mut self, visit: &Visit<'_>) -> std::result::Result<(), Halt> {
+        // What lies behind a hole says nothing about the target.
+        if visit.stretch > 0 || visit.transaction.id > self.until {
+            return Err(Halt::Done);
+        }
+        self.ended.extend(self.watch.see(visit.bytes).map_err(Halt::Unknown)?);
+        Ok(())
+    }
 }
