@@ -137,6 +137,14 @@ impl LogCursor {
         self.last.as_ref().map(|(_, end)| end)
     }
 
+    /// The oldest file that must stay: that of the last stored transaction, also where everything in it is
+    /// stored. The next run of an archiver finds its parent there; while a backlog is shipped it is not among
+    /// the newest files.
+    fn needed_from(&self) -> LogVersion {
+        let here = self.log.version();
+        self.stored().map_or(here, |end| end.position.version.min(here))
+    }
+
     fn advance(&mut self, resume: ScanStart, last: TransactionEnd) {
         self.scan = resume;
         self.last = Some((self.log.header.store_id.clone(), last));
@@ -393,7 +401,7 @@ impl Writer<'_> {
             return Ok(());
         };
         for (database, cursor) in &active.logs {
-            self.follower.stored_below(&active.server, database, cursor.log.version())?;
+            self.follower.stored_below(&active.server, database, cursor.needed_from())?;
         }
         for run in runs.iter().filter(|run| !run.present && active.stored.contains(&run.identity)) {
             if self.databases.iter().all(|database| is_stored(active, run, present, database)) {
@@ -415,7 +423,7 @@ fn is_stored(active: &Active, run: &HeldRun, present: &HeldRun, database: &str) 
     let held = present.files(database);
     run.files(database).iter().all(|file| {
         !cursor.sequence.contains(file)
-            || file.name.version() < cursor.log.version()
+            || file.name.version() < cursor.needed_from()
             || held.iter().any(|other| (other.name, other.inode) == (file.name, file.inode))
     })
 }
