@@ -11,7 +11,6 @@ use grap_task::{Finding, Unit};
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
 use super::reach::{PointOnPath, reach};
-use super::schema::schema_at;
 use crate::archive::{
     Archive, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
 };
@@ -275,7 +274,7 @@ impl<'a> Asked<'a> {
 
     /// A target that the operator chose is refused inside a schema change; the end of everything is only told.
     fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
-        let verdict = schema_at(self.history, &point.path, &point.plan)?;
+        let verdict = point.schema.clone().verdict(self.history, &point.path, point.plan.target.id)?;
         let chosen = (*self.question.target != Target::Latest).then(|| self.question.target.to_string());
         for text in verdict.judge(&point.database, point.plan.target.id, chosen.as_deref())? {
             self.session.monitor.finding(&Finding::warning(text));

@@ -6,6 +6,7 @@
 use grap_core::{PlanRefusal, RestorePlan};
 use grap_neo4j::{TransactionEnd, TxId};
 
+use super::schema::SchemaLook;
 use crate::archive::{Bases, History, KnownBackup, Path, SurveyOptions};
 use crate::copy::LogExtension;
 use crate::error::{Error, Result};
@@ -17,6 +18,8 @@ pub(super) struct PointOnPath<'h> {
     pub(super) path: Path,
     pub(super) plan: RestorePlan,
     pub(super) extension: LogExtension,
+    /// What the log up to it says about the schema.
+    pub(super) schema: SchemaLook,
 }
 
 /// What the repository answered, or why there is no way.
@@ -36,12 +39,12 @@ pub(super) fn reach<'h>(
         if history.survey(&path, options)?.view.joins.is_empty() {
             continue;
         }
-        let (plan, extension) = match plan(history, &bases, &path, (from, target), now_ms)? {
+        let (plan, extension, schema) = match plan(history, &bases, &path, (from, target), now_ms)? {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let Some(known) = history.backup(&plan.backup) else { break };
-        return Ok(Ok(PointOnPath { database: database.to_owned(), known, path, plan, extension }));
+        return Ok(Ok(PointOnPath { database: database.to_owned(), known, path, plan, extension, schema }));
     }
     // Whether the target is on the path at all.
     let at = Some(target);
@@ -56,11 +59,12 @@ fn plan(
     path: &Path,
     (from, target): (TxId, TxId),
     now_ms: i64,
-) -> Way<(RestorePlan, LogExtension)> {
+) -> Way<(RestorePlan, LogExtension, SchemaLook)> {
     let Some(base) = bases.ends.iter().find(|base| base.end.id == from) else {
         return Ok(Err(PlanRefusal::NoBase { target }));
     };
     let mut extension = LogExtension::behind(base.end);
+    let mut schema = SchemaLook::behind(from);
     let survey = history.survey(
         path,
         SurveyOptions {
@@ -71,6 +75,7 @@ fn plan(
             each: Some(&mut |visit| {
                 if visit.transaction.id > from {
                     extension.add(visit.transaction);
+                    schema.see(visit.bytes);
                 }
             }),
             ..SurveyOptions::default()
@@ -82,7 +87,7 @@ fn plan(
         if extension.is_empty() {
             extension.end = plan.base_end;
         }
-        (plan, extension)
+        (plan, extension, schema)
     }))
 }
 
