@@ -57,7 +57,7 @@ impl Writer<'_> {
     /// `None`: something changed on the way; look again from the start.
     fn try_begin(&mut self, floors: &BTreeMap<String, Floor>) -> Result<Option<Active>, WriteError> {
         self.follower.claim(&self.owner)?;
-        self.follower.look()?;
+        self.follower.look_anew()?;
         let held = self.follower.runs();
         let Some(server) = held.last().map(|run| run.identity.clone()) else { return Ok(None) };
         let runs = self.archive.runs()?;
@@ -88,11 +88,15 @@ impl Writer<'_> {
         if !self.put_start(number, &server, databases, takes_over)? {
             return Ok(None);
         }
-        let inodes = |run: &HeldRun| {
-            let files = self.databases.iter().flat_map(|database| run.files(database));
-            files.map(|file| file.inode).collect()
+        let unused = |database: &String, run: &HeldRun| {
+            let files = run.files(database).into_iter();
+            let log = logs.get(database);
+            files
+                .filter(move |file| log.is_none_or(|log: &LogCursor| !log.reads(file)))
+                .map(|file| file.inode)
         };
-        let known = held.last().map(inodes).unwrap_or_default();
+        let known = held.last().map(|run| self.databases.iter().flat_map(|name| unused(name, run)).collect());
+        let known = known.unwrap_or_default();
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
         Ok(Some(Active { run: number, server, logs, stored, known }))
     }

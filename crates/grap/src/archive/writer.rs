@@ -58,7 +58,7 @@ pub struct Active {
     pub(super) logs: BTreeMap<String, LogCursor>,
     /// Earlier runs of the server whose remains are stored.
     pub(super) stored: Vec<RunIdentity>,
-    /// Inodes that the run of the server held when this began.
+    /// Inodes that this run of the server held when this began, and that are none of its history.
     pub(super) known: HashSet<u64>,
 }
 
@@ -125,6 +125,11 @@ impl LogCursor {
     ) -> Self {
         let begins = last.is_none();
         Self { sequence, log, scan, last, begins, pending: None, odd: None }
+    }
+
+    /// Whether the file was found to be a part of the history.
+    pub(super) fn reads(&self, file: &PinnedFile) -> bool {
+        self.sequence.contains(file)
     }
 
     /// The last transaction that is in the repository.
@@ -205,7 +210,12 @@ impl Writer<'_> {
             }
             let ahead = self.ahead(cursor, clock_ms)?;
             let Ahead { segment: Some(segment), resume, last: Some(last), .. } = ahead else {
-                return self.behind(cursor, database, ahead.behind);
+                let round = self.behind(cursor, database, ahead.behind)?;
+                let moved = match round {
+                    Round::Lost { .. } => self.displaced(active, database)?,
+                    _ => None,
+                };
+                return Ok(moved.map_or(round, |why| lost(&why, None)));
             };
             if let Some(why) = self.displaced(active, database)? {
                 return Ok(lost(&why, None));

@@ -124,8 +124,9 @@ impl World {
             return;
         }
         for (database, nodes) in host.held.values() {
-            let seen = &found[database].0;
-            for node in nodes {
+            let (seen, whole) = &found[database];
+            let front = self.in_front(database, process.host, whole.as_ref());
+            for node in nodes.iter().filter(|node| !front.contains(node)) {
                 let key = self.history.get(*node).key;
                 let excused = self.ledger.exempt.contains(&(database.clone(), key));
                 // A mark alone holds nothing.
@@ -133,6 +134,14 @@ impl World {
                 assert!(excused || seen.contains(&key), "{key:?} of {database} was pinned and is on no path");
             }
         }
+    }
+
+    /// What the log's history held before the current path begins: pinned by somebody whom the archiver could
+    /// not inherit when it began.
+    fn in_front(&self, database: &str, host: usize, whole: Option<&ReadPath>) -> HashSet<NodeId> {
+        let first = whole.and_then(|whole| whole.path.pieces.first()).map_or(0, |piece| piece.first.0);
+        let chain = self.history.chain(self.hosts[host].databases[database].tip());
+        chain.filter(|node| self.history.get(*node).key.id < first).collect()
     }
 
     fn check_end(&self, database: &str, tip: Option<NodeId>, whole: &ReadPath) {
@@ -151,6 +160,9 @@ impl World {
 
     /// Only the two newest files of each database are pinned, and only for the present run of the server.
     pub(crate) fn check_pins(&self, host: usize) {
+        if self.unseen {
+            return;
+        }
         let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         for (database, _, link) in self.pins(host) {
             let name = link.file_name().unwrap().to_str().unwrap();

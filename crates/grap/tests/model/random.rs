@@ -179,6 +179,8 @@ impl World {
                 database.crash(lost, random.percent(40));
                 if matches!(event, Server::Crash) {
                     self.new_run(host);
+                } else {
+                    self.unseen = true;
                 }
             }
             Server::Save => {
@@ -198,6 +200,8 @@ impl World {
                 }
                 if random.percent(90) {
                     self.new_run(host);
+                } else {
+                    self.unseen = true;
                 }
             }
             Server::PutBack => {}

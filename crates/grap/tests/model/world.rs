@@ -62,6 +62,8 @@ pub(crate) struct World {
     pub(crate) budget: u64,
     /// An object was destroyed, or a log file was not pinned: what follows from that is not held against the code.
     pub(crate) excused: bool,
+    /// The server was another one, and nothing showed it.
+    pub(crate) unseen: bool,
     pub(crate) segment_bytes: usize,
     server_runs: usize,
     stores: i64,
@@ -107,6 +109,7 @@ impl World {
             loud: std::env::var_os("GRAP_MODEL_LOUD").is_some(),
             budget: 1 << 30,
             excused: false,
+            unseen: false,
             segment_bytes: 4 << 20,
             server_runs: 0,
             stores: 0,

@@ -154,6 +154,13 @@ impl Follower {
         earlier.map_or(Ok(()), Err)
     }
 
+    /// Look, and hold again what is there still and was given up because it was stored: who begins anew must see
+    /// all of the log.
+    pub fn look_anew(&self) -> Result<(), FollowError> {
+        self.shared.lock().stored.clear();
+        self.look()
+    }
+
     /// What is held: our own folders and the adopted ones. Oldest first, the present run last.
     pub fn runs(&self) -> Vec<HeldRun> {
         self.shared.lock().runs()
