@@ -8,12 +8,12 @@
 //! A history goes on without a break only where its parent is the very end of the current path, and neither
 //! remains nor a takeover came between. Everything else begins a new timeline, which no base reaches yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::held::{Sequence, remains};
+use super::held::{Sequence, is_stray, remains};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
 use super::remains::Rest;
@@ -64,9 +64,12 @@ impl Writer<'_> {
         let takes_over = self.admit(&runs)?;
 
         let mut presents = BTreeMap::new();
+        let mut known = HashSet::new();
         for database in self.databases {
             let live = self.follower.live(database)?;
             presents.insert(database.as_str(), Sequence::present(&held, database, &live)?);
+            let files = held.last().map(|run| run.files(database)).unwrap_or_default();
+            known.extend(files.iter().filter(|file| is_stray(file, &live)).map(|file| file.inode));
         }
         for index in 0..held.len() {
             if self.store_remains(&held[index..], &presents, &runs, takes_over)? {
@@ -88,15 +91,6 @@ impl Writer<'_> {
         if !self.put_start(number, &server, databases, takes_over)? {
             return Ok(None);
         }
-        let unused = |database: &String, run: &HeldRun| {
-            let files = run.files(database).into_iter();
-            let log = logs.get(database);
-            files
-                .filter(move |file| log.is_none_or(|log: &LogCursor| !log.reads(file)))
-                .map(|file| file.inode)
-        };
-        let known = held.last().map(|run| self.databases.iter().flat_map(|name| unused(name, run)).collect());
-        let known = known.unwrap_or_default();
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
         Ok(Some(Active { run: number, server, logs, stored, known }))
     }

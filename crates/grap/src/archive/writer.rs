@@ -58,7 +58,7 @@ pub struct Active {
     pub(super) logs: BTreeMap<String, LogCursor>,
     /// Earlier runs of the server whose remains are stored.
     pub(super) stored: Vec<RunIdentity>,
-    /// Inodes that this run of the server held when this began, and that are none of its history.
+    /// Inodes that this run of the server had given up when this began.
     pub(super) known: HashSet<u64>,
 }
 
@@ -125,11 +125,6 @@ impl LogCursor {
     ) -> Self {
         let begins = last.is_none();
         Self { sequence, log, scan, last, begins, pending: None, odd: None }
-    }
-
-    /// Whether the file was found to be a part of the history.
-    pub(super) fn reads(&self, file: &PinnedFile) -> bool {
-        self.sequence.contains(file)
     }
 
     /// The last transaction that is in the repository.

@@ -100,7 +100,6 @@ impl World {
         let found = self.check();
         let process = self.archivers[archiver].as_ref().unwrap();
         let host = &self.hosts[process.host];
-        let neighbours = self.archivers.iter().flatten().filter(|other| other.host == process.host).count();
         for (database, (seen, whole)) in &found {
             let log = &host.databases[database];
             if !self.excused {
@@ -120,9 +119,13 @@ impl World {
             };
             self.check_end(database, log.tip().filter(|tip| log.nodes().any(|node| node == *tip)), whole);
         }
-        if neighbours > 1 || self.excused {
-            return;
-        }
+    }
+
+    /// A process that began alone on its host, and has nothing to do any more, has stored all that was pinned.
+    pub(crate) fn check_held(&self, archiver: usize) {
+        let found = self.check();
+        let process = self.archivers[archiver].as_ref().unwrap();
+        let host = &self.hosts[process.host];
         for (database, nodes) in host.held.values() {
             let (seen, whole) = &found[database];
             let front = self.in_front(database, process.host, whole.as_ref());

@@ -408,6 +408,7 @@ fn finish(sim: &Sim, setting: Setting) {
     assert!(is_rightful || setting.damage, "the installation of the newest start may not write");
     let world = sim.world();
     if !world.excused {
+        world.check_held(archiver);
         world.check_pins(world.actors[archiver].0);
     }
 }
