@@ -76,6 +76,7 @@ impl Writer<'_> {
                 return Ok(None);
             }
         }
+        self.drop_stored(&held, &presents)?;
         let mut databases = BTreeMap::new();
         let mut logs = BTreeMap::new();
         for (database, present) in presents {
@@ -93,6 +94,20 @@ impl Writer<'_> {
         }
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
         Ok(Some(Active { run: number, server, logs, stored, known }))
+    }
+
+    /// Earlier runs of the server whose remains are stored, and that hold nothing of the present history, go at
+    /// once: beyond the budget nothing new can be pinned before.
+    fn drop_stored(&self, held: &[HeldRun], presents: &BTreeMap<&str, Sequence>) -> Result<(), WriteError> {
+        for run in held.iter().filter(|run| !run.present) {
+            let is_used = |(database, present): (&&str, &Sequence)| {
+                run.files(database).iter().any(|file| present.contains(file))
+            };
+            if !presents.iter().any(is_used) {
+                self.follower.drop_run(&run.identity)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether writing here is a takeover; an error where it would be one and nobody said so.
