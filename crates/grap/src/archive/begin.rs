@@ -162,6 +162,11 @@ impl Writer<'_> {
         runs: &Runs,
         takes_over: bool,
     ) -> Result<Beginning, WriteError> {
+        // What lies before the floor is another history, whatever its numbers are.
+        let present = match floor {
+            Some(floor) => Sequence { files: present.from(floor.scan.position.version).to_vec() },
+            None => present,
+        };
         let search = Search { archive: self.archive, runs, database };
         let above = floor.map_or(TxId(0), |floor| floor.scan.last_id);
         let parent = search.newest_in(&present, above, TxId(u64::MAX))?;

@@ -86,7 +86,7 @@ impl World {
                 }
             }
             for (of, key) in self.ledger.stored.iter().filter(|(of, _)| of == database) {
-                let excused = self.ledger.exempt.contains(&(of.clone(), *key));
+                let excused = self.ledger.exempt.contains(&(of.clone(), *key)) || !runs.damaged().is_empty();
                 assert!(excused || seen.contains(key), "{key:?} of {of} was stored, and is on no path");
             }
             found.insert(database.clone(), (seen, whole));
@@ -151,11 +151,14 @@ impl World {
         let Some(tip) = tip else { return };
         let tip = self.history.get(tip).key;
         let last = whole.transactions.last().map(|read| read.key);
+        if self.excused {
+            return;
+        }
         assert_eq!(last, Some(tip), "the current path of {database} ends elsewhere than its log");
         let (Some(piece), Some(stretch)) = (whole.path.pieces.last(), whole.stretches.last()) else { return };
         let expired = |(of, key): &(String, Key)| of == database && key.id + 1 == stretch.first.id.0;
         assert!(
-            stretch.first.id <= piece.first || self.excused || self.ledger.exempt.iter().any(expired),
+            stretch.first.id <= piece.first || self.ledger.exempt.iter().any(expired),
             "run {} of {database} has a hole: {stretch:?}",
             whole.path.run
         );
