@@ -96,8 +96,9 @@ impl Writer<'_> {
         Ok(Some(Active { run: number, server, logs, stored, known }))
     }
 
-    /// Earlier runs of the server whose remains are stored, and that hold nothing of the present history, go at
-    /// once: beyond the budget nothing new can be pinned before.
+    /// Remains are stored by now. Earlier runs of the server that hold nothing of the present history go at
+    /// once, and what the present run holds from before a gap: beyond the budget nothing new can be pinned
+    /// before.
     fn drop_stored(&self, held: &[HeldRun], presents: &BTreeMap<&str, Sequence>) -> Result<(), WriteError> {
         for run in held.iter().filter(|run| !run.present) {
             let is_used = |(database, present): (&&str, &Sequence)| {
@@ -105,6 +106,16 @@ impl Writer<'_> {
             };
             if !presents.iter().any(is_used) {
                 self.follower.drop_run(&run.identity)?;
+            }
+        }
+        let Some(run) = held.last() else { return Ok(()) };
+        for (database, present) in presents {
+            let first = match present.files.first() {
+                Some(log) => Some(log.version()),
+                None => self.follower.live(database)?.last().map(|(version, _)| *version),
+            };
+            if let Some(first) = first {
+                self.follower.stored_below(&run.identity, database, first)?;
             }
         }
         Ok(())

@@ -196,14 +196,15 @@ impl Follower {
     }
 
     /// Everything of the files of `run` below `version` is stored: their pins go, but for those of the two
-    /// newest versions. If another run is present by now, nothing goes.
+    /// newest versions, held or live. If another run is present by now, nothing goes.
     pub fn stored_below(
         &self,
         run: &RunIdentity,
         database: &str,
         version: LogVersion,
     ) -> Result<(), FollowError> {
-        self.shared.lock().give_up_below(run, database, version);
+        let live: Vec<LogVersion> = self.live(database)?.into_iter().map(|(version, _)| version).collect();
+        self.shared.lock().give_up_below(run, (database, version), &live);
         self.shared.sweep()
     }
 
