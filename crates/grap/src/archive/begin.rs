@@ -8,12 +8,12 @@
 //! A history goes on without a break only where its parent is the very end of the current path, and neither
 //! remains nor a takeover came between. Everything else begins a new timeline, which no base reaches yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::held::{Sequence, remains};
+use super::held::{Sequence, is_stray, remains};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
 use super::remains::Rest;
@@ -57,22 +57,26 @@ impl Writer<'_> {
     /// `None`: something changed on the way; look again from the start.
     fn try_begin(&mut self, floors: &BTreeMap<String, Floor>) -> Result<Option<Active>, WriteError> {
         self.follower.claim(&self.owner)?;
-        self.follower.look()?;
+        self.follower.look_anew()?;
         let held = self.follower.runs();
         let Some(server) = held.last().map(|run| run.identity.clone()) else { return Ok(None) };
         let runs = self.archive.runs()?;
         let takes_over = self.admit(&runs)?;
 
         let mut presents = BTreeMap::new();
+        let mut known = HashSet::new();
         for database in self.databases {
             let live = self.follower.live(database)?;
             presents.insert(database.as_str(), Sequence::present(&held, database, &live)?);
+            let files = held.last().map(|run| run.files(database)).unwrap_or_default();
+            known.extend(files.iter().filter(|file| is_stray(file, &live)).map(|file| file.inode));
         }
         for index in 0..held.len() {
             if self.store_remains(&held[index..], &presents, &runs, takes_over)? {
                 return Ok(None);
             }
         }
+        self.drop_stored(&held, &presents)?;
         let mut databases = BTreeMap::new();
         let mut logs = BTreeMap::new();
         for (database, present) in presents {
@@ -88,13 +92,33 @@ impl Writer<'_> {
         if !self.put_start(number, &server, databases, takes_over)? {
             return Ok(None);
         }
-        let inodes = |run: &HeldRun| {
-            let files = self.databases.iter().flat_map(|database| run.files(database));
-            files.map(|file| file.inode).collect()
-        };
-        let known = held.last().map(inodes).unwrap_or_default();
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
         Ok(Some(Active { run: number, server, logs, stored, known }))
+    }
+
+    /// Remains are stored by now. Earlier runs of the server that hold nothing of the present history go at
+    /// once, and what the present run holds from before a gap: beyond the budget nothing new can be pinned
+    /// before.
+    fn drop_stored(&self, held: &[HeldRun], presents: &BTreeMap<&str, Sequence>) -> Result<(), WriteError> {
+        for run in held.iter().filter(|run| !run.present) {
+            let is_used = |(database, present): (&&str, &Sequence)| {
+                run.files(database).iter().any(|file| present.contains(file))
+            };
+            if !presents.iter().any(is_used) {
+                self.follower.drop_run(&run.identity)?;
+            }
+        }
+        let Some(run) = held.last() else { return Ok(()) };
+        for (database, present) in presents {
+            let first = match present.files.first() {
+                Some(log) => Some(log.version()),
+                None => self.follower.live(database)?.last().map(|(version, _)| *version),
+            };
+            if let Some(first) = first {
+                self.follower.stored_below(&run.identity, database, first)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether writing here is a takeover; an error where it would be one and nobody said so.
@@ -149,6 +173,11 @@ impl Writer<'_> {
         runs: &Runs,
         takes_over: bool,
     ) -> Result<Beginning, WriteError> {
+        // What lies before the floor is another history, whatever its numbers are.
+        let present = match floor {
+            Some(floor) => Sequence { files: present.from(floor.scan.position.version).to_vec() },
+            None => present,
+        };
         let search = Search { archive: self.archive, runs, database };
         let above = floor.map_or(TxId(0), |floor| floor.scan.last_id);
         let parent = search.newest_in(&present, above, TxId(u64::MAX))?;

@@ -58,7 +58,7 @@ pub struct Active {
     pub(super) logs: BTreeMap<String, LogCursor>,
     /// Earlier runs of the server whose remains are stored.
     pub(super) stored: Vec<RunIdentity>,
-    /// Inodes that the run of the server held when this began.
+    /// Inodes that this run of the server had given up when this began.
     pub(super) known: HashSet<u64>,
 }
 
@@ -218,7 +218,12 @@ impl Writer<'_> {
             }
             let ahead = self.ahead(cursor, clock_ms)?;
             let Ahead { segment: Some(segment), resume, ends: Some(ends), .. } = ahead else {
-                return self.behind(cursor, database, ahead.behind);
+                let round = self.behind(cursor, database, ahead.behind)?;
+                let moved = match round {
+                    Round::Lost { .. } => self.displaced(active, database)?,
+                    _ => None,
+                };
+                return Ok(moved.map_or(round, |why| lost(&why, None)));
             };
             if let Some(why) = self.displaced(active, database)? {
                 return Ok(lost(&why, None));

@@ -179,6 +179,8 @@ impl World {
                 database.crash(lost, random.percent(40));
                 if matches!(event, Server::Crash) {
                     self.new_run(host);
+                } else {
+                    self.unseen = true;
                 }
             }
             Server::Save => {
@@ -198,6 +200,8 @@ impl World {
                 }
                 if random.percent(90) {
                     self.new_run(host);
+                } else {
+                    self.unseen = true;
                 }
             }
             Server::PutBack => {}
@@ -404,6 +408,7 @@ fn finish(sim: &Sim, setting: Setting) {
     assert!(is_rightful || setting.damage, "the installation of the newest start may not write");
     let world = sim.world();
     if !world.excused {
+        world.check_held(archiver);
         world.check_pins(world.actors[archiver].0);
     }
 }

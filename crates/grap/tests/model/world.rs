@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grap::archive::Archive;
+use grap::archive::{Archive, WriteError};
 use grap::live::{Configuration, FollowOptions, Follower, Installation, ManualRun, Pace, Place, RunProbe};
 use grap_core::PinBudget;
 use grap_neo4j::CommitTime;
@@ -62,7 +62,11 @@ pub(crate) struct World {
     pub(crate) budget: u64,
     /// An object was destroyed, or a log file was not pinned: what follows from that is not held against the code.
     pub(crate) excused: bool,
+    /// The server was another one, and nothing showed it.
+    pub(crate) unseen: bool,
     pub(crate) segment_bytes: usize,
+    /// Of archivers to the storage.
+    calls: usize,
     server_runs: usize,
     stores: i64,
 }
@@ -107,7 +111,9 @@ impl World {
             loud: std::env::var_os("GRAP_MODEL_LOUD").is_some(),
             budget: 1 << 30,
             excused: false,
+            unseen: false,
             segment_bytes: 4 << 20,
+            calls: 0,
             server_runs: 0,
             stores: 0,
         };
@@ -335,6 +341,7 @@ impl Sim {
         let mut world = self.world();
         world.clock.advance(Duration::from_millis(500));
         let host = process.host;
+        world.calls += seen.calls;
         for text in process.log.drain(..) {
             world.note(text);
         }
@@ -354,6 +361,24 @@ impl Sim {
     /// Call `at` of the next pass goes wrong.
     pub(crate) fn pass_faulty(&self, archiver: usize, at: usize, fault: Fault) -> Pass {
         self.pass_with(archiver, Plan { fault: Some((at, fault)), ..Plan::default() })
+    }
+
+    /// Call `at`, counted over several passes, goes wrong; says whether it came to that.
+    pub(crate) fn strike(&self, archiver: usize, at: usize, fault: Fault) -> bool {
+        let mut left = at;
+        for _ in 0..12 {
+            let calls = self.world().calls;
+            let pass = self.pass_faulty(archiver, left, fault);
+            let made = self.world().calls - calls;
+            if left <= made {
+                return true;
+            }
+            left -= made;
+            if matches!(pass, Pass::Deposed(_) | Pass::Killed) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The storage is away.
@@ -377,6 +402,8 @@ impl Sim {
                     }
                 }
                 Pass::Busy => idle = 0,
+                // Beyond the budget a log is read when room was made.
+                Pass::Failed(WriteError::NoLog { .. }) if self.world().excused => idle = 0,
                 Pass::Failed(error) => panic!("without a fault a pass failed: {error:?}"),
                 Pass::Deposed(_) => return false,
                 Pass::Killed => unreachable!("nobody kills it"),
