@@ -127,7 +127,8 @@ impl Writer<'_> {
         let refused = if let Some(run) = runs.get(newest) {
             match self.nonces.admit(newest, &run.start, self.follower.place()?) {
                 Ok(()) => return Ok(false),
-                Err(not_ours) => not_ours.into(),
+                Err(error @ WriteError::NotOurs(_)) => error,
+                Err(error) => return Err(error),
             }
         } else {
             let why = runs.damaged().get(&newest).cloned().unwrap_or_default();
@@ -145,18 +146,11 @@ impl Writer<'_> {
         takeover: bool,
     ) -> Result<bool, WriteError> {
         let nonce = self.nonces.intend()?;
-        let since_boot = self.clock.since_boot();
-        let start = StartRecord {
-            version: StartRecord::VERSION,
-            nonce: nonce.clone(),
-            place: self.follower.place()?,
-            host: self.host.clone(),
-            server_run: server_run(server),
-            at: self.clock.now(),
-            since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
-            takeover,
-            databases,
-        };
+        let server_run = serde_json::to_string(server).expect("an identity is plain data");
+        let start = StartRecord::new(
+            (&nonce, self.follower.place()?, &self.host, self.clock),
+            (server_run, takeover, databases),
+        );
         if self.archive.put_start(number, &start)? == Put::Taken {
             return Ok(false);
         }

@@ -47,7 +47,7 @@ pub(crate) enum Pass {
 
 impl Archiver {
     pub(crate) fn nonces(state: &Path, archive: &Archive) -> Nonces {
-        Nonces::open(state, archive.source()).unwrap()
+        Nonces::open(state, archive.source())
     }
 
     pub(crate) fn run(&self) -> Option<RunNumber> {
