@@ -42,6 +42,12 @@ impl Repository {
         exists(self.inner.store.as_ref(), name)
     }
 
+    /// An error where the storage does not show the repository (any more): its mount went away.
+    pub fn require_config(&self) -> Result<()> {
+        self.inner.store.size("config")?;
+        Ok(())
+    }
+
     /// The records below a folder such as `grap/notes`.
     pub fn list_sealed(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         check_sealed_name(prefix)?;

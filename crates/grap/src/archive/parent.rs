@@ -12,7 +12,7 @@ use super::names::{RunNumber, SegmentName};
 use super::runs::{Run, Runs};
 use super::segment::Segment;
 use super::start::Parent;
-use super::store::{Archive, ArchiveError};
+use super::store::{Archive, ArchiveError, KnownEnd};
 use super::write_error::WriteError;
 
 /// Searches the archive of one database.
@@ -59,9 +59,14 @@ impl Search<'_> {
         source: &Sequence,
         range: (TxId, TxId),
     ) -> Result<Option<TransactionEnd>, WriteError> {
+        let names: Vec<SegmentName> = run.segments(self.database).collect();
+        let end = self.end(number, run, names.last().copied())?;
+        if end.last.is_some_and(|last| last <= range.0) {
+            return Ok(None);
+        }
         // From the end: each object reaches up to the one behind it.
         let (mut first, mut behind) = (TxId(u64::MAX), TxId(u64::MAX));
-        for name in self.names(number, run)?.into_iter().rev() {
+        for name in names.into_iter().chain(end.hidden).rev() {
             if name.first < first {
                 (first, behind) = (name.first, first);
             }
@@ -130,31 +135,54 @@ impl Search<'_> {
     /// The objects of a run by their first id, those that a listing hid at its end included.
     fn names(&self, number: RunNumber, run: &Run) -> Result<Vec<SegmentName>, WriteError> {
         let mut names: Vec<SegmentName> = run.segments(self.database).collect();
-        loop {
-            let next = match names.last() {
-                None => run.database(self.database).map(|start| start.first_id),
-                Some(name) => match self.read(number, *name)? {
-                    Some(segments) => segments.last().map(|segment| segment.header.last.0.next()),
-                    None => return Ok(names),
-                },
-            };
-            let Some(next) = next.map(SegmentName::single) else { return Ok(names) };
-            match self.archive.find_segments(number, self.database, next) {
-                Ok(Some(_)) => names.push(next),
-                Ok(None) => return Ok(names),
-                Err(error) if error.is_damage() => return Ok(names),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let end = self.end(number, run, names.last().copied())?;
+        names.extend(end.hidden);
+        Ok(names)
     }
 
-    /// `None`: it is gone, or damaged. (That is `verify`'s to tell; here it is as if it were not there.)
+    /// Where a run's objects end. Asked once of a run that has a successor.
+    fn end(&self, number: RunNumber, run: &Run, listed: Option<SegmentName>) -> Result<KnownEnd, WriteError> {
+        let known = self.archive.known_end(number, self.database).filter(|known| known.listed == listed);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut end = KnownEnd { listed, hidden: Vec::new(), last: None };
+        let mut next = match listed {
+            None => run.database(self.database).map(|start| start.first_id),
+            Some(name) => {
+                end.last = self.read(number, name)?.as_deref().and_then(last_of);
+                end.last.map(TxId::next)
+            }
+        };
+        while let Some(name) = next.map(SegmentName::single) {
+            let asked = match self.archive.find_segments(number, self.database, name) {
+                Err(error) if error.is_damage() => None,
+                other => other?,
+            };
+            let Some(last) = asked.as_deref().and_then(last_of) else { break };
+            end.hidden.push(name);
+            end.last = Some(last);
+            next = Some(last.next());
+        }
+        if self.runs.newest().is_some_and(|newest| newest > number) {
+            self.archive.note_end(number, self.database, end.clone());
+        }
+        Ok(end)
+    }
+
+    /// A listed object; `None`: it is gone, or damaged. (That is `verify`'s to tell; here it is as if it were not
+    /// there.) A storage that went away shows nothing, and must not look like an archive without anything.
     fn read(&self, number: RunNumber, name: SegmentName) -> Result<Option<Vec<Segment>>, ArchiveError> {
         match self.archive.find_segments(number, self.database, name) {
+            Ok(None) => self.archive.require_storage().map(|()| None),
             Err(error) if error.is_damage() => Ok(None),
             other => other,
         }
     }
+}
+
+fn last_of(segments: &[Segment]) -> Option<TxId> {
+    segments.last().map(|segment| segment.header.last.0)
 }
 
 /// The store and the transactions of a segment, if it holds what it says.

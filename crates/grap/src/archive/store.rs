@@ -3,7 +3,11 @@
 //! What storage may not be assumed to do: a listing may hide what was put a moment ago. So the newest start,
 //! and the end of a path, are found by listing **and then asking for the next name** until there is none.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use grap_core::SourceName;
+use grap_neo4j::TxId;
 use grap_repository::{ObjectError, Repository, RepositoryError};
 
 use grap_task::Stopped;
@@ -56,20 +60,56 @@ pub enum Put {
     Taken,
 }
 
-/// The archive of one source.
+/// The archive of one source. Clones share what is known of it.
 #[derive(Clone)]
 pub struct Archive {
     repository: Repository,
     source: SourceName,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What does not change, and need not be read again.
+#[derive(Default)]
+struct Known {
+    starts: BTreeMap<RunNumber, StartRecord>,
+    ends: HashMap<(RunNumber, String), KnownEnd>,
+}
+
+/// Where an earlier run ended. What a writer that was overtaken puts behind it later is on no path but its own.
+#[derive(Debug, Clone)]
+pub(super) struct KnownEnd {
+    /// The last name in the listing that this was found behind.
+    pub(super) listed: Option<SegmentName>,
+    /// Those that the listing hid.
+    pub(super) hidden: Vec<SegmentName>,
+    /// The last transaction, where that could be read.
+    pub(super) last: Option<TxId>,
 }
 
 impl Archive {
     pub fn new(repository: Repository, source: SourceName) -> Self {
-        Self { repository, source }
+        Self { repository, source, known: Arc::default() }
     }
 
     pub fn source(&self) -> &SourceName {
         &self.source
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn known_end(&self, run: RunNumber, database: &str) -> Option<KnownEnd> {
+        self.known().ends.get(&(run, database.to_owned())).cloned()
+    }
+
+    pub(super) fn note_end(&self, run: RunNumber, database: &str, end: KnownEnd) {
+        self.known().ends.insert((run, database.to_owned()), end);
+    }
+
+    /// Whether the repository itself still answers: a storage that went away shows nothing of what it holds.
+    pub(super) fn require_storage(&self) -> Result<(), ArchiveError> {
+        Ok(self.repository.require_config()?)
     }
 
     /// Every run and the names of its segments.
@@ -129,11 +169,16 @@ impl Archive {
 
     /// `None`: there is no such run.
     pub fn start(&self, run: RunNumber) -> Result<Option<StartRecord>, ArchiveError> {
+        if let Some(start) = self.known().starts.get(&run) {
+            return Ok(Some(start.clone()));
+        }
         let bytes = match self.repository.get_sealed(&names::start(&self.source, run)) {
             Err(RepositoryError::Object(ObjectError::NotFound { .. })) => return Ok(None),
             other => other?,
         };
-        StartRecord::parse(&bytes).map(Some).map_err(|source| ArchiveError::Start { run, source })
+        let start = StartRecord::parse(&bytes).map_err(|source| ArchiveError::Start { run, source })?;
+        self.known().starts.insert(run, start.clone());
+        Ok(Some(start))
     }
 
     /// Whether a run has begun; one question to the storage.
