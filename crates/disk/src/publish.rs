@@ -15,11 +15,20 @@ use crate::error::{Call, DiskError, Result};
 use crate::faults::step;
 use crate::file::Sink;
 
-/// Publish a new file made of `parts`. An existing one is left alone and is an error (`already_exists`).
+/// Publish a new file made of `parts`. An existing one is left alone and is an error (`already_exists`), which
+/// comes only when its name is durable: whoever put it may have died, or failed, before the sync.
 pub fn publish(path: &Path, parts: &[&[u8]]) -> Result<()> {
     let temporary = write_temporary(path, parts)?;
-    rename_new(&temporary, path).inspect_err(|_| drop(remove_file(&temporary)))?;
-    sync_parent(path)
+    match rename_new(&temporary, path) {
+        Ok(()) => sync_parent(path),
+        Err(error) => {
+            let _ = remove_file(&temporary);
+            if error.already_exists() {
+                sync_parent(path)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Publish a file made of `parts`, in place of an existing one. Readable by the owner alone.

@@ -96,7 +96,7 @@ impl Object {
     pub(super) fn parse(source: &SourceName, name: &str) -> Option<Self> {
         let rest = name.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_prefix(source.as_str())?;
         let (run, rest) = rest.strip_prefix('/')?.split_once('/')?;
-        let run = (run.len() == 10).then(|| run.parse().ok().map(RunNumber))??;
+        let run = digits(run, 10).map(RunNumber)?;
         match rest.split_once('/') {
             None => (rest == START).then_some(Self::Start(run)),
             Some((folder, name)) => {
@@ -108,7 +108,12 @@ impl Object {
 }
 
 fn id(text: &str) -> Option<TxId> {
-    (text.len() == 20).then(|| text.parse().ok().map(TxId))?
+    digits(text, 20).map(TxId)
+}
+
+fn digits(text: &str, count: usize) -> Option<u64> {
+    let plain = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok())?
 }
 
 #[cfg(test)]

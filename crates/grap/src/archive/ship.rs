@@ -4,6 +4,7 @@
 //! that cost. The database never waits for any of it: what cannot be stored stays pinned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use grap_task::{Clock, Finding, Monitor, Stop};
@@ -12,10 +13,11 @@ use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
 use super::store::ArchiveError;
-use super::write_error::storage_may_pass;
+use super::write_error::{WriteError, storage_may_pass};
 use super::writer::{Round, Stored, Writer};
 use crate::copy::CaptureError;
 use crate::error::{Error, Result, causes};
+use crate::live::{LeftFolder, LeftReason};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ShipOptions {
@@ -68,6 +70,10 @@ struct State {
     last_put: BTreeMap<String, Duration>,
     /// Databases of which everything was stored once since the run began: what was there before is not late.
     caught_up: BTreeSet<String>,
+    /// Databases of which the log's end was reached since a stop was asked for.
+    drained: BTreeSet<String>,
+    /// Folders of pins that are not ours and were told.
+    left_told: BTreeSet<PathBuf>,
     watched: Duration,
     tidied: Duration,
     outage: Option<Outage>,
@@ -90,21 +96,24 @@ impl<'a> Shipper<'a> {
         Self { writer, options, clock, stop, monitor, admit, stored, state: State::default() }
     }
 
-    /// Until a stop is asked for and the last complete transaction is stored; or until only an operator can help.
+    /// Until a stop is asked for and everything is stored that was complete then; or until only an operator can
+    /// help.
     pub fn run(mut self) -> Result<Shipped> {
         let mut stopping: Option<Duration> = None;
         loop {
             let now = self.clock.since_boot();
-            if self.stop.requested() {
-                stopping.get_or_insert(now);
+            if self.stop.requested() && stopping.is_none() {
+                stopping = Some(now);
+                self.state.drained.clear();
             }
-            let overdue = stopping.is_some_and(|since| now.saturating_sub(since) > DRAIN_MAX);
             match self.pass(now, stopping.is_some()) {
                 Ok(busy) => {
-                    self.recovered(now);
-                    if stopping.is_some() && (!busy || overdue) {
+                    if stopping.is_some() && self.is_drained() {
                         self.writer.tidy()?;
                         return Ok(self.state.shipped);
+                    }
+                    if stopping.is_some_and(|since| now.saturating_sub(since) > DRAIN_MAX) {
+                        return Err(WriteError::NotDrained { within: DRAIN_MAX }.into());
                     }
                     if !busy {
                         self.clock.wait(self.options.poll, self.stop);
@@ -114,6 +123,11 @@ impl<'a> Shipper<'a> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the end of each log was reached since the stop.
+    fn is_drained(&self) -> bool {
+        self.writer.databases.iter().all(|database| self.state.drained.contains(database))
     }
 
     /// One look at every database. `true`: there was something to do, and there may be more.
@@ -128,7 +142,8 @@ impl<'a> Shipper<'a> {
             }
             let last = self.state.last_put.get(database);
             let due = last.is_none_or(|last| now.saturating_sub(*last) >= self.options.interval);
-            if due || stopping {
+            let wanted = if stopping { !self.state.drained.contains(database) } else { due };
+            if wanted {
                 busy |= self.round(database, now)?;
             }
         }
@@ -146,6 +161,7 @@ impl<'a> Shipper<'a> {
     fn begin(&mut self) -> Result<()> {
         (self.admit)()?;
         let run = self.writer.begin(&self.state.floors)?;
+        self.recovered();
         // Said once: whoever is overtaken later does not take over again.
         self.writer.takeover = false;
         self.state.floors.clear();
@@ -160,12 +176,35 @@ impl<'a> Shipper<'a> {
                 )));
             }
         }
+        self.tell_left();
         Ok(self.writer.tidy()?)
+    }
+
+    /// Pins that nobody takes care of may be the only copy of a transaction.
+    fn tell_left(&mut self) {
+        for LeftFolder { path, reason } in self.writer.follower.left() {
+            let why = match reason {
+                // A living archiver looks after its own.
+                LeftReason::Held => continue,
+                LeftReason::OtherOwner(owner) => format!("they are for another archive, {owner}"),
+                LeftReason::RunUnreadable(why) => {
+                    format!("which run of the server they are of cannot be read: {why}")
+                }
+                LeftReason::Failed(why) => why,
+            };
+            let text = format!("pins are left alone in {}: {why}", path.display());
+            if self.state.left_told.insert(path) {
+                self.monitor.finding(&Finding::warning(text));
+            }
+        }
     }
 
     fn round(&mut self, database: &str, now: Duration) -> Result<bool> {
         match self.writer.round(database)? {
-            Round::Idle => Ok(false),
+            Round::Idle => {
+                self.state.drained.insert(database.to_owned());
+                Ok(false)
+            }
             Round::Turned => Ok(true),
             Round::Stored(stored) => {
                 // Whoever is behind does not wait: only at the log's end it is objects that cost.
@@ -197,7 +236,9 @@ impl<'a> Shipper<'a> {
         }
         if stored.at_end {
             self.state.caught_up.insert(database.to_owned());
+            self.state.drained.insert(database.to_owned());
         }
+        self.recovered();
         self.monitor.advance(stored.last.0 - stored.first.0 + 1);
         if let Some(active) = &self.writer.active {
             (self.stored)(active.run, database, stored);
@@ -229,7 +270,9 @@ impl<'a> Shipper<'a> {
         self.tell_gap();
         self.writer.tidy()?;
         let Some(active) = &self.writer.active else { return Ok(()) };
-        if self.writer.archive.has_begun(active.run.next())? {
+        let overtaken = self.writer.archive.has_begun(active.run.next())?;
+        self.recovered();
+        if overtaken {
             self.writer.active = None;
         }
         Ok(())
@@ -264,9 +307,10 @@ impl<'a> Shipper<'a> {
         self.clock.wait(wait, self.stop);
     }
 
-    fn recovered(&mut self, now: Duration) {
+    /// The storage has answered.
+    fn recovered(&mut self) {
         if let Some(outage) = self.state.outage.take() {
-            let seconds = now.saturating_sub(outage.since).as_secs();
+            let seconds = self.clock.since_boot().saturating_sub(outage.since).as_secs();
             self.monitor.finding(&Finding::info(format!("after {seconds} s the log is stored again")));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use grap_disk::DiskError;
 use grap_repository::{ObjectError, RepositoryError};
@@ -32,6 +33,8 @@ pub enum WriteError {
     NoRandom(#[source] io::Error),
     #[error("database `{database}` has no log with a header yet")]
     NoLog { database: String },
+    #[error("not everything that was complete at the stop could be stored within {} s", within.as_secs())]
+    NotDrained { within: Duration },
     #[error("others began runs of the archive {tries} times while this one tried to")]
     Contended { tries: u32 },
 }
@@ -41,7 +44,9 @@ impl WriteError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Archive(ArchiveError::Repository(error)) => storage_may_pass(error),
-            Self::Archive(_) | Self::NotOurs(_) | Self::StartUnreadable { .. } => false,
+            Self::Archive(_) | Self::NotOurs(_) | Self::StartUnreadable { .. } | Self::NotDrained { .. } => {
+                false
+            }
             Self::Follow(error) => match error {
                 FollowError::Disk(_)
                 | FollowError::GateShut { .. }

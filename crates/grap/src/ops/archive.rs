@@ -107,6 +107,8 @@ fn ship(
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let started = named("merger").spawn_scoped(scope, move || merge(archive, &to_merge, session));
         started.map_err(Error::Thread)?;
+        // Requested whatever happens here: else the scope would wait for the watchdog for ever.
+        let _guard = EndsAtDrop(&ended);
         let started = named("watchdog").spawn_scoped(scope, || watchdog.run(&ended));
         started.map_err(Error::Thread)?;
         let mut note = |run: RunNumber, database: &str, segment: &Stored| {
@@ -115,10 +117,16 @@ fn ship(
         };
         let pace = ShipOptions { interval: options.interval, poll: POLL };
         let surroundings = (session.clock, session.stop, session.monitor);
-        let shipped = Shipper::new(writer, pace, surroundings, admit, &mut note).run();
-        ended.request();
-        shipped
+        Shipper::new(writer, pace, surroundings, admit, &mut note).run()
     })
+}
+
+struct EndsAtDrop<'a>(&'a Stop);
+
+impl Drop for EndsAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
 }
 
 fn merge(archive: &Archive, stored: &mpsc::Receiver<(RunNumber, String, Stored)>, session: &Session<'_>) {

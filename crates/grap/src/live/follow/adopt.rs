@@ -137,7 +137,7 @@ fn examine(folder: PinFolder, pins: &Path, owner: &str) -> Result<Found, DiskErr
         FoundRun::Readable(record) => record,
         found => {
             // Without links nothing is lost with it.
-            let _gate = wait_for_gate(pins)?;
+            let Some(_gate) = wait_for_gate(pins)? else { return Ok(Found::Left(gate_shut())) };
             if remove_without_links(path)? {
                 return Ok(Found::Rubbish);
             }
@@ -155,10 +155,14 @@ fn examine(folder: PinFolder, pins: &Path, owner: &str) -> Result<Found, DiskErr
     }
     let mut adopted = RunFolder::adopt(record, folder)?;
     if adopted.is_empty() {
-        let _gate = wait_for_gate(pins)?;
+        let Some(_gate) = wait_for_gate(pins)? else { return Ok(Found::Left(gate_shut())) };
         if adopted.remove()? {
             return Ok(Found::Rubbish);
         }
     }
     Ok(Found::Adopted(Box::new(adopted)))
+}
+
+fn gate_shut() -> LeftReason {
+    LeftReason::Failed("another process held the gate of the pins for too long".to_owned())
 }
