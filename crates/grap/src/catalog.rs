@@ -50,6 +50,9 @@ impl Catalog {
         let (wanted, named) = match target {
             Target::Latest => return self.latest(source),
             Target::Backup { source, id } => (id, source.as_ref()),
+            Target::Transaction { .. } | Target::Time(_) => {
+                return Err(Error::NotABackup { target: target.to_string() });
+            }
         };
         let source = named.or(source);
         let matching: Vec<&Backup> = self.of(source).filter(|backup| backup.id == *wanted).collect();
@@ -63,7 +66,8 @@ impl Catalog {
         }
     }
 
-    fn latest<'a>(&'a self, source: Option<&'a SourceName>) -> Result<&'a Backup> {
+    /// The newest backup of the source that is named, or of the only one.
+    pub fn latest<'a>(&'a self, source: Option<&'a SourceName>) -> Result<&'a Backup> {
         let mut sources: Vec<SourceName> = self.of(source).map(|backup| backup.source.clone()).collect();
         sources.sort_unstable();
         sources.dedup();

@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 
-use grap_core::{BackupId, Mismatch, Shortage, SourceName};
+use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
 use grap_disk::DiskError;
 use grap_repository::{ObjectError, RepositoryError};
 use grap_task::Stopped;
 
+use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteError};
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
@@ -39,7 +40,31 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
     Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("`{target}` is a point in time, no backup")]
+    NotABackup { target: String },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TargetOutside { target: String, database: String, window: String, source: PlanRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TimeOutside { target: String, database: String, window: String, source: TimeRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    NothingArchived { target: String, database: String, window: String },
+    #[error("`{target}` can be restored only across a hole of the archive")]
+    ArchiveHole { target: String, source: PlanRefusal },
+    #[error("`{target}` names no single point of database `{database}`; take one of: {}", ways.join(", "))]
+    TimeUnsure { target: String, database: String, ways: Vec<String>, source: TimeRefusal },
+    #[error("`{target}` could mean several points, because {why}; take one of: {}", ways.join(", "))]
+    TargetAmbiguous { target: String, why: String, ways: Vec<String> },
+    #[error("`{target}` is transaction {id}, and there {what}; take one of: {}", ways.join(", "))]
+    TargetInSchemaChange { target: String, id: grap_neo4j::TxId, what: String, ways: Vec<String> },
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("not enough room at {}", path.display())]
     NoSpace { path: PathBuf, source: Shortage },
     #[error("the server was {change} while the backup ran")]
@@ -138,6 +163,16 @@ codes! {
     BackupCorrupted = "BACKUP_CORRUPTED", 9, "`grap verify --read-data` names every damaged object. Another backup may be whole: `grap list`. With `restore --keep-going` what is whole is still written.";
     /// No such backup.
     BackupNotFound = "BACKUP_NOT_FOUND", 6, "`grap list` shows the backups of the repository.";
+    /// The target of a restore is not among the points that can be reached. Nothing was written.
+    TargetOutsideWindow = "TARGET_OUTSIDE_WINDOW", 16, "`grap window` shows every point that can be reached, on every timeline. What is newer than the archive: `grap restore latest`.";
+    /// The target of a restore can be understood in several ways. Nothing was written.
+    TargetAmbiguous = "TARGET_AMBIGUOUS", 16, "Say exactly which: each way is named in the message. `grap window` shows the timelines.";
+    /// The target of a restore lies inside a schema change, which takes several transactions. Nothing was written.
+    TargetInSchemaChange = "TARGET_IN_SCHEMA_CHANGE", 16, "A database restored to it would have an index that is never populated, and its name taken. The message names the nearest points on both sides at which no constraint is half made.";
+    /// That time names no single point: clocks stepped there, or nobody watched. Nothing was written.
+    TimeUnsure = "TIME_UNSURE", 16, "Name the transaction, tx=N: the message names those on both sides. After a break of the history, --timeline N says which one is meant.";
+    /// Objects of the archive of the log are damaged or missing.
+    ArchiveDamaged = "ARCHIVE_DAMAGED", 9, "`grap verify` names every damaged object, `grap window` what can still be reached. Take a new backup: what is behind it does not need the damaged part.";
     /// Two sources have a backup of this id.
     BackupAmbiguous = "BACKUP_AMBIGUOUS", 6, "Name it as SOURCE/ID, or give --source.";
     /// The file system has not the room that the operation needs. Nothing was published.
@@ -156,8 +191,8 @@ codes! {
     SourceUnreadable = "SOURCE_UNREADABLE", 4, "Run grap as the server's own user (or root) and with the database's volume mounted. `grap doctor` shows what it may do.";
     /// Log files that the server has deleted hold back more room than the budget allows.
     PinBudgetExceeded = "PIN_BUDGET_EXCEEDED", 5, "The copy took so long that the server rotated away more log than may be held back. Raise --read-limit, or make room on the log's file system.";
-    /// The database is not the one that the source is bound to.
-    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. For another installation: grap source add NAME, and --source NAME.";
+    /// The database is not the one that the source is bound to, or another installation (or state directory) writes for the source.
+    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. If this installation shall write from now on in place of another that is gone: --takeover. For a copy, or another installation: grap source add NAME, and --source NAME.";
     /// No such source, or none was named where there are several.
     SourceUnknown = "SOURCE_UNKNOWN", 6, "`grap source list` shows the sources; `grap source add NAME` makes one; --source NAME chooses.";
     /// The source is there already.
@@ -188,6 +223,10 @@ codes! {
     StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR.";
     /// `grap doctor` found something that stands in the way of backups.
     DoctorFailed = "DOCTOR_FAILED", 15, "Each finding says what to change.";
+    /// Transactions of the database can be lost: `grap status` says why.
+    Unprotected = "UNPROTECTED", 17, "Each reason is named. Mostly: is `grap archive` running? After a break of the history or a hole a new backup is needed: grap backup.";
+    /// Whether the database is protected cannot be said without looking at it.
+    ProtectionUnknown = "PROTECTION_UNKNOWN", 18, "Run it where the database is, with --neo4j-home or --data.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.
@@ -203,12 +242,24 @@ impl Error {
             Self::Follow(error) => follow(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
+            Self::Archive(error) => archive(error),
+            Self::Path(PathError::NoSuchPath { .. })
+            | Self::TargetOutside { .. }
+            | Self::TimeOutside { .. }
+            | Self::NothingArchived { .. } => Code::TargetOutsideWindow,
+            Self::Path(PathError::Loop { .. }) | Self::ArchiveHole { .. } => Code::ArchiveDamaged,
+            Self::TimeUnsure { .. } => Code::TimeUnsure,
+            Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
+            Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
+            Self::NotABackup { .. } => Code::Usage,
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
+            Self::Write(error) => write(error),
             Self::Stopped(_) => Code::Interrupted,
+            Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
@@ -319,17 +370,48 @@ fn capture(error: &CaptureError) -> Code {
     }
 }
 
+fn archive(error: &ArchiveError) -> Code {
+    match error {
+        ArchiveError::Repository(error) if is_storage(error) => repository(error),
+        ArchiveError::Stopped(_) => Code::Interrupted,
+        ArchiveError::Start { source: StartError::Newer { .. }, .. }
+        | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
+        ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {
+            Code::ArchiveDamaged
+        }
+    }
+}
+
+/// As against something stored that is damaged or gone.
+fn is_storage(error: &RepositoryError) -> bool {
+    !matches!(error, RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }))
+}
+
 fn assemble(error: &AssembleError) -> Code {
     match error {
+        AssembleError::Archive(error) => archive(error),
         AssembleError::Disk(error) => target_disk(error),
         AssembleError::Repository(error)
         | AssembleError::Damaged { source: error, .. }
         | AssembleError::Unreadable { source: error, .. } => repository(error),
-        AssembleError::Reread(_) | AssembleError::Hash { .. } => Code::RestoreWrong,
+        AssembleError::Reread(_) | AssembleError::Hash { .. } | AssembleError::LogGap { .. } => {
+            Code::RestoreWrong
+        }
         AssembleError::Incomplete { .. } => Code::BackupCorrupted,
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
         AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn write(error: &WriteError) -> Code {
+    match error {
+        WriteError::Archive(error) => archive(error),
+        WriteError::Follow(error) => follow(error),
+        WriteError::Disk(error) => source_disk(error),
+        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NoLog { .. } => Code::Neo4jNotFound,
+        WriteError::Contended { .. } => Code::JobRunning,
     }
 }
 

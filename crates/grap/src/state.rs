@@ -144,6 +144,14 @@ impl StateDirectory {
         Ok(lock)
     }
 
+    /// Take the lock of the archiver of a source: one on each state directory.
+    pub fn lock_archive(&self, source: &SourceName) -> Result<FileLock, StateError> {
+        let path = self.root.join(format!("archive.{source}.lock"));
+        FileLock::wait_exclusive(&path, ASKED_MAX)
+            .map_err(|source| self.unusable(source))?
+            .ok_or_else(|| StateError::Busy { job: "archive", path: self.root.clone() })
+    }
+
     fn runs(&self, job: Job) -> Result<bool, StateError> {
         let lock = FileLock::try_exclusive(&self.lock_path(job)).map_err(|source| self.unusable(source))?;
         Ok(lock.is_none())

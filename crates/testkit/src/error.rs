@@ -40,6 +40,12 @@ pub enum Error {
     /// The program under test ended otherwise than was required.
     #[error("grap {arguments}: {said}")]
     Program { arguments: String, said: String },
+    /// A stored archive is not as its format says, or cannot be read.
+    #[error("archive: {0}")]
+    Archive(String),
+    /// What was shown is not what is claimed.
+    #[error("not as claimed: {0}")]
+    Claim(String),
     /// A transaction log that should be whole is not.
     #[error("log {}: {what}", path.display())]
     Log { path: PathBuf, what: String },

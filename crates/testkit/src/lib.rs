@@ -5,6 +5,7 @@
 //! relationship, property, label and index with what Neo4j itself reads from a restored directory.
 
 pub mod admin;
+pub mod archive;
 pub mod bolt;
 pub mod damage;
 pub mod data;
@@ -18,6 +19,7 @@ pub mod keeper;
 pub mod logs;
 pub mod oracle;
 pub mod page;
+pub mod pitr;
 pub mod program;
 pub mod server;
 mod settings;

@@ -32,28 +32,7 @@ impl Markers {
     /// below those of the folders before it, and within a folder the newest file of a version is right:
     /// so a branch that died in a crash, and is still linked, does not count.
     pub(crate) fn read(run: Run, known: &HashSet<Marker>, folders: &[&Path]) -> Result<Self> {
-        let mut found: BTreeMap<u64, Option<Marker>> = BTreeMap::new();
-        for folder in folders {
-            let below = found.keys().next().copied().unwrap_or(u64::MAX);
-            for file in log_files(folder)? {
-                let read = for_each_transaction(&file, |id, bytes| {
-                    if id < below {
-                        found.entry(id).or_insert_with(|| last_marker(run, known, bytes));
-                    }
-                });
-                match read {
-                    Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-                    other => other?,
-                }
-            }
-        }
-        match found.keys().zip(found.keys().skip(1)).find(|(one, next)| *one + 1 != **next) {
-            None => Ok(Self::new(found)),
-            Some((id, next)) => Err(Error::Log {
-                path: folders.first().map_or_else(PathBuf::new, |folder| folder.to_path_buf()),
-                what: format!("transaction {next} follows {id}: a file was missed"),
-            }),
-        }
+        Ok(Self::new(gather(folders, |bytes| last_marker(run, known, bytes))?))
     }
 
     /// The same for transactions that someone else has found: an archive, the product's own scanner.
@@ -107,8 +86,57 @@ impl Markers {
     }
 }
 
+/// Every transaction of these folders, with its bytes: chosen as the markers' ids are.
+pub fn transactions(folders: &[&Path]) -> Result<BTreeMap<u64, Vec<u8>>> {
+    gather(folders, <[u8]>::to_vec)
+}
+
+/// What `keep` makes of each transaction, by id. A gap in the ids is an error.
+fn gather<T>(folders: &[&Path], keep: impl Fn(&[u8]) -> T) -> Result<BTreeMap<u64, T>> {
+    let mut found: BTreeMap<u64, T> = BTreeMap::new();
+    for folder in folders {
+        let below = found.keys().next().copied().unwrap_or(u64::MAX);
+        for file in log_files(folder)? {
+            let read = for_each_transaction(&file, |id, bytes| {
+                if id < below {
+                    found.entry(id).or_insert_with(|| keep(bytes));
+                }
+            });
+            match read {
+                Err(Error::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+    }
+    match found.keys().zip(found.keys().skip(1)).find(|(one, next)| *one + 1 != **next) {
+        None => Ok(found),
+        Some((id, next)) => Err(Error::Log {
+            path: folders.first().map_or_else(PathBuf::new, |folder| folder.to_path_buf()),
+            what: format!("transaction {next} follows {id}: a file was missed"),
+        }),
+    }
+}
+
+/// When a transaction was committed by the server's clock, milliseconds since 1970: it stands in its COMMIT.
+pub fn commit_ms(transaction: &[u8]) -> Option<i64> {
+    let at = transaction.len().checked_sub(COMMIT - 10)?;
+    Some(i64::from_le_bytes(*transaction.get(at..)?.first_chunk()?))
+}
+
+/// The highest version of a log file in a folder; 0 where there is none.
+pub fn newest_version(folder: &Path) -> Result<u64> {
+    Ok(versions(folder)?.last().copied().unwrap_or(0))
+}
+
+/// The versions of the log files in a folder, ascending.
+pub fn versions(folder: &Path) -> Result<Vec<u64>> {
+    let names = log_files(folder)?;
+    let of = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix(NAME).and_then(version);
+    Ok(names.iter().filter_map(of).collect())
+}
+
 /// Calls `visit` with the id and the bytes of each complete transaction of a log file, in order.
-pub fn for_each_transaction(file: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<()> {
+pub fn for_each_transaction(file: &Path, visit: impl FnMut(u64, &[u8])) -> Result<()> {
     let bytes = fs::read(file).map_err(Error::file("read", file))?;
     if bytes.get(..HEADER).is_none_or(|header| header.iter().all(|byte| *byte == 0)) {
         return Ok(());
@@ -116,14 +144,19 @@ pub fn for_each_transaction(file: &Path, mut visit: impl FnMut(u64, &[u8])) -> R
     if !matches!(bytes[0], 8 | 9) {
         return Err(Error::Log { path: file.to_path_buf(), what: format!("format {} is unknown", bytes[0]) });
     }
-    let mut id = big_endian(&bytes[8..16]) + 1;
-    let mut begin = HEADER;
-    while let Some(end) = end_of_transaction(&bytes, begin, id) {
+    for_each_in(&bytes[HEADER..], big_endian(&bytes[8..16]) + 1, visit);
+    Ok(())
+}
+
+/// The same for bytes that begin with the transaction `first`; returns where the last complete one ends.
+pub fn for_each_in(bytes: &[u8], first: u64, mut visit: impl FnMut(u64, &[u8])) -> usize {
+    let (mut id, mut begin) = (first, 0);
+    while let Some(end) = end_of_transaction(bytes, begin, id) {
         visit(id, &bytes[begin..end]);
         begin = end;
         id += 1;
     }
-    Ok(())
+    begin
 }
 
 /// Cuts the logs of a folder right behind the transaction with this id: the end of its file, later files

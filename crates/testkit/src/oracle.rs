@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 use crate::graph::{Effect, Graph, Presence};
@@ -36,14 +37,25 @@ struct Record {
     marker: Marker,
     effects: Vec<Effect>,
     outcome: Outcome,
+    acknowledged: Option<SystemTime>,
 }
 
 #[derive(Debug)]
 struct SchemaStep {
     name: String,
+    statement: String,
     before: Option<Marker>,
     after: Option<Marker>,
     exists_after: bool,
+}
+
+/// A schema command that was carried out, between the markers around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaSpan {
+    /// As it was sent.
+    pub statement: String,
+    /// Id of the transaction before it, and of the one behind it.
+    pub ids: (u64, u64),
 }
 
 /// The record of one workload.
@@ -85,6 +97,20 @@ impl Oracle {
     /// How many transactions have an outcome that only the log knows.
     pub fn unknown(&self) -> usize {
         self.records().iter().filter(|record| record.outcome == Outcome::Unknown).count()
+    }
+
+    /// Every transaction whose COMMIT was answered with success, and when its client had the answer.
+    pub fn acknowledgements(&self) -> Vec<(Marker, SystemTime)> {
+        self.records().iter().filter_map(|record| Some((record.marker, record.acknowledged?))).collect()
+    }
+
+    /// The schema commands of the workload that were carried out, by the transactions around them.
+    pub fn schema_spans(&self, markers: &Markers) -> Vec<SchemaSpan> {
+        let id = |marker: Option<Marker>| marker.and_then(|marker| markers.id(marker));
+        let span = |step: &SchemaStep| {
+            Some(SchemaSpan { statement: step.statement.clone(), ids: (id(step.before)?, id(step.after)?) })
+        };
+        self.schema().iter().filter_map(span).collect()
     }
 
     /// The largest id among the transactions acknowledged so far: a backup that begins now must hold it.
@@ -150,23 +176,37 @@ impl Oracle {
 
     pub(crate) fn sending(&self, marker: Marker, effects: Vec<Effect>) -> RecordIndex {
         let mut records = self.records();
-        records.push(Record { marker, effects, outcome: Outcome::Unknown });
+        records.push(Record { marker, effects, outcome: Outcome::Unknown, acknowledged: None });
         RecordIndex(records.len() - 1)
     }
 
     pub(crate) fn resolved(&self, index: RecordIndex, outcome: Outcome) {
-        self.records()[index.0].outcome = outcome;
+        let acknowledged = (outcome == Outcome::Acknowledged).then(SystemTime::now);
+        let record = &mut self.records()[index.0];
+        record.outcome = outcome;
+        record.acknowledged = acknowledged;
     }
 
     /// A schema object that was there before the transaction with this marker.
     pub(crate) fn schema_made(&self, name: &str, after: Marker) {
-        let step = SchemaStep { name: name.to_owned(), before: None, after: Some(after), exists_after: true };
-        self.schema().push(step);
+        self.schema().push(SchemaStep {
+            name: name.to_owned(),
+            statement: String::new(),
+            before: None,
+            after: Some(after),
+            exists_after: true,
+        });
     }
 
-    pub(crate) fn schema_begun(&self, name: &str, before: Option<Marker>) -> RecordIndex {
+    pub(crate) fn schema_begun(&self, name: &str, statement: &str, before: Option<Marker>) -> RecordIndex {
         let mut schema = self.schema();
-        schema.push(SchemaStep { name: name.to_owned(), before, after: None, exists_after: false });
+        schema.push(SchemaStep {
+            name: name.to_owned(),
+            statement: statement.to_owned(),
+            before,
+            after: None,
+            exists_after: false,
+        });
         RecordIndex(schema.len() - 1)
     }
 

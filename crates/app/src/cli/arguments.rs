@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Init,
     /// Back up the databases of an installation, running or stopped
     Backup(BackupArguments),
+    /// Keep every transaction from now on, until told to stop (SIGTERM)
+    Archive(ArchiveArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -55,8 +57,12 @@ pub(crate) enum Verb {
     },
     /// Look for damage; exit status 0 only when there is none
     Verify(VerifyArguments),
-    /// Turn a backup into a data directory
+    /// Turn a backup, and archived log behind it, into a data directory
     Restore(RestoreArguments),
+    /// Every point that can be restored, on every timeline
+    Window,
+    /// Is the installation protected, and if not, why; exit status 0 only when it is
+    Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
     /// Remove the locks of dead processes
@@ -99,6 +105,18 @@ pub(crate) struct BackupArguments {
     /// A note
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+    /// This installation writes for the source from now on, whoever did before
+    #[arg(long)]
+    pub(crate) takeover: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+    /// This installation writes for the source from now on, whoever did before
+    #[arg(long)]
+    pub(crate) takeover: bool,
 }
 
 #[derive(Debug, Args)]
@@ -112,11 +130,18 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
-    /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID
+    /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID | tx=[DATABASE:]N | before-tx=[DATABASE:]N |
+    /// time=2026-11-25T02:00:00Z
     pub(crate) target: String,
     /// Becomes a data directory; must be empty or not exist
-    #[arg(long, value_name = "DIR")]
-    pub(crate) to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    pub(crate) to: Option<PathBuf>,
+    /// Another history than the current one, by the number that `grap window` shows
+    #[arg(long, value_name = "N")]
+    pub(crate) timeline: Option<u64>,
+    /// Show what would be done: which backup, how much log, what will be lost. Nothing is written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Only this database; can be given several times
     #[arg(long = "database", value_name = "NAME")]
     pub(crate) databases: Vec<String>,
@@ -129,6 +154,12 @@ pub(crate) struct RestoreArguments {
     /// Take no lock: for a repository on read-only media
     #[arg(long)]
     pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,7 +201,10 @@ impl Arguments {
                 said.push(("backup.read_limit", &backup.read_limit));
                 Some(&backup.installation)
             }
-            Verb::Doctor(installation) | Verb::Source(SourceVerb::Rebind(installation)) => Some(installation),
+            Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Doctor(installation)
+            | Verb::Source(SourceVerb::Rebind(installation))
+            | Verb::Status(StatusArguments { installation }) => Some(installation),
             _ => None,
         };
         if let Some(installation) = installation {

@@ -116,6 +116,12 @@ pub(super) fn installation(settings: &Settings) -> Result<InstallationOptions, F
     })
 }
 
+/// As [`installation`]; `None` where none was named at all.
+pub(super) fn installation_if_named(settings: &Settings) -> Result<Option<InstallationOptions>, Failure> {
+    let named = ["neo4j.home", "neo4j.data"].iter().any(|key| settings.text(key).is_some());
+    named.then(|| installation(settings)).transpose()
+}
+
 /// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
 pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<StateDirectory, Failure> {
     let given = settings.path("state_dir").or_else(|| environment.get("STATE_DIRECTORY").map(PathBuf::from));

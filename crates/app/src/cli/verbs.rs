@@ -1,7 +1,12 @@
 //! One function a verb: resolve, call one operation, render.
 
+use std::time::Duration;
+
 use grap::live::Pace;
-use grap::ops::{self, BackupOptions, CheckStatus, DoctorOptions, RestoreOptions, Session, VerifyOptions};
+use grap::ops::{
+    self, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
+    StatusOptions, VerifyOptions,
+};
 use grap::state::StateDirectory;
 use grap::{Code, Error};
 use grap_core::{SourceName, Target};
@@ -9,7 +14,8 @@ use grap_repository::KdfCost;
 use grap_task::{Clock, Stop};
 
 use super::arguments::{
-    Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb, VerifyArguments,
+    ArchiveArguments, Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb,
+    VerifyArguments,
 };
 use super::resolve;
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
@@ -36,10 +42,13 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
     match arguments.verb {
         Verb::Init => call.init(),
         Verb::Backup(arguments) => call.backup(arguments),
+        Verb::Archive(arguments) => call.archive(&arguments),
         Verb::List => call.list(),
         Verb::Show { backup } => call.show(&backup),
         Verb::Verify(arguments) => call.verify(&arguments),
         Verb::Restore(arguments) => call.restore(arguments),
+        Verb::Window => call.window(),
+        Verb::Status(_) => call.status(),
         Verb::Doctor(_) => call.doctor(),
         Verb::Unlock => call.unlock(),
         Verb::Source(verb) => call.source(verb),
@@ -87,10 +96,27 @@ impl Call<'_> {
             writer: resolve::writer(self.settings)?,
             pace: Pace::DEFAULT,
             settings: Some(self.settings.to_json()),
+            takeover: arguments.takeover,
         };
         let access = resolve::access(self.settings)?;
         let report = ops::backup(&options, access, &self.state()?, self.session)?;
         self.output.backup(&report)
+    }
+
+    fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
+        let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
+        let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
+        let options = ArchiveOptions {
+            installation: resolve::installation(self.settings)?,
+            source: resolve::source(self.settings)?,
+            takeover: arguments.takeover,
+            interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
+            segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
+            pace: Pace::DEFAULT,
+        };
+        let access = resolve::access(self.settings)?;
+        let report = ops::archive(&options, access, &self.state()?, self.session)?;
+        self.output.archive(&report)
     }
 
     fn list(&self) -> Result<(), Failure> {
@@ -134,12 +160,17 @@ impl Call<'_> {
         let options = RestoreOptions {
             target: target(&arguments.target)?,
             source: resolve::source(self.settings)?,
-            to: arguments.to,
+            timeline: arguments.timeline,
+            to: arguments.to.unwrap_or_default(),
             databases: arguments.databases,
             owner: owner.map_err(|why| Failure::Usage(format!("--owner: {why}")))?,
             keep_going: arguments.keep_going,
             no_lock: arguments.no_lock,
         };
+        if arguments.dry_run {
+            let report = ops::plan_restore(&options, resolve::access(self.settings)?, self.session)?;
+            return self.output.plan(&report);
+        }
         let report = ops::restore(&options, resolve::access(self.settings)?, &self.state()?, self.session)?;
         match report.into_result() {
             Ok(report) => self.output.restore(&report),
@@ -148,6 +179,32 @@ impl Call<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    fn window(&self) -> Result<(), Failure> {
+        let source = resolve::source(self.settings)?;
+        let report = ops::window(resolve::access(self.settings)?, source.as_ref(), self.session)?;
+        self.output.window(&report)
+    }
+
+    fn status(&self) -> Result<(), Failure> {
+        let lag_max = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
+        let options = StatusOptions {
+            installation: resolve::installation_if_named(self.settings)?,
+            source: resolve::source(self.settings)?,
+            lag_max: Duration::from_secs(u64::try_from(lag_max.unwrap_or(60)).unwrap_or(60)),
+        };
+        let report = ops::status(&options, resolve::access(self.settings)?, self.session)?;
+        self.output.status(&report)?;
+        let (code, message) = match report.protection {
+            Protection::Protected => return Ok(()),
+            Protection::Unprotected => (Code::Unprotected, report.reasons.join("; ")),
+            Protection::Unknown => {
+                let why = "without --neo4j-home or --data the lag of the archive cannot be measured";
+                (Code::ProtectionUnknown, why.to_owned())
+            }
+        };
+        Err(Failure::Found { code, message })
     }
 
     fn doctor(&self) -> Result<(), Failure> {

@@ -114,6 +114,27 @@ pub(crate) const ALL: &[Key] = &[
         help: "how nice the copying threads are beside a running server, 0 to 19",
         ..PLAIN
     },
+    Key {
+        name: "archive.interval_ms",
+        variables: &["GRAP_ARCHIVE_INTERVAL_MS"],
+        default: Some("250"),
+        help: "under load, a segment of a database at most so often; a lone commit goes at once",
+        ..PLAIN
+    },
+    Key {
+        name: "archive.segment_mib",
+        variables: &["GRAP_ARCHIVE_SEGMENT_MIB"],
+        default: Some("16"),
+        help: "MiB of log in one segment, 1 to 256, as long as a transaction is not longer",
+        ..PLAIN
+    },
+    Key {
+        name: "archive.lag_max_s",
+        variables: &["GRAP_ARCHIVE_LAG_MAX_S"],
+        default: Some("60"),
+        help: "seconds that the archive may be behind and `grap status` still says PROTECTED, 1 to 86400",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

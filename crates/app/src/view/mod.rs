@@ -1,15 +1,17 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
 mod failure;
+mod points;
 mod progress;
 mod shapes;
 mod text;
+mod timeline;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use grap::ops::{
-    BackupReport, DoctorReport, InitReport, ListReport, RestoreReport, ShowReport, SourceReport,
-    UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, DoctorReport, InitReport, ListReport, PlanReport, RestoreReport, ShowReport,
+    SourceReport, StatusReport, UnlockReport, VerifyReport, WindowReport,
 };
 use serde::Serialize;
 
@@ -44,6 +46,10 @@ impl Output {
         self.print(&shapes::backup(report), || text::backup(report))
     }
 
+    pub(crate) fn archive(self, report: &ArchiveReport) -> Result<(), Failure> {
+        self.print(&shapes::archive(report), || text::archive(report))
+    }
+
     pub(crate) fn list(self, report: &ListReport) -> Result<(), Failure> {
         self.print(&shapes::list(report), || text::list(report))
     }
@@ -58,6 +64,19 @@ impl Output {
 
     pub(crate) fn restore(self, report: &RestoreReport) -> Result<(), Failure> {
         self.print(&shapes::restore(report), || text::restore(report))
+    }
+
+    pub(crate) fn plan(self, report: &PlanReport) -> Result<(), Failure> {
+        self.print(&points::plan(report), || text::plan(report))
+    }
+
+    pub(crate) fn window(self, report: &WindowReport) -> Result<(), Failure> {
+        let picture = std::io::stdout().is_terminal();
+        self.print(&points::window(report), || timeline::window(report, picture))
+    }
+
+    pub(crate) fn status(self, report: &StatusReport) -> Result<(), Failure> {
+        self.print(&points::status(report), || text::status(report))
     }
 
     pub(crate) fn doctor(self, report: &DoctorReport) -> Result<(), Failure> {

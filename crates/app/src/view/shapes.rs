@@ -3,8 +3,8 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
-    ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
+    RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use grap_repository::{LockInfo, LockState};
 use secrecy::ExposeSecret;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::Settings;
 
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 pub(super) fn init(report: &InitReport) -> Value {
     json!({
@@ -27,6 +27,24 @@ pub(super) fn backup(report: &BackupReport) -> Value {
     let mut shape = summary(&report.manifest);
     merge(&mut shape, json!({ "snapshot": report.snapshot, "duration_ms": milliseconds(report.duration) }));
     shape
+}
+
+pub(super) fn archive(report: &ArchiveReport) -> Value {
+    let shipped = &report.shipped;
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "source": report.source,
+        "runs": shipped.runs,
+        "segments": shipped.segments,
+        "transactions": shipped.transactions,
+        "bytes": shipped.bytes,
+        "latency_ms": {
+            "p50": milliseconds(shipped.latencies.percentile(50.0)),
+            "p99": milliseconds(shipped.latencies.percentile(99.0)),
+            "max": milliseconds(shipped.latencies.max),
+        },
+        "duration_ms": milliseconds(report.duration),
+    })
 }
 
 /// What list, backup and show say of every backup. The field of the mission that is not known yet is null.
@@ -73,7 +91,7 @@ fn summary(manifest: &Manifest) -> Value {
     })
 }
 
-fn merge(shape: &mut Value, more: Value) {
+pub(super) fn merge(shape: &mut Value, more: Value) {
     if let (Value::Object(shape), Value::Object(more)) = (shape, more) {
         shape.extend(more);
     }
@@ -130,6 +148,8 @@ pub(super) fn verify(report: &VerifyReport) -> Value {
         "packs": report.packs,
         "packs_read": report.packs_read,
         "bytes_read": report.bytes_read,
+        "archive_objects": report.archive_objects,
+        "timelines": report.timelines,
         "ok": report.problems.is_empty(),
         "problems": report.problems,
     })
@@ -144,6 +164,8 @@ pub(super) fn restore(report: &RestoreReport) -> Value {
                 "name": database.name,
                 "tx_id": database.end.tx_id,
                 "commit_ms": database.end.commit_ms,
+                "log_transactions": database.log_transactions,
+                "short": database.short,
                 "neo4j_min": database.server_min,
             })
         })
@@ -155,8 +177,10 @@ pub(super) fn restore(report: &RestoreReport) -> Value {
         .collect();
     json!({
         "schema_version": SCHEMA_VERSION,
+        "target": report.target,
         "id": report.id,
         "source": report.source,
+        "timeline": report.timeline,
         "to": report.to,
         "complete": report.damages.is_empty(),
         "databases": databases,
@@ -232,6 +256,6 @@ pub(super) fn config(settings: &Settings) -> Value {
     json!({ "schema_version": SCHEMA_VERSION, "settings": shown })
 }
 
-fn milliseconds(duration: std::time::Duration) -> u64 {
+pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,12 +2,14 @@
 
 use grap::copy::Manifest;
 use grap::ops::{
-    BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport, RestoreReport,
-    ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
+    PlanReport, Protection, RestoreReport, ShowReport, SourceReport, StatusReport, UnlockReport,
+    VerifyReport,
 };
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use super::points::protection_name;
 use super::shapes::{status_name, status_word};
 use crate::config::Settings;
 
@@ -23,7 +25,7 @@ pub(super) fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-fn instant(milliseconds: i64) -> String {
+pub(super) fn instant(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map_or_else(|_| "?".to_owned(), second)
 }
 
@@ -52,6 +54,21 @@ pub(super) fn backup(report: &BackupReport) -> String {
         report.duration.as_secs_f64()
     );
     text
+}
+
+pub(super) fn archive(report: &ArchiveReport) -> String {
+    let shipped = &report.shipped;
+    format!(
+        "archived {} transactions of source `{}` in {} segments ({} of log) in {:.1} s\n  from commit to repository: half within {} ms, 99 % within {} ms, the slowest {} ms\n",
+        shipped.transactions,
+        report.source,
+        shipped.segments,
+        bytes(shipped.bytes),
+        report.duration.as_secs_f64(),
+        shipped.latencies.percentile(50.0).as_millis(),
+        shipped.latencies.percentile(99.0).as_millis(),
+        shipped.latencies.max.as_millis(),
+    )
 }
 
 fn databases(manifest: &Manifest) -> String {
@@ -145,6 +162,10 @@ pub(super) fn verify(report: &VerifyReport) -> String {
         report.packs_read,
         bytes(report.bytes_read)
     );
+    if report.archive_objects > 0 {
+        text +=
+            &format!("{} objects of the archive, {} timelines\n", report.archive_objects, report.timelines);
+    }
     for problem in &report.problems {
         text += &format!("damaged: {problem}\n");
     }
@@ -157,7 +178,15 @@ pub(super) fn verify(report: &VerifyReport) -> String {
 pub(super) fn restore(report: &RestoreReport) -> String {
     let mut text = String::new();
     if report.damages.is_empty() {
-        text += &format!("backup {} is restored to {}\n", report.id, report.to.display());
+        text += &match report.timeline {
+            None => format!("backup {} is restored to {}\n", report.id, report.to.display()),
+            Some(timeline) => format!(
+                "{} is restored to {}, from backup {} and the archive (timeline {timeline})\n",
+                report.target,
+                report.to.display(),
+                report.id
+            ),
+        };
         for database in &report.databases {
             text += &format!(
                 "  {:<12} transaction {} of {}; opens with Neo4j {} or newer\n",
@@ -166,6 +195,7 @@ pub(super) fn restore(report: &RestoreReport) -> String {
                 instant(database.end.commit_ms),
                 database.server_min
             );
+            text += &short(database.short.as_deref());
         }
     } else {
         text += &format!("backup {} is damaged; what is whole is in {}\n", report.id, report.to.display());
@@ -179,6 +209,71 @@ pub(super) fn restore(report: &RestoreReport) -> String {
         bytes(report.bytes),
         report.duration.as_secs_f64()
     );
+    text
+}
+
+/// Why a database does not go further, in a line of its own.
+fn short(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!("  {:<12} {why}\n", ""))
+}
+
+pub(super) fn plan(report: &PlanReport) -> String {
+    let mut text = format!(
+        "{} of source `{}` would begin from backup {} ({})\n",
+        report.target,
+        report.source,
+        report.id,
+        bytes(report.backup_bytes)
+    );
+    for database in &report.databases {
+        text += &format!(
+            "  {:<12} transaction {}, then {} of archived log ({} transactions), to transaction {} of {}; opens with Neo4j {} or newer\n",
+            database.name,
+            database.base.tx_id,
+            bytes(database.log_bytes),
+            database.log_transactions,
+            database.end.tx_id,
+            instant(database.end.commit_ms),
+            database.server_min
+        );
+        text += &short(database.short.as_deref());
+    }
+    let Some(plan) = &report.plan else { return text };
+    let until =
+        plan.loss.until_ms.map_or_else(String::new, |until| format!(", the last of {}", instant(until)));
+    text += &format!(
+        "  behind it on timeline {} are {} transactions that will not be in it{until}\n",
+        plan.run, plan.loss.transactions
+    );
+    text += &format!(
+        "  about {:.0} s, by a rule of thumb; nothing was written\n",
+        plan.estimate.as_secs_f64().ceil()
+    );
+    text
+}
+
+pub(super) fn status(report: &StatusReport) -> String {
+    let mut text = format!("{}  source `{}`\n", protection_name(report.protection), report.source);
+    for reason in &report.reasons {
+        text += &format!("  because {reason}\n");
+    }
+    if report.protection == Protection::Unknown {
+        text += "  because the database was not looked at (--neo4j-home or --data)\n";
+    }
+    if let Some(backup) = &report.last_backup {
+        text += &format!("  last backup {}, {} s ago\n", backup.id, backup.age.as_secs());
+    }
+    for database in &report.databases {
+        let run = database.run.map_or_else(|| "none".to_owned(), |run| run.to_string());
+        let restorable = database.restorable.as_ref().map_or_else(
+            || "nothing can be restored on it".to_owned(),
+            |end| format!("restorable up to transaction {} of {}", end.id, instant(end.commit_time.0)),
+        );
+        let lag = database.lag.as_ref().map_or_else(String::new, |lag| {
+            format!("; {} transactions behind, {} ms", lag.transactions, lag.milliseconds)
+        });
+        text += &format!("  {:<12} timeline {run}, {restorable}{lag}\n", database.database);
+    }
     text
 }
 

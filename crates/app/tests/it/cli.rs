@@ -88,6 +88,7 @@ fn every_verb_says_what_is_documented() {
     );
     let verify = stopped.run(&["verify", id, "--read-data=50%"]).succeeded().json();
     has(&verify, &["schema_version", "backups", "packs", "packs_read", "bytes_read", "ok", "problems"]);
+    has(&verify, &["archive_objects", "timelines"]);
     let restore = stopped.run(&["restore", id, "--to", &stopped.text("to")]).succeeded().json();
     has(
         &restore,
@@ -104,7 +105,27 @@ fn every_verb_says_what_is_documented() {
             "duration_ms",
         ],
     );
-    has(&restore["databases"][0], &["name", "tx_id", "commit_ms", "neo4j_min"]);
+    has(&restore, &["target", "timeline?"]);
+    has(&restore["databases"][0], &["name", "tx_id", "commit_ms", "log_transactions", "short?", "neo4j_min"]);
+    let plan = stopped.run(&["restore", "latest", "--dry-run"]).succeeded().json();
+    let plan_fields = ["dry_run", "target", "id", "source", "timeline?", "databases", "backup_bytes"];
+    has(&plan, &plan_fields);
+    has(&plan, &["lost_transactions?", "lost_until_ms?", "age_ms?", "estimate_ms?"]);
+    has(&plan["databases"][0], &["name", "base_tx_id", "tx_id", "log_transactions", "log_bytes", "short?"]);
+    let window = stopped.run(&["window"]).succeeded().json();
+    let database = &window["sources"][0]["databases"][0];
+    has(database, &["name", "timelines", "backups"]);
+    has(&database["backups"][0], &["id", "tx_id", "commit_ms"]);
+    for (arguments, protection, status) in
+        [(vec!["status"], "UNPROTECTED", 17), (vec!["status", "--data", data.as_str()], "UNPROTECTED", 17)]
+    {
+        let ran = stopped.run(&arguments).refused("UNPROTECTED", status);
+        let shown = ran.json();
+        has(&shown, &["schema_version", "source", "protection", "reasons", "last_backup", "databases"]);
+        has(&shown["last_backup"], &["id", "age_s"]);
+        assert_eq!(shown["protection"], protection);
+        has(&shown["databases"][0], &["name", "timeline?", "begins_with_run?", "archived?", "restorable?"]);
+    }
     let doctor = stopped.run(&["doctor", "--data", &data]).succeeded().json();
     has(&doctor, &["schema_version", "status", "checks"]);
     has(&doctor["checks"][0], &["name", "status", "message", "advice?"]);
@@ -130,7 +151,7 @@ fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     let ran =
         stopped.run(&["restore", &id, "--to", &to, "--database", "nosuch"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains("neo4j, system"), "{ran:?}");
-    stopped.run(&["restore", "tx=999999999", "--to", &to]).refused("USAGE", 2);
+    stopped.run(&["restore", "tx=999999999", "--to", &to]).refused("TARGET_OUTSIDE_WINDOW", 16);
     stopped.run(&["list", "--source", "nosuch"]).succeeded();
     stopped
         .run(&["backup", "--source", "nosuch", "--data", &stopped.text("data")])

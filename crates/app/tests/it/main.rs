@@ -14,6 +14,7 @@ mod controls;
 mod damage;
 mod hot;
 mod interrupted;
+mod pitr;
 mod rebuild;
 mod refused;
 mod restic;

@@ -19,7 +19,8 @@ pub(super) struct Ahead {
     pub(super) segment: Option<Segment>,
     /// Behind the last of them.
     pub(super) resume: ScanStart,
-    pub(super) last: Option<TransactionEnd>,
+    /// The first and the last of them.
+    pub(super) ends: Option<(TransactionEnd, TransactionEnd)>,
     pub(super) behind: Behind,
 }
 
@@ -70,8 +71,9 @@ pub(super) fn read_ahead(
         }
         let behind = if cut { Behind::More } else { found.behind };
         let segment = segment(log, &bytes, from, &found.transactions, clock_ms);
-        let last = found.transactions.last().map(Transaction::end_point);
-        return Ok(Ahead { segment, resume: found.resume, last, behind });
+        let ends = found.transactions.first().zip(found.transactions.last());
+        let ends = ends.map(|(first, last)| (first.end_point(), last.end_point()));
+        return Ok(Ahead { segment, resume: found.resume, ends, behind });
     }
 }
 

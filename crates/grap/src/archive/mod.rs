@@ -5,16 +5,23 @@
 //! of one log file each. Only the process whose put of a start won its number writes under that number, so
 //! what a deposed, paused or cloned writer still puts lies beside the history, never in it.
 //!
-//! - [`names`], [`start`], [`segment`]: the format.
+//! - `names`, `start`, `segment`: the format.
 //! - [`Archive`] reads and puts objects; [`Runs`] is what was found there: which runs there are, and the
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
 //!   holds.
+//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
+//! - [`survey`](fn@survey) is one such pass with a question: which backups join, where is this transaction, where is the
+//!   cut for that time. [`History`] is all that is known of a source: its backups and its archive.
 
 mod ahead;
 mod begin;
 mod held;
+mod history;
+mod lag;
+mod latency;
+mod merge;
 mod names;
 mod owner;
 mod parent;
@@ -22,18 +29,30 @@ mod path;
 mod remains;
 mod runs;
 mod segment;
+mod ship;
 mod start;
 mod store;
+mod survey;
+mod verify;
+mod window;
 mod write_error;
 mod writer;
 
 pub use begin::Floor;
+pub use history::{Bases, History, KnownBackup, end_of, path_end};
+pub use lag::{DatabaseLag, LagProbe, Standing, database_lag, lag};
+pub use latency::Latencies;
+pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
-pub use owner::{Nonces, NotOurs};
-pub use path::{Path, PathError, PathReader, Stretch, Visit};
+pub use owner::{Nonces, NotOurs, Ownership};
+pub use path::{Path, PathError, PathReader, Piece, Stretch, Visit};
 pub use runs::{Run, Runs};
 pub use segment::{Segment, SegmentError, SegmentHeader};
+pub use ship::{ShipOptions, Shipped, Shipper};
 pub use start::{DatabaseStart, Parent, StartError, StartRecord};
 pub use store::{Archive, ArchiveError, Put};
+pub use survey::{BaseEnd, Survey, SurveyOptions, joins, survey};
+pub use verify::{Verified, verify};
+pub use window::{DatabaseWindow, Gap, SpanWindow, TimelineWindow, database_window, windows};
 pub use write_error::WriteError;
 pub use writer::{Active, Round, Stored, Writer};

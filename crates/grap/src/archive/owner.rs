@@ -12,10 +12,13 @@ use std::path::PathBuf;
 
 use grap_core::SourceName;
 use grap_disk::{self as disk, DiskError};
+use grap_task::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::names::RunNumber;
 use super::start::StartRecord;
+use super::store::{Archive, Put};
+use super::write_error::WriteError;
 use crate::live::Place;
 
 /// The nonces of the starts that this state directory made for one source.
@@ -102,6 +105,59 @@ fn random() -> Result<String, DiskError> {
         DiskError::reading(std::path::Path::new("the system's random numbers"), error.into())
     })?;
     Ok(hex::encode(bytes))
+}
+
+/// What a backup asks, and an archiver: may this installation write for the source?
+pub struct Ownership<'a> {
+    pub archive: &'a Archive,
+    pub nonces: Nonces,
+    pub place: Place,
+    pub host: &'a str,
+    pub clock: &'a Clock,
+}
+
+impl Ownership<'_> {
+    /// The newest start, which is ours; `None` where there is none yet.
+    pub fn prove(&self) -> Result<Option<RunNumber>, WriteError> {
+        let Some(newest) = self.archive.newest()? else { return Ok(None) };
+        let unreadable = |why: String| WriteError::StartUnreadable { run: newest, why };
+        match self.archive.start(newest) {
+            Ok(Some(start)) => self.nonces.admit(newest, &start, self.place)?,
+            Ok(None) => return Err(unreadable("it is missing".to_owned())),
+            Err(error) if error.is_damage() => return Err(unreadable(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(newest))
+    }
+
+    /// As `prove`; where another writes, put a start that covers no database and says so. The other archiver
+    /// stops at its next round, and whatever begins next begins a new timeline.
+    pub fn take_over(&mut self) -> Result<Option<RunNumber>, WriteError> {
+        loop {
+            match self.prove() {
+                Err(WriteError::NotOurs(_) | WriteError::StartUnreadable { .. }) => {}
+                other => return other,
+            }
+            let nonce = self.nonces.intend()?;
+            let since_boot = self.clock.since_boot().as_millis();
+            let start = StartRecord {
+                version: StartRecord::VERSION,
+                nonce: nonce.clone(),
+                place: self.place,
+                host: self.host.to_owned(),
+                server_run: String::new(),
+                at: self.clock.now(),
+                since_boot_ms: u64::try_from(since_boot).unwrap_or(u64::MAX),
+                takeover: true,
+                databases: std::collections::BTreeMap::new(),
+            };
+            let number = self.archive.newest()?.map_or(RunNumber::FIRST, RunNumber::next);
+            if self.archive.put_start(number, &start)? == Put::Stored {
+                self.nonces.stands(&nonce)?;
+                return Ok(Some(number));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -233,7 +233,9 @@ impl<E> Walk<'_, E> {
             }
         };
         found.retain(|transaction| range.0 <= transaction.id && transaction.id <= range.1);
-        let Some(first) = found.first() else { return Ok(()) };
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(()) };
+        // Another run may leave this one within a segment: it goes on from what was shown, not from its end.
+        let resume = if last.id == resume.last_id { resume } else { after(last) };
         if fresh {
             self.stretches.push(Stretch {
                 store_id: header.store_id.clone(),
@@ -288,6 +290,11 @@ impl<E> Walk<'_, E> {
             format!("transaction {} ends at {}, the next begins at {begins}", last.id, last.position)
         })
     }
+}
+
+/// What follows a transaction that is not the last of its segment.
+fn after(transaction: &Transaction) -> ScanStart {
+    ScanStart { last_append_index: transaction.append_index, ..ScanStart::after(&transaction.end_point()) }
 }
 
 /// Whether the segment holds that transaction where it was seen.

@@ -29,6 +29,11 @@ impl Run {
         self.start.databases.get(database)
     }
 
+    /// Databases of which something is stored.
+    pub fn stored_databases(&self) -> impl Iterator<Item = &str> {
+        self.segments.keys().map(String::as_str)
+    }
+
     /// Names of a database's segments, by first id; a merged one behind the single one of the same first id.
     pub fn segments(&self, database: &str) -> impl DoubleEndedIterator<Item = SegmentName> + '_ {
         self.segments.get(database).into_iter().flatten().copied()
@@ -77,8 +82,13 @@ impl Runs {
 
     /// The run whose path is the current one: the highest that covers the database and is no side run for it.
     pub fn current(&self, database: &str) -> Option<RunNumber> {
+        self.newest().and_then(|newest| self.current_at(database, newest))
+    }
+
+    /// The same when `newest` was the newest start.
+    pub fn current_at(&self, database: &str, newest: RunNumber) -> Option<RunNumber> {
         let main = |run: &Run| run.database(database).is_some_and(|start| !start.side);
-        self.runs.iter().rev().find(|(_, run)| main(run)).map(|(number, _)| *number)
+        self.runs.range(..=newest).rev().find(|(_, run)| main(run)).map(|(number, _)| *number)
     }
 
     /// The parent's path up to the parent, then the run's own transactions.

@@ -6,6 +6,8 @@
 use grap_core::SourceName;
 use grap_repository::{ObjectError, Repository, RepositoryError};
 
+use grap_task::Stopped;
+
 use super::names::{self, Object, RunNumber, SegmentName};
 use super::runs::Runs;
 use super::segment::{Segment, SegmentError};
@@ -15,6 +17,8 @@ use super::start::{StartError, StartRecord};
 pub enum ArchiveError {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     #[error("the start record of run {run} is damaged")]
     Start { run: RunNumber, source: StartError },
     #[error("the segment {object} is damaged")]
@@ -22,12 +26,20 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Of a version that a newer program writes.
+    pub fn is_newer(&self) -> bool {
+        matches!(
+            self,
+            Self::Start { source: StartError::Newer { .. }, .. }
+                | Self::Segment { source: SegmentError::Unknown, .. }
+        )
+    }
+
     /// Something stored is damaged or gone, as against a storage that does not answer.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Start { source: StartError::Newer { .. }, .. }
-            | Self::Segment { source: SegmentError::Unknown, .. } => false,
-            Self::Start { .. } | Self::Segment { .. } => true,
+            Self::Start { .. } | Self::Segment { .. } => !self.is_newer(),
+            Self::Stopped(_) => false,
             Self::Repository(error) => matches!(
                 error,
                 RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })
@@ -91,6 +103,30 @@ impl Archive {
         Ok(runs)
     }
 
+    /// The highest number that is taken.
+    pub fn newest(&self) -> Result<Option<RunNumber>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::folder(&self.source))?;
+        let number = |object| match object {
+            Object::Start(run) | Object::Segment(run, ..) => run,
+        };
+        let objects = listed.iter().filter_map(|info| Object::parse(&self.source, &info.name));
+        let mut newest = objects.map(number).max().unwrap_or(RunNumber(0));
+        while self.has_begun(newest.next())? {
+            newest = newest.next();
+        }
+        Ok((newest >= RunNumber::FIRST).then_some(newest))
+    }
+
+    /// What a listing shows of a run's segments of one database.
+    pub fn segment_names(&self, run: RunNumber, database: &str) -> Result<Vec<SegmentName>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::database_folder(&self.source, run, database))?;
+        let name = |object| match object {
+            Object::Segment(_, _, name) => Some(name),
+            Object::Start(_) => None,
+        };
+        Ok(listed.iter().filter_map(|info| name(Object::parse(&self.source, &info.name)?)).collect())
+    }
+
     /// `None`: there is no such run.
     pub fn start(&self, run: RunNumber) -> Result<Option<StartRecord>, ArchiveError> {
         let bytes = match self.repository.get_sealed(&names::start(&self.source, run)) {
@@ -127,6 +163,18 @@ impl Archive {
             return Err(damaged(SegmentError::OtherName { named, found }));
         }
         Ok(found)
+    }
+
+    /// Read an object whole: its seal, its hashes, and every transaction in it.
+    pub fn check(&self, run: RunNumber, database: &str, name: SegmentName) -> Result<(), ArchiveError> {
+        let object = names::segment(&self.source, run, database, name);
+        let damaged = |source| ArchiveError::Segment { object: object.clone(), source };
+        let mut before = None;
+        for segment in self.segments(run, database, name)? {
+            segment.log_header().map_err(damaged)?;
+            before = Some(segment.scan(before.as_ref(), |_, _| {}).map_err(damaged)?);
+        }
+        Ok(())
     }
 
     /// As [`Archive::segments`]; `None` where there is no such object.

@@ -83,7 +83,9 @@ pub(super) struct LogCursor {
 struct Pending {
     segment: Segment,
     resume: ScanStart,
-    last: TransactionEnd,
+    /// The first and the last transaction.
+    ends: (TransactionEnd, TransactionEnd),
+    at_end: bool,
 }
 
 /// What a round did for one database.
@@ -113,7 +115,10 @@ pub struct Stored {
     pub last: TxId,
     /// Of log.
     pub bytes: u64,
-    pub last_commit: CommitTime,
+    /// When the first of them was committed.
+    pub first_commit: CommitTime,
+    /// When it was read, nothing more stood behind it.
+    pub at_end: bool,
 }
 
 impl LogCursor {
@@ -130,6 +135,14 @@ impl LogCursor {
     /// The last transaction that is in the repository.
     pub(super) fn stored(&self) -> Option<&TransactionEnd> {
         self.last.as_ref().map(|(_, end)| end)
+    }
+
+    /// The oldest file that must stay: that of the last stored transaction, also where everything in it is
+    /// stored. The next run of an archiver finds its parent there; while a backlog is shipped it is not among
+    /// the newest files.
+    fn needed_from(&self) -> LogVersion {
+        let here = self.log.version();
+        self.stored().map_or(here, |end| end.position.version.min(here))
     }
 
     fn advance(&mut self, resume: ScanStart, last: TransactionEnd) {
@@ -204,7 +217,7 @@ impl Writer<'_> {
                 return Ok(Round::Overtaken { run: run.next() });
             }
             let ahead = self.ahead(cursor, clock_ms)?;
-            let Ahead { segment: Some(segment), resume, last: Some(last), .. } = ahead else {
+            let Ahead { segment: Some(segment), resume, ends: Some(ends), .. } = ahead else {
                 let round = self.behind(cursor, database, ahead.behind)?;
                 let moved = match round {
                     Round::Lost { .. } => self.displaced(active, database)?,
@@ -216,7 +229,9 @@ impl Writer<'_> {
                 return Ok(lost(&why, None));
             }
             let cursor = active.logs.get_mut(database).expect("the caller saw it");
-            cursor.pending = Some(Pending { segment, resume, last });
+            let ends_here = matches!(ahead.behind, Behind::End | Behind::Incomplete);
+            let at_end = ends_here && self.next_file(cursor, database)?.is_none();
+            cursor.pending = Some(Pending { segment, resume, ends, at_end });
         } else if self.archive.has_begun(run.next())? {
             return Ok(Round::Overtaken { run: run.next() });
         }
@@ -334,12 +349,13 @@ impl Writer<'_> {
             first: header.first.0,
             last: header.last.0,
             bytes: pending.segment.content.len() as u64,
-            last_commit: pending.last.commit_time,
+            first_commit: pending.ends.0.commit_time,
+            at_end: pending.at_end,
         };
         if put == Put::Taken {
             return self.ours_already(run, cursor, database, &pending.segment);
         }
-        cursor.advance(pending.resume, pending.last);
+        cursor.advance(pending.resume, pending.ends.1);
         Ok(Round::Stored(stored))
     }
 
@@ -359,9 +375,10 @@ impl Writer<'_> {
         let foreign = || lost(&format!("another object stands under the name of segment {name}"), None);
         let Some([segment]) = found.as_deref() else { return Ok(foreign()) };
         let Some((store_id, transactions)) = transactions(segment) else { return Ok(foreign()) };
-        let Some(last) = transactions.last().map(grap_neo4j::txlog::Transaction::end_point) else {
+        let (Some(first), Some(last)) = (transactions.first(), transactions.last()) else {
             return Ok(foreign());
         };
+        let last = last.end_point();
         let ours = segment.header.first == wanted.header.first
             && segment.header.position == wanted.header.position
             && cursor.log.holds(&store_id, &last)?;
@@ -375,7 +392,8 @@ impl Writer<'_> {
             first: segment.header.first.0,
             last: last.id,
             bytes: segment.content.len() as u64,
-            last_commit: last.commit_time,
+            first_commit: first.commit_time,
+            at_end: false,
         }))
     }
 
@@ -388,7 +406,7 @@ impl Writer<'_> {
             return Ok(());
         };
         for (database, cursor) in &active.logs {
-            self.follower.stored_below(&active.server, database, cursor.log.version())?;
+            self.follower.stored_below(&active.server, database, cursor.needed_from())?;
         }
         for run in runs.iter().filter(|run| !run.present && active.stored.contains(&run.identity)) {
             if self.databases.iter().all(|database| is_stored(active, run, present, database)) {
@@ -410,7 +428,7 @@ fn is_stored(active: &Active, run: &HeldRun, present: &HeldRun, database: &str) 
     let held = present.files(database);
     run.files(database).iter().all(|file| {
         !cursor.sequence.contains(file)
-            || file.name.version() < cursor.log.version()
+            || file.name.version() < cursor.needed_from()
             || held.iter().any(|other| (other.name, other.inode) == (file.name, file.inode))
     })
 }

@@ -18,8 +18,10 @@ use grap_disk::{self as disk, DiskError, FileLock, Sink};
 use grap_repository::{Node, Reader, RepositoryError, chunk_size};
 use grap_task::{Monitor, Stop, Stopped, Unit};
 
+use super::extend::{ArchivedLog, extend};
 use super::manifest::{DatabaseManifest, FileRole, ManifestFile};
 use super::reread::{RereadError, reread};
+use crate::archive::ArchiveError;
 
 const PARTIAL: &str = ".grap-partial";
 const SALVAGE: &str = ".grap-salvage";
@@ -47,6 +49,10 @@ pub enum AssembleError {
     Hash { path: String },
     #[error("the backup holds no file {path}, though its manifest names it")]
     Incomplete { path: String },
+    #[error("the archived log cannot be read")]
+    Archive(#[from] ArchiveError),
+    #[error("the archived log does not go on where {} ends: at {ends} comes what belongs to {next}", path.display())]
+    LogGap { path: PathBuf, ends: u64, next: u64 },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     #[error("the thread that syncs files ended without a word")]
@@ -58,9 +64,10 @@ pub enum AssembleError {
 }
 
 /// What to write, and how.
-#[derive(Debug)]
 pub struct AssembleOptions<'a> {
     pub databases: Vec<&'a DatabaseManifest>,
+    /// Log behind the ends of these databases.
+    pub continuations: Vec<Continuation<'a>>,
     /// Every file of the backup by its path.
     pub nodes: &'a BTreeMap<String, Node>,
     pub target: &'a Path,
@@ -70,6 +77,13 @@ pub struct AssembleOptions<'a> {
     pub keep_going: bool,
     /// Left as `.grap/restored.json` in the target.
     pub note: &'a [u8],
+}
+
+/// Archived log that is written behind a database's files.
+pub struct Continuation<'a> {
+    /// What the database is then.
+    pub promised: &'a DatabaseManifest,
+    pub log: &'a dyn ArchivedLog,
 }
 
 /// A place in a file that could not be restored.
@@ -98,8 +112,9 @@ pub fn assemble(
     monitor: &dyn Monitor,
 ) -> Result<Assembled, AssembleError> {
     let mut site = Site::open(options.target)?;
-    let built = build(options, &site.partial, reader, stop, monitor).and_then(|assembled| {
+    let built = build(options, &site.partial, reader, stop, monitor).and_then(|mut assembled| {
         if assembled.damages.is_empty() {
+            extend(options, &site.partial, stop, monitor, &mut assembled)?;
             verify(options, &site.partial, monitor)?;
             site.place(options)?;
             Ok(Assembled { path: options.target.to_owned(), ..assembled })
@@ -269,7 +284,8 @@ fn is_damage(error: &RepositoryError) -> bool {
 fn verify(options: &AssembleOptions<'_>, partial: &Path, monitor: &dyn Monitor) -> Result<(), AssembleError> {
     monitor.begin("parsing what was written", Unit::Items, Some(options.databases.len() as u64));
     for database in &options.databases {
-        reread(partial, database)?;
+        let continued = options.continuations.iter().find(|going_on| going_on.promised.name == database.name);
+        reread(partial, continued.map_or(*database, |going_on| going_on.promised))?;
         monitor.advance(1);
     }
     Ok(())
@@ -441,7 +457,15 @@ mod tests {
     use super::*;
 
     fn options<'a>(target: &'a Path, nodes: &'a BTreeMap<String, Node>) -> AssembleOptions<'a> {
-        AssembleOptions { databases: Vec::new(), nodes, target, owner: None, keep_going: false, note: b"{}" }
+        AssembleOptions {
+            databases: Vec::new(),
+            continuations: Vec::new(),
+            nodes,
+            target,
+            owner: None,
+            keep_going: false,
+            note: b"{}",
+        }
     }
 
     fn built(site: &Site) {

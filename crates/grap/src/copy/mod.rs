@@ -2,12 +2,14 @@
 
 mod assemble;
 mod capture;
+mod extend;
 mod manifest;
 mod reread;
 mod throttle;
 
-pub use assemble::{AssembleError, AssembleOptions, Assembled, Damage, assemble};
+pub use assemble::{AssembleError, AssembleOptions, Assembled, Continuation, Damage, assemble};
 pub use capture::{Capture, CaptureError, CapturedDatabase, StillLife, read_metadata, still_life};
+pub use extend::{ArchivedLog, LogExtension, LogPiece};
 pub use manifest::{
     CheckpointRef, DatabaseManifest, FileRole, MANIFEST_NAME, Manifest, ManifestError, ManifestFile, Omitted,
     Point, ServerManifest,

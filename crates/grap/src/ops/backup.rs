@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::source::binding_of;
 use super::{Access, Session};
+use crate::archive::{Archive, Nonces, Ownership, RunNumber};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
     Capture, CaptureError, CapturedDatabase, MANIFEST_NAME, Manifest, ServerManifest, StillLife, Throttle,
@@ -23,7 +24,8 @@ use crate::copy::{
 };
 use crate::error::{Error, Result};
 use crate::live::{
-    Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release,
+    Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, Place, ServerRun,
+    release,
 };
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
@@ -41,6 +43,8 @@ pub struct BackupOptions {
     pub niceness: i32,
     pub writer: WriterOptions,
     pub pace: Pace,
+    /// This installation writes for the source from now on, whoever did before.
+    pub takeover: bool,
     /// Grap's own settings, to be taken along; without secrets.
     pub settings: Option<Vec<u8>>,
 }
@@ -66,7 +70,7 @@ pub fn backup(
     let id = BackupId::choose(started, |id| attempts.iter().any(|attempt| attempt.id == *id));
     state.begin(id.as_str(), "backup", options.source.as_ref(), started)?;
     let run = Run { options, session, id: id.clone(), started, began: session.clock.since_boot() };
-    let result = run.attempt(access);
+    let result = run.attempt(access, state);
     // A backup that exists is not undone because the journal could not be written: it is said, and the entry
     // counts as abandoned.
     if let Err(error) = state.end(id.as_str(), session.clock.now(), Outcome::of(&result)) {
@@ -85,7 +89,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn attempt(mut self, access: Access) -> Result<BackupReport> {
+    fn attempt(mut self, access: Access, state: &StateDirectory) -> Result<BackupReport> {
         let Session { monitor, clock, .. } = *self.session;
         monitor.begin("looking at the installation", Unit::Items, None);
         let installation = Installation::find(&self.options.installation)?;
@@ -109,6 +113,10 @@ impl Run<'_> {
         }
         let source = sources::choose(&repository, self.options.source.as_ref())?;
         sources::admit(&repository, &source, &binding)?;
+        let archive = Archive::new(repository.clone(), source.name.clone());
+        let mut ownership = Self::ownership(&archive, &installation, state, self.session)?;
+        // The start that stood when the ends are read, or an older one: never one that came behind them.
+        let newest_start = if self.options.takeover { ownership.take_over() } else { ownership.prove() }?;
         let first = self.settle_id(&repository, &source.name)?;
         let kept = if first { kept_of_failed_runs(&repository)? } else { 0 };
         self.require_room(&installation, &pinner, directory, first, kept)?;
@@ -121,11 +129,27 @@ impl Run<'_> {
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;
         self.recheck(&repository, &source.name, &binding)?;
+        ownership.prove()?;
         let server = ServerManifest { running, version: release(&installation, &runs[0]) };
-        let report = self.publish(writer, &installation, &source.name, captured, server)?;
+        let report = self.publish(writer, &installation, &source.name, (captured, server, newest_start))?;
         drop(pinner);
         self.session.release(lock);
         Ok(report)
+    }
+
+    fn ownership<'r>(
+        archive: &'r Archive,
+        installation: &Installation,
+        state: &StateDirectory,
+        session: &'r Session<'_>,
+    ) -> Result<Ownership<'r>> {
+        Ok(Ownership {
+            archive,
+            nonces: Nonces::open(state.root(), archive.source())?,
+            place: Place::of(&installation.data.join("databases"))?,
+            host: &session.holder.hostname,
+            clock: session.clock,
+        })
     }
 
     /// Right before the publication: the source is still bound to these databases, and nobody else has used
@@ -233,8 +257,7 @@ impl Run<'_> {
         mut writer: Writer<'_>,
         installation: &Installation,
         source: &SourceName,
-        captured: Vec<CapturedDatabase>,
-        server: ServerManifest,
+        (captured, server, newest_start): (Vec<CapturedDatabase>, ServerManifest, Option<RunNumber>),
     ) -> Result<BackupReport> {
         self.session.monitor.begin("publishing", Unit::Items, None);
         let mut tree = TreeBuilder::new(self.started);
@@ -276,7 +299,7 @@ impl Run<'_> {
             databases,
             tags: self.options.tags.clone(),
             note: self.options.note.clone(),
-            archive: None,
+            archive: newest_start.map(|run| run.to_string()),
             configuration: configuration.into_keys().collect(),
         };
         let content = writer.add_bytes(&manifest.to_bytes())?;

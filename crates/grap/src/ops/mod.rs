@@ -1,5 +1,6 @@
 //! The operations: one file a verb. The top function of each reads as its story.
 
+mod archive;
 mod backup;
 mod doctor;
 
@@ -9,17 +10,25 @@ mod restore;
 mod session;
 mod show;
 mod source;
+mod status;
 mod unlock;
 mod verify;
+mod watchdog;
+mod window;
 
+pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
-pub use restore::{RestoreOptions, RestoreReport, RestoredDatabase, restore};
+pub use restore::{
+    PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
+};
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
+pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
 pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use window::{SourceWindow, WindowReport, window};

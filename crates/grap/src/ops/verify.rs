@@ -1,9 +1,12 @@
-//! `verify`: look for damage, in the whole repository or in what one backup needs.
+//! `verify`: look for damage, in the whole repository (backups and archive) or in what one backup needs.
 
 use grap_core::{SourceName, Target};
 use grap_repository::{CheckOptions, Damage, ReadData, Reader};
 
+use grap_task::Unit;
+
 use super::{Access, Session};
+use crate::archive::{self, History};
 use crate::catalog::{Backup, Catalog};
 use crate::error::Result;
 use crate::sources;
@@ -23,6 +26,10 @@ pub struct VerifyReport {
     pub packs: usize,
     pub packs_read: usize,
     pub bytes_read: u64,
+    /// Of the archive, merged ones included.
+    pub archive_objects: usize,
+    /// Paths that were gone over, from their first transaction to their last.
+    pub timelines: usize,
     /// Each names the damaged object and what it hurts.
     pub problems: Vec<String>,
 }
@@ -51,13 +58,24 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
             problems.push(format!("backup {}: {problem}", backup.id));
         }
     }
-    if only.is_none()
-        && let Err(error) = sources::load(&repository)
-    {
-        problems.push(error.to_string());
+    let mut archives = archive::Verified::default();
+    if only.is_none() {
+        match sources::load(&repository) {
+            Err(error) => problems.push(error.to_string()),
+            Ok(found) => {
+                for source in found {
+                    session.monitor.begin("reading the archive", Unit::Items, None);
+                    let history = History::load(&repository, &reader, &catalog, &source.name, session)?;
+                    archive::verify(&history, session.stop, &mut archives)?;
+                }
+            }
+        }
     }
+    problems.append(&mut archives.problems);
     session.release(lock);
     Ok(VerifyReport {
+        archive_objects: archives.objects,
+        timelines: archives.timelines,
         backups: backups.len(),
         packs: checked.packs,
         packs_read: checked.packs_read,

@@ -18,6 +18,12 @@ use secrecy::SecretString;
 /// The fault plan is one for the process: worlds take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    faults::clear();
+    turn
+}
+
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     clock: Clock,
@@ -25,6 +31,7 @@ pub(crate) struct World {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Wait for the turn of this test.
 /// Errno values that a fault may give.
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENOSPC: i32 = 28;
@@ -32,8 +39,7 @@ pub(crate) const ENOSPC: i32 = 28;
 impl World {
     /// Two fixture stores as `neo4j` and `system`, and an empty repository.
     pub(crate) fn new() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        faults::clear();
+        let turn = turn();
         let folder = scratch();
         let data = folder.path().join("data");
         store_fixture("5.26.30", &data).unwrap();
@@ -94,6 +100,7 @@ impl World {
             niceness: 0,
             writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() },
             pace: Pace::OnDemand,
+            takeover: false,
             settings: None,
         };
         ops::backup(&options, self.access(), &self.state()?, &self.session())
@@ -103,6 +110,7 @@ impl World {
         let options = RestoreOptions {
             target: "latest".parse().unwrap(),
             source: None,
+            timeline: None,
             to: self.path(to),
             databases: Vec::new(),
             owner: None,
@@ -159,7 +167,7 @@ pub(crate) struct Saved(tempfile::TempDir);
 
 /// In memory where there is such a place: thousands of runs sync hundreds of times each, and here nothing
 /// loses power.
-fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }

@@ -1,8 +1,7 @@
 //! The entries that frame a transaction: START and COMMIT.
 //!
 //! Every entry begins `u8 kernel, u8 type`; numbers are little-endian (`docs/format/transaction-log.md`,
-//! section 3). Between START (1) and COMMIT (5) stand COMMAND entries (3), which carry no length and are
-//! opaque here.
+//! section 3). Between START (1) and COMMIT (5) stand COMMAND entries (3), which carry no length: `body`.
 //! ```text
 //! START   A (kernels 5-16)        B (17-21)               C (22-29)               D (30-32)
 //! 2       i64 time opened, ms     the same                the same                the same
@@ -22,7 +21,6 @@ use crate::ids::{AppendIndex, Checksum, CommitTime, TxId};
 use crate::kernel::{KernelVersion, StartLayout};
 
 pub(crate) const START: u8 = 1;
-#[cfg(feature = "synthetic")]
 pub(crate) const COMMAND: u8 = 3;
 pub(crate) const COMMIT: u8 = 5;
 /// Length of a COMMIT entry; its checksum covers everything before its last four bytes.

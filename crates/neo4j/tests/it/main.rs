@@ -4,10 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod checkpoints;
+mod constraints;
 mod continuity;
 mod damage;
 mod fixtures;
 mod large;
+mod made_up;
+mod made_up_constraints;
 mod reading;
 mod real_checkpoints;
 mod real_logs;
+mod walking;

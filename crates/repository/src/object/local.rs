@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use super::{ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
 
 const TEMPORARY: &str = "tmp-";
+/// Laid out with every repository.
+const MARK: &str = "keys";
 /// Nanoseconds.
 const LEFTOVER_AFTER: i128 = 86_400_000_000_000;
 
@@ -26,7 +28,7 @@ impl LocalStore {
         let store = Self::open(root);
         let lay_out = || {
             Self::create_directory(&store.root)?;
-            for name in ["keys", "locks", "index", "snapshots", "grap"] {
+            for name in [MARK, "locks", "index", "snapshots", "grap"] {
                 grap_disk::create_dir_all(&store.root.join(name))?;
             }
             for first in 0..=255_u8 {
@@ -70,7 +72,20 @@ impl LocalStore {
         Ok(self.root.join(name))
     }
 
-    /// Create the directory of an object, with every level synced into the one above it.
+    /// Create the directory of an object, if the repository itself is there. Where a mount went away, or the
+    /// directory was renamed, what is put must fail: it would be stored beside the repository, and lost with
+    /// the next mount.
+    fn create_directory_of(&self, directory: &Path) -> Result<(), DiskError> {
+        if matches!(grap_disk::stat(directory), Ok(None)) {
+            // What every repository has: an error names it.
+            grap_disk::list(&self.root.join(MARK))?.ok_or_else(|| {
+                DiskError::reading(&self.root.join(MARK), std::io::ErrorKind::NotFound.into())
+            })?;
+        }
+        Self::create_directory(directory)
+    }
+
+    /// Create a directory, with every level synced into the one above it.
     fn create_directory(directory: &Path) -> Result<(), DiskError> {
         let missing: Vec<&Path> =
             directory.ancestors().take_while(|level| matches!(grap_disk::stat(level), Ok(None))).collect();
@@ -103,7 +118,7 @@ impl ObjectStore for LocalStore {
     fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
         let path = self.path(name)?;
         let directory = path.parent().unwrap_or(&self.root);
-        Self::create_directory(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
+        self.create_directory_of(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
         grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error))
     }
 

@@ -18,10 +18,23 @@ fn a_directory() {
     assert_eq!(leftovers(), 0);
 }
 
+/// A mount that went away while somebody writes: nothing is stored beside it.
 #[test]
-fn a_directory_that_was_not_laid_out() {
+fn where_the_repository_is_gone_every_put_fails_and_nothing_is_made() {
     let dir = tempfile::tempdir().unwrap();
-    conformance(&LocalStore::open(dir.path().join("a/b")));
+    let root = dir.path().join("repository");
+    let store = LocalStore::create(&root).unwrap();
+    store.put("grap/log/a", &[b"x"]).unwrap();
+    std::fs::rename(&root, dir.path().join("away")).unwrap();
+    store.put("grap/log/b", &[b"x"]).unwrap_err();
+    assert!(!root.exists());
+    std::fs::create_dir(&root).unwrap();
+    store.put("grap/log/b", &[b"x"]).unwrap_err();
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0, "an empty mount point stays empty");
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::rename(dir.path().join("away"), &root).unwrap();
+    store.put("grap/log/b/new", &[b"x"]).unwrap();
+    assert_eq!(store.list("grap").unwrap().len(), 2);
 }
 
 #[test]

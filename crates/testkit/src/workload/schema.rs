@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context) -> Result<()> {
 /// writer, or when the server was gone, what is there then is what counts.
 fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str) -> Result<bool> {
     let before = mark(context, client)?;
-    let step = context.oracle.schema_begun(name, before);
+    let step = context.oracle.schema_begun(name, statement, before);
     let creates = !statement.starts_with("DROP");
     loop {
         let ran = client.bolt().run(statement);

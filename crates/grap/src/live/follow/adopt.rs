@@ -54,6 +54,7 @@ impl Shared {
             state.insert_other(folder);
         }
         left.retain(|left| state.folders().all(|folder| folder.path() != Some(&left.path)));
+        left.sort_by(|a, b| a.path.cmp(&b.path));
         state.left = left;
         state.give_up_doubles();
         drop(state);
@@ -74,7 +75,11 @@ impl Shared {
         drop(state);
         for path in &paths {
             if read_owner(path)?.is_none() {
-                write_owner(path, owner)?;
+                match write_owner(path, owner) {
+                    // Emptied and removed by the thread meanwhile.
+                    Err(error) if error.is_not_found() && disk::stat(path)?.is_none() => {}
+                    other => other?,
+                }
             }
         }
         Ok(paths)
@@ -93,36 +98,46 @@ impl Examined {
         if disk::stat(pins)?.is_none() {
             return Ok(());
         }
-        let gate = wait_for_gate(pins)?;
-        let _gate = gate.ok_or_else(|| FollowError::GateShut { pins: pins.to_owned() })?;
+        let mut taken = Vec::new();
+        // Others wait at the gate, backups among them: it is held to take the locks only.
+        let gate = wait_for_gate(pins)?.ok_or_else(|| FollowError::GateShut { pins: pins.to_owned() })?;
         for name in disk::list(pins)?.unwrap_or_default() {
             let path = pins.join(&name);
             if !name.starts_with(PREFIX) || ours.contains(&path) {
                 continue;
             }
-            match examine(&path, owner) {
+            match PinFolder::try_take(path.clone()) {
+                Ok(Some(folder)) => taken.push((path, folder)),
+                Ok(None) => self.left.push(LeftFolder { path, reason: LeftReason::Held }),
+                Err(error) => self.leave_failed(path, &error),
+            }
+        }
+        drop(gate);
+        for (path, folder) in taken {
+            match examine(folder, pins, owner) {
                 Ok(Found::Adopted(folder)) => self.adopted.push(*folder),
                 Ok(Found::Left(reason)) => self.left.push(LeftFolder { path, reason }),
                 Ok(Found::Rubbish) => {}
-                Err(error) => {
-                    let reason = LeftReason::Failed(format!("{error}: {}", error.source));
-                    self.left.push(LeftFolder { path, reason });
-                }
+                Err(error) => self.leave_failed(path, &error),
             }
         }
         Ok(())
     }
+
+    fn leave_failed(&mut self, path: PathBuf, error: &DiskError) {
+        let reason = LeftReason::Failed(format!("{error}: {}", error.source));
+        self.left.push(LeftFolder { path, reason });
+    }
 }
 
-/// Inside the gate.
-fn examine(path: &Path, owner: &str) -> Result<Found, DiskError> {
-    let Some(folder) = PinFolder::try_take(path.to_owned())? else {
-        return Ok(Found::Left(LeftReason::Held));
-    };
+/// A folder whose process is dead; we hold its lock.
+fn examine(folder: PinFolder, pins: &Path, owner: &str) -> Result<Found, DiskError> {
+    let path = folder.path();
     let record = match RunRecord::read(path) {
         FoundRun::Readable(record) => record,
         found => {
             // Without links nothing is lost with it.
+            let _gate = wait_for_gate(pins)?;
             if remove_without_links(path)? {
                 return Ok(Found::Rubbish);
             }
@@ -139,8 +154,11 @@ fn examine(path: &Path, owner: &str) -> Result<Found, DiskError> {
         None => write_owner(path, owner)?,
     }
     let mut adopted = RunFolder::adopt(record, folder)?;
-    if adopted.is_empty() && adopted.remove()? {
-        return Ok(Found::Rubbish);
+    if adopted.is_empty() {
+        let _gate = wait_for_gate(pins)?;
+        if adopted.remove()? {
+            return Ok(Found::Rubbish);
+        }
     }
     Ok(Found::Adopted(Box::new(adopted)))
 }

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use super::state::State;
 use super::{FollowError, Shared};
+use crate::live::Pace;
 
 /// Measuring costs a stat of every pin.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,11 +56,10 @@ impl Shared {
         &self,
         state: &mut State,
         live: &HashSet<(&str, LogFile, u64)>,
-        asked: bool,
     ) -> Result<(), FollowError> {
         let now = self.clock.since_boot();
         let is_due = state.measured.is_none_or(|last| now.saturating_sub(last) >= MEASURE_INTERVAL);
-        if !is_due && !asked {
+        if !is_due && self.pace != Pace::OnDemand {
             return Ok(());
         }
         let mut counted = HashSet::new();

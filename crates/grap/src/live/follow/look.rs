@@ -49,14 +49,13 @@ pub(super) fn list_logs(directory: &Path) -> Result<Vec<LiveFile>, FollowError> 
 }
 
 impl Shared {
-    /// `asked`: by somebody who waits for it, not by the thread at its pace.
-    pub(super) fn look(&self, state: &mut State, asked: bool) -> Result<(), FollowError> {
+    pub(super) fn look(&self, state: &mut State) -> Result<(), FollowError> {
         let mut outcome = Ok(());
         for _ in 0..PASSES_MAX {
-            let pinned = self.pin_all(state, asked);
+            let pinned = self.pin_all(state);
             let confirmed = self.confirm(state);
             let changed = matches!(confirmed, Ok(true));
-            outcome = pinned.and(confirmed.map(drop));
+            outcome = outcome.and(pinned).and(confirmed.map(drop));
             if !changed {
                 break;
             }
@@ -116,7 +115,7 @@ impl Shared {
     }
 
     /// Hold what is new in every directory. What fails for one file is tried for the others all the same.
-    fn pin_all(&self, state: &mut State, asked: bool) -> Result<(), FollowError> {
+    fn pin_all(&self, state: &mut State) -> Result<(), FollowError> {
         let mut outcome = Ok(());
         let mut live = Vec::new();
         for (database, directory) in &self.databases {
@@ -132,7 +131,7 @@ impl Shared {
             state
                 .stored
                 .retain(|(database, name, inode)| shown.contains(&(database.as_str(), *name, *inode)));
-            outcome = self.measure(state, &shown, asked);
+            outcome = self.measure(state, &shown);
         }
         for (database, file) in &live {
             let pinned = self.pin(state, database, file);

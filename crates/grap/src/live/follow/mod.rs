@@ -30,6 +30,7 @@ mod record;
 mod run;
 mod state;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test plays the server")]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -102,6 +103,7 @@ struct Shared {
     probe: run::Probe,
     clock: Clock,
     budget: Option<PinBudget>,
+    pace: Pace,
     /// Name and directory of the logs.
     databases: Vec<(String, PathBuf)>,
     /// Where folders of pins may lie.
@@ -124,13 +126,14 @@ impl Follower {
             probe,
             clock: options.clock.clone(),
             budget: options.budget,
+            pace: options.pace,
             databases,
             places,
             transactions: installation.transactions.clone(),
             stores: installation.data.join("databases"),
         });
         let mut follower = Self { shared: Arc::clone(&shared), stop: Stop::new(), thread: None };
-        shared.look(&mut shared.lock(), true)?;
+        shared.look(&mut shared.lock())?;
         if let Pace::Every(interval) = options.pace {
             let stop = follower.stop.clone();
             let thread = std::thread::Builder::new()
@@ -146,11 +149,12 @@ impl Follower {
     }
 
     /// Look once, now: everything that is in the live directories when this is called is held when it returns
-    /// well. Fails also with what went wrong in the thread since; the look is made all the same.
+    /// well, but for what is stored and what the budget does not allow ([`Follower::gap`]). Fails also with
+    /// what went wrong in the thread since; the look is made all the same.
     pub fn look(&self) -> Result<(), FollowError> {
         let mut state = self.shared.lock();
         let earlier = state.failure.take();
-        self.shared.look(&mut state, true)?;
+        self.shared.look(&mut state)?;
         earlier.map_or(Ok(()), Err)
     }
 
@@ -214,7 +218,7 @@ impl Follower {
         self.shared.sweep()
     }
 
-    /// What only our pins keep, as last measured (once a second).
+    /// What only our pins keep, as last measured (once a second; without a pace, at each look).
     pub fn held_back(&self) -> HeldBack {
         self.shared.lock().held_back
     }
@@ -252,7 +256,7 @@ impl Shared {
     fn watch(&self, interval: Duration, stop: &Stop) {
         while !stop.wait(interval) {
             let mut state = self.lock();
-            if let Err(error) = self.look(&mut state, false) {
+            if let Err(error) = self.look(&mut state) {
                 state.failure.get_or_insert(error);
             }
         }

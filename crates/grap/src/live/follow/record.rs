@@ -72,3 +72,29 @@ pub(super) fn read_owner(folder: &Path) -> Result<Option<String>, DiskError> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test looks at the disk past the code under test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_frozen() {
+        let frozen = include_str!("../../../../../testdata/pins/run");
+        let record: RunRecord = serde_json::from_str(frozen).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        record.write(folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join(RUN)).unwrap(), frozen);
+        assert!(matches!(RunRecord::read(folder.path()), FoundRun::Readable(read) if read == record));
+    }
+
+    #[test]
+    fn another_version_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(RunRecord::read(folder.path()), FoundRun::Missing));
+        let frozen = include_str!("../../../../../testdata/pins/run");
+        let newer = frozen.replace("\"version\":1", "\"version\":2");
+        std::fs::write(folder.path().join(RUN), newer).unwrap();
+        assert!(matches!(RunRecord::read(folder.path()), FoundRun::Unreadable(_)));
+    }
+}

@@ -87,7 +87,8 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn of(stores: &Path) -> Result<Self, FollowError> {
+    /// Of the directory `databases`.
+    pub(crate) fn of(stores: &Path) -> Result<Self, FollowError> {
         let stat = disk::stat(stores)?.ok_or_else(|| FollowError::NoStores { path: stores.to_owned() })?;
         Ok(Self { inode: stat.inode, born: stat.born.and_then(|born| i64::try_from(born).ok()) })
     }
@@ -169,25 +170,5 @@ impl Mark {
 
     fn modified(stat: Stat) -> Self {
         Self::new(stat.inode, Some(stat.modified))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identity_is_the_same_when_it_was_written_and_read() {
-        let mark = Some(Mark { inode: u64::MAX, time: Some(1_700_000_000_123_456_789) });
-        let holders = [
-            ("a", Holder::Nobody { checkpoint: mark, id_buffer: None }),
-            ("b", Holder::Process { pid: 7, started: 8 }),
-            ("c", Holder::Elsewhere { id_buffer: mark }),
-        ];
-        let databases = holders.into_iter().map(|(name, holder)| (name.to_owned(), holder)).collect();
-        let identity = RunIdentity { boot: "x".into(), databases };
-        let text = serde_json::to_string(&identity).unwrap();
-        assert_eq!(serde_json::from_str::<RunIdentity>(&text).unwrap(), identity);
-        assert!(identity.has_server());
     }
 }

@@ -1,6 +1,6 @@
 //! What a follower knows: its folders, what is in doubt, what is to go.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +94,7 @@ impl State {
 
     pub(super) fn runs(&self) -> Vec<HeldRun> {
         let mut runs: Vec<HeldRun> = Vec::new();
+        let mut places = HashMap::new();
         for folder in self.others.iter().chain([&self.present]) {
             let known = runs.iter().position(|run| run.identity == *folder.identity());
             let index = known.unwrap_or_else(|| {
@@ -107,7 +108,8 @@ impl State {
             });
             for (database, file) in folder.all_files() {
                 let files = runs[index].files.entry(database.to_owned()).or_default();
-                match files.iter_mut().find(|held| (held.name, held.inode) == (file.name, file.inode)) {
+                let place = *places.entry((index, database, file.name, file.inode)).or_insert(files.len());
+                match files.get_mut(place) {
                     // The newer folder's link lives longer.
                     Some(held) => *held = Arc::clone(file),
                     None => files.push(Arc::clone(file)),

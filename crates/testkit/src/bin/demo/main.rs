@@ -1,11 +1,13 @@
 //! `make demo`: a real Neo4j Community is backed up by `grap` while clients write to it, restored beside it,
 //! opened by a second server, and compared with a record kept outside of both: every node, relationship,
-//! property, label and index, at exactly the backup's transaction.
+//! property, label and index, at exactly the backup's transaction. Then somebody deletes everything, and the
+//! archive leads back to the transaction before.
 //!
 //! Exit status 0 only when nothing differs. `--spoil` changes one node of the restored database before it is
 //! compared, to show that this is noticed.
 
 mod guard;
+mod mistake;
 mod screen;
 mod shell;
 
@@ -23,7 +25,7 @@ use grap_testkit::{
     Distribution, Server, Verdict, Workload, WorkloadOptions, admin, judge_server, program, tree,
 };
 use screen::{Finding, number};
-use shell::Shell;
+use shell::{Background, Shell};
 
 const WRITERS: u8 = 4;
 /// So many transactions come before the backup, or so long is waited for them.
@@ -64,20 +66,22 @@ fn tell(spoil: bool) -> Result<bool> {
     let distribution = fetch()?;
     let live = start(&distribution, folder.path())?;
     let workload = write(&live)?;
-    let (shell, taken) = back_up(&live, &workload, folder.path())?;
+    let (shell, archiver) = archive(folder.path())?;
+    let taken = back_up(&shell, &live, &workload)?;
     restore(&shell)?;
     let second = open_beside(&distribution, folder.path())?;
     let (oracle, acknowledged) = stop_writers(workload)?;
     if spoil {
         spoil_one_node(&second)?;
     }
-    let all_well = judge(&distribution, &taken, &oracle, &live, second)?;
+    let exact = judge(&distribution, &taken, &oracle, &live, second)?;
+    let undone = mistake::undo(&distribution, &oracle, &live, (&shell, archiver), folder.path())?;
     screen::say(&format!(
         "{} transactions were acknowledged in all; this took {} s.",
         number(acknowledged as u64),
         begun.elapsed().as_secs()
     ));
-    Ok(all_well)
+    Ok(exact && undone)
 }
 
 fn fetch() -> Result<Distribution> {
@@ -147,8 +151,8 @@ struct Taken {
     checkpoints_meanwhile: usize,
 }
 
-fn back_up(live: &Server, workload: &Workload, folder: &Path) -> Result<(Shell, Taken)> {
-    screen::step(3, "Back it up while they write");
+fn archive(folder: &Path) -> Result<(Shell, Background)> {
+    screen::step(3, "Keep every transaction from now on");
     let password = folder.join("password");
     std::fs::write(&password, "correct horse battery staple\n").map_err(Error::file("write", &password))?;
     let mut shell = Shell::open(folder)?;
@@ -158,6 +162,12 @@ fn back_up(live: &Server, workload: &Workload, folder: &Path) -> Result<(Shell, 
         ("GRAP_STATE_DIR", "state"),
     ]);
     shell.grap("init", || {})?;
+    let archiver = shell.background("archive --neo4j-home server", "archive.log")?;
+    Ok((shell, archiver))
+}
+
+fn back_up(shell: &Shell, live: &Server, workload: &Workload) -> Result<Taken> {
+    screen::step(4, "Back it up while they write");
     let markers = workload.oracle().markers(&[&live.transaction_logs()])?;
     let before = Before {
         acknowledged: workload.oracle().acknowledged_up_to(&markers),
@@ -178,7 +188,7 @@ fn back_up(live: &Server, workload: &Workload, folder: &Path) -> Result<(Shell, 
     let report = shell.json("show latest")?;
     let tx_id = program::tx_id(&report, "neo4j")
         .ok_or_else(|| Error::Program { arguments: "show latest".to_owned(), said: report.to_string() })?;
-    Ok((shell, Taken { before, tx_id, transactions_meanwhile, checkpoints_meanwhile }))
+    Ok(Taken { before, tx_id, transactions_meanwhile, checkpoints_meanwhile })
 }
 
 /// How many checkpoints the server has made, as its own log says.
@@ -188,14 +198,14 @@ fn checkpoints(server: &Server) -> usize {
 }
 
 fn restore(shell: &Shell) -> Result<()> {
-    screen::step(4, "Restore it beside the running server");
+    screen::step(5, "Restore it beside the running server");
     shell.grap("list", || {})?;
     shell.grap("verify --read-data", || {})?;
     shell.grap("restore latest --to restored", || {})
 }
 
 fn open_beside(distribution: &Distribution, folder: &Path) -> Result<Server> {
-    screen::step(5, "Open what was restored in a second Neo4j");
+    screen::step(6, "Open what was restored in a second Neo4j");
     let second = Server::open_restored(distribution, &folder.join("restored"), &folder.join("second"))?;
     screen::say(&format!("{} is up, on the restored directory", second.bolt_uri()));
     Ok(second)
@@ -226,7 +236,7 @@ fn judge(
     live: &Server,
     mut second: Server,
 ) -> Result<bool> {
-    screen::step(6, "Compare it with what the writers meant, at exactly the backup's transaction");
+    screen::step(7, "Compare it with what the writers meant, at exactly the backup's transaction");
     let markers = oracle.markers(&[&live.transaction_logs()])?;
     let expected = oracle.expected_at(taken.tx_id, &markers);
     let mut details = oracle.contradictions(&markers);
@@ -251,7 +261,7 @@ fn judge(
         ok: check.is_clean(),
     });
     screen::say("");
-    Ok(screen::verdict(&findings, &details))
+    Ok(screen::verdict(&findings, &details, "The backup of a running, busy database is exact."))
 }
 
 impl Taken {

@@ -44,7 +44,7 @@ pub(crate) struct Finding {
 }
 
 /// Everything that was found; whether all of it is well.
-pub(crate) fn verdict(findings: &[Finding], details: &[String]) -> bool {
+pub(crate) fn verdict(findings: &[Finding], details: &[String], well: &str) -> bool {
     let width = findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
     for Finding { what, found, ok } in findings {
         let mark = if *ok { paint("32", "ok    ") } else { paint("31;1", "WRONG ") };
@@ -55,7 +55,7 @@ pub(crate) fn verdict(findings: &[Finding], details: &[String]) -> bool {
     }
     let all = findings.iter().all(|finding| finding.ok);
     let text = if all {
-        paint("32;1", "The backup of a running, busy database is exact.")
+        paint("32;1", well)
     } else {
         paint("31;1", "The restored database is NOT what it should be.")
     };

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use grap_testkit::error::{Error, Result};
 use grap_testkit::program::last_json;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::screen;
@@ -70,6 +71,18 @@ impl Shell {
         Err(Error::Program { arguments: arguments.to_owned(), said: status.to_string() })
     }
 
+    /// `grap ... &`: it runs until it is told to stop. What it says goes to a file.
+    pub(crate) fn background(&self, arguments: &str, log: &str) -> Result<Background> {
+        screen::command(&format!("grap {arguments} > {log} 2>&1 &"));
+        let path = self.folder.join(log);
+        let output = std::fs::File::create(&path).map_err(Error::file("create", &path))?;
+        let errors = output.try_clone().map_err(Error::file("duplicate", &path))?;
+        let mut command = self.command();
+        command.args(words(arguments)).stdout(output).stderr(errors);
+        let child = command.spawn().map_err(Error::file("start", &self.binary))?;
+        Ok(Background { child, arguments: arguments.to_owned(), log: path })
+    }
+
     /// Ask without showing it.
     pub(crate) fn json(&self, arguments: &str) -> Result<Value> {
         let output = self.command().arg("--json").args(words(arguments)).output();
@@ -91,6 +104,40 @@ impl Shell {
         }
         command.envs(self.variables.iter().cloned()).current_dir(&self.folder).stdin(Stdio::null());
         command
+    }
+}
+
+/// A command in the background; killed with the story.
+pub(crate) struct Background {
+    child: Child,
+    arguments: String,
+    log: PathBuf,
+}
+
+impl Background {
+    /// SIGTERM; show what it said last. Success is required.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        screen::command("kill %1");
+        if let Some(process) = Pid::from_raw(self.child.id().cast_signed()) {
+            // It may have ended by itself: its status tells.
+            let _ = kill_process(process, Signal::TERM);
+        }
+        let status = self.child.wait().map_err(Error::file("wait for", &self.log))?;
+        let said = std::fs::read_to_string(&self.log).map_err(Error::file("read", &self.log))?;
+        if !status.success() {
+            return Err(Error::Program { arguments: self.arguments.clone(), said });
+        }
+        for line in said.lines().skip_while(|line| !line.starts_with("archived")) {
+            screen::output(line);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,322 @@
+//! How much of the log the archive has not, measured from the outside: the log's end in the live directory
+//! against the last stored segment of the current path.
+//!
+//! It asks neither the archiver nor anything that the archiver keeps, so that a silent stall shows. It pins
+//! nothing and writes nothing: a file that is pruned while it is read is looked for again.
+
+use grap_disk::{self as disk, DiskError, Source};
+use grap_neo4j::files::LogFile;
+use grap_neo4j::txlog::{
+    ChainError, FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart, Scanner, Tail, Transaction,
+};
+use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
+use jiff::Timestamp;
+
+use super::history::path_end;
+use super::names::{RunNumber, SegmentName};
+use super::parent::transactions;
+use super::store::Archive;
+use crate::error::Result;
+use crate::live::{Installation, LogError};
+
+/// Of one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseLag {
+    pub database: String,
+    /// The last complete transaction of the live log.
+    pub live: TxId,
+    /// The last one on the current path; `None`: nothing of this database is archived.
+    pub archived: Option<TransactionEnd>,
+    /// Committed, and not archived.
+    pub transactions: u64,
+    /// Since the oldest of them was committed, by the clocks of both.
+    pub milliseconds: i64,
+    pub standing: Standing,
+}
+
+/// How the live log and the archive stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The log goes on from what is archived.
+    Follows,
+    NothingArchived,
+    /// The log's files begin behind the end of the archive: what was between is gone.
+    Gap,
+    /// Another transaction stands where the archive ends, or none: an older state was put back, or a tail was lost.
+    Fork,
+    OtherStore,
+}
+
+/// A file may be pruned or replaced while it is read, so often.
+const TRIES: u32 = 5;
+
+/// Of every database of an installation.
+pub fn lag(installation: &Installation, archive: &Archive, now: Timestamp) -> Result<Vec<DatabaseLag>> {
+    let runs = archive.runs()?;
+    let mut lags = Vec::new();
+    for database in &installation.databases {
+        let archived = match runs.current(database) {
+            Some(run) => path_end(archive, &runs, &runs.path(database, run)?)?,
+            None => None,
+        };
+        lags.push(database_lag(installation, database, archived, now)?);
+    }
+    Ok(lags)
+}
+
+/// Measures again and again, at the cost of a listing of one folder and one object for each database.
+pub struct LagProbe<'a> {
+    installation: &'a Installation,
+    archive: &'a Archive,
+    run: Option<RunNumber>,
+}
+
+impl<'a> LagProbe<'a> {
+    pub fn new(installation: &'a Installation, archive: &'a Archive) -> Self {
+        Self { installation, archive, run: None }
+    }
+
+    /// As [`lag`].
+    pub fn measure(&mut self, now: Timestamp) -> Result<Vec<DatabaseLag>> {
+        let mut run = match self.run {
+            Some(run) => Some(run),
+            None => self.archive.newest()?,
+        };
+        while let Some(known) = run
+            && self.archive.has_begun(known.next())?
+        {
+            run = Some(known.next());
+        }
+        self.run = run;
+        let mut lags = Vec::new();
+        for database in &self.installation.databases {
+            let Some(stored) = run.map(|run| self.newest_stored(run, database)).transpose()?.flatten() else {
+                // Nothing stored under it yet: its parent's path tells.
+                return lag(self.installation, self.archive, now);
+            };
+            lags.push(database_lag(self.installation, database, Some(stored), now)?);
+        }
+        Ok(lags)
+    }
+
+    /// The last transaction that a run has stored: by listing, and then asking for the next.
+    fn newest_stored(&self, run: RunNumber, database: &str) -> Result<Option<(StoreId, TransactionEnd)>> {
+        let Some(mut name) = self.archive.segment_names(run, database)?.into_iter().max() else {
+            return Ok(None);
+        };
+        let mut newest = None;
+        while let Some(segments) = self.archive.find_segments(run, database, name)? {
+            let Some((store_id, transactions)) = segments.last().and_then(transactions) else { break };
+            let Some(last) = transactions.last() else { break };
+            name = SegmentName::single(last.id.next());
+            newest = Some((store_id, last.end_point()));
+        }
+        Ok(newest)
+    }
+}
+
+/// Of one database, behind what is known to be archived.
+pub fn database_lag(
+    installation: &Installation,
+    database: &str,
+    archived: Option<(StoreId, TransactionEnd)>,
+    now: Timestamp,
+) -> Result<DatabaseLag> {
+    let mut tries = 0;
+    let live = LiveLog { installation, database };
+    loop {
+        let measured = match &archived {
+            None => live.newest().map(|live| Tally { live, ..Tally::NOTHING }),
+            Some((store_id, end)) => live.behind(store_id, end),
+        };
+        match measured {
+            Ok(tally) => return Ok(tally.into_lag(database, archived.map(|(_, end)| end), now)),
+            Err(error) if may_pass(&error) && tries < TRIES => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn may_pass(error: &LogError) -> bool {
+    match error {
+        LogError::Disk(error) => error.is_not_found(),
+        LogError::Chain { source: ChainError::LastId { .. }, .. } => true,
+        _ => false,
+    }
+}
+
+/// What was counted behind the archive's end.
+#[derive(Debug)]
+struct Tally {
+    live: TxId,
+    transactions: u64,
+    oldest_ms: Option<i64>,
+    /// `None`: it follows.
+    standing: Option<Standing>,
+}
+
+impl Tally {
+    const NOTHING: Self = Self { live: TxId::BASE, transactions: 0, oldest_ms: None, standing: None };
+
+    fn into_lag(self, database: &str, archived: Option<TransactionEnd>, now: Timestamp) -> DatabaseLag {
+        let waited = |ms: i64| now.as_millisecond().saturating_sub(ms).max(0);
+        let follows = if archived.is_some() { Standing::Follows } else { Standing::NothingArchived };
+        DatabaseLag {
+            database: database.to_owned(),
+            live: self.live,
+            archived,
+            transactions: self.transactions,
+            milliseconds: self.oldest_ms.map_or(0, waited),
+            standing: self.standing.unwrap_or(follows),
+        }
+    }
+}
+
+struct LiveLog<'a> {
+    installation: &'a Installation,
+    database: &'a str,
+}
+
+impl LiveLog<'_> {
+    /// The last complete transaction.
+    fn newest(&self) -> std::result::Result<TxId, LogError> {
+        let mut last = TxId::BASE;
+        for version in self.versions()?.into_iter().rev() {
+            if let Some((header, source)) = self.open(version)? {
+                let mut scanner = Scanner::new(source, ScanStart::of_file(&header)).glance();
+                last = scanner
+                    .by_ref()
+                    .map_while(std::result::Result::ok)
+                    .last()
+                    .map_or(header.last_id, |found| found.id);
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Count what stands behind the archive's end.
+    fn behind(&self, store_id: &StoreId, end: &TransactionEnd) -> std::result::Result<Tally, LogError> {
+        let versions = self.versions()?;
+        let from = end.position.version;
+        let fork = |standing| -> std::result::Result<Tally, LogError> {
+            Ok(Tally { live: self.newest()?, standing: Some(standing), ..Tally::NOTHING })
+        };
+        let Some((header, mut source)) = (if versions.contains(&from) { self.open(from)? } else { None })
+        else {
+            let behind = versions.first().is_some_and(|first| *first > from);
+            return if behind { self.behind_gap(&versions, end) } else { fork(Standing::Fork) };
+        };
+        if header.store_id != *store_id {
+            return fork(Standing::OtherStore);
+        }
+        if !ends_there(&source, end)? {
+            return fork(Standing::Fork);
+        }
+        let mut tally = Tally { live: end.id, ..Tally::NOTHING };
+        let mut next = ScanStart::after(end);
+        let later = versions.iter().copied().filter(|version| *version > from);
+        for version in [from].into_iter().chain(later) {
+            if version != from {
+                let Some((header, opened)) = self.open(version)? else { break };
+                if header.last_id != tally.live {
+                    // Rotated while it was read, or not one log: the caller looks again.
+                    return Err(self.not_continuous(version, header.last_id, tally.live));
+                }
+                next = next.into_file(&header);
+                source = opened;
+            }
+            let mut part = source.try_clone()?;
+            part.seek(next.position.offset);
+            next = self.count(&mut tally, part, next)?;
+        }
+        Ok(tally)
+    }
+
+    /// The oldest file that is left begins behind the archive's end.
+    fn behind_gap(
+        &self,
+        versions: &[LogVersion],
+        end: &TransactionEnd,
+    ) -> std::result::Result<Tally, LogError> {
+        let live = self.newest()?;
+        let mut tally = Tally { standing: Some(Standing::Gap), ..Tally::NOTHING };
+        if let Some(first) = versions.first()
+            && let Some((header, source)) = self.open(*first)?
+        {
+            self.count(&mut tally, source, ScanStart::of_file(&header))?;
+        }
+        Ok(Tally { live, transactions: live.0.saturating_sub(end.id.0), ..tally })
+    }
+
+    /// Go over the transactions of a file. One that is being written is no error; what is none of those the
+    /// archiver cannot read either, and it must not look like the end.
+    fn count(
+        &self,
+        tally: &mut Tally,
+        source: Source,
+        start: ScanStart,
+    ) -> std::result::Result<ScanStart, LogError> {
+        let mut scanner = Scanner::new(source, start).glance();
+        for transaction in &mut scanner {
+            let transaction = transaction.map_err(|error| LogError::Chain {
+                database: self.database.to_owned(),
+                source: ChainError::Scan(error),
+            })?;
+            tally.live = transaction.id;
+            tally.transactions += 1;
+            tally.oldest_ms.get_or_insert(transaction.commit_time.0);
+        }
+        let resume = scanner.resume();
+        match scanner.tail() {
+            Some(tail @ Tail::Garbage { .. }) => Err(LogError::Damaged {
+                database: self.database.to_owned(),
+                version: resume.position.version.0,
+                last: tally.live.0,
+                tail,
+            }),
+            _ => Ok(resume),
+        }
+    }
+
+    fn not_continuous(&self, version: LogVersion, found: TxId, expected: TxId) -> LogError {
+        let source = ChainError::LastId { version, expected, found };
+        LogError::Chain { database: self.database.to_owned(), source }
+    }
+
+    /// The log files that are there, oldest first.
+    fn versions(&self) -> std::result::Result<Vec<LogVersion>, LogError> {
+        let names = disk::list(&self.installation.log(self.database))?.unwrap_or_default();
+        let version = |name: &String| match LogFile::parse(name)? {
+            LogFile::Transactions(version) => Some(version),
+            LogFile::Checkpoints(_) => None,
+        };
+        let mut versions: Vec<LogVersion> = names.iter().filter_map(version).collect();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// A log file behind its header; `None`: nothing was written to it yet.
+    fn open(&self, version: LogVersion) -> std::result::Result<Option<(LogHeader, Source)>, LogError> {
+        let path = self.installation.log(self.database).join(LogFile::Transactions(version).to_string());
+        let mut source = Source::open(&path)?;
+        let failed =
+            |source| LogError::Header { database: self.database.to_owned(), version: version.0, source };
+        match FileHeader::read(&mut source) {
+            Err(HeaderError::TooShort { .. }) => Ok(None),
+            other => Ok(other.map_err(failed)?.written().map(|header| {
+                source.seek(HEADER_LENGTH as u64);
+                (header, source)
+            })),
+        }
+    }
+}
+
+/// Whether the archived transaction's COMMIT is still at its place.
+fn ends_there(source: &Source, end: &TransactionEnd) -> std::result::Result<bool, DiskError> {
+    let Some(begin) = end.position.offset.checked_sub(Transaction::COMMIT_LENGTH as u64) else {
+        return Ok(false);
+    };
+    let mut commit = [0; Transaction::COMMIT_LENGTH];
+    Ok(source.read_at(&mut commit, begin)? == commit.len() && Transaction::is_commit(&commit, end))
+}

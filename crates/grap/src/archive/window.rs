@@ -1,0 +1,187 @@
+//! What can be reached: for each path the spans from the first backup that joins to the end of the stretch.
+//! Shown is exactly what a restore would be granted for, because both ask the same survey.
+
+use std::fmt;
+
+use grap_core::{BackupId, Reach};
+use grap_neo4j::{TransactionEnd, TxId};
+
+use super::history::{History, end_of};
+use super::names::RunNumber;
+use super::path::{Path, PathReader, Stretch};
+use super::store::ArchiveError;
+use super::survey::SurveyOptions;
+use crate::error::Result;
+
+/// All of one database.
+#[derive(Debug, Clone)]
+pub struct DatabaseWindow {
+    pub database: String,
+    /// By the number of their run.
+    pub timelines: Vec<TimelineWindow>,
+    /// Every backup's own end, oldest first.
+    pub backups: Vec<(BackupId, TransactionEnd)>,
+}
+
+/// One path.
+#[derive(Debug, Clone)]
+pub struct TimelineWindow {
+    /// What `--timeline` takes.
+    pub run: RunNumber,
+    /// Where its history began: the newest run on the path that recorded a break.
+    pub begins: RunNumber,
+    pub current: bool,
+    /// Why it began.
+    pub broken: Option<String>,
+    pub stretches: Vec<Stretch>,
+    /// At most one a stretch.
+    pub spans: Vec<SpanWindow>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SpanWindow {
+    /// Number of the stretch.
+    pub stretch: usize,
+    /// The end of the first backup that joins.
+    pub first: TransactionEnd,
+    pub last: TransactionEnd,
+    pub bases: Vec<(BackupId, TransactionEnd)>,
+}
+
+/// Of every database that has a backup or an archive.
+pub fn windows(history: &History) -> Result<Vec<DatabaseWindow>> {
+    let mut names = history.runs.databases();
+    let manifests = history.backups.iter().map(|known| &known.manifest);
+    names.extend(manifests.flat_map(|manifest| &manifest.databases).map(|database| database.name.clone()));
+    names.iter().map(|database| database_window(history, database)).collect()
+}
+
+pub fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> {
+    let mut timelines = Vec::new();
+    let current = history.runs.current(database);
+    for (run, _) in history.runs.iter() {
+        if let Ok(path) = history.runs.path(database, run)
+            && (current == Some(run) || has_more_than_others(history, &path)?)
+        {
+            timelines.push(timeline_window(history, &path, current == Some(run))?);
+        }
+    }
+    let end = |known: &super::history::KnownBackup| {
+        known.manifest.database(database).map(|found| (known.backup.id.clone(), end_of(found)))
+    };
+    let backups = history.backups.iter().filter_map(end).collect();
+    Ok(DatabaseWindow { database: database.to_owned(), timelines, backups })
+}
+
+fn timeline_window(history: &History, path: &Path, current: bool) -> Result<TimelineWindow> {
+    let bases = history.bases(&path.database);
+    let survey = history.survey(path, SurveyOptions { bases: &bases.ends, ..SurveyOptions::default() })?;
+    let name = |base: usize| bases.plan.get(base).map(|base| (base.id.clone(), base.end));
+    let span = |reach: Reach| SpanWindow {
+        stretch: reach.span,
+        first: reach.first,
+        last: reach.last,
+        bases: reach.bases.into_iter().filter_map(name).collect(),
+    };
+    let begins = history.runs.timeline(path);
+    let start = history.runs.get(begins).and_then(|run| run.database(&path.database));
+    Ok(TimelineWindow {
+        run: path.run,
+        begins,
+        current,
+        broken: start.and_then(|start| start.broken.clone()),
+        spans: survey.view.reaches().into_iter().map(span).collect(),
+        stretches: survey.stretches,
+    })
+}
+
+/// Whether a run stored something behind the last point where another run went on from it: else its path is
+/// part of that other's.
+fn has_more_than_others(history: &History, path: &Path) -> Result<bool> {
+    let went_on = history.runs.iter().filter_map(|(_, run)| run.database(&path.database)?.parent);
+    let left = went_on.filter(|parent| parent.run == path.run).map(|parent| parent.id).max();
+    let Some(left) = left else { return Ok(has_own(history, path)) };
+    let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
+    match reader.visit(Some(left.next()), None, &mut |_| Err(First::Found)) {
+        Ok(_) => Ok(false),
+        Err(First::Found) => Ok(true),
+        Err(First::Failed(error)) => Err(error.into()),
+    }
+}
+
+fn has_own(history: &History, path: &Path) -> bool {
+    let run = history.runs.get(path.run);
+    run.is_some_and(|run| run.segments(&path.database).next().is_some())
+}
+
+enum First {
+    Found,
+    Failed(ArchiveError),
+}
+
+impl From<ArchiveError> for First {
+    fn from(error: ArchiveError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl DatabaseWindow {
+    pub fn current(&self) -> Option<&TimelineWindow> {
+        self.timelines.iter().find(|timeline| timeline.current)
+    }
+}
+
+/// What is archived, or was, and cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    pub from: TxId,
+    pub to: TxId,
+    pub reason: String,
+}
+
+impl TimelineWindow {
+    /// What lies between the spans, and before the first one, in log order.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        let mut before: Option<TxId> = None;
+        for (number, stretch) in self.stretches.iter().enumerate() {
+            if let (Some(before), Some(reason)) = (before, &stretch.hole) {
+                let missing = before.next();
+                let to = TxId(stretch.first.id.0.saturating_sub(1)).max(missing);
+                gaps.push(Gap { from: missing, to, reason: reason.clone() });
+            }
+            before = Some(stretch.last.id);
+            let reached = self.spans.iter().find(|span| span.stretch == number);
+            let behind = reached.map(|span| span.first.id);
+            if behind == Some(stretch.first.id) {
+                continue;
+            }
+            let to = behind.map_or(stretch.last.id, |first| TxId(first.0.saturating_sub(1)));
+            gaps.push(Gap { from: stretch.first.id, to, reason: "no backup joins there".to_owned() });
+        }
+        gaps
+    }
+}
+
+/// In one line, for messages.
+impl fmt::Display for DatabaseWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for timeline in &self.timelines {
+            let current = if timeline.current { "" } else { " (not the current one)" };
+            for span in &timeline.spans {
+                let (first, last) = (point(&span.first), point(&span.last));
+                parts.push(format!("{first} to {last} on timeline {}{current}", timeline.run));
+            }
+        }
+        for (id, end) in &self.backups {
+            parts.push(format!("{} by the name of backup {id}", point(end)));
+        }
+        if parts.is_empty() { f.write_str("there is nothing") } else { f.write_str(&parts.join("; ")) }
+    }
+}
+
+fn point(end: &TransactionEnd) -> String {
+    let time = jiff::Timestamp::from_millisecond(end.commit_time.0);
+    format!("transaction {} ({})", end.id, time.map_or_else(|_| "?".to_owned(), |time| time.to_string()))
+}

@@ -1,0 +1,98 @@
+//! The databases beside the target's: each goes to the same instant, as far as its own log allows.
+
+use grap_neo4j::TransactionEnd;
+
+use super::decide::DatabaseDecision;
+use crate::archive::{ArchiveError, BaseEnd, History, Path, PathReader, RunNumber, Visit, end_of, joins};
+use crate::copy::{DatabaseManifest, LogExtension};
+use crate::error::Result;
+
+/// From a backup's end to the last transaction, in log order, before the first that was committed after the
+/// instant (to the end of what is archived, without one); never before the backup's own end.
+pub(super) fn go_on_to(
+    history: &History,
+    base: &DatabaseManifest,
+    timeline: Option<RunNumber>,
+    instant_ms: Option<i64>,
+) -> Result<DatabaseDecision> {
+    let named = timeline.filter(|run| history.runs.path(&base.name, *run).is_ok());
+    let Some(path) = history.path(&base.name, named)? else {
+        return Ok(DatabaseDecision::at_end(base, Some("its log was never archived".to_owned())));
+    };
+    let end = end_of(base);
+    if instant_ms.is_some_and(|instant| end.commit_time.0 > instant) {
+        let why = "the backup's own end is later already".to_owned();
+        return Ok(DatabaseDecision::at_end(base, Some(why)));
+    }
+    let mut way = Way {
+        base: BaseEnd { store_id: base.store_id.clone(), end },
+        instant_ms,
+        extension: LogExtension::behind(end),
+        joined: false,
+        later_is_known: false,
+        hole: false,
+    };
+    let reader = PathReader { archive: &history.archive, runs: &history.runs, path: &path };
+    match reader.visit(Some(end.id), None, &mut |visit| way.step(visit)) {
+        Ok(_) | Err(Halt::Done) => {}
+        Err(Halt::Failed(error)) => return Err(error.into()),
+    }
+    Ok(way.decide(base, path))
+}
+
+/// Why a walk ends.
+enum Halt {
+    Done,
+    Failed(ArchiveError),
+}
+
+impl From<ArchiveError> for Halt {
+    fn from(error: ArchiveError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+struct Way {
+    base: BaseEnd,
+    instant_ms: Option<i64>,
+    extension: LogExtension,
+    joined: bool,
+    /// A transaction that was committed later was seen: nothing is missing before the instant.
+    later_is_known: bool,
+    hole: bool,
+}
+
+impl Way {
+    fn step(&mut self, visit: &Visit<'_>) -> std::result::Result<(), Halt> {
+        let TransactionEnd { commit_time, .. } = visit.transaction.end_point();
+        if !self.joined {
+            self.joined = joins(&self.base, visit);
+            return if self.joined { Ok(()) } else { Err(Halt::Done) };
+        }
+        if visit.stretch > 0 {
+            self.hole = true;
+            return Err(Halt::Done);
+        }
+        if self.instant_ms.is_some_and(|instant| commit_time.0 > instant) {
+            self.later_is_known = true;
+            return Err(Halt::Done);
+        }
+        self.extension.add(visit.transaction);
+        Ok(())
+    }
+
+    fn decide(self, base: &DatabaseManifest, path: Path) -> DatabaseDecision {
+        if !self.joined {
+            let why = "the backup's end does not lie on what is archived of its log".to_owned();
+            return DatabaseDecision::at_end(base, Some(why));
+        }
+        let short = if self.hole {
+            Some("the archive of its log has a hole behind it".to_owned())
+        } else if self.later_is_known || self.instant_ms.is_none() {
+            None
+        } else {
+            Some("it is the last one that is archived; what was committed later is not known".to_owned())
+        };
+        DatabaseDecision { short, ..DatabaseDecision::going_on(base, self.extension, path) }
+    }
+}

@@ -1,0 +1,67 @@
+//! `restore --dry-run`: what a restore would do. Nothing is written, not even a lock.
+
+use grap_core::{BackupId, RestorePlan, SourceName};
+use grap_task::Unit;
+
+use super::decide::{DatabaseDecision, decide};
+use super::{RestoreOptions, chosen, question};
+use crate::catalog::Catalog;
+use crate::copy::Point;
+use crate::error::Result;
+use crate::ops::{Access, Session};
+
+#[derive(Debug)]
+pub struct PlanReport {
+    pub target: String,
+    pub source: SourceName,
+    /// The backup that it would begin from.
+    pub id: BackupId,
+    /// Of the backup's files.
+    pub backup_bytes: u64,
+    /// For a target behind the backup's end.
+    pub plan: Option<RestorePlan>,
+    pub databases: Vec<PlannedDatabase>,
+}
+
+#[derive(Debug)]
+pub struct PlannedDatabase {
+    pub name: String,
+    /// Where the backup ends.
+    pub base: Point,
+    pub end: Point,
+    pub log_transactions: u64,
+    pub log_bytes: u64,
+    pub short: Option<String>,
+    pub server_min: String,
+}
+
+/// Decide, and tell. `to`, `owner`, `keep_going` and `no_lock` of the options mean nothing here.
+pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<PlanReport> {
+    session.monitor.begin("opening the repository", Unit::Items, None);
+    let repository = access.open()?;
+    let catalog = Catalog::load(&repository)?;
+    catalog.tell_damaged(session.monitor);
+    let reader = repository.reader(session.monitor)?;
+    let decision = decide(&question(options, &[]), &repository, &catalog, &reader, session)?;
+    let databases = chosen(&decision, &options.databases)?;
+    Ok(PlanReport {
+        target: options.target.to_string(),
+        source: decision.manifest.source.clone(),
+        id: decision.manifest.id.clone(),
+        backup_bytes: databases.iter().flat_map(|database| &database.base.files).map(|file| file.size).sum(),
+        databases: databases.into_iter().map(planned).collect(),
+        plan: decision.plan.clone(),
+    })
+}
+
+fn planned(database: &DatabaseDecision) -> PlannedDatabase {
+    PlannedDatabase {
+        name: database.base.name.clone(),
+        base: database.base.end,
+        end: database.promised.end,
+        log_transactions: database.extension.transactions,
+        log_bytes: database.extension.bytes,
+        short: database.short.clone(),
+        server_min: database.promised.server_min.clone(),
+    }
+}

@@ -1,0 +1,235 @@
+//! `status`: is this installation protected, and if not, why.
+//!
+//! PROTECTED: for every database a backup joins the current path of the archive and reaches its end without a
+//! hole, and the live log is at most so much ahead of it. Without the installation the lag cannot be measured:
+//! then the protection is UNKNOWN, unless it is known to be missing.
+
+use std::time::Duration;
+
+use grap_core::{BackupId, SourceName};
+use grap_neo4j::{TransactionEnd, TxId};
+use grap_repository::Repository;
+
+use super::{Access, Session};
+use crate::archive::{
+    DatabaseLag, History, Path, RunNumber, Standing, SurveyOptions, database_lag, path_end,
+};
+use crate::catalog::Catalog;
+use crate::error::{Error, Result, causes};
+use crate::live::{Installation, InstallationOptions};
+use crate::sources;
+
+#[derive(Debug, Clone)]
+pub struct StatusOptions {
+    pub installation: Option<InstallationOptions>,
+    pub source: Option<SourceName>,
+    /// A longer lag is no protection.
+    pub lag_max: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    Protected,
+    Unprotected,
+    Unknown,
+}
+
+#[derive(Debug)]
+pub struct StatusReport {
+    pub source: SourceName,
+    pub protection: Protection,
+    /// Every reason why it is not PROTECTED.
+    pub reasons: Vec<String>,
+    pub last_backup: Option<LastBackup>,
+    pub databases: Vec<DatabaseStatus>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LastBackup {
+    pub id: BackupId,
+    pub age: Duration,
+}
+
+#[derive(Debug)]
+pub struct DatabaseStatus {
+    pub database: String,
+    /// The run whose path is the current one, and the one that its timeline began with.
+    pub run: Option<RunNumber>,
+    pub timeline: Option<RunNumber>,
+    /// The end of the current path.
+    pub archived: Option<TransactionEnd>,
+    /// The newest point on the current path that a restore would be granted for.
+    pub restorable: Option<TransactionEnd>,
+    /// Where the installation was given.
+    pub lag: Option<DatabaseLag>,
+}
+
+pub fn status(options: &StatusOptions, access: Access, session: &Session<'_>) -> Result<StatusReport> {
+    let installation = options.installation.as_ref().map(Installation::find).transpose()?;
+    session.monitor.begin("opening the repository", grap_task::Unit::Items, None);
+    let repository = access.open()?;
+    let source = sources::choose(&repository, options.source.as_ref())?;
+    look(&repository, &source.name, installation.as_ref(), options.lag_max, session)
+}
+
+/// The same, on a repository that is open.
+pub(super) fn look(
+    repository: &Repository,
+    source: &SourceName,
+    installation: Option<&Installation>,
+    lag_max: Duration,
+    session: &Session<'_>,
+) -> Result<StatusReport> {
+    let catalog = Catalog::load(repository)?;
+    catalog.tell_damaged(session.monitor);
+    let reader = repository.reader(session.monitor)?;
+    let history = History::load(repository, &reader, &catalog, source, session)?;
+    let mut look = Look { history: &history, session, lag_max, reasons: Vec::new() };
+    let last_backup = look.last_backup();
+    let names = match installation {
+        Some(installation) => installation.databases.clone(),
+        None => known_databases(&history),
+    };
+    let mut databases = Vec::new();
+    for database in names {
+        databases.push(look.database(&database, installation)?);
+    }
+    let reasons = look.reasons;
+    let protection = match (reasons.is_empty(), installation) {
+        (false, _) => Protection::Unprotected,
+        (true, None) => Protection::Unknown,
+        (true, Some(_)) => Protection::Protected,
+    };
+    Ok(StatusReport { source: source.clone(), protection, reasons, last_backup, databases })
+}
+
+fn known_databases(history: &History) -> Vec<String> {
+    let mut names = history.runs.databases();
+    if let Some(newest) = history.backups.last() {
+        names.extend(newest.manifest.databases.iter().map(|database| database.name.clone()));
+    }
+    names.into_iter().collect()
+}
+
+struct Look<'a> {
+    history: &'a History,
+    session: &'a Session<'a>,
+    lag_max: Duration,
+    reasons: Vec<String>,
+}
+
+impl Look<'_> {
+    fn last_backup(&mut self) -> Option<LastBackup> {
+        let Some(newest) = self.history.backups.last() else {
+            self.reasons.push("there is no backup".to_owned());
+            return None;
+        };
+        let age = self.session.clock.now().duration_since(newest.manifest.finished);
+        Some(LastBackup { id: newest.backup.id.clone(), age: age.try_into().unwrap_or_default() })
+    }
+
+    fn database(&mut self, database: &str, installation: Option<&Installation>) -> Result<DatabaseStatus> {
+        let mut status = DatabaseStatus {
+            database: database.to_owned(),
+            run: None,
+            timeline: None,
+            archived: None,
+            restorable: None,
+            lag: None,
+        };
+        let mut archived = None;
+        match self.history.path(database, None)? {
+            None => self.reasons.push(format!("{database}: its log is not archived")),
+            Some(path) => {
+                status.run = Some(path.run);
+                status.timeline = Some(self.history.runs.timeline(&path));
+                archived = self.path(&path, &mut status)?;
+            }
+        }
+        if let Some(installation) = installation {
+            match database_lag(installation, database, archived, self.session.clock.now()) {
+                Ok(lag) => {
+                    self.judge(&lag);
+                    status.lag = Some(lag);
+                }
+                Err(error) => {
+                    let why = causes(&error).join(": ");
+                    self.reasons.push(format!("{database}: its log cannot be read: {error}: {why}"));
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// The end of the path, and whether a backup reaches it.
+    fn path(
+        &mut self,
+        path: &Path,
+        status: &mut DatabaseStatus,
+    ) -> Result<Option<(grap_neo4j::StoreId, TransactionEnd)>> {
+        let archived = match path_end(&self.history.archive, &self.history.runs, path) {
+            Err(error) if error.is_damage() => {
+                let error = Error::from(error);
+                let why = causes(&error).join(": ");
+                self.reasons
+                    .push(format!("{}: its newest segment is damaged: {error}: {why}", path.database));
+                return Ok(None);
+            }
+            other => other?,
+        };
+        status.archived = archived.as_ref().map(|(_, end)| *end);
+        if archived.is_none() {
+            self.reasons.push(format!("{}: nothing of its log is archived yet", path.database));
+            return Ok(None);
+        }
+        self.reach(path, status)?;
+        Ok(archived)
+    }
+
+    /// The newest backup that joins the path, and how far a restore goes from there.
+    fn reach(&mut self, path: &Path, status: &mut DatabaseStatus) -> Result<()> {
+        let bases = self.history.bases(&path.database);
+        let mut ends: Vec<TxId> = bases.ends.iter().map(|base| base.end.id).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        for from in ends.into_iter().rev() {
+            let at = |to| SurveyOptions { from: Some(from), to, bases: &bases.ends, ..Default::default() };
+            if self.history.survey(path, at(Some(from)))?.view.joins.is_empty() {
+                continue;
+            }
+            let survey = self.history.survey(path, at(None))?;
+            status.restorable = survey.view.reaches().first().map(|reach| reach.last);
+            if let [_, behind, ..] = survey.stretches.as_slice() {
+                let why = behind.hole.as_deref().unwrap_or("it does not go on");
+                self.reasons
+                    .push(format!("{}: the archive has a hole ({why}): take a backup", path.database));
+            }
+            return Ok(());
+        }
+        self.reasons.push(format!("{}: no backup joins the current timeline: take a backup", path.database));
+        Ok(())
+    }
+
+    fn judge(&mut self, lag: &DatabaseLag) {
+        let database = &lag.database;
+        let why = match lag.standing {
+            Standing::Follows if Duration::from_millis(lag.milliseconds.unsigned_abs()) <= self.lag_max => {
+                return;
+            }
+            Standing::Follows => format!(
+                "the archive is {} transactions behind, the oldest committed {} ms ago",
+                lag.transactions, lag.milliseconds
+            ),
+            // Said already: there is no path, or it is empty.
+            Standing::NothingArchived => return,
+            Standing::Gap => {
+                format!("{} transactions are missing between the archive and the live log", lag.transactions)
+            }
+            Standing::Fork => {
+                "the live log does not go on from what is archived: another history began".to_owned()
+            }
+            Standing::OtherStore => "the archive is of another store".to_owned(),
+        };
+        self.reasons.push(format!("{database}: {why}"));
+    }
+}

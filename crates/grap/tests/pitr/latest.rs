@@ -1,0 +1,86 @@
+//! What `latest` is where the archive and the newest backup do not end together.
+
+use grap::archive::RunNumber;
+
+use crate::world::{Logged, Start, World, put_all, segments};
+
+/// The archive of run 1 ends with this transaction.
+fn archived_to(last: u64) -> (World, Vec<Logged>) {
+    let world = World::new("5.26.30");
+    let log = world.log("neo4j");
+    Start::new(1, log[0].transaction.commit_time.0 - 1000).root("neo4j", 2, None).put(&world);
+    let stored: Vec<Logged> = log.iter().filter(|logged| logged.transaction.id.0 <= last).cloned().collect();
+    put_all(&world.archive(), 1, "neo4j", &segments(&stored, 6));
+    (world, log)
+}
+
+fn backup_at(world: &World, id: u64) -> String {
+    world.install(id, 5);
+    world.backup()
+}
+
+#[test]
+fn it_is_the_end_of_the_path() {
+    let (world, _) = archived_to(130);
+    backup_at(&world, 70);
+    assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, 130);
+    world.assert_log("neo4j", 130);
+    let id = backup_at(&world, 110);
+    assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, 130);
+    assert_eq!(world.restore(&id).unwrap().databases[0].end.tx_id, 110, "an id means its own end");
+    world.assert_log("neo4j", 110);
+}
+
+/// The archiver is dead; a backup whose log goes on from the archive's end is newer.
+#[test]
+fn it_is_a_later_backup_whose_log_holds_the_end_of_the_path() {
+    let (world, _) = archived_to(100);
+    let id = backup_at(&world, 120);
+    let report = world.restore("latest").unwrap();
+    assert_eq!((report.id.to_string(), report.databases[0].end.tx_id), (id, 120));
+    world.assert_log("neo4j", 120);
+}
+
+/// The log between was pruned: whether the backup goes on from the archive nobody can say.
+#[test]
+fn both_are_offered_where_the_log_does_not_show_it() {
+    let (world, log) = archived_to(75);
+    backup_at(&world, 70);
+    assert_eq!(log.iter().find(|logged| logged.transaction.id.0 == 75).unwrap().transaction.end.version.0, 0);
+    let id = backup_at(&world, 146);
+    let (code, said) = world.refused("latest");
+    assert!(code == "TARGET_AMBIGUOUS" && said.contains(&id) && said.contains("tx=neo4j:75"), "{said}");
+    world.restore("tx=75").unwrap();
+    world.restore(&id).unwrap();
+}
+
+/// A new root that no backup has reached yet: the current path cannot be restored.
+#[test]
+fn a_path_without_a_backup_is_not_the_latest() {
+    let (world, log) = archived_to(100);
+    let id = backup_at(&world, 90);
+    let at_ms = log.last().unwrap().transaction.commit_time.0;
+    Start::new(2, at_ms).root("neo4j", 120, Some("the log between was gone")).put(&world);
+    let behind: Vec<Logged> = log.iter().filter(|logged| logged.transaction.id.0 >= 120).cloned().collect();
+    put_all(&world.archive(), 2, "neo4j", &segments(&behind, 6));
+    let (code, said) = world.refused("latest");
+    assert!(code == "TARGET_AMBIGUOUS" && said.contains(&id), "{code}: {said}");
+    let (code, said) = world.refused("tx=130");
+    assert!(code == "TARGET_OUTSIDE_WINDOW" && said.contains("to transaction 100 ("), "{said}");
+    let other = grap::ops::RestoreOptions { timeline: Some(1), ..world.options("latest") };
+    assert_eq!(world.restore_with(&other).unwrap().databases[0].end.tx_id, 100);
+    assert_eq!(world.archive().newest().unwrap(), Some(RunNumber(2)));
+}
+
+#[test]
+fn without_an_archive_everything_is_as_it_was() {
+    let world = World::new("5.26.30");
+    backup_at(&world, 70);
+    let id = backup_at(&world, 110);
+    let report = world.restore("latest").unwrap();
+    assert_eq!((report.id.to_string(), report.timeline), (id, None));
+    world.assert_log("neo4j", 110);
+    assert_eq!(world.restore("tx=70").unwrap().databases[0].end.tx_id, 70, "a backup is a point");
+    assert_eq!(world.refused("tx=71").0, "TARGET_OUTSIDE_WINDOW");
+    assert_eq!(world.refused("time=2026-11-24T07:25:30Z").0, "TARGET_OUTSIDE_WINDOW");
+}
