@@ -16,7 +16,7 @@ use grap_task::{Clock, ManualClock};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::archiver::{Archiver, Pass, describe, nonce_file};
+use crate::archiver::{Archiver, Pass, nonce_file};
 use crate::history::{History, NodeId};
 use crate::keeper::Base;
 use crate::ledger::Ledger;
