@@ -91,7 +91,7 @@ impl World {
         }
         self.shelf.grow_old();
         let runs = self.archive.runs().unwrap();
-        let since = self.time().0 - 1000 * random.below(120) as i64;
+        let since = self.time().0 - 1000 * random.number(120);
         for database in self.names.clone() {
             let mut kept: HashSet<Part> = HashSet::new();
             let mut holes = HashMap::new();

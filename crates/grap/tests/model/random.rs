@@ -36,6 +36,10 @@ impl Random {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
+    pub(crate) fn number(&mut self, end: u32) -> i64 {
+        i64::try_from(self.next() % u64::from(end)).unwrap()
+    }
+
     fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
@@ -150,8 +154,8 @@ impl World {
         let name = random.pick(&self.names);
         let event = random.weighted(&SERVER);
         self.note(format!("host {host}, {name}: {event:?}"));
-        let time = CommitTime(self.time().0 - random.below(600) as i64);
-        // Neo4j's own pinner twin looks twenty times a second: it seldom misses a file.
+        let time = CommitTime(self.time().0 - random.number(600));
+        // The pinner of an archiver looks twenty times a second: it seldom misses a file.
         let seen = matches!(event, Server::Rotate | Server::Prune | Server::Crash | Server::UnseenCrash);
         if seen && random.percent(85) {
             self.look(host);

@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use grap_neo4j::files::LogFile as LogFileName;
-use grap_neo4j::synthetic::{LogWriter, first_header, header_bytes, log_format, store_id};
-use grap_neo4j::txlog::{HEADER_LENGTH, LogHeader};
-use grap_neo4j::{AppendIndex, CommitTime, KernelVersion, LogVersion, StoreId};
+use grap_neo4j::synthetic::{LogWriter, first_header, store_id};
+use grap_neo4j::txlog::LogHeader;
+use grap_neo4j::{CommitTime, KernelVersion, LogVersion, StoreId};
 
 use crate::history::{History, NodeId};
 
@@ -234,7 +234,7 @@ impl Database {
     pub(crate) fn put_back(&mut self, saved: &Saved) {
         self.remove_all();
         self.kernel = saved.kernel;
-        self.files = saved.files.clone();
+        self.files.clone_from(&saved.files);
         for file in &mut self.files {
             file.create(&self.directory);
         }
@@ -313,18 +313,4 @@ impl Database {
         }
         Self { directory: directory.to_owned(), kernel: self.kernel, files, torn: false, retired: None }
     }
-}
-
-/// The header that a file would have, as bytes: for traces that make one by hand.
-pub(crate) fn header_at(kernel: u8, version: u64, last_id: u64, random: i64) -> Vec<u8> {
-    let kernel = KernelVersion::known(kernel).unwrap();
-    let header = LogHeader {
-        format: log_format(kernel),
-        version: LogVersion(version),
-        last_id: grap_neo4j::TxId(last_id),
-        last_append_index: Some(AppendIndex(last_id)),
-        store_id: store_id(random),
-    };
-    debug_assert_eq!(header_bytes(&header).len(), HEADER_LENGTH);
-    header_bytes(&header).to_vec()
 }

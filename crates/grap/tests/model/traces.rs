@@ -463,7 +463,7 @@ fn base_ends_inside_a_segment_that_expire_would_take() {
     sim.write(0, 3);
     assert!(sim.to_idle(archiver));
     for _ in 0..30 {
-        sim.world().clock.advance(std::time::Duration::from_secs(60));
+        sim.world().clock.advance(std::time::Duration::from_mins(1));
         sim.world().expire(&mut random);
     }
     let found = sim.world().check();
