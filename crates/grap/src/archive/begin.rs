@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::held::{Sequence, is_stray, remains};
+use super::held::{Sequence, is_stray, remains, unreadable};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
 use super::remains::Rest;
@@ -31,6 +31,8 @@ const TRIES: u32 = 50;
 #[derive(Debug, Clone)]
 pub struct Floor {
     pub scan: ScanStart,
+    /// Of the file that the scan begins in: in another file of the same version it means nothing.
+    pub inode: u64,
     pub why: String,
 }
 
@@ -76,7 +78,14 @@ impl Writer<'_> {
                 return Ok(None);
             }
         }
-        self.drop_stored(&held, &presents)?;
+        let unread = held.iter().map(|run| unreadable(run, self.databases)).collect::<Result<Vec<_>, _>>()?;
+        let stored: Vec<&HeldRun> = held
+            .iter()
+            .zip(&unread)
+            .filter(|(run, unread)| !run.present && unread.is_empty())
+            .map(|(run, _)| run)
+            .collect();
+        self.drop_stored(&held, &stored, &presents)?;
         let mut databases = BTreeMap::new();
         let mut logs = BTreeMap::new();
         for (database, present) in presents {
@@ -92,15 +101,21 @@ impl Writer<'_> {
         if !self.put_start(number, &server, databases, takes_over)? {
             return Ok(None);
         }
-        let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
-        Ok(Some(Active { run: number, server, logs, stored, known }))
+        let stored = stored.into_iter().map(|run| run.identity.clone()).collect();
+        let unread = unread.concat();
+        Ok(Some(Active { run: number, server, logs, stored, known, unread }))
     }
 
     /// Remains are stored by now. Earlier runs of the server that hold nothing of the present history go at
     /// once, and what the present run holds from before a gap: beyond the budget nothing new can be pinned
     /// before.
-    fn drop_stored(&self, held: &[HeldRun], presents: &BTreeMap<&str, Sequence>) -> Result<(), WriteError> {
-        for run in held.iter().filter(|run| !run.present) {
+    fn drop_stored(
+        &self,
+        held: &[HeldRun],
+        stored: &[&HeldRun],
+        presents: &BTreeMap<&str, Sequence>,
+    ) -> Result<(), WriteError> {
+        for run in stored {
             let is_used = |(database, present): (&&str, &Sequence)| {
                 run.files(database).iter().any(|file| present.contains(file))
             };
@@ -167,6 +182,11 @@ impl Writer<'_> {
         runs: &Runs,
         takes_over: bool,
     ) -> Result<Beginning, WriteError> {
+        // In another file of the same version a floor means nothing.
+        let floor = floor.filter(|floor| {
+            let file = present.file(floor.scan.position.version);
+            file.is_some_and(|file| file.inode() == floor.inode)
+        });
         // What lies before the floor is another history, whatever its numbers are.
         let present = match floor {
             Some(floor) => Sequence { files: present.from(floor.scan.position.version).to_vec() },
@@ -186,7 +206,7 @@ impl Writer<'_> {
         let oldest = present.files.first().ok_or_else(no_log)?;
         let scan = match (&parent, floor) {
             (Some(parent), _) => ScanStart::after(&parent.end),
-            (None, Some(floor)) if present.file(floor.scan.position.version).is_some() => floor.scan,
+            (None, Some(floor)) => floor.scan,
             (None, _) => ScanStart::of_file(&oldest.header),
         };
         let log = present.file(scan.position.version).ok_or_else(no_log)?.clone();

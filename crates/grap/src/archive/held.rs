@@ -17,6 +17,9 @@ use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
 
 use crate::live::{HeldRun, PinnedFile, RunIdentity};
 
+/// Bytes, and nanoseconds since 1970.
+pub(super) type FileState = (u64, i128);
+
 /// A held log file and its header.
 #[derive(Debug, Clone)]
 pub(super) struct HeldLog {
@@ -45,6 +48,20 @@ impl HeldLog {
         Ok(header.map(|header| Self { file: Arc::clone(file), header, header_bytes }))
     }
 
+    /// Why a file that something was written to cannot be read as a log file of its name: it is kept, and told.
+    fn unreadable(file: &PinnedFile) -> Result<Option<String>, DiskError> {
+        let mut bytes = [0; HEADER_LENGTH];
+        if file.open()?.read_at(&mut bytes, 0)? < HEADER_LENGTH {
+            return Ok(None);
+        }
+        Ok(match FileHeader::parse(&bytes) {
+            Err(error) => Some(error.to_string()),
+            Ok(FileHeader::Preallocated) => None,
+            Ok(FileHeader::Written(header)) => (header.version != file.name.version())
+                .then(|| format!("it calls itself log file {}", header.version)),
+        })
+    }
+
     pub(super) fn version(&self) -> LogVersion {
         self.header.version
     }
@@ -55,6 +72,12 @@ impl HeldLog {
 
     pub(super) fn open(&self) -> Result<Source, DiskError> {
         self.file.open()
+    }
+
+    /// Size and time of the last change: equal, nobody has written.
+    pub(super) fn state(&self) -> Result<FileState, DiskError> {
+        let stat = self.open()?.stat()?;
+        Ok((stat.size, stat.modified))
     }
 
     pub(super) fn size(&self) -> Result<u64, DiskError> {
@@ -226,6 +249,19 @@ pub(super) fn is_stray(file: &PinnedFile, live: &[(LogVersion, u64)]) -> bool {
         Some((_, inode)) => *inode != file.inode,
         None => live.iter().all(|(shown, _)| *shown < version),
     }
+}
+
+/// What a run holds and nobody can read: its pins stay.
+pub(super) fn unreadable(run: &HeldRun, databases: &[String]) -> Result<Vec<String>, DiskError> {
+    let mut found = Vec::new();
+    for database in databases {
+        for file in run.files(database).iter().filter(|file| is_log(file)) {
+            if let Some(why) = HeldLog::unreadable(file)? {
+                found.push(format!("log file {} of `{database}`: {why}", file.name.version()));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn is_log(file: &PinnedFile) -> bool {

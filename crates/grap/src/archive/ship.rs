@@ -182,6 +182,10 @@ impl<'a> Shipper<'a> {
 
     /// Pins that nobody takes care of may be the only copy of a transaction.
     fn tell_left(&mut self) {
+        for what in self.writer.active.iter().flat_map(|active| &active.unread) {
+            let text = format!("a pinned file cannot be read, and is kept: {what}");
+            self.monitor.finding(&Finding::warning(text));
+        }
         for LeftFolder { path, reason } in self.writer.follower.left() {
             let why = match reason {
                 // A living archiver looks after its own.

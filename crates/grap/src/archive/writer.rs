@@ -18,7 +18,7 @@ use grap_task::Clock;
 
 use super::ahead::{Ahead, Behind, Limits, read_ahead};
 use super::begin::Floor;
-use super::held::{HeldLog, Sequence, is_stray};
+use super::held::{FileState, HeldLog, Sequence, is_stray};
 use super::names::{RunNumber, SegmentName};
 use super::owner::Nonces;
 use super::parent::transactions;
@@ -60,6 +60,8 @@ pub struct Active {
     pub(super) stored: Vec<RunIdentity>,
     /// Inodes that this run of the server had given up when this began.
     pub(super) known: HashSet<u64>,
+    /// Held files that nobody can read; their pins stay.
+    pub unread: Vec<String>,
 }
 
 /// Where the archive stands in one log.
@@ -77,6 +79,8 @@ pub(super) struct LogCursor {
     pending: Option<Pending>,
     /// Since when something odd stands there, and what.
     odd: Option<(Duration, String)>,
+    /// The file as it was when it was read to its end for nothing.
+    fruitless: Option<FileState>,
 }
 
 #[derive(Debug)]
@@ -129,7 +133,7 @@ impl LogCursor {
         last: Option<(StoreId, TransactionEnd)>,
     ) -> Self {
         let begins = last.is_none();
-        Self { sequence, log, scan, last, begins, pending: None, odd: None }
+        Self { sequence, log, scan, last, begins, pending: None, odd: None, fruitless: None }
     }
 
     /// The last transaction that is in the repository.
@@ -212,13 +216,17 @@ impl Writer<'_> {
             if cursor.nothing_there()? && !self.may_turn(cursor, database)? {
                 return Ok(Round::Idle);
             }
+            let state = cursor.log.state()?;
+            if cursor.fruitless == Some(state) && self.next_file(cursor, database)?.is_none() {
+                return Ok(Round::Idle);
+            }
             let clock_ms = self.clock.now().as_millisecond();
             if self.archive.has_begun(run.next())? {
                 return Ok(Round::Overtaken { run: run.next() });
             }
             let ahead = self.ahead(cursor, clock_ms)?;
             let Ahead { segment: Some(segment), resume, ends: Some(ends), .. } = ahead else {
-                let round = self.behind(cursor, database, ahead.behind)?;
+                let round = self.behind(cursor, database, (ahead.behind, state))?;
                 let moved = match round {
                     Round::Lost { .. } => self.displaced(active, database)?,
                     _ => None,
@@ -252,22 +260,27 @@ impl Writer<'_> {
     }
 
     /// What to do where no whole transaction comes next.
-    fn behind(&self, cursor: &mut LogCursor, database: &str, behind: Behind) -> Result<Round, WriteError> {
+    fn behind(
+        &self,
+        cursor: &mut LogCursor,
+        database: &str,
+        (behind, state): (Behind, FileState),
+    ) -> Result<Round, WriteError> {
         let now = self.clock.since_boot();
         let next = self.next_file(cursor, database)?;
         let why = match behind {
             Behind::Mark(scan) => {
                 let why = "an import or a migration began another history".to_owned();
-                return Ok(lost(&why.clone(), Some(Floor { scan, why })));
+                return Ok(lost(&why.clone(), Some(Floor { scan, inode: cursor.log.inode(), why })));
             }
             Behind::End | Behind::More => {
-                let Some(next) = next else { return Ok(Round::Idle) };
+                let Some(next) = &next else { return Ok(Round::Idle) };
                 let at_end = cursor.log.size()? == cursor.scan.position.offset;
                 let joins = next.header.last_id == cursor.scan.last_id
                     && next.header.store_id == cursor.log.header.store_id;
                 if at_end && joins {
                     cursor.scan = cursor.scan.into_file(&next.header);
-                    cursor.log = next;
+                    cursor.log = next.clone();
                     cursor.odd = None;
                     return Ok(Round::Turned);
                 }
@@ -277,7 +290,11 @@ impl Writer<'_> {
             Behind::Odd(why) => why,
         };
         let waited = cursor.settle(now, &why);
-        let Some(next) = self.next_file(cursor, database)? else { return Ok(Round::Idle) };
+        let Some(next) = next else {
+            // Read to its end once; until somebody writes there is nothing to be had.
+            cursor.fruitless = (waited >= PATIENCE).then_some(state);
+            return Ok(Round::Idle);
+        };
         if waited < SETTLE_MAX {
             return Ok(Round::Idle);
         }
@@ -285,7 +302,7 @@ impl Writer<'_> {
         let version = cursor.log.version();
         let why = format!("log file {version} is damaged behind transaction {}: {why}", cursor.scan.last_id);
         let scan = ScanStart::of_file(&next.header);
-        Ok(lost(&why.clone(), Some(Floor { scan, why })))
+        Ok(lost(&why.clone(), Some(Floor { scan, inode: next.inode(), why })))
     }
 
     /// The file behind the one we stand in: of the history as it was found, else of the present run.
