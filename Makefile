@@ -48,6 +48,7 @@ bench: ## figures, optimised build, takes minutes
 soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak
 	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
+	GRAP_MODEL_SECONDS=$(or $(SECONDS_EACH),600) cargo test --release -p grap --test model -- --ignored campaign --nocapture
 	$(RELEASE)
 	$(DRIVE) soak
 	$(DRIVE) pitr

@@ -180,7 +180,11 @@ impl World {
             Server::Restart => self.new_run(host),
             Server::Crash | Server::UnseenCrash => {
                 let lost = if random.percent(50) { 0 } else { random.below(4) };
-                database.crash(lost, random.percent(40));
+                let drop_newest = random.percent(40);
+                // A rotated file that is cut within what looks like one run of the server cannot be told from
+                // one that was not.
+                let unseen = matches!(event, Server::UnseenCrash);
+                database.crash(if unseen && drop_newest { 0 } else { lost }, drop_newest);
                 if matches!(event, Server::Crash) {
                     self.new_run(host);
                 } else {
