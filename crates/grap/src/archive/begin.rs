@@ -10,10 +10,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
+use grap_neo4j::{LogVersion, TxId};
 
-use super::held::{Sequence, is_stray, remains, unreadable};
+use super::held::{HeldLog, Sequence, is_stray, remains, unreadable};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
 use super::remains::Rest;
@@ -69,7 +69,7 @@ impl Writer<'_> {
         let mut known = HashSet::new();
         for database in self.databases {
             let live = self.follower.live(database)?;
-            presents.insert(database.as_str(), Sequence::present(&held, database, &live)?);
+            presents.insert(database.as_str(), self.present(&held, database, &live)?);
             let files = held.last().map(|run| run.files(database)).unwrap_or_default();
             known.extend(files.iter().filter(|file| is_stray(file, &live)).map(|file| file.inode));
         }
@@ -104,6 +104,22 @@ impl Writer<'_> {
         let stored = stored.into_iter().map(|run| run.identity.clone()).collect();
         let unread = unread.concat();
         Ok(Some(Active { run: number, server, logs, stored, known, unread }))
+    }
+
+    /// The history that the newest live file ends; of that file alone where it could not be pinned.
+    fn present(
+        &self,
+        held: &[HeldRun],
+        database: &str,
+        live: &[(LogVersion, u64)],
+    ) -> Result<Sequence, WriteError> {
+        let present = Sequence::present(held, database, live)?;
+        if !present.files.is_empty() {
+            return Ok(present);
+        }
+        let newest = self.follower.open_newest(database)?;
+        let newest = newest.as_ref().map(HeldLog::read).transpose()?.flatten();
+        Ok(Sequence { files: newest.into_iter().collect() })
     }
 
     /// Remains are stored by now. Earlier runs of the server that hold nothing of the present history go at

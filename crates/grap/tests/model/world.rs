@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grap::archive::{Archive, WriteError};
+use grap::archive::Archive;
 use grap::live::{Configuration, FollowOptions, Follower, Installation, ManualRun, Pace, Place, RunProbe};
 use grap_core::PinBudget;
 use grap_neo4j::CommitTime;
@@ -389,7 +389,7 @@ impl Sim {
 
     /// Passes until nothing comes any more, with time for what is odd to settle. `false`: it is deposed.
     pub(crate) fn to_idle(&self, archiver: usize) -> bool {
-        let (mut idle, mut without_room) = (0, 0);
+        let mut idle = 0;
         for _ in 0..400 {
             match self.pass(archiver) {
                 Pass::Idle => {
@@ -403,14 +403,6 @@ impl Sim {
                     }
                 }
                 Pass::Busy => idle = 0,
-                // Beyond the budget a log is read when room was made.
-                Pass::Failed(WriteError::NoLog { .. }) if self.world().excused => {
-                    idle = 0;
-                    without_room += 1;
-                    if without_room > 50 {
-                        return true;
-                    }
-                }
                 Pass::Failed(error) => panic!("without a fault a pass failed: {error:?}"),
                 Pass::Deposed(_) => return false,
                 Pass::Killed => unreachable!("nobody kills it"),

@@ -46,7 +46,7 @@ use grap_task::{Clock, Stop};
 use jiff::Timestamp;
 
 use super::pin::Pace;
-use super::pinned::{PinMode, PinnedFile};
+use super::pinned::{Grip, PinMode, PinnedFile};
 use super::{Installation, pin_folder};
 pub use adopt::{LeftFolder, LeftReason};
 pub use budget::{HeldBack, PinGap};
@@ -188,6 +188,17 @@ impl Follower {
             known.ok_or_else(|| FollowError::UnknownDatabase { database: database.to_owned() })?;
         let files = look::list_logs(directory)?;
         Ok(files.into_iter().map(|file| (file.name.version(), file.inode)).collect())
+    }
+
+    /// The newest live log file, held open by the caller alone: where the budget allows no pin, the archiver can go
+    /// on from it all the same, and make room.
+    pub fn open_newest(&self, database: &str) -> Result<Option<Arc<PinnedFile>>, FollowError> {
+        let known = self.shared.databases.iter().find(|(name, _)| name == database);
+        let (_, directory) =
+            known.ok_or_else(|| FollowError::UnknownDatabase { database: database.to_owned() })?;
+        let Some(newest) = look::list_logs(directory)?.pop() else { return Ok(None) };
+        let taken = PinnedFile::take(&newest.path, (database, newest.name, newest.inode), Grip::Descriptor)?;
+        Ok(taken.map(Arc::new))
     }
 
     /// The run of the server that is there now, asked of the system.
