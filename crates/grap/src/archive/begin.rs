@@ -6,7 +6,8 @@
 //! Then the main start, for all databases at once.
 //!
 //! A history goes on without a break only where its parent is the very end of the current path, and neither
-//! remains nor a takeover came between. Everything else begins a new timeline, which no base reaches yet.
+//! remains nor a takeover came between. Everything else begins a new timeline; whether a base
+//! reaches it is looked at from outside.
 
 use std::collections::{BTreeMap, HashSet};
 

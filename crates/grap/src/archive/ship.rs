@@ -171,7 +171,7 @@ impl<'a> Shipper<'a> {
             for (database, start) in start.databases {
                 let Some(why) = start.broken else { continue };
                 self.monitor.finding(&Finding::warning(format!(
-                    "UNPROTECTED: a new timeline of `{database}` begins with run {run} at transaction {} ({why}); it needs a base: take a backup now",
+                    "UNPROTECTED until a backup reaches it: a new timeline of `{database}` begins with run {run} at transaction {} ({why}); take a backup now",
                     start.first_id
                 )));
             }
