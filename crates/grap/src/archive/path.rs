@@ -13,6 +13,7 @@ use super::runs::Runs;
 use super::segment::Segment;
 use super::start::Parent;
 use super::store::{Archive, ArchiveError};
+use crate::error::in_one_line;
 
 /// What one run gives to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,7 @@ impl PathReader<'_> {
                 Ok(Some(segments)) if holds(&segments, next) => return Ok(Some(segments)),
                 Ok(_) => {}
                 Err(error) if error.is_damage() => {
-                    walk.hole = Some(causes(&error));
+                    walk.hole = Some(in_one_line(&error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -178,17 +179,6 @@ fn holds(segments: &[Segment], id: TxId) -> bool {
         && segments.last().is_some_and(|segment| segment.header.last.0 >= id)
 }
 
-/// An error with everything behind it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// Where the walk stands.
 struct Walk<'e, E> {
     stretches: Vec<Stretch>,
@@ -214,7 +204,7 @@ impl<E> Walk<'_, E> {
         let header = match segment.log_header() {
             Ok(header) => header,
             Err(error) => {
-                self.hole = Some(causes(&error));
+                self.hole = Some(in_one_line(&error));
                 return Ok(());
             }
         };
@@ -228,7 +218,7 @@ impl<E> Walk<'_, E> {
         let resume = match segment.scan(before.as_ref(), |transaction, _| found.push(*transaction)) {
             Ok(resume) => resume,
             Err(error) => {
-                self.hole = Some(causes(&error));
+                self.hole = Some(in_one_line(&error));
                 return Ok(());
             }
         };

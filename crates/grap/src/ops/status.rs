@@ -15,7 +15,7 @@ use crate::archive::{
     DatabaseLag, History, Path, RunNumber, Standing, SurveyOptions, database_lag, path_end,
 };
 use crate::catalog::Catalog;
-use crate::error::{Error, Result, causes};
+use crate::error::{Result, in_one_line};
 use crate::live::{Installation, InstallationOptions};
 use crate::sources;
 
@@ -153,8 +153,7 @@ impl Look<'_> {
                     status.lag = Some(lag);
                 }
                 Err(error) => {
-                    let why = causes(&error).join(": ");
-                    self.reasons.push(format!("{database}: its log cannot be read: {error}: {why}"));
+                    self.reasons.push(format!("{database}: its log cannot be read: {}", in_one_line(&error)));
                 }
             }
         }
@@ -169,10 +168,8 @@ impl Look<'_> {
     ) -> Result<Option<(grap_neo4j::StoreId, TransactionEnd)>> {
         let archived = match path_end(&self.history.archive, &self.history.runs, path) {
             Err(error) if error.is_damage() => {
-                let error = Error::from(error);
-                let why = causes(&error).join(": ");
-                self.reasons
-                    .push(format!("{}: its newest segment is damaged: {error}: {why}", path.database));
+                let why = in_one_line(&error);
+                self.reasons.push(format!("{}: its newest segment is damaged: {why}", path.database));
                 return Ok(None);
             }
             other => other?,
