@@ -7,6 +7,7 @@
 use grap_neo4j::ids::LogPosition;
 use grap_neo4j::txlog::{HEADER_LENGTH, LogHeader, ScanStart, Transaction};
 use grap_neo4j::{StoreId, TransactionEnd, TxId};
+use grap_task::Stop;
 
 use super::names::{RunNumber, SegmentName};
 use super::runs::Runs;
@@ -78,6 +79,8 @@ pub struct PathReader<'a> {
     pub archive: &'a Archive,
     pub runs: &'a Runs,
     pub path: &'a Path,
+    /// Looked at before every object.
+    pub stop: &'a Stop,
 }
 
 impl PathReader<'_> {
@@ -114,6 +117,7 @@ impl PathReader<'_> {
     ) -> Result<(), E> {
         let mut next = first;
         while last.is_none_or(|last| next <= last) {
+            self.stop.check().map_err(ArchiveError::from)?;
             let Some(name) = self.read_at(piece.run, next, walk)? else {
                 // Nothing holds the next one: what comes behind it?
                 let Some(behind) = self.listed_behind(piece.run, next) else { return Ok(()) };

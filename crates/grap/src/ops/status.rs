@@ -83,7 +83,7 @@ pub(super) fn look(
     let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let history = History::load(repository, &reader, &catalog, source, session)?;
+    let history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;
     let mut look = Look { history: &history, session, lag_max, reasons: Vec::new() };
     let last_backup = look.last_backup();
     let names = match installation {
@@ -166,7 +166,7 @@ impl Look<'_> {
         path: &Path,
         status: &mut DatabaseStatus,
     ) -> Result<Option<(grap_neo4j::StoreId, TransactionEnd)>> {
-        let archived = match path_end(&self.history.archive, &self.history.runs, path) {
+        let archived = match path_end(&self.history.reader(path)) {
             Err(error) if error.is_damage() => {
                 let why = in_one_line(&error);
                 self.reasons.push(format!("{}: its newest segment is damaged: {why}", path.database));

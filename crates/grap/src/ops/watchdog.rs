@@ -32,7 +32,7 @@ impl Watchdog<'_> {
     /// Until `end`.
     pub(super) fn run(&self, end: &Stop) {
         let clock = self.session.clock;
-        let mut probe = LagProbe::new(self.installation, self.archive);
+        let mut probe = LagProbe::new(self.installation, self.archive, end);
         let mut told = false;
         let mut looked = clock.since_boot();
         while !clock.wait(LAG_INTERVAL, end) {

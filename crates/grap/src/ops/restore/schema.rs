@@ -9,7 +9,7 @@
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::{Creation, SchemaWatch, whole_points};
 
-use crate::archive::{ArchiveError, History, Path, PathReader};
+use crate::archive::{ArchiveError, History, Path};
 use crate::error::{Error, Result, in_one_line};
 
 /// So many transactions behind the target are looked at for the end of a creation.
@@ -81,8 +81,7 @@ impl SchemaLook {
     /// What is half made at the target, which is the last transaction that was seen.
     pub(super) fn verdict(mut self, history: &History, path: &Path, target: TxId) -> Result<SchemaVerdict> {
         let until = TxId(target.0.saturating_add(LOOK_BEHIND));
-        let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
-        let walked = reader.visit(Some(target.next()), Some(until), &mut |visit| {
+        let walked = history.reader(path).visit(Some(target.next()), Some(until), &mut |visit| {
             // What lies behind a hole says nothing about the target.
             if visit.stretch > 0 || visit.transaction.id != self.watch.seen_to().next() {
                 return Err(Halt::Done);
