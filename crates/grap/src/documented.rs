@@ -9,7 +9,7 @@ use crate::Code;
 
 const HEAD: &str = "# Errors and exit statuses
 
-<!-- Generated from crates/grap/src/error.rs by `make docs`; a test fails when it is stale. -->
+<!-- Generated from crates/grap/src/error/code.rs by `make docs`; a test fails when it is stale. -->
 
 Every error has a code that does not change between releases; scripts match on it. On stderr it stands in brackets, with what happened, why, and what
 to try:

@@ -21,4 +21,4 @@ pub mod ops;
 pub mod sources;
 pub mod state;
 
-pub use error::{Code, Error, Result, causes};
+pub use error::{Code, Error, Result, causes, in_one_line};

@@ -3,17 +3,16 @@
 use grap_core::{BackupId, Base, SourceName};
 use grap_neo4j::{StoreId, TransactionEnd, TxId};
 use grap_repository::{Reader, Repository};
-use grap_task::{Finding, Stop};
+use grap_task::{Finding, Monitor, Stop};
 
 use super::names::{RunNumber, SegmentName};
-use super::path::Path;
+use super::path::{Path, PathReader};
 use super::runs::Runs;
 use super::store::{Archive, ArchiveError};
 use super::survey::{BaseEnd, Survey, SurveyOptions, survey};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, Manifest};
 use crate::error::Result;
-use crate::ops::Session;
 
 /// A backup with what it says of itself.
 #[derive(Debug, Clone)]
@@ -44,9 +43,8 @@ impl History {
         reader: &Reader,
         catalog: &Catalog,
         source: &SourceName,
-        session: &Session<'_>,
+        (monitor, stop): (&dyn Monitor, &Stop),
     ) -> Result<Self> {
-        let monitor = session.monitor;
         let archive = Archive::new(repository.clone(), source.clone());
         let runs = archive.runs()?;
         for (run, why) in runs.damaged() {
@@ -60,7 +58,7 @@ impl History {
             }
         }
         backups.sort_by(|a, b| (a.manifest.started, &a.backup.id).cmp(&(b.manifest.started, &b.backup.id)));
-        Ok(Self { archive, runs, backups, stop: session.stop.clone() })
+        Ok(Self { archive, runs, backups, stop: stop.clone() })
     }
 
     pub fn bases(&self, database: &str) -> Bases {
@@ -90,23 +88,25 @@ impl History {
         }
     }
 
+    pub fn reader<'a>(&'a self, path: &'a Path) -> PathReader<'a> {
+        PathReader { archive: &self.archive, runs: &self.runs, path, stop: &self.stop }
+    }
+
     pub fn survey<'a>(&'a self, path: &Path, options: SurveyOptions<'a>) -> Result<Survey> {
-        let options = SurveyOptions { stop: Some(&self.stop), ..options };
-        Ok(survey(&self.archive, &self.runs, path, options)?)
+        Ok(survey(&self.reader(path), options)?)
     }
 
     /// The last transaction of a path.
     pub fn path_end(&self, path: &Path) -> Result<Option<TransactionEnd>> {
-        Ok(path_end(&self.archive, &self.runs, path)?.map(|(_, end)| end))
+        Ok(path_end(&self.reader(path))?.map(|(_, end)| end))
     }
 }
 
 /// The last transaction of a path, from its last segments alone.
 pub fn path_end(
-    archive: &Archive,
-    runs: &Runs,
-    path: &Path,
+    reader: &PathReader<'_>,
 ) -> std::result::Result<Option<(StoreId, TransactionEnd)>, ArchiveError> {
+    let PathReader { archive, runs, path, .. } = *reader;
     let newest = path.pieces.iter().rev().find_map(|piece| {
         let within = |name: &SegmentName| piece.last.is_none_or(|last| name.first <= last);
         let name = runs.get(piece.run)?.segments(&path.database).rfind(within)?;
@@ -114,7 +114,7 @@ pub fn path_end(
     });
     // Listed or not: a first segment that the listing hides is asked for by name.
     let from = newest.map(|(_, name)| name.first).or(path.pieces.last().map(|piece| piece.first));
-    let surveyed = survey(archive, runs, path, SurveyOptions { from, ..SurveyOptions::default() })?;
+    let surveyed = survey(reader, SurveyOptions { from, ..SurveyOptions::default() })?;
     if let (true, Some((run, name))) = (surveyed.stretches.is_empty(), newest) {
         // It is there and cannot be read: without it nobody knows the end.
         archive.check(run, &path.database, name)?;

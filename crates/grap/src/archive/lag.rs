@@ -4,17 +4,21 @@
 //! It asks neither the archiver nor anything that the archiver keeps, so that a silent stall shows. It pins
 //! nothing and writes nothing: a file that is pruned while it is read is looked for again.
 
+use std::collections::BTreeMap;
+
 use grap_disk::{self as disk, DiskError, Source};
 use grap_neo4j::files::LogFile;
 use grap_neo4j::txlog::{
     ChainError, FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart, Scanner, Tail, Transaction,
 };
 use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
-use jiff::Timestamp;
+use grap_task::Stop;
+use jiff::{SignedDuration, Timestamp};
 
 use super::history::path_end;
 use super::names::{RunNumber, SegmentName};
 use super::parent::transactions;
+use super::path::PathReader;
 use super::store::Archive;
 use crate::error::Result;
 use crate::live::{Installation, LogError};
@@ -50,68 +54,89 @@ pub enum Standing {
 /// A file may be pruned or replaced while it is read, so often.
 const TRIES: u32 = 5;
 
-/// Of every database of an installation.
-pub fn lag(installation: &Installation, archive: &Archive, now: Timestamp) -> Result<Vec<DatabaseLag>> {
-    let runs = archive.runs()?;
-    let mut lags = Vec::new();
-    for database in &installation.databases {
-        let archived = match runs.current(database) {
-            Some(run) => path_end(archive, &runs, &runs.path(database, run)?)?,
-            None => None,
-        };
-        lags.push(database_lag(installation, database, archived, now)?);
-    }
-    Ok(lags)
-}
+/// After a longer pause what was known is asked for anew: objects may have been merged, and their parts deleted.
+const KNOWN_MAX: SignedDuration = SignedDuration::from_mins(10);
 
-/// Measures again and again, at the cost of a listing of one folder and one object for each database.
+/// Measures again and again. What is archived is asked for by name, behind what was found the last time: where
+/// nothing was stored, one question a database. Only a new run makes it list.
 pub struct LagProbe<'a> {
     installation: &'a Installation,
     archive: &'a Archive,
-    run: Option<RunNumber>,
+    stop: &'a Stop,
+    known: Option<Known>,
+}
+
+struct Known {
+    at: Timestamp,
+    /// The newest start; 0: there is none.
+    run: RunNumber,
+    databases: BTreeMap<String, PathEnd>,
+}
+
+/// Where the current path of a database ends.
+struct PathEnd {
+    /// What is stored next is stored under this run, beginning with this transaction.
+    run: RunNumber,
+    next: TxId,
+    stored: Option<(StoreId, TransactionEnd)>,
 }
 
 impl<'a> LagProbe<'a> {
-    pub fn new(installation: &'a Installation, archive: &'a Archive) -> Self {
-        Self { installation, archive, run: None }
+    pub fn new(installation: &'a Installation, archive: &'a Archive, stop: &'a Stop) -> Self {
+        Self { installation, archive, stop, known: None }
     }
 
-    /// As [`lag`].
+    /// Of every database of the installation.
     pub fn measure(&mut self, now: Timestamp) -> Result<Vec<DatabaseLag>> {
-        let mut run = match self.run {
-            Some(run) => Some(run),
-            None => self.archive.newest()?,
+        let mut known = match self.known.take() {
+            Some(known) if self.is_current(&known, now)? => known,
+            _ => self.learn(now)?,
         };
-        while let Some(known) = run
-            && self.archive.has_begun(known.next())?
-        {
-            run = Some(known.next());
-        }
-        self.run = run;
+        known.at = now;
+        let Known { databases, .. } = self.known.insert(known);
         let mut lags = Vec::new();
         for database in &self.installation.databases {
-            let Some(stored) = run.map(|run| self.newest_stored(run, database)).transpose()?.flatten() else {
-                // Nothing stored under it yet: its parent's path tells.
-                return lag(self.installation, self.archive, now);
-            };
-            lags.push(database_lag(self.installation, database, Some(stored), now)?);
+            let mut stored = None;
+            if let Some(end) = databases.get_mut(database) {
+                end.go_on(self.archive, database)?;
+                stored.clone_from(&end.stored);
+            }
+            lags.push(database_lag(self.installation, database, stored, now)?);
         }
         Ok(lags)
     }
 
-    /// The last transaction that a run has stored: by listing, and then asking for the next.
-    fn newest_stored(&self, run: RunNumber, database: &str) -> Result<Option<(StoreId, TransactionEnd)>> {
-        let Some(mut name) = self.archive.segment_names(run, database)?.into_iter().max() else {
-            return Ok(None);
-        };
-        let mut newest = None;
-        while let Some(segments) = self.archive.find_segments(run, database, name)? {
+    fn is_current(&self, known: &Known, now: Timestamp) -> Result<bool> {
+        Ok(now.duration_since(known.at).abs() < KNOWN_MAX && !self.archive.has_begun(known.run.next())?)
+    }
+
+    fn learn(&self, now: Timestamp) -> Result<Known> {
+        let runs = self.archive.runs()?;
+        let mut databases = BTreeMap::new();
+        for database in &self.installation.databases {
+            let Some(run) = runs.current(database) else { continue };
+            let path = runs.path(database, run)?;
+            let reader = PathReader { archive: self.archive, runs: &runs, path: &path, stop: self.stop };
+            let stored = path_end(&reader)?;
+            let first = path.pieces.last().map_or(TxId::BASE, |piece| piece.first);
+            let next = stored.as_ref().map_or(first, |(_, end)| end.id.next());
+            databases.insert(database.clone(), PathEnd { run, next, stored });
+        }
+        Ok(Known { at: now, run: runs.newest().unwrap_or(RunNumber(0)), databases })
+    }
+}
+
+impl PathEnd {
+    fn go_on(&mut self, archive: &Archive, database: &str) -> Result<()> {
+        while let Some(segments) =
+            archive.find_segments(self.run, database, SegmentName::single(self.next))?
+        {
             let Some((store_id, transactions)) = segments.last().and_then(transactions) else { break };
             let Some(last) = transactions.last() else { break };
-            name = SegmentName::single(last.id.next());
-            newest = Some((store_id, last.end_point()));
+            self.next = last.id.next();
+            self.stored = Some((store_id, last.end_point()));
         }
-        Ok(newest)
+        Ok(())
     }
 }
 

@@ -40,7 +40,7 @@ mod writer;
 
 pub use begin::Floor;
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
-pub use lag::{DatabaseLag, LagProbe, Standing, database_lag, lag};
+pub use lag::{DatabaseLag, LagProbe, Standing, database_lag};
 pub use latency::Latencies;
 pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};

@@ -7,12 +7,14 @@
 use grap_neo4j::ids::LogPosition;
 use grap_neo4j::txlog::{HEADER_LENGTH, LogHeader, ScanStart, Transaction};
 use grap_neo4j::{StoreId, TransactionEnd, TxId};
+use grap_task::Stop;
 
 use super::names::{RunNumber, SegmentName};
 use super::runs::Runs;
 use super::segment::Segment;
 use super::start::Parent;
 use super::store::{Archive, ArchiveError};
+use crate::error::in_one_line;
 
 /// What one run gives to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct PathReader<'a> {
     pub archive: &'a Archive,
     pub runs: &'a Runs,
     pub path: &'a Path,
+    /// Looked at before every object.
+    pub stop: &'a Stop,
 }
 
 impl PathReader<'_> {
@@ -113,6 +117,7 @@ impl PathReader<'_> {
     ) -> Result<(), E> {
         let mut next = first;
         while last.is_none_or(|last| next <= last) {
+            self.stop.check().map_err(ArchiveError::from)?;
             let Some(name) = self.read_at(piece.run, next, walk)? else {
                 // Nothing holds the next one: what comes behind it?
                 let Some(behind) = self.listed_behind(piece.run, next) else { return Ok(()) };
@@ -144,7 +149,7 @@ impl PathReader<'_> {
                 Ok(Some(segments)) if holds(&segments, next) => return Ok(Some(segments)),
                 Ok(_) => {}
                 Err(error) if error.is_damage() => {
-                    walk.hole = Some(causes(&error));
+                    walk.hole = Some(in_one_line(&error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -178,17 +183,6 @@ fn holds(segments: &[Segment], id: TxId) -> bool {
         && segments.last().is_some_and(|segment| segment.header.last.0 >= id)
 }
 
-/// An error with everything behind it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// Where the walk stands.
 struct Walk<'e, E> {
     stretches: Vec<Stretch>,
@@ -214,7 +208,7 @@ impl<E> Walk<'_, E> {
         let header = match segment.log_header() {
             Ok(header) => header,
             Err(error) => {
-                self.hole = Some(causes(&error));
+                self.hole = Some(in_one_line(&error));
                 return Ok(());
             }
         };
@@ -228,7 +222,7 @@ impl<E> Walk<'_, E> {
         let resume = match segment.scan(before.as_ref(), |transaction, _| found.push(*transaction)) {
             Ok(resume) => resume,
             Err(error) => {
-                self.hole = Some(causes(&error));
+                self.hole = Some(in_one_line(&error));
                 return Ok(());
             }
         };

@@ -8,12 +8,10 @@ use grap_core::{Commit, Join, Meeting, PathView, Span, StartMark, TimeCut};
 use grap_neo4j::txlog::HEADER_LENGTH;
 use grap_neo4j::{LogPosition, StoreId, TransactionEnd, TxId};
 
-use grap_task::Stop;
-
 use super::names::RunNumber;
 use super::path::{Path, PathReader, Stretch, Visit};
 use super::runs::Runs;
-use super::store::{Archive, ArchiveError};
+use super::store::ArchiveError;
 
 /// The end of a backup's log of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +33,6 @@ pub struct SurveyOptions<'a> {
     pub cut: Option<&'a mut TimeCut>,
     /// Shown every transaction.
     pub each: Option<&'a mut dyn FnMut(&Visit<'_>)>,
-    pub stop: Option<&'a Stop>,
 }
 
 #[derive(Debug, Default)]
@@ -46,18 +43,12 @@ pub struct Survey {
 }
 
 /// Go over a path once. Nothing is kept but what was looked for.
-pub fn survey(
-    archive: &Archive,
-    runs: &Runs,
-    path: &Path,
-    mut options: SurveyOptions<'_>,
-) -> Result<Survey, ArchiveError> {
+pub fn survey(reader: &PathReader<'_>, mut options: SurveyOptions<'_>) -> Result<Survey, ArchiveError> {
+    let PathReader { runs, path, .. } = *reader;
     let mut survey = Survey::default();
     let mut meeting = Meeting { span: usize::MAX, end: NOWHERE, bytes: 0 };
     let mut starts = StartMarks::of(runs, path);
-    let reader = PathReader { archive, runs, path };
     let stretches = reader.visit::<ArchiveError>(options.from, options.to, &mut |visit| {
-        options.stop.map_or(Ok(()), Stop::check)?;
         if let Some(cut) = options.cut.as_deref_mut() {
             starts.feed(visit.run, cut);
             if visit.stretch != meeting.span && visit.stretch > 0 {

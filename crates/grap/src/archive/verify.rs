@@ -11,7 +11,7 @@ use super::history::History;
 use super::names::{self, SegmentName};
 use super::store::ArchiveError;
 use super::survey::SurveyOptions;
-use crate::error::{Result, causes};
+use crate::error::{Result, in_one_line};
 
 #[derive(Debug, Default)]
 pub struct Verified {
@@ -63,8 +63,7 @@ fn objects(history: &History, stop: &Stop, verified: &mut Verified) -> Result<()
 }
 
 fn told(object: &str, error: &ArchiveError) -> String {
-    let causes = causes(error).join(": ");
-    let text = if causes.is_empty() { error.to_string() } else { format!("{error}: {causes}") };
+    let text = in_one_line(error);
     if text.contains(object) { text } else { format!("{object}: {text}") }
 }
 

@@ -8,7 +8,7 @@ use grap_neo4j::{TransactionEnd, TxId};
 
 use super::history::{History, end_of};
 use super::names::RunNumber;
-use super::path::{Path, PathReader, Stretch};
+use super::path::{Path, Stretch};
 use super::store::ArchiveError;
 use super::survey::SurveyOptions;
 use crate::error::Result;
@@ -101,8 +101,7 @@ fn has_more_than_others(history: &History, path: &Path) -> Result<bool> {
     let went_on = history.runs.iter().filter_map(|(_, run)| run.database(&path.database)?.parent);
     let left = went_on.filter(|parent| parent.run == path.run).map(|parent| parent.id).max();
     let Some(left) = left else { return Ok(has_own(history, path)) };
-    let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
-    match reader.visit(Some(left.next()), None, &mut |_| Err(First::Found)) {
+    match history.reader(path).visit(Some(left.next()), None, &mut |_| Err(First::Found)) {
         Ok(_) => Ok(false),
         Err(First::Found) => Ok(true),
         Err(First::Failed(error)) => Err(error.into()),

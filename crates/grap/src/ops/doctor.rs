@@ -11,7 +11,7 @@ use super::source::binding_of;
 use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::copy::read_metadata;
-use crate::error::{Error, causes};
+use crate::error::{Error, in_one_line};
 use crate::live::{Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release};
 use crate::state::StateDirectory;
 
@@ -58,11 +58,10 @@ impl DoctorReport {
     }
 
     fn fail(&mut self, name: &'static str, error: &Error) {
-        let said: Vec<String> = std::iter::once(error.to_string()).chain(causes(error)).collect();
         self.checks.push(Check {
             name,
             status: CheckStatus::Fail,
-            message: format!("{} [{}]", said.join(": "), error.code().name()),
+            message: format!("{} [{}]", in_one_line(error), error.code().name()),
             advice: Some(error.code().hint().to_owned()),
         });
     }

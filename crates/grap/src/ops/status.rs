@@ -15,7 +15,7 @@ use crate::archive::{
     DatabaseLag, History, Path, RunNumber, Standing, SurveyOptions, database_lag, path_end,
 };
 use crate::catalog::Catalog;
-use crate::error::{Error, Result, causes};
+use crate::error::{Result, in_one_line};
 use crate::live::{Installation, InstallationOptions};
 use crate::sources;
 
@@ -83,7 +83,7 @@ pub(super) fn look(
     let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let history = History::load(repository, &reader, &catalog, source, session)?;
+    let history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;
     let mut look = Look { history: &history, session, lag_max, reasons: Vec::new() };
     let last_backup = look.last_backup();
     let names = match installation {
@@ -153,8 +153,7 @@ impl Look<'_> {
                     status.lag = Some(lag);
                 }
                 Err(error) => {
-                    let why = causes(&error).join(": ");
-                    self.reasons.push(format!("{database}: its log cannot be read: {error}: {why}"));
+                    self.reasons.push(format!("{database}: its log cannot be read: {}", in_one_line(&error)));
                 }
             }
         }
@@ -167,12 +166,10 @@ impl Look<'_> {
         path: &Path,
         status: &mut DatabaseStatus,
     ) -> Result<Option<(grap_neo4j::StoreId, TransactionEnd)>> {
-        let archived = match path_end(&self.history.archive, &self.history.runs, path) {
+        let archived = match path_end(&self.history.reader(path)) {
             Err(error) if error.is_damage() => {
-                let error = Error::from(error);
-                let why = causes(&error).join(": ");
-                self.reasons
-                    .push(format!("{}: its newest segment is damaged: {error}: {why}", path.database));
+                let why = in_one_line(&error);
+                self.reasons.push(format!("{}: its newest segment is damaged: {why}", path.database));
                 return Ok(None);
             }
             other => other?,

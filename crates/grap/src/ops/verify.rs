@@ -65,7 +65,13 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
             Ok(found) => {
                 for source in found {
                     session.monitor.begin("reading the archive", Unit::Items, None);
-                    let history = History::load(&repository, &reader, &catalog, &source.name, session)?;
+                    let history = History::load(
+                        &repository,
+                        &reader,
+                        &catalog,
+                        &source.name,
+                        (session.monitor, session.stop),
+                    )?;
                     archive::verify(&history, session.stop, &mut archives)?;
                 }
             }

@@ -10,7 +10,7 @@ use grap_task::{Finding, Silent, Stop};
 use super::Session;
 use super::status::{Protection, look};
 use crate::archive::{Archive, DatabaseLag, LagProbe, Standing};
-use crate::error::causes;
+use crate::error::in_one_line;
 use crate::live::Installation;
 
 /// Between two looks at the lag.
@@ -32,7 +32,7 @@ impl Watchdog<'_> {
     /// Until `end`.
     pub(super) fn run(&self, end: &Stop) {
         let clock = self.session.clock;
-        let mut probe = LagProbe::new(self.installation, self.archive);
+        let mut probe = LagProbe::new(self.installation, self.archive, end);
         let mut told = false;
         let mut looked = clock.since_boot();
         while !clock.wait(LAG_INTERVAL, end) {
@@ -53,8 +53,8 @@ impl Watchdog<'_> {
         match probe.measure(self.session.clock.now()) {
             Ok(lags) => lags.iter().find_map(too_late),
             Err(error) => {
-                let why = std::iter::once(error.to_string()).chain(causes(&error)).collect::<Vec<_>>();
-                Some(format!("how far the archive is behind cannot be measured: {}", why.join(": ")))
+                let why = in_one_line(&error);
+                Some(format!("how far the archive is behind cannot be measured: {why}"))
             }
         }
     }

@@ -33,7 +33,8 @@ pub fn window(access: Access, source: Option<&SourceName>, session: &Session<'_>
     let mut shown = Vec::new();
     for found in chosen {
         session.stop.check()?;
-        let history = History::load(&repository, &reader, &catalog, &found.name, session)?;
+        let history =
+            History::load(&repository, &reader, &catalog, &found.name, (session.monitor, session.stop))?;
         shown.push(SourceWindow { source: found.name, databases: windows(&history)? });
     }
     Ok(WindowReport { sources: shown })

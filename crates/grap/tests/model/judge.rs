@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use grap::archive::{ArchiveError, Path, PathReader, RunNumber, Runs, Stretch};
 use grap_neo4j::TxId;
+use grap_task::Stop;
 
 use crate::history::{Key, NodeId};
 use crate::world::World;
@@ -36,7 +37,7 @@ impl World {
         from: Option<TxId>,
     ) -> ReadPath {
         let path = runs.path(database, run).unwrap();
-        let reader = PathReader { archive: &self.archive, runs, path: &path };
+        let reader = PathReader { archive: &self.archive, runs, path: &path, stop: &Stop::new() };
         let mut transactions: Vec<ReadTransaction> = Vec::new();
         let mut before: Vec<NodeId> = Vec::new();
         let stretches = reader.visit::<ArchiveError>(from, None, &mut |visit| {

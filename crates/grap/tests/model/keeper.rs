@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use grap::archive::{ArchiveError, PathReader, RunNumber, Runs, SegmentName};
 use grap_neo4j::TxId;
 use grap_repository::ObjectStore;
+use grap_task::Stop;
 
 use crate::history::Key;
 use crate::judge::ReadPath;
@@ -194,7 +195,8 @@ impl World {
             for (number, run) in runs.iter() {
                 let Some(start) = run.database(&database) else { continue };
                 let path = runs.path(&database, number).unwrap();
-                let reader = PathReader { archive: &self.archive, runs: &runs, path: &path };
+                let reader =
+                    PathReader { archive: &self.archive, runs: &runs, path: &path, stop: &Stop::new() };
                 let from = start.parent.map(|parent| parent.id);
                 let visited = reader.visit::<ArchiveError>(from, None, &mut |visit| {
                     let first = SegmentName::single(visit.segment.header.first.0);

@@ -1,9 +1,10 @@
 //! Which backups join a path: the very transaction, in the very place, of the very store; never the mark that an
 //! import or a migration leaves.
 
-use grap::archive::{BaseEnd, RunNumber, Segment, SegmentHeader, SurveyOptions, survey};
+use grap::archive::{BaseEnd, PathReader, RunNumber, Segment, SegmentHeader, SurveyOptions, survey};
 use grap_neo4j::synthetic::{LogWriter, first_header, store_id};
 use grap_neo4j::{Checksum, CommitTime, KernelVersion, TransactionEnd};
+use grap_task::Stop;
 
 use crate::world::{Start, World, put_all};
 
@@ -55,6 +56,7 @@ fn only_the_very_transaction_joins_and_never_a_mark() {
     let runs = archive.runs().unwrap();
     let path = runs.path("neo4j", RunNumber(1)).unwrap();
     let options = SurveyOptions { bases: &bases, ..SurveyOptions::default() };
-    let joined = survey(&archive, &runs, &path, options).unwrap().view.joins;
+    let reader = PathReader { archive: &archive, runs: &runs, path: &path, stop: &Stop::new() };
+    let joined = survey(&reader, options).unwrap().view.joins;
     assert_eq!(joined.iter().map(|join| join.base).collect::<Vec<_>>(), [0, 2, 3]);
 }

@@ -1,10 +1,15 @@
 //! Protected or not, and the lag as it is seen from outside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use grap::archive::{Standing, lag};
+use grap::archive::{Archive, LagProbe, Standing};
 use grap::live::Installation;
 use grap::ops::{self, Protection, StatusOptions, StatusReport};
+use grap_repository::object::recording::Recording;
+use grap_repository::{LocalStore, ObjectCall, Repository};
+use grap_task::Stop;
+use secrecy::SecretString;
 
 use crate::world::{Logged, Start, World, put_all, segments};
 
@@ -34,7 +39,8 @@ fn status(world: &World, looked: bool) -> StatusReport {
 
 fn measured(world: &World) -> grap::archive::DatabaseLag {
     let installation = Installation::find(&world.installation()).unwrap();
-    lag(&installation, &world.archive(), world.now()).unwrap().remove(0)
+    let (archive, stop) = (world.archive(), Stop::new());
+    LagProbe::new(&installation, &archive, &stop).measure(world.now()).unwrap().remove(0)
 }
 
 #[test]
@@ -95,4 +101,40 @@ fn a_path_that_no_backup_reaches_is_no_protection() {
         "{:?}",
         report.reasons
     );
+}
+
+/// The lag is measured every few seconds: while nothing new is stored that costs a question a database and one
+/// for the next run, whatever was archived before and whichever database is quiet.
+#[test]
+fn a_lag_is_measured_again_without_a_listing() {
+    let (world, log) = archived_to(100);
+    let end = log.iter().find(|logged| logged.transaction.id.0 == 100).unwrap().transaction.end_point();
+    let system = world.log("system").last().unwrap().transaction.end_point();
+    let next = Start::new(2, end.commit_time.0).behind("neo4j", (1, end), None);
+    next.behind("system", (1, system), None).put(&world);
+    let store = Arc::new(Recording::new(LocalStore::open(world.path("repository"))));
+    let repository = Repository::open(Box::new(store.clone()), &SecretString::from("secret")).unwrap();
+    let archive = Archive::new(repository, "neo4j".parse().unwrap());
+    let installation = Installation::find(&world.installation()).unwrap();
+    let stop = Stop::new();
+    let mut probe = LagProbe::new(&installation, &archive, &stop);
+    let mut measure = || probe.measure(world.now()).unwrap()[0].transactions;
+    assert_eq!(measure(), 46);
+    store.take();
+    assert_eq!(measure(), 46);
+    let calls: Vec<ObjectCall> = store.take().into_iter().map(|(call, _)| call).collect();
+    assert_eq!(calls, [ObjectCall::Size, ObjectCall::Get, ObjectCall::Get]);
+
+    let stored: Vec<Logged> =
+        log.iter().filter(|logged| (101..=120).contains(&logged.transaction.id.0)).cloned().collect();
+    put_all(&archive, 2, "neo4j", &segments(&stored, 6));
+    store.take();
+    assert_eq!(measure(), 26);
+    assert!(store.take().iter().all(|(call, _)| *call != ObjectCall::List));
+    let end = stored.last().unwrap().transaction.end_point();
+    let third = Start::new(3, end.commit_time.0).behind("neo4j", (2, end), None);
+    third.behind("system", (1, system), None).put(&world);
+    let rest: Vec<Logged> = log.iter().filter(|logged| logged.transaction.id.0 > 120).cloned().collect();
+    put_all(&archive, 3, "neo4j", &segments(&rest, 6));
+    assert_eq!(measure(), 0, "a new run is found");
 }

@@ -85,7 +85,8 @@ pub(super) fn decide(
         return at_the_end_of(newest, reader);
     }
     session.monitor.begin("looking at the archive", Unit::Items, None);
-    let mut history = History::load(repository, reader, catalog, &newest.source, session)?;
+    let mut history =
+        History::load(repository, reader, catalog, &newest.source, (session.monitor, session.stop))?;
     history.backups.retain(|known| !question.without.contains(&known.backup.id));
     let asked = Asked { question, history: &history, reader, session };
     let found = asked.find(newest)?;

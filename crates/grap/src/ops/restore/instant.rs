@@ -3,7 +3,7 @@
 use grap_neo4j::TransactionEnd;
 
 use super::decide::DatabaseDecision;
-use crate::archive::{ArchiveError, BaseEnd, History, Path, PathReader, RunNumber, Visit, end_of, joins};
+use crate::archive::{ArchiveError, BaseEnd, History, Path, RunNumber, Visit, end_of, joins};
 use crate::copy::{DatabaseManifest, LogExtension};
 use crate::error::Result;
 
@@ -32,8 +32,7 @@ pub(super) fn go_on_to(
         later_is_known: false,
         hole: false,
     };
-    let reader = PathReader { archive: &history.archive, runs: &history.runs, path: &path };
-    match reader.visit(Some(end.id), None, &mut |visit| way.step(visit)) {
+    match history.reader(&path).visit(Some(end.id), None, &mut |visit| way.step(visit)) {
         Ok(_) | Err(Halt::Done) => {}
         Err(Halt::Failed(error)) => return Err(error.into()),
     }

@@ -18,7 +18,7 @@ use grap_task::{Finding, Unit};
 use serde_json::json;
 
 use super::{Access, Session};
-use crate::archive::{Archive, History, PathReader, RunNumber, Runs};
+use crate::archive::{History, PathReader, RunNumber};
 use crate::catalog::Catalog;
 use crate::copy::{
     ArchivedLog, AssembleError, AssembleOptions, Assembled, Continuation, Damage, LogPiece, Manifest, Point,
@@ -193,16 +193,14 @@ impl RestoreReport {
 
 /// The archived log of one database, from a backup's end to the target.
 struct PathLog<'a> {
-    archive: &'a Archive,
-    runs: &'a Runs,
-    path: &'a crate::archive::Path,
+    log: PathReader<'a>,
     database: &'a DatabaseDecision,
 }
 
 impl<'a> PathLog<'a> {
     fn of(history: &'a History, database: &'a DatabaseDecision) -> Option<Self> {
         let path = database.path.as_ref().filter(|_| !database.extension.is_empty())?;
-        Some(Self { archive: &history.archive, runs: &history.runs, path, database })
+        Some(Self { log: history.reader(path), database })
     }
 
     fn continuation(&self) -> Continuation<'_> {
@@ -215,10 +213,9 @@ impl ArchivedLog for PathLog<'_> {
         &self,
         write: &mut dyn FnMut(&LogPiece<'_>) -> std::result::Result<(), AssembleError>,
     ) -> std::result::Result<(), AssembleError> {
-        let reader = PathReader { archive: self.archive, runs: self.runs, path: self.path };
         let from = grap_neo4j::TxId(self.database.base.end.tx_id).next();
         let to = self.database.extension.end.id;
-        reader.visit(Some(from), Some(to), &mut |visit| {
+        self.log.visit(Some(from), Some(to), &mut |visit| {
             let file_header = &visit.segment.header.file_header;
             write(&LogPiece { start: visit.transaction.start, file_header, bytes: visit.bytes })
         })?;

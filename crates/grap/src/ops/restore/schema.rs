@@ -7,10 +7,10 @@
 //! said and not refused: the source itself is in that state at every later point.
 
 use grap_neo4j::TxId;
-use grap_neo4j::txlog::{Creation, SchemaWatch, WatchError, whole_points};
+use grap_neo4j::txlog::{Creation, SchemaWatch, whole_points};
 
-use crate::archive::{ArchiveError, History, Path, PathReader};
-use crate::error::{Error, Result};
+use crate::archive::{ArchiveError, History, Path};
+use crate::error::{Error, Result, in_one_line};
 
 /// So many transactions behind the target are looked at for the end of a creation.
 const LOOK_BEHIND: u64 = 20_000;
@@ -74,15 +74,14 @@ impl SchemaLook {
         }
         match self.watch.see(transaction) {
             Ok(mut ended) => self.ended.append(&mut ended),
-            Err(error) => self.unknown = Some(said(&error)),
+            Err(error) => self.unknown = Some(in_one_line(&error)),
         }
     }
 
     /// What is half made at the target, which is the last transaction that was seen.
     pub(super) fn verdict(mut self, history: &History, path: &Path, target: TxId) -> Result<SchemaVerdict> {
         let until = TxId(target.0.saturating_add(LOOK_BEHIND));
-        let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
-        let walked = reader.visit(Some(target.next()), Some(until), &mut |visit| {
+        let walked = history.reader(path).visit(Some(target.next()), Some(until), &mut |visit| {
             // What lies behind a hole says nothing about the target.
             if visit.stretch > 0 || visit.transaction.id != self.watch.seen_to().next() {
                 return Err(Halt::Done);
@@ -101,10 +100,6 @@ impl SchemaLook {
         let whole = whole_points(target, &creations);
         Ok(SchemaVerdict { names, before: whole.before, behind: whole.behind, unknown: self.unknown })
     }
-}
-
-fn said(error: &WatchError) -> String {
-    std::iter::once(error.to_string()).chain(crate::causes(error)).collect::<Vec<_>>().join(": ")
 }
 
 /// Why a walk ends.

@@ -1,0 +1,114 @@
+//! What an error is called outside: a stable name, an exit status, a hint.
+//!
+//! `docs/errors.md` is made from [`Code::ALL`] (a test keeps it so).
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $name:literal, $status:literal, $hint:literal;)+) => {
+        /// What an error is called outside. Stable: scripts match on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[doc = $meaning])+ $variant,)+
+        }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// `BACKUP_NO_SPACE`
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The exit status of the process.
+            pub fn exit_status(self) -> u8 {
+                match self { $(Self::$variant => $status),+ }
+            }
+
+            /// What the code means.
+            pub fn meaning(self) -> String {
+                match self { $(Self::$variant => concat!($($meaning),+).trim().to_owned()),+ }
+            }
+
+            /// What to try.
+            pub fn hint(self) -> &'static str {
+                match self { $(Self::$variant => $hint),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line or a setting is wrong. Nothing was done.
+    Usage = "USAGE", 2, "`grap help VERB` shows what can be said; `grap config show` shows every setting and where it came from.";
+    /// The repository is damaged, or a backup in it.
+    BackupCorrupted = "BACKUP_CORRUPTED", 9, "`grap verify --read-data` names every damaged object. Another backup may be whole: `grap list`. With `restore --keep-going` what is whole is still written.";
+    /// No such backup.
+    BackupNotFound = "BACKUP_NOT_FOUND", 6, "`grap list` shows the backups of the repository.";
+    /// The target of a restore is not among the points that can be reached. Nothing was written.
+    TargetOutsideWindow = "TARGET_OUTSIDE_WINDOW", 16, "`grap window` shows every point that can be reached, on every timeline. What is newer than the archive: `grap restore latest`.";
+    /// The target of a restore can be understood in several ways. Nothing was written.
+    TargetAmbiguous = "TARGET_AMBIGUOUS", 16, "Say exactly which: each way is named in the message. `grap window` shows the timelines.";
+    /// The target of a restore lies inside a schema change, which takes several transactions. Nothing was written.
+    TargetInSchemaChange = "TARGET_IN_SCHEMA_CHANGE", 16, "A database restored to it would have an index that is never populated, and its name taken. The message names the nearest points on both sides at which no constraint is half made.";
+    /// That time names no single point: clocks stepped there, or nobody watched. Nothing was written.
+    TimeUnsure = "TIME_UNSURE", 16, "Name the transaction, tx=N: the message names those on both sides. After a break of the history, --timeline N says which one is meant.";
+    /// Objects of the archive of the log are damaged or missing.
+    ArchiveDamaged = "ARCHIVE_DAMAGED", 9, "`grap verify` names every damaged object, `grap window` what can still be reached. Take a new backup: what is behind it does not need the damaged part.";
+    /// Two sources have a backup of this id.
+    BackupAmbiguous = "BACKUP_AMBIGUOUS", 6, "Name it as SOURCE/ID, or give --source.";
+    /// The file system has not the room that the operation needs. Nothing was published.
+    NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
+    /// The installation, or a database in it, is not where it was looked for.
+    Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere. `grap doctor` says what it sees.";
+    /// A format, release or setting that this program does not know. It refuses rather than guesses.
+    Neo4jUnsupported = "NEO4J_UNSUPPORTED", 4, "Known are the record formats `aligned` and `standard` of Neo4j 5.0 to 2026.08 Community. A newer release of Grap may know more.";
+    /// A transaction or checkpoint log is damaged or incomplete at its source.
+    LogDamaged = "LOG_DAMAGED", 7, "If the server is stopped and crashed before, start it once and let it recover. If it runs, look for disk errors: the backup is refused so that nothing false is kept.";
+    /// The database has no checkpoint to begin from.
+    NoCheckpoint = "NO_CHECKPOINT", 7, "Start the server once; it writes a checkpoint when the database is first opened and when it stops.";
+    /// The server was started, stopped or killed while the backup ran, or something else wrote into the store.
+    ServerChanged = "SERVER_CHANGED", 8, "Nothing is wrong with the database. Run the backup again.";
+    /// The files of the database cannot be read, or its log files cannot be held.
+    SourceUnreadable = "SOURCE_UNREADABLE", 4, "Run grap as the server's own user (or root) and with the database's volume mounted. `grap doctor` shows what it may do.";
+    /// Log files that the server has deleted hold back more room than the budget allows.
+    PinBudgetExceeded = "PIN_BUDGET_EXCEEDED", 5, "The copy took so long that the server rotated away more log than may be held back. Raise --read-limit, or make room on the log's file system.";
+    /// The database is not the one that the source is bound to, or another installation (or state directory) writes for the source.
+    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. If this installation shall write from now on in place of another that is gone: --takeover. For a copy, or another installation: grap source add NAME, and --source NAME.";
+    /// No such source, or none was named where there are several.
+    SourceUnknown = "SOURCE_UNKNOWN", 6, "`grap source list` shows the sources; `grap source add NAME` makes one; --source NAME chooses.";
+    /// The source is there already.
+    SourceExists = "SOURCE_EXISTS", 6, "Choose another name.";
+    /// There is no repository at this place.
+    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted? `grap init` makes a new repository.";
+    /// There is a repository at this place already.
+    RepositoryExists = "REPOSITORY_EXISTS", 10, "Nothing was changed. To use it, run grap backup.";
+    /// The repository is of a version or kind that this program does not know.
+    RepositoryUnsupported = "REPOSITORY_UNSUPPORTED", 10, "Known is restic's repository format version 2.";
+    /// Another process holds a lock that excludes this operation.
+    RepositoryLocked = "REPOSITORY_LOCKED", 11, "Wait for it to end. If its process is surely dead: grap unlock.";
+    /// Our lock was removed, or not refreshed in time. Nothing was published.
+    LockLost = "LOCK_LOST", 11, "Did the machine sleep, or did somebody remove locks? Run the operation again.";
+    /// Another grap process runs the same job on this state directory.
+    JobRunning = "JOB_RUNNING", 11, "Wait for it to end.";
+    /// The password opens no key of the repository.
+    WrongPassword = "WRONG_PASSWORD", 12, "The recovery key that was printed at `grap init` opens the repository, too: give it in place of the password.";
+    /// The storage of the repository failed.
+    StorageFailed = "STORAGE_FAILED", 13, "What was stored already is used by the next run.";
+    /// The target of a restore, or the place of a new repository, is not empty, or in use.
+    TargetNotEmpty = "TARGET_NOT_EMPTY", 4, "Choose a directory that is empty or does not exist yet. Nothing in it was touched.";
+    /// What was written by a restore is not what the backup promised. It was not put in place.
+    RestoreWrong = "RESTORE_WRONG", 9, "Restore another backup, and report this as a bug with the output of `grap show ID --json`.";
+    /// Some files were restored, others are damaged in the repository.
+    RestoredPartly = "RESTORED_PARTLY", 3, "This is no database: its log is missing on purpose. Use it only to save what can be saved.";
+    /// The state directory cannot be used.
+    StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR.";
+    /// `grap doctor` found something that stands in the way of backups.
+    DoctorFailed = "DOCTOR_FAILED", 15, "Each finding says what to change.";
+    /// Transactions of the database can be lost: `grap status` says why.
+    Unprotected = "UNPROTECTED", 17, "Each reason is named. Mostly: is `grap archive` running? After a break of the history or a hole a new backup is needed: grap backup.";
+    /// Whether the database is protected cannot be said without looking at it.
+    ProtectionUnknown = "PROTECTION_UNKNOWN", 18, "Run it where the database is, with --neo4j-home or --data.";
+    /// A file could not be read or written.
+    FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
+    /// Told to stop by a signal. Nothing was published.
+    Interrupted = "INTERRUPTED", 130, "Run it again; what was stored already is used.";
+}

@@ -1,0 +1,230 @@
+//! Which code each situation has: one exhaustive match, and one for each library below.
+
+use grap_disk::DiskError;
+use grap_repository::{ObjectError, RepositoryError};
+
+use super::{Code, Error};
+use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteError};
+use crate::copy::{AssembleError, CaptureError, ManifestError};
+use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::state::StateError;
+
+impl Error {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Layout(error) => layout(error),
+            Self::Log(error) => log(error),
+            Self::Pin(error) => pin(error),
+            Self::Follow(error) => follow(error),
+            Self::Capture(error) => capture(error),
+            Self::Assemble(error) => assemble(error),
+            Self::Archive(error) => archive(error),
+            Self::Path(PathError::NoSuchPath { .. })
+            | Self::TargetOutside { .. }
+            | Self::TimeOutside { .. }
+            | Self::NothingArchived { .. } => Code::TargetOutsideWindow,
+            Self::Path(PathError::Loop { .. }) | Self::ArchiveHole { .. } => Code::ArchiveDamaged,
+            Self::TimeUnsure { .. } => Code::TimeUnsure,
+            Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
+            Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
+            Self::NotABackup { .. } => Code::Usage,
+            Self::Reread(_) => Code::RestoreWrong,
+            Self::Repository(error) => repository(error),
+            Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
+            Self::State(_) => Code::StateUnusable,
+            Self::Disk(error) => target_disk(error),
+            Self::Write(error) => write(error),
+            Self::Stopped(_) => Code::Interrupted,
+            Self::Thread(_) => Code::FileFailed,
+            Self::NoSpace { .. } => Code::NoSpace,
+            Self::ServerChanged { .. } => Code::ServerChanged,
+            Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
+            Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
+            Self::SourceMismatch { .. } => Code::SourceMismatch,
+            Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
+            Self::SourceExists { .. } => Code::SourceExists,
+            Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
+                Code::BackupNotFound
+            }
+            Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
+            Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
+                Code::RepositoryUnsupported
+            }
+            Self::Manifest { .. }
+            | Self::SourceRecord { .. }
+            | Self::BackupIncomplete { .. }
+            | Self::BackupUnreadable { .. }
+            | Self::Damaged { .. } => Code::BackupCorrupted,
+            Self::RestoredPartly { .. } => Code::RestoredPartly,
+        }
+    }
+}
+
+fn layout(error: &LayoutError) -> Code {
+    match error {
+        LayoutError::Disk(error) => source_disk(error),
+        LayoutError::SeveralDatabases { .. } => Code::Usage,
+        _ => Code::Neo4jNotFound,
+    }
+}
+
+fn log(error: &LogError) -> Code {
+    use grap_neo4j::checkpoint::CheckpointError;
+    use grap_neo4j::txlog::{ChainError, HeaderError, ScanError};
+    match error {
+        LogError::Disk(error) => source_disk(error),
+        LogError::Pin(error) => pin(error),
+        LogError::Stopped(_) => Code::Interrupted,
+        LogError::NoCheckpoint { .. } => Code::NoCheckpoint,
+        LogError::Replaced { .. } | LogError::Changed { .. } => Code::ServerChanged,
+        LogError::Checkpoint {
+            source:
+                CheckpointError::UnknownKernel { .. }
+                | CheckpointError::Header(HeaderError::EnvelopedLog { .. } | HeaderError::UnknownLogFormat { .. }),
+            ..
+        }
+        | LogError::Header {
+            source: HeaderError::EnvelopedLog { .. } | HeaderError::UnknownLogFormat { .. },
+            ..
+        }
+        | LogError::Chain {
+            source: ChainError::Scan(ScanError::UnknownKernel { .. } | ScanError::RefusedEntry { .. }),
+            ..
+        } => Code::Neo4jUnsupported,
+        LogError::Chain { source: ChainError::Scan(ScanError::Read { .. }), .. } => Code::SourceUnreadable,
+        _ => Code::LogDamaged,
+    }
+}
+
+fn pin(error: &PinError) -> Code {
+    match error {
+        PinError::Disk(error) => source_disk(error),
+        PinError::BudgetExceeded { .. } => Code::PinBudgetExceeded,
+        PinError::TooManyDescriptors { .. } => Code::SourceUnreadable,
+    }
+}
+
+fn follow(error: &FollowError) -> Code {
+    match error {
+        FollowError::Disk(error) => source_disk(error),
+        FollowError::GateShut { .. } => Code::FileFailed,
+        FollowError::TooManyDescriptors { .. } => Code::SourceUnreadable,
+        FollowError::UnknownDatabase { .. } | FollowError::NoStores { .. } => Code::Neo4jNotFound,
+        FollowError::RunIsPresent => Code::ServerChanged,
+        FollowError::OtherOwner { .. } => Code::SourceMismatch,
+    }
+}
+
+fn capture(error: &CaptureError) -> Code {
+    match error {
+        CaptureError::Disk(error) => source_disk(error),
+        CaptureError::Log(error) => log(error),
+        CaptureError::Repository(error) => repository(error),
+        CaptureError::File { source: RepositoryError::SourceShort { .. }, .. }
+        | CaptureError::StoreReplaced { .. }
+        | CaptureError::WrittenBehindOurBack { .. } => Code::ServerChanged,
+        CaptureError::File { .. } | CaptureError::NotAFile { .. } => Code::SourceUnreadable,
+        CaptureError::Format { .. } | CaptureError::UnknownStore { .. } => Code::Neo4jUnsupported,
+        CaptureError::MissingStore { .. } => Code::Neo4jNotFound,
+        CaptureError::Metadata { .. }
+        | CaptureError::ForeignLog { .. }
+        | CaptureError::EndsBeforeCheckpoint { .. } => Code::LogDamaged,
+    }
+}
+
+fn archive(error: &ArchiveError) -> Code {
+    match error {
+        ArchiveError::Repository(error) if is_storage(error) => repository(error),
+        ArchiveError::Stopped(_) => Code::Interrupted,
+        ArchiveError::Start { source: StartError::Newer { .. }, .. }
+        | ArchiveError::Segment { source: SegmentError::Unknown, .. } => Code::RepositoryUnsupported,
+        ArchiveError::Repository(_) | ArchiveError::Start { .. } | ArchiveError::Segment { .. } => {
+            Code::ArchiveDamaged
+        }
+    }
+}
+
+/// As against something stored that is damaged or gone.
+fn is_storage(error: &RepositoryError) -> bool {
+    !matches!(error, RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }))
+}
+
+fn assemble(error: &AssembleError) -> Code {
+    match error {
+        AssembleError::Archive(error) => archive(error),
+        AssembleError::Disk(error) => target_disk(error),
+        AssembleError::Repository(error)
+        | AssembleError::Damaged { source: error, .. }
+        | AssembleError::Unreadable { source: error, .. } => repository(error),
+        AssembleError::Reread(_) | AssembleError::Hash { .. } | AssembleError::LogGap { .. } => {
+            Code::RestoreWrong
+        }
+        AssembleError::Incomplete { .. } => Code::BackupCorrupted,
+        AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
+        AssembleError::Stopped(_) => Code::Interrupted,
+        AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn write(error: &WriteError) -> Code {
+    match error {
+        WriteError::Archive(error) => archive(error),
+        WriteError::Follow(error) => follow(error),
+        WriteError::Disk(error) => source_disk(error),
+        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NoRandom(_) => Code::FileFailed,
+        WriteError::NoLog { .. } => Code::Neo4jNotFound,
+        WriteError::NoncesHeld { .. } | WriteError::Contended { .. } => Code::JobRunning,
+        WriteError::NotDrained { .. } => Code::StorageFailed,
+    }
+}
+
+fn repository(error: &RepositoryError) -> Code {
+    match error {
+        RepositoryError::Object(error) | RepositoryError::BlobUnreadable { source: error, .. } => {
+            object(error)
+        }
+        RepositoryError::AlreadyRepository => Code::RepositoryExists,
+        RepositoryError::NotARepository => Code::RepositoryNotFound,
+        RepositoryError::WrongPassword => Code::WrongPassword,
+        RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
+        RepositoryError::NoUsableKey { .. }
+        | RepositoryError::Damaged { .. }
+        | RepositoryError::BlobDamaged { .. }
+        | RepositoryError::BlobMissing { .. }
+        | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
+        RepositoryError::Locked { .. } => Code::RepositoryLocked,
+        RepositoryError::LockGone { .. }
+        | RepositoryError::LockStale { .. }
+        | RepositoryError::PackGone { .. } => Code::LockLost,
+        RepositoryError::SourceShort { .. } => Code::ServerChanged,
+        RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
+        RepositoryError::Stopped(_) => Code::Interrupted,
+        RepositoryError::IndexTooLarge { .. }
+        | RepositoryError::InvalidTree { .. }
+        | RepositoryError::MemoryDamage { .. }
+        | RepositoryError::Encode { .. }
+        | RepositoryError::Thread(_)
+        | RepositoryError::ReaderFailed
+        | RepositoryError::WriterFailed => Code::StorageFailed,
+    }
+}
+
+fn object(error: &ObjectError) -> Code {
+    match error {
+        ObjectError::Failed { source, .. } => match source.downcast_ref::<DiskError>() {
+            Some(error) if error.is_no_space() => Code::NoSpace,
+            _ => Code::StorageFailed,
+        },
+        ObjectError::NotFound { .. } => Code::BackupCorrupted,
+        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => Code::StorageFailed,
+    }
+}
+
+fn source_disk(error: &DiskError) -> Code {
+    if error.call.writes() { target_disk(error) } else { Code::SourceUnreadable }
+}
+
+fn target_disk(error: &DiskError) -> Code {
+    if error.is_no_space() { Code::NoSpace } else { Code::FileFailed }
+}

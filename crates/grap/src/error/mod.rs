@@ -1,0 +1,166 @@
+//! Every way an operation can fail, and what it is called outside.
+//!
+//! - [`Error`] has one variant a situation; the libraries below know no codes.
+//! - [`Code`] is what scripts match on, with an exit status and a hint (`code`).
+//! - `mapping` gives each situation its code: one exhaustive match, so that a new one does not compile until it
+//!   has one.
+
+mod code;
+mod mapping;
+
+use std::path::PathBuf;
+
+use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
+use grap_disk::DiskError;
+use grap_repository::RepositoryError;
+use grap_task::Stopped;
+
+use crate::archive::{ArchiveError, PathError, WriteError};
+use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
+use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::state::StateError;
+
+pub use code::Code;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    #[error(transparent)]
+    Reread(#[from] RereadError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("`{target}` is a point in time, no backup")]
+    NotABackup { target: String },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TargetOutside { target: String, database: String, window: String, source: PlanRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    TimeOutside { target: String, database: String, window: String, source: TimeRefusal },
+    #[error("`{target}` lies outside of what can be restored of database `{database}`: {window}")]
+    NothingArchived { target: String, database: String, window: String },
+    #[error("`{target}` can be restored only across a hole of the archive")]
+    ArchiveHole { target: String, source: PlanRefusal },
+    #[error("`{target}` names no single point of database `{database}`; take one of: {}", ways.join(", "))]
+    TimeUnsure { target: String, database: String, ways: Vec<String>, source: TimeRefusal },
+    #[error("`{target}` could mean several points, because {why}; take one of: {}", ways.join(", "))]
+    TargetAmbiguous { target: String, why: String, ways: Vec<String> },
+    #[error("`{target}` is transaction {id}, and there {what}; take one of: {}", ways.join(", "))]
+    TargetInSchemaChange { target: String, id: grap_neo4j::TxId, what: String, ways: Vec<String> },
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    #[error("not enough room at {}", path.display())]
+    NoSpace { path: PathBuf, source: Shortage },
+    #[error("the server was {change} while the backup ran")]
+    ServerChanged { change: &'static str },
+    #[error("the running server (pid {pid}) does not hold the newest log file in {} open: its transaction logs lie elsewhere", path.display())]
+    LogsElsewhere { pid: u32, path: PathBuf },
+    #[error("another process has made a backup {id} of source `{name}` meanwhile")]
+    IdTaken { id: BackupId, name: SourceName },
+    #[error("this is not the database that source `{name}` is bound to")]
+    SourceMismatch { name: SourceName, source: Mismatch },
+    #[error("{} is no place for a new repository: it holds {found}", path.display())]
+    PlaceNotEmpty { path: PathBuf, found: String },
+    #[error("the repository has no source `{name}`; it has: {}", list(known))]
+    SourceUnknown { name: SourceName, known: Vec<SourceName> },
+    #[error("the repository has a source `{name}` already")]
+    SourceExists { name: SourceName },
+    #[error("the repository has several sources: {}", list(known))]
+    SourceUnnamed { known: Vec<SourceName> },
+    #[error("the record of source `{name}` has version {found}; this program knows 1")]
+    SourceNewer { name: SourceName, found: u32 },
+    #[error("the repository has no source")]
+    NoSource,
+    #[error("the record of source `{name}` cannot be read as JSON")]
+    SourceRecord { name: SourceName, source: serde_json::Error },
+    #[error("there is no backup {wanted}; there are: {}", list(known))]
+    BackupNotFound { wanted: String, known: Vec<BackupId> },
+    #[error("there is no backup {wanted} that can be read; {} cannot be", damaged.join(", "))]
+    BackupUnreadable { wanted: String, damaged: Vec<String> },
+    #[error("there is no backup in this repository")]
+    NoBackup,
+    #[error("the sources {} each have a backup {id}", list(sources))]
+    BackupAmbiguous { id: BackupId, sources: Vec<SourceName> },
+    #[error("the manifest of backup {id} cannot be read")]
+    Manifest { id: BackupId, source: ManifestError },
+    #[error("backup {id} holds no file `{path}`")]
+    BackupIncomplete { id: BackupId, path: String },
+    #[error("backup {id} holds no database `{database}`; it holds: {}", known.join(", "))]
+    DatabaseNotFound { id: BackupId, database: String, known: Vec<String> },
+    #[error("the repository is damaged: {problems} problems were found")]
+    Damaged { problems: usize },
+    #[error("backup {id} is damaged: {damaged} files could not be restored; the others are in {}", kept.display())]
+    RestoredPartly { id: BackupId, damaged: usize, kept: PathBuf },
+}
+
+fn list<T: std::fmt::Display>(names: &[T]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        [shown @ .., last] if shown.len() < 20 => {
+            shown.iter().fold(String::new(), |text, name| format!("{text}{name}, ")) + &last.to_string()
+        }
+        _ => {
+            let shown: Vec<String> = names[names.len() - 20..].iter().map(ToString::to_string).collect();
+            format!("... {}", shown.join(", "))
+        }
+    }
+}
+
+/// What caused an error, outermost first. A cause that an outer error shows as itself is not said twice.
+pub fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if said.last() != Some(&text) {
+            said.push(text);
+        }
+        cause = inner.source();
+    }
+    said.split_off(1)
+}
+
+/// An error and what caused it: `the start record of run 3 is damaged: it cannot be read as JSON`.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_twice_and_nothing_dangles() {
+        let inner = || ManifestError::Newer { found: 9 };
+        let alone = in_one_line(&inner());
+        assert!(!alone.ends_with(": "), "{alone}");
+        let id: BackupId = "neo4j-20261125-020000".parse().unwrap();
+        let outer = Error::Manifest { id, source: inner() };
+        assert_eq!(in_one_line(&outer), format!("{outer}: {alone}"));
+        let shown_as_itself = Error::Stopped(Stopped);
+        assert_eq!(in_one_line(&shown_as_itself), Stopped.to_string());
+    }
+}
