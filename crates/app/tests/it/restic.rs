@@ -1,12 +1,16 @@
 //! Stock restic is the oracle of the repository: it checks, lists and restores what Grap wrote, and Neo4j
 //! opens what it restored.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use grap_testkit::archive::ArchiveReader;
+use grap_testkit::pitr::World;
+use grap_testkit::pitr::world::writers;
 use grap_testkit::program::tx_id;
 use grap_testkit::workload::Indexes;
-use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions};
+use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, tree};
 use serde_json::Value;
 
 use crate::support::{NOTHING, PROGRAM, Ran, contents, wait_for};
@@ -73,4 +77,89 @@ fn restic_alone_checks_lists_and_restores_a_hot_backup_that_neo4j_opens() {
     let end = tx_id(&report, "neo4j").unwrap();
     let judge = Judge::start(&distribution).unwrap();
     judge.verdict(&by_restic, &oracle.expected_at(end, &markers), end).unwrap().assert_clean();
+}
+
+/// Every file of the archive, with its content.
+fn archived(repository: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let log = repository.join("grap");
+    let files = tree::files(&log).unwrap().into_iter();
+    files.map(|file| (file.clone(), std::fs::read(log.join(file)).unwrap())).collect()
+}
+
+/// The first transaction of the only span of the current timeline of `neo4j`.
+fn window_begins(world: &World) -> u64 {
+    let window = world.grap.json(&["window"]).unwrap();
+    let databases = window["sources"][0]["databases"].as_array().unwrap();
+    let database = databases.iter().find(|database| database["name"] == "neo4j").unwrap();
+    let timelines = database["timelines"].as_array().unwrap();
+    let current = timelines.iter().find(|timeline| timeline["current"] == true).unwrap();
+    let [span] = current["spans"].as_array().unwrap().as_slice() else { panic!("{window}") };
+    span["first"]["tx_id"].as_u64().unwrap()
+}
+
+#[test]
+fn restic_leaves_the_archive_alone_and_what_it_forgets_is_no_longer_shown() {
+    let distribution = Distribution::standard().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::in_folder(folder, Path::new(PROGRAM), &distribution, &[]).unwrap();
+    let archiver = world.archiver().unwrap();
+    world.load(writers()).unwrap();
+    let (first, first_end) = world.backup().unwrap();
+    world.wait_for(60).unwrap();
+    let (second, second_end) = world.backup().unwrap();
+    world.wait_for(60).unwrap();
+    world.rest().unwrap();
+    let mut reader = ArchiveReader::open(&world.grap).unwrap();
+    let last = world.caught_up(&mut reader).unwrap().last();
+    archiver.stop().unwrap();
+
+    let password = std::fs::read_to_string(&world.grap.password_file).unwrap();
+    let restic = |arguments: &[&str]| restic(&world.grap.repository, password.trim_end(), arguments);
+    let restored = |id: u64, name: &str| {
+        let (data, _) = world.restore(&[&format!("tx={id}")], name).unwrap();
+        contents(&data)
+    };
+    let points = [second_end, second_end + 1, u64::midpoint(second_end, last), last];
+    let before = points.map(|id| restored(id, &format!("before-{id}")));
+    let objects = archived(&world.grap.repository);
+    assert!(objects.len() > 4, "{:?}", objects.keys());
+    assert_eq!(window_begins(&world), first_end);
+
+    // Whatever restic tidies: twice, because a prune leaves nothing to tidy for the next.
+    for _ in 0..2 {
+        assert!(restic(&["check", "--read-data"]).contains("no errors were found"));
+        restic(&["prune", "--max-unused", "0"]);
+        restic(&["rebuild-index"]);
+    }
+    assert!(archived(&world.grap.repository) == objects);
+    assert_eq!(window_begins(&world), first_end);
+    restored(first_end + 1, "of-the-first");
+
+    restic(&["forget", "--keep-last", "1", "--group-by", "host", "--prune"]);
+    restic(&["rebuild-index"]);
+    assert!(restic(&["check", "--read-data"]).contains("no errors were found"));
+    assert!(archived(&world.grap.repository) == objects);
+    // The first backup is gone, and with it what only it reached; nothing else.
+    let listed = world.grap.json(&["list"]).unwrap().to_string();
+    assert!(listed.contains(&second) && !listed.contains(&format!("\"id\":\"{first}\"")), "{listed}");
+    assert_eq!(window_begins(&world), second_end);
+    let code = world.grap.failure(&["restore", &format!("tx={}", second_end - 1), "--dry-run"]).unwrap();
+    assert_eq!(code, "TARGET_OUTSIDE_WINDOW");
+    for (id, before) in points.into_iter().zip(before) {
+        assert!(restored(id, &format!("after-{id}")) == before, "tx={id}");
+    }
+    world.grap.json(&["verify", "--read-data"]).unwrap();
+    world.await_protection("PROTECTED").unwrap();
+
+    // The last one, too: all of the archive is there, and nothing of it can be reached.
+    let left: Value = serde_json::from_str(&restic(&["snapshots", "--json"])).unwrap();
+    restic(&["forget", "--prune", left[0]["id"].as_str().unwrap()]);
+    assert!(archived(&world.grap.repository) == objects);
+    let status = world.await_protection("UNPROTECTED").unwrap();
+    assert!(status.to_string().contains("there is no backup"), "{status}");
+    let to = world.folder.path().join("nowhere").display().to_string();
+    for target in ["latest".to_owned(), format!("tx={last}")] {
+        world.grap.failure(&["restore", &target, "--to", &to]).unwrap();
+    }
+    assert!(!Path::new(&to).exists());
 }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod backup;
+mod current;
 mod doctor;
 
 mod init;

@@ -10,6 +10,7 @@ use grap_core::{BackupId, SourceName};
 use grap_neo4j::{TransactionEnd, TxId};
 use grap_repository::Repository;
 
+use super::current::unreadable_since;
 use super::{Access, Session};
 use crate::archive::{
     DatabaseLag, History, Path, RunNumber, Standing, SurveyOptions, database_lag, path_end,
@@ -143,6 +144,11 @@ impl Look<'_> {
             Some(path) => {
                 status.run = Some(path.run);
                 status.timeline = Some(self.history.runs.timeline(&path));
+                if let Some((run, why)) = unreadable_since(self.history, Some(path.run)) {
+                    self.reasons.push(format!(
+                        "{database}: run {run} of the archive may be the current one, and cannot be read ({why})"
+                    ));
+                }
                 archived = self.path(&path, &mut status)?;
             }
         }

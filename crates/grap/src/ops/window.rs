@@ -2,6 +2,7 @@
 
 use grap_core::SourceName;
 
+use super::current::unreadable_since;
 use super::{Access, Session};
 use crate::archive::{DatabaseWindow, History, windows};
 use crate::catalog::Catalog;
@@ -33,9 +34,14 @@ pub fn window(access: Access, source: Option<&SourceName>, session: &Session<'_>
     let mut shown = Vec::new();
     for found in chosen {
         session.stop.check()?;
-        let history =
-            History::load(&repository, &reader, &catalog, &found.name, (session.monitor, session.stop))?;
-        shown.push(SourceWindow { source: found.name, databases: windows(&history)? });
+        let surroundings = (session.monitor, session.stop);
+        let history = History::load(&repository, &reader, &catalog, &found.name, surroundings)?;
+        let mut databases = windows(&history)?;
+        for timeline in databases.iter_mut().flat_map(|database| &mut database.timelines) {
+            // Granted without its name is only what is known to be the current one.
+            timeline.current &= unreadable_since(&history, Some(timeline.run)).is_none();
+        }
+        shown.push(SourceWindow { source: found.name, databases });
     }
     Ok(WindowReport { sources: shown })
 }

@@ -139,6 +139,8 @@ fn a_start_that_is_missing() {
     let (world, _) = archived("5.26.30", 70, EACH);
     std::fs::remove_file(world.path("repository/grap/log/neo4j/0000000001/start")).unwrap();
     assert_eq!(world.refused("tx=100").0, "TARGET_OUTSIDE_WINDOW");
+    // The backup's own end is not the newest point.
+    assert_eq!(world.refused("latest").0, "TARGET_AMBIGUOUS");
     let problems = world.verify();
     assert!(problems.iter().any(|problem| problem.contains("0000000001/start")), "{problems:?}");
 }

@@ -1,6 +1,7 @@
 //! Every transaction and several instants, across rotations, from segments and from merged ones.
 
 use grap::archive::RunNumber;
+use grap::ops;
 
 use crate::world::{Logged, Start, World, forged, put_all, segments};
 
@@ -161,4 +162,14 @@ fn the_other_database_goes_to_the_same_instant() {
     assert!(report.databases[0].short.as_deref().unwrap().contains("later already"));
     let last = world.restore("tx=150").unwrap();
     assert!(last.databases[1].short.as_deref().unwrap().contains("is not known"), "its archive ends before");
+}
+
+#[test]
+fn a_database_that_is_named_twice_is_written_once() {
+    let (world, _) = archived("5.26.30", 70, 7);
+    let databases = ["neo4j", "system", "neo4j"].map(str::to_owned).to_vec();
+    let report = world.restore_with(&ops::RestoreOptions { databases, ..world.options("tx=100") }).unwrap();
+    let names: Vec<&str> = report.databases.iter().map(|database| database.name.as_str()).collect();
+    assert_eq!(names, ["neo4j", "system"]);
+    world.assert_log("neo4j", 100);
 }

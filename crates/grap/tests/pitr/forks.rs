@@ -69,6 +69,42 @@ fn each_history_restores_to_its_own_data() {
     assert_eq!(world.verify(), Vec::<String>::new());
 }
 
+/// Without the start of the newest run the history before it looks like the current one: it must not be taken
+/// for it.
+#[test]
+fn an_unreadable_newest_start_leaves_no_current_history() {
+    let Fork { world, .. } = Fork::new();
+    let start = world.path("repository/grap/log/neo4j/0000000002/start");
+    for spoilt in [None, Some("spoilt")] {
+        std::fs::remove_file(&start).unwrap();
+        if let Some(spoilt) = spoilt {
+            std::fs::write(&start, spoilt).unwrap();
+        }
+        for target in ["tx=95", "tx=75", "latest"] {
+            let (code, said) = world.refused(target);
+            assert_eq!(code, "TARGET_AMBIGUOUS", "{target}: {said}");
+            assert!(said.contains("--timeline 1"), "{target}: {said}");
+            assert!(world.plan(target).is_err());
+        }
+        for id in [75, 95] {
+            let named = ops::RestoreOptions { timeline: Some(1), ..world.options(&format!("tx={id}")) };
+            world.restore_with(&named).unwrap();
+            world.assert_log("neo4j", id);
+        }
+        let report = ops::window(world.access(), None, &world.session()).unwrap();
+        let timelines = report.sources[0].databases.iter().flat_map(|database| &database.timelines);
+        assert!(timelines.clone().count() > 0 && timelines.clone().all(|timeline| !timeline.current));
+        let options = ops::StatusOptions {
+            installation: Some(world.installation()),
+            source: None,
+            lag_max: std::time::Duration::from_secs(3600),
+        };
+        let status = ops::status(&options, world.access(), &world.session()).unwrap();
+        assert!(status.reasons.iter().any(|reason| reason.contains("run 2")), "{:?}", status.reasons);
+        std::fs::write(&start, "to be removed").unwrap();
+    }
+}
+
 /// What the deposed writer stored late is never chosen, and never mixed in.
 #[test]
 fn a_deposed_writers_segments_lie_beside() {

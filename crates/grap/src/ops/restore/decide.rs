@@ -18,6 +18,7 @@ use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
 use crate::error::{Error, Result};
 use crate::ops::Session;
+use crate::ops::current::unreadable_since;
 
 const SYSTEM: &str = "system";
 
@@ -129,6 +130,7 @@ impl<'a> Asked<'a> {
     fn find(&self, newest_backup: &Backup) -> Result<Found<'a>> {
         let database = self.database(newest_backup)?;
         let path = self.history.path(&database, self.question.timeline)?;
+        self.require_known_current(path.as_ref())?;
         match (self.question.target, path) {
             (Target::Transaction { id, .. }, None) => self.backup_that_ends_at(&database, *id),
             (Target::Transaction { id, .. }, Some(path)) => self.transaction(&database, path, *id, None),
@@ -141,6 +143,24 @@ impl<'a> Asked<'a> {
             (_, None) => Ok(Found::BackupEnd(self.newest_known(newest_backup)?)),
             (_, Some(path)) => self.latest(&database, path, newest_backup),
         }
+    }
+
+    /// A newer run whose start cannot be read may be the current one, of another history: nobody can say which
+    /// one is meant by a target without a timeline. (Where no run can be read, only a backup's own end is left,
+    /// and that is not the newest point.)
+    fn require_known_current(&self, path: Option<&Path>) -> Result<()> {
+        let left_to_backups = path.is_none() && *self.question.target != Target::Latest;
+        if self.question.timeline.is_some() || left_to_backups {
+            return Ok(());
+        }
+        let Some((run, why)) = unreadable_since(self.history, path.map(|path| path.run)) else {
+            return Ok(());
+        };
+        let target = self.question.target.to_string();
+        let on_path = path.map(|path| format!("{target} with --timeline {}", path.run));
+        let newest = self.history.backups.last().map(|known| known.backup.id.to_string());
+        let why = format!("run {run} of the archive may be another history, and cannot be read ({why})");
+        Err(Error::TargetAmbiguous { target, why, ways: on_path.into_iter().chain(newest).collect() })
     }
 
     /// The one that was named, or the user database.

@@ -246,8 +246,13 @@ fn chosen<'d>(decision: &'d Decision, names: &[String]) -> Result<Vec<&'d Databa
             }
         })
     };
-    let mut chosen: Vec<&DatabaseDecision> = names.iter().map(find).collect::<Result<_>>()?;
-    chosen.dedup_by(|a, b| a.base.name == b.base.name);
+    let mut chosen: Vec<&DatabaseDecision> = Vec::new();
+    for found in names.iter().map(find) {
+        let found = found?;
+        if chosen.iter().all(|known| known.base.name != found.base.name) {
+            chosen.push(found);
+        }
+    }
     Ok(chosen)
 }
 
