@@ -106,10 +106,12 @@ fn describe(command: &clap::Command, text: &mut String) {
     }
 }
 
-/// Every field that is written in `shapes.rs` is named on the page.
+/// Every field that is written in `shapes.rs` and `points.rs` is named on the page.
 #[test]
 fn the_json_is_documented() {
-    let source = include_str!("view/shapes.rs").to_owned() + include_str!("view/failure.rs");
+    let source =
+        [include_str!("view/shapes.rs"), include_str!("view/points.rs"), include_str!("view/failure.rs")]
+            .concat();
     let mut names: Vec<&str> = source
         .split("\":")
         .filter_map(|before| before.rsplit_once('"'))

@@ -410,6 +410,8 @@ fn write(error: &WriteError) -> Code {
         WriteError::Follow(error) => follow(error),
         WriteError::Disk(error) => source_disk(error),
         WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NoncesHeld { .. } => Code::JobRunning,
+        WriteError::NoRandom(_) => Code::FileFailed,
         WriteError::NoLog { .. } => Code::Neo4jNotFound,
         WriteError::Contended { .. } => Code::JobRunning,
     }

@@ -1,6 +1,7 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
 mod failure;
+mod points;
 mod progress;
 mod shapes;
 mod text;
@@ -66,16 +67,16 @@ impl Output {
     }
 
     pub(crate) fn plan(self, report: &PlanReport) -> Result<(), Failure> {
-        self.print(&shapes::plan(report), || text::plan(report))
+        self.print(&points::plan(report), || text::plan(report))
     }
 
     pub(crate) fn window(self, report: &WindowReport) -> Result<(), Failure> {
         let picture = std::io::stdout().is_terminal();
-        self.print(&shapes::window(report), || timeline::window(report, picture))
+        self.print(&points::window(report), || timeline::window(report, picture))
     }
 
     pub(crate) fn status(self, report: &StatusReport) -> Result<(), Failure> {
-        self.print(&shapes::status(report), || text::status(report))
+        self.print(&points::status(report), || text::status(report))
     }
 
     pub(crate) fn doctor(self, report: &DoctorReport) -> Result<(), Failure> {

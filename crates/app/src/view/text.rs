@@ -9,7 +9,8 @@ use grap::ops::{
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
-use super::shapes::{protection_name, status_name, status_word};
+use super::points::protection_name;
+use super::shapes::{status_name, status_word};
 use crate::config::Settings;
 
 /// `1.5 GiB`

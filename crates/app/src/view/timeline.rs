@@ -1,8 +1,9 @@
 //! The line of time: what `grap window` shows. A picture on a terminal, plain rows elsewhere.
 //! ```text
-//! neo4j  2026-11-25 02:00:00Z ... 2026-11-25 09:13:21Z
-//!   timeline 1           B=========B====    =====x
-//!   timeline 4 (current)           `-B===========>
+//! prod neo4j   2026-11-25 02:00:00Z ... 2026-11-25 09:13:21Z
+//!   timeline 1             B=========B====x    B====x
+//!   timeline 4 (current)                |B==============>
+//!   backups                B         B    B    B
 //! ```
 
 use grap::archive::{DatabaseWindow, TimelineWindow};
@@ -120,5 +121,60 @@ impl Scale {
         let length = (i128::from(self.to_ms) - i128::from(self.from_ms)).max(1);
         let at = (i128::from(ms) - i128::from(self.from_ms)).clamp(0, length);
         usize::try_from(at * (WIDTH as i128 - 1) / length).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap::archive::{RunNumber, SpanWindow};
+    use grap_neo4j::{Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd, TxId};
+
+    use super::*;
+
+    fn at(id: u64) -> TransactionEnd {
+        TransactionEnd {
+            position: LogPosition { version: LogVersion(0), offset: 128 },
+            id: TxId(id),
+            checksum: Checksum(1),
+            commit_time: CommitTime(i64::try_from(id).unwrap() * 1000),
+        }
+    }
+
+    fn timeline(run: u64, current: bool, spans: &[(u64, u64)], broken: Option<&str>) -> TimelineWindow {
+        let span = |(stretch, (first, last)): (usize, &(u64, u64))| SpanWindow {
+            stretch,
+            first: at(*first),
+            last: at(*last),
+            bases: vec![("neo4j-20261125-020000".parse().unwrap(), at(*first))],
+        };
+        TimelineWindow {
+            run: RunNumber(run),
+            begins: RunNumber(run),
+            current,
+            broken: broken.map(str::to_owned),
+            stretches: Vec::new(),
+            spans: spans.iter().enumerate().map(span).collect(),
+        }
+    }
+
+    #[test]
+    fn the_picture_shows_bases_spans_gaps_and_breaks() {
+        let database = DatabaseWindow {
+            database: "neo4j".to_owned(),
+            timelines: vec![
+                timeline(1, false, &[(0, 21), (28, 42)], None),
+                timeline(4, true, &[(35, 63)], Some("an older state was put back")),
+            ],
+            backups: [0, 28, 35].map(|id| ("neo4j-20261125-020000".parse().unwrap(), at(id))).to_vec(),
+        };
+        assert_eq!(
+            chart("prod", &database),
+            "prod neo4j   1970-01-01 00:00:00Z ... 1970-01-01 00:01:03Z
+  timeline 1             B====================x      B=============x
+  timeline 4 (current)                                     |B===========================>
+  backups                B                           B      B
+"
+        );
+        assert!(rows("prod", &database).contains("timeline 4 (current)  transaction 35 of"));
     }
 }

@@ -8,17 +8,16 @@
 //! A history goes on without a break only where its parent is the very end of the current path, and neither
 //! remains nor a takeover came between. Everything else begins a new timeline, which no base reaches yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::ScanStart;
 
-use super::ahead::{Limits, read_ahead};
-use super::held::{HeldLog, Sequence, remains};
+use super::held::{Sequence, is_stray, remains};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
+use super::remains::Rest;
 use super::runs::Runs;
-use super::segment::Segment;
 use super::start::{DatabaseStart, Parent, StartRecord};
 use super::store::Put;
 use super::write_error::WriteError;
@@ -41,20 +40,6 @@ struct Beginning {
     cursor: LogCursor,
 }
 
-/// What one run of the server left of one database.
-struct Remains {
-    start: DatabaseStart,
-    rest: Rest,
-}
-
-/// What is to be read: from `scan` on through files of consecutive versions.
-struct Rest {
-    files: Vec<HeldLog>,
-    scan: ScanStart,
-    /// Where the remains go on from the file before them, which may have been written on since.
-    seam: TxId,
-}
-
 impl Writer<'_> {
     /// Begin a run. `floors`: for databases whose history must begin at a mark, or behind damage.
     pub fn begin(&mut self, floors: &BTreeMap<String, Floor>) -> Result<RunNumber, WriteError> {
@@ -72,22 +57,26 @@ impl Writer<'_> {
     /// `None`: something changed on the way; look again from the start.
     fn try_begin(&mut self, floors: &BTreeMap<String, Floor>) -> Result<Option<Active>, WriteError> {
         self.follower.claim(&self.owner)?;
-        self.follower.look()?;
+        self.follower.look_anew()?;
         let held = self.follower.runs();
         let Some(server) = held.last().map(|run| run.identity.clone()) else { return Ok(None) };
         let runs = self.archive.runs()?;
         let takes_over = self.admit(&runs)?;
 
         let mut presents = BTreeMap::new();
+        let mut known = HashSet::new();
         for database in self.databases {
             let live = self.follower.live(database)?;
             presents.insert(database.as_str(), Sequence::present(&held, database, &live)?);
+            let files = held.last().map(|run| run.files(database)).unwrap_or_default();
+            known.extend(files.iter().filter(|file| is_stray(file, &live)).map(|file| file.inode));
         }
-        for run in &held {
-            if self.store_remains(run, &presents, &runs, takes_over)? {
+        for index in 0..held.len() {
+            if self.store_remains(&held[index..], &presents, &runs, takes_over)? {
                 return Ok(None);
             }
         }
+        self.drop_stored(&held, &presents)?;
         let mut databases = BTreeMap::new();
         let mut logs = BTreeMap::new();
         for (database, present) in presents {
@@ -104,7 +93,32 @@ impl Writer<'_> {
             return Ok(None);
         }
         let stored = held.into_iter().filter(|run| !run.present).map(|run| run.identity).collect();
-        Ok(Some(Active { run: number, server, logs, stored }))
+        Ok(Some(Active { run: number, server, logs, stored, known }))
+    }
+
+    /// Remains are stored by now. Earlier runs of the server that hold nothing of the present history go at
+    /// once, and what the present run holds from before a gap: beyond the budget nothing new can be pinned
+    /// before.
+    fn drop_stored(&self, held: &[HeldRun], presents: &BTreeMap<&str, Sequence>) -> Result<(), WriteError> {
+        for run in held.iter().filter(|run| !run.present) {
+            let is_used = |(database, present): (&&str, &Sequence)| {
+                run.files(database).iter().any(|file| present.contains(file))
+            };
+            if !presents.iter().any(is_used) {
+                self.follower.drop_run(&run.identity)?;
+            }
+        }
+        let Some(run) = held.last() else { return Ok(()) };
+        for (database, present) in presents {
+            let first = match present.files.first() {
+                Some(log) => Some(log.version()),
+                None => self.follower.live(database)?.last().map(|(version, _)| *version),
+            };
+            if let Some(first) = first {
+                self.follower.stored_below(&run.identity, database, first)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether writing here is a takeover; an error where it would be one and nobody said so.
@@ -113,7 +127,8 @@ impl Writer<'_> {
         let refused = if let Some(run) = runs.get(newest) {
             match self.nonces.admit(newest, &run.start, self.follower.place()?) {
                 Ok(()) => return Ok(false),
-                Err(not_ours) => not_ours.into(),
+                Err(error @ WriteError::NotOurs(_)) => error,
+                Err(error) => return Err(error),
             }
         } else {
             let why = runs.damaged().get(&newest).cloned().unwrap_or_default();
@@ -131,18 +146,11 @@ impl Writer<'_> {
         takeover: bool,
     ) -> Result<bool, WriteError> {
         let nonce = self.nonces.intend()?;
-        let since_boot = self.clock.since_boot();
-        let start = StartRecord {
-            version: StartRecord::VERSION,
-            nonce: nonce.clone(),
-            place: self.follower.place()?,
-            host: self.host.clone(),
-            server_run: serde_json::to_string(server).expect("an identity is plain data"),
-            at: self.clock.now(),
-            since_boot_ms: u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX),
-            takeover,
-            databases,
-        };
+        let server_run = serde_json::to_string(server).expect("an identity is plain data");
+        let start = StartRecord::new(
+            (&nonce, self.follower.place()?, &self.host, self.clock),
+            (server_run, takeover, databases),
+        );
         if self.archive.put_start(number, &start)? == Put::Taken {
             return Ok(false);
         }
@@ -159,10 +167,21 @@ impl Writer<'_> {
         runs: &Runs,
         takes_over: bool,
     ) -> Result<Beginning, WriteError> {
+        // What lies before the floor is another history, whatever its numbers are.
+        let present = match floor {
+            Some(floor) => Sequence { files: present.from(floor.scan.position.version).to_vec() },
+            None => present,
+        };
         let search = Search { archive: self.archive, runs, database };
         let above = floor.map_or(TxId(0), |floor| floor.scan.last_id);
         let parent = search.newest_in(&present, above, TxId(u64::MAX))?;
-        let broken = broken(&search, parent.as_ref(), floor, takes_over)?;
+        let current = search.current_end()?;
+        let broken = broken(&search, current, parent.as_ref(), floor, takes_over);
+        // A run that holds nothing of its own has its parent's end, and the break that it recorded counts.
+        let parent = parent.map(|parent| match current {
+            Some((run, Some(end))) if end.is(&parent.end) => Found { run, ..parent },
+            _ => parent,
+        });
         let no_log = || WriteError::NoLog { database: database.to_owned() };
         let oldest = present.files.first().ok_or_else(no_log)?;
         let scan = match (&parent, floor) {
@@ -181,23 +200,26 @@ impl Writer<'_> {
         Ok(Beginning { start, cursor: LogCursor::new(present, log, scan, last) })
     }
 
-    /// Store what a run of the server left and the present history does not hold. `true`: something was stored,
+    /// Store what the first of `held` left and the present history does not hold. `true`: something was stored,
     /// under a side run.
     fn store_remains(
         &mut self,
-        run: &HeldRun,
+        held: &[HeldRun],
         presents: &BTreeMap<&str, Sequence>,
         runs: &Runs,
         takes_over: bool,
     ) -> Result<bool, WriteError> {
+        let Some(run) = held.first() else { return Ok(false) };
         let mut starts = BTreeMap::new();
         let mut rests: Vec<(String, Rest)> = Vec::new();
         for (database, present) in presents {
-            // One sequence of a database at a time; the next comes with the next try.
-            for (before, sequence) in remains(run, database, present)? {
-                if let Some(remains) = self.remains_of(database, before, sequence, runs)? {
-                    starts.insert((*database).to_owned(), remains.start);
-                    rests.push(((*database).to_owned(), remains.rest));
+            let live = self.follower.live(database)?;
+            // One remnant of a database at a time; the next comes with the next try.
+            for remnant in remains(held, database, present, &live)? {
+                let search = Search { archive: self.archive, runs, database };
+                if let Some(rest) = self.not_stored(&search, &remnant)? {
+                    starts.insert((*database).to_owned(), rest.start());
+                    rests.push(((*database).to_owned(), rest));
                     break;
                 }
             }
@@ -218,104 +240,36 @@ impl Writer<'_> {
         }
         Ok(true)
     }
+}
 
-    /// The transactions of a sequence that are not stored; `None`: all are.
-    fn remains_of(
-        &self,
-        database: &str,
-        before: Option<HeldLog>,
-        sequence: Sequence,
-        runs: &Runs,
-    ) -> Result<Option<Remains>, WriteError> {
-        let Some(first) = sequence.files.first().map(|log| log.header.clone()) else { return Ok(None) };
-        let search = Search { archive: self.archive, runs, database };
-        let everything = TxId(u64::MAX);
-        let mut parent = search.newest_in(&sequence, TxId(0), everything)?;
-        let mut files = sequence.files;
-        if parent.is_none()
-            && let Some(before) = before
-        {
-            // It goes on from the end of the file before it, as that was then.
-            let source = Sequence { files: vec![before.clone()] };
-            parent = search.newest_in(&source, TxId(0), first.last_id)?;
-            if parent.is_some() {
-                files.insert(0, before);
-            }
-        }
-        let scan = parent.map_or_else(|| ScanStart::of_file(&first), |parent| ScanStart::after(&parent.end));
-        let rest = Rest { files, scan, seam: first.last_id };
-        let mut first_id = None;
-        self.read_rest(&rest, |segment| {
-            first_id = Some(segment.header.first.0);
-            Ok(false)
-        })?;
-        let Some(first_id) = first_id else { return Ok(None) };
-        let start = DatabaseStart {
-            parent: parent.map(|parent| Parent::new(parent.run, &parent.end)),
-            first_id,
-            broken: Some("what an earlier run of the server left, or what lies before a gap".to_owned()),
-            side: true,
-        };
-        Ok(Some(Remains { start, rest }))
-    }
-
-    /// Segment after segment, as long as `each` wants more.
-    fn read_rest(
-        &self,
-        rest: &Rest,
-        mut each: impl FnMut(Segment) -> Result<bool, WriteError>,
-    ) -> Result<(), WriteError> {
-        let mut scan = rest.scan;
-        let mut begins = true;
-        for (index, log) in rest.files.iter().enumerate() {
-            if log.version() < scan.position.version {
-                continue;
-            }
-            if log.version() > scan.position.version {
-                if log.header.last_id != scan.last_id {
-                    break;
-                }
-                scan = scan.into_file(&log.header);
-            }
-            let seam = rest.files.get(index + 1).map(|behind| behind.header.last_id);
-            let last = seam.filter(|seam| *seam == rest.seam);
-            loop {
-                let limits = Limits { bytes: self.segment_bytes, last, begins, to_end: true };
-                let ahead = read_ahead(log, &scan, limits, self.clock.now().as_millisecond())?;
-                scan = ahead.resume;
-                let Some(segment) = ahead.segment else { break };
-                begins = false;
-                if !each(segment)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
+/// How a start names a run of the server.
+pub(super) fn server_run(run: &RunIdentity) -> String {
+    serde_json::to_string(run).expect("an identity is plain data")
 }
 
 /// Why a new timeline begins, if one does.
 fn broken(
     search: &Search<'_>,
+    current: Option<(RunNumber, Option<Parent>)>,
     parent: Option<&Found>,
     floor: Option<&Floor>,
     takes_over: bool,
-) -> Result<Option<String>, WriteError> {
-    let runs = search.runs;
-    let Some(current) = runs.current(search.database) else {
-        return Ok(Some("nothing of this database was stored before".to_owned()));
+) -> Option<String> {
+    let Some((current, end)) = current else {
+        return Some("nothing of this database was stored before".to_owned());
     };
     let Some(parent) = parent else {
         let nothing = || "the log holds nothing that was stored before".to_owned();
-        return Ok(Some(floor.map_or_else(nothing, |floor| floor.why.clone())));
+        return Some(floor.map_or_else(nothing, |floor| floor.why.clone()));
     };
-    let end = search.end_of(current)?;
     if !end.is_some_and(|end| end.is(&parent.end)) {
         let stored = end.map_or_else(|| "nowhere".to_owned(), |end| format!("with transaction {}", end.id));
-        let why = format!("what is stored ends {stored}, the log goes on from transaction {}", parent.end.id);
-        return Ok(Some(why));
+        return Some(format!(
+            "what is stored ends {stored}, the log goes on from transaction {}",
+            parent.end.id
+        ));
     }
-    let mut between = runs.iter().rev().take_while(|(number, _)| *number > current);
+    let mut between = search.runs.iter().rev().take_while(|(number, _)| *number > current);
     let crossed = between.find_map(|(number, run)| {
         let side = run.database(search.database).is_some_and(|start| start.side);
         if side {
@@ -324,5 +278,5 @@ fn broken(
             run.start.takeover.then(|| format!("run {number} took over"))
         }
     });
-    Ok(crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned())))
+    crossed.or_else(|| takes_over.then(|| "this run takes over".to_owned()))
 }

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use grap_disk::{DiskError, Source};
 use grap_neo4j::files::LogFile as LogFileName;
-use grap_neo4j::txlog::{FileHeader, HEADER_LENGTH, LogHeader, Transaction};
-use grap_neo4j::{LogVersion, StoreId, TransactionEnd};
+use grap_neo4j::txlog::{FileHeader, HEADER_LENGTH, LogHeader, ScanStart, Scanner, Transaction};
+use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
 
-use crate::live::{HeldRun, PinnedFile};
+use crate::live::{HeldRun, PinnedFile, RunIdentity};
 
 /// A held log file and its header.
 #[derive(Debug, Clone)]
@@ -59,6 +59,15 @@ impl HeldLog {
 
     pub(super) fn size(&self) -> Result<u64, DiskError> {
         Ok(self.open()?.stat()?.size)
+    }
+
+    /// Of the last whole transaction in it, else of the one before the file.
+    fn last_id(&self) -> Result<TxId, DiskError> {
+        let mut source = self.open()?;
+        source.seek(HEADER_LENGTH as u64);
+        let scanner = Scanner::new(source, ScanStart::of_file(&self.header)).glance();
+        let last = scanner.map_while(Result::ok).last();
+        Ok(last.map_or(self.header.last_id, |transaction| transaction.id))
     }
 
     fn is_same(&self, other: &PinnedFile) -> bool {
@@ -130,6 +139,11 @@ impl Sequence {
         self.files.iter().find(|file| file.version() == version)
     }
 
+    /// The files of this version and behind it.
+    pub(super) fn from(&self, version: LogVersion) -> &[HeldLog] {
+        &self.files[self.files.partition_point(|file| file.version() < version)..]
+    }
+
     pub(super) fn contains(&self, file: &PinnedFile) -> bool {
         self.files.iter().any(|log| log.is_same(file))
     }
@@ -140,33 +154,78 @@ impl Sequence {
     }
 }
 
-/// What a run holds and the present history does not: sequences, oldest first, each with the file before it
-/// where that lay in the source during the same run.
+/// Files that a run of the server left and the present history does not hold: one history, oldest first.
+#[derive(Debug)]
+pub(super) struct Remnant {
+    pub(super) server: RunIdentity,
+    /// Whether that run is there now.
+    pub(super) present: bool,
+    /// The file before the first, where it lay in the source during the same run; it may have been cut, and
+    /// written on, since.
+    pub(super) before: Option<HeldLog>,
+    pub(super) files: Vec<HeldLog>,
+}
+
+/// What the first of `held` left. Behind it come the runs since.
 pub(super) fn remains(
-    run: &HeldRun,
+    held: &[HeldRun],
     database: &str,
     present: &Sequence,
-) -> Result<Vec<(Option<HeldLog>, Sequence)>, DiskError> {
-    let held = run.files(database);
-    let mut found: Vec<(Option<HeldLog>, Sequence)> = Vec::new();
-    for file in held.iter().filter(|file| is_log(file) && !present.contains(file)) {
+    live: &[(LogVersion, u64)],
+) -> Result<Vec<Remnant>, DiskError> {
+    let Some((run, since)) = held.split_first() else { return Ok(Vec::new()) };
+    let files = run.files(database);
+    let mut found: Vec<Remnant> = Vec::new();
+    for file in files.iter().filter(|file| is_log(file) && !present.contains(file)) {
         let Some(log) = HeldLog::read(file)? else { continue };
-        let behind = found.iter_mut().rev().find(|(_, sequence)| {
-            let last = sequence.files.last();
-            last.is_some_and(|last| {
-                last.version().next() == log.version() && joins(&last.header, &log.header)
-            })
-        });
-        if let Some((_, sequence)) = behind {
-            sequence.files.push(log);
+        let before = match before(log.version()) {
+            Some(version) => newest_of(&files, version, &[])?,
+            None => None,
+        };
+        let before = before.filter(|before| joins(&before.header, &log.header));
+        if let Some(before) = &before
+            && let Some(remnant) = found.iter_mut().find(|remnant| remnant.ends_with(before))
+            && before.last_id()? == log.header.last_id
+            && !written_on(before, &log, (run, since), database, live)
+        {
+            remnant.files.push(log);
             continue;
         }
-        let before =
-            before(log.version()).map(|version| newest_of(&held, version, &[])).transpose()?.flatten();
-        let before = before.filter(|before| joins(&before.header, &log.header));
-        found.push((before, Sequence { files: vec![log] }));
+        found.push(Remnant { server: run.identity.clone(), present: run.present, before, files: vec![log] });
     }
     Ok(found)
+}
+
+impl Remnant {
+    fn ends_with(&self, log: &HeldLog) -> bool {
+        self.files.last().is_some_and(|last| (last.version(), last.inode()) == (log.version(), log.inode()))
+    }
+}
+
+/// Whether the server may have gone on in `before` after it gave up `log`.
+fn written_on(
+    before: &HeldLog,
+    log: &HeldLog,
+    (run, since): (&HeldRun, &[HeldRun]),
+    database: &str,
+    live: &[(LogVersion, u64)],
+) -> bool {
+    let files = run.files(database);
+    let anew = files.iter().rfind(|file| file.name.version() == log.version() && is_log(file));
+    let is_newest = anew.is_some_and(|file| file.inode == log.inode());
+    let in_a_later_run = since.iter().any(|run| run.files(database).iter().any(|file| before.is_same(file)));
+    let given_up = run.present && is_stray(&log.file, live);
+    !is_newest || in_a_later_run || given_up
+}
+
+/// Whether the server gave a file up that is held: it made another one of that name, or goes on in an older
+/// one. (A file that it pruned lies before those that it shows.)
+pub(super) fn is_stray(file: &PinnedFile, live: &[(LogVersion, u64)]) -> bool {
+    let version = file.name.version();
+    match live.iter().find(|(shown, _)| *shown == version) {
+        Some((_, inode)) => *inode != file.inode,
+        None => live.iter().all(|(shown, _)| *shown < version),
+    }
 }
 
 fn is_log(file: &PinnedFile) -> bool {

@@ -5,7 +5,7 @@
 //! of one log file each. Only the process whose put of a start won its number writes under that number, so
 //! what a deposed, paused or cloned writer still puts lies beside the history, never in it.
 //!
-//! - [`names`], [`start`], [`segment`]: the format.
+//! - `names`, `start`, `segment`: the format.
 //! - [`Archive`] reads and puts objects; [`Runs`] is what was found there: which runs there are, and the
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
@@ -26,6 +26,7 @@ mod names;
 mod owner;
 mod parent;
 mod path;
+mod remains;
 mod runs;
 mod segment;
 mod ship;

@@ -8,10 +8,11 @@
 //!
 //! The nonce is written down *before* its start is put: a start whose answer was lost is known as ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grap_core::SourceName;
-use grap_disk::{self as disk, DiskError};
+use grap_disk::{self as disk, DiskError, FileLock};
 use grap_task::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +22,11 @@ use super::store::{Archive, Put};
 use super::write_error::WriteError;
 use crate::live::Place;
 
-/// The nonces of the starts that this state directory made for one source.
+/// The nonces of the starts that this state directory made for one source. Read from the file at each question:
+/// an archiver and a backup use it at the same time.
 #[derive(Debug, Clone)]
 pub struct Nonces {
     path: PathBuf,
-    known: Known,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -38,9 +39,12 @@ struct Known {
 
 /// More are not remembered.
 const INTENDED_MAX: usize = 16;
-
-/// Larger ones are not ours.
+/// Larger files are not ours.
 const SIZE_MAX: u64 = 64 << 10;
+/// The file is held for the moment of a change.
+const HELD_MAX: Duration = Duration::from_secs(5);
+/// A takeover that others overtake so often is given up.
+const TRIES: u32 = 50;
 
 /// Why a start is not this installation's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,57 +57,69 @@ pub struct NotOurs {
 }
 
 impl Nonces {
-    pub fn open(state: &std::path::Path, source: &SourceName) -> Result<Self, DiskError> {
-        let path = state.join(format!("archive-{source}.json"));
-        let mut known = Known::default();
-        if disk::stat(&path)?.is_some() {
-            let bytes = disk::read(&path, SIZE_MAX)?;
-            let malformed = |error| DiskError::reading(&path, std::io::Error::other(error));
-            known = serde_json::from_slice(&bytes).map_err(malformed)?;
-        }
-        Ok(Self { path, known })
+    /// In a state directory.
+    pub fn open(state: &Path, source: &SourceName) -> Self {
+        Self { path: state.join(format!("archive-{source}.json")) }
     }
 
     /// A fresh nonce, written down as intended.
-    pub fn intend(&mut self) -> Result<String, DiskError> {
+    pub fn intend(&self) -> Result<String, WriteError> {
         let nonce = random()?;
-        self.known.intended.push(nonce.clone());
-        let excess = self.known.intended.len().saturating_sub(INTENDED_MAX);
-        self.known.intended.drain(..excess);
-        self.save()?;
+        self.change(|known| {
+            known.intended.push(nonce.clone());
+            let excess = known.intended.len().saturating_sub(INTENDED_MAX);
+            known.intended.drain(..excess);
+        })?;
         Ok(nonce)
     }
 
-    /// The start with this nonce stands: those before it are history.
-    pub fn stands(&mut self, nonce: &str) -> Result<(), DiskError> {
-        self.known = Known { last: Some(nonce.to_owned()), intended: Vec::new() };
-        self.save()
+    /// The start with this nonce stands: those intended before it are history.
+    pub fn stands(&self, nonce: &str) -> Result<(), WriteError> {
+        self.change(|known| {
+            let place = known.intended.iter().position(|intended| intended == nonce);
+            known.intended.drain(..place.map_or(0, |place| place + 1));
+            known.last = Some(nonce.to_owned());
+        })
     }
 
-    /// Whether the newest start is this installation's.
-    pub fn admit(&self, run: RunNumber, start: &StartRecord, place: Place) -> Result<(), NotOurs> {
-        let mut known = self.known.last.iter().chain(&self.known.intended);
-        let by = if !known.any(|nonce| *nonce == start.nonce) {
+    /// Whether the newest start is this installation's. To be asked **after** the start was read: a nonce is
+    /// written down before its start is put.
+    pub fn admit(&self, run: RunNumber, start: &StartRecord, place: Place) -> Result<(), WriteError> {
+        let known = self.known()?;
+        let mut nonces = known.last.iter().chain(&known.intended);
+        let by = if !nonces.any(|nonce| *nonce == start.nonce) {
             "by another state directory"
         } else if start.place != place {
             "for a database in another place"
         } else {
             return Ok(());
         };
-        Err(NotOurs { run, by, host: start.host.clone(), at: start.at })
+        Err(NotOurs { run, by, host: start.host.clone(), at: start.at }.into())
     }
 
-    fn save(&self) -> Result<(), DiskError> {
-        let bytes = serde_json::to_vec(&self.known).expect("nonces are plain data");
-        disk::replace(&self.path, &[&bytes])
+    fn known(&self) -> Result<Known, DiskError> {
+        if disk::stat(&self.path)?.is_none() {
+            return Ok(Known::default());
+        }
+        let bytes = disk::read(&self.path, SIZE_MAX)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| DiskError::reading(&self.path, std::io::Error::other(error)))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) -> Result<(), WriteError> {
+        let lock = FileLock::wait_exclusive(&self.path.with_extension("lock"), HELD_MAX)?;
+        let _lock = lock.ok_or_else(|| WriteError::NoncesHeld { path: self.path.clone() })?;
+        let mut known = self.known()?;
+        change(&mut known);
+        let bytes = serde_json::to_vec(&known).expect("nonces are plain data");
+        Ok(disk::replace(&self.path, &[&bytes])?)
     }
 }
 
-fn random() -> Result<String, DiskError> {
+fn random() -> Result<String, WriteError> {
     let mut bytes = [0; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(|error| {
-        DiskError::reading(std::path::Path::new("the system's random numbers"), error.into())
-    })?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| WriteError::NoRandom(error.into()))?;
     Ok(hex::encode(bytes))
 }
 
@@ -132,31 +148,25 @@ impl Ownership<'_> {
 
     /// As `prove`; where another writes, put a start that covers no database and says so. The other archiver
     /// stops at its next round, and whatever begins next begins a new timeline.
-    pub fn take_over(&mut self) -> Result<Option<RunNumber>, WriteError> {
-        loop {
+    pub fn take_over(&self) -> Result<Option<RunNumber>, WriteError> {
+        for _ in 0..TRIES {
             match self.prove() {
                 Err(WriteError::NotOurs(_) | WriteError::StartUnreadable { .. }) => {}
                 other => return other,
             }
             let nonce = self.nonces.intend()?;
-            let since_boot = self.clock.since_boot().as_millis();
-            let start = StartRecord {
-                version: StartRecord::VERSION,
-                nonce: nonce.clone(),
-                place: self.place,
-                host: self.host.to_owned(),
-                server_run: String::new(),
-                at: self.clock.now(),
-                since_boot_ms: u64::try_from(since_boot).unwrap_or(u64::MAX),
-                takeover: true,
-                databases: std::collections::BTreeMap::new(),
-            };
+            let server_run = String::new();
+            let start = StartRecord::new(
+                (&nonce, self.place, self.host, self.clock),
+                (server_run, true, std::collections::BTreeMap::new()),
+            );
             let number = self.archive.newest()?.map_or(RunNumber::FIRST, RunNumber::next);
             if self.archive.put_start(number, &start)? == Put::Stored {
                 self.nonces.stands(&nonce)?;
                 return Ok(Some(number));
             }
         }
+        Err(WriteError::Contended { tries: TRIES })
     }
 }
 
@@ -178,21 +188,37 @@ mod tests {
         }
     }
 
+    /// A backup that goes on while an archiver begins runs, and the other way round.
+    #[test]
+    fn what_another_process_of_the_state_directory_began_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let source: SourceName = "neo4j".parse().unwrap();
+        let (backup, archiver) = (Nonces::open(folder.path(), &source), Nonces::open(folder.path(), &source));
+        let place = Place { inode: 7, born: Some(1) };
+        for process in [&archiver, &backup, &archiver] {
+            let nonce = process.intend().unwrap();
+            process.stands(&nonce).unwrap();
+            for asking in [&backup, &archiver] {
+                asking.admit(RunNumber(1), &start(&nonce, 7), place).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn a_start_is_ours_by_nonce_and_place_also_when_its_answer_was_lost() {
         let folder = tempfile::tempdir().unwrap();
         let source: SourceName = "neo4j".parse().unwrap();
-        let open = || Nonces::open(folder.path(), &source).unwrap();
+        let open = || Nonces::open(folder.path(), &source);
         let place = Place { inode: 7, born: Some(1) };
         let first = open().intend().unwrap();
         let admit = |start: &StartRecord| open().admit(RunNumber(1), start, place);
-        assert_eq!(admit(&start(&first, 7)), Ok(()));
+        admit(&start(&first, 7)).unwrap();
         assert!(admit(&start(&first, 8)).is_err(), "another place");
         assert!(admit(&start("other", 7)).is_err(), "another state directory");
         // The answer was lost, the process died, the next one intends another: the first may still be the newest.
         let second = open().intend().unwrap();
-        assert_eq!(admit(&start(&first, 7)), Ok(()));
-        assert_eq!(admit(&start(&second, 7)), Ok(()));
+        admit(&start(&first, 7)).unwrap();
+        admit(&start(&second, 7)).unwrap();
         open().stands(&second).unwrap();
         assert!(admit(&start(&first, 7)).is_err(), "an older one is not the newest start");
     }

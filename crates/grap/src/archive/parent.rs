@@ -99,8 +99,14 @@ impl Search<'_> {
         Ok(None)
     }
 
+    /// The run whose path is the current one, and where that ends.
+    pub(super) fn current_end(&self) -> Result<Option<(RunNumber, Option<Parent>)>, WriteError> {
+        let Some(current) = self.runs.current(self.database) else { return Ok(None) };
+        Ok(Some((current, self.end_of(current)?)))
+    }
+
     /// Where a run's path ends, by what can be read of it: its newest transaction, else its parent.
-    pub(super) fn end_of(&self, number: RunNumber) -> Result<Option<Parent>, WriteError> {
+    fn end_of(&self, number: RunNumber) -> Result<Option<Parent>, WriteError> {
         let Ok(path) = self.runs.path(self.database, number) else { return Ok(None) };
         let mut upto = TxId(u64::MAX);
         for piece in path.pieces.iter().rev() {

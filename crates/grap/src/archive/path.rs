@@ -257,7 +257,13 @@ impl<E> Walk<'_, E> {
                 stretch.bytes += bytes.len() as u64;
             }
         }
-        self.scan = Some(resume);
+        // The segment may go on behind what belongs to this path.
+        self.scan = Some(match found.last() {
+            Some(last) if last.id < segment.header.last.0 => {
+                ScanStart { last_append_index: last.append_index, ..ScanStart::after(&last.end_point()) }
+            }
+            _ => resume,
+        });
         Ok(())
     }
 

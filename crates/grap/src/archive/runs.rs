@@ -107,7 +107,11 @@ impl Runs {
             };
             pieces.push(Piece { run, first: start.first_id, last, parent: start.parent });
             match start.parent {
-                Some(parent) if parent.run < run => (run, last) = (parent.run, Some(parent.id)),
+                Some(parent) if parent.run < run => {
+                    // A run may have been left before its own first transaction.
+                    last = Some(last.map_or(parent.id, |last| last.min(parent.id)));
+                    run = parent.run;
+                }
                 Some(parent) => {
                     return Err(PathError::Loop { run, parent: parent.run, database: database.to_owned() });
                 }

@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use grap_repository::RepositoryError;
 use grap_task::{Clock, Finding, Monitor, Stop};
 
 use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
+use super::store::ArchiveError;
+use super::write_error::storage_may_pass;
 use super::writer::{Round, Stored, Writer};
+use crate::copy::CaptureError;
 use crate::error::{Error, Result, causes};
 
 #[derive(Debug, Clone, Copy)]
@@ -272,13 +274,12 @@ impl<'a> Shipper<'a> {
     }
 }
 
-/// Whether it may pass by itself, as against a decision that an operator has to take.
+/// Whether it may pass by itself, as against what an operator has to look at.
 fn may_pass(error: &Error) -> bool {
     match error {
         Error::Write(error) => error.may_pass(),
-        Error::Archive(error) => !error.is_damage(),
-        Error::Repository(error) => matches!(error, RepositoryError::Object(_)),
-        Error::Disk(_) | Error::Capture(_) => true,
+        Error::Archive(ArchiveError::Repository(error)) | Error::Repository(error) => storage_may_pass(error),
+        Error::Disk(_) | Error::Capture(CaptureError::Disk(_)) => true,
         _ => false,
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use grap_neo4j::{Checksum, LogPosition, TransactionEnd, TxId};
+use grap_task::Clock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,24 @@ pub enum StartError {
 
 impl StartRecord {
     pub const VERSION: u32 = VERSION;
+
+    /// Who begins where, by which clock; in which run of the server, whether over another, and with what.
+    pub fn new(
+        (nonce, place, host, clock): (&str, Place, &str, &Clock),
+        (server_run, takeover, databases): (String, bool, BTreeMap<String, DatabaseStart>),
+    ) -> Self {
+        Self {
+            version: VERSION,
+            nonce: nonce.to_owned(),
+            place,
+            host: host.to_owned(),
+            server_run,
+            at: clock.now(),
+            since_boot_ms: u64::try_from(clock.since_boot().as_millis()).unwrap_or(u64::MAX),
+            takeover,
+            databases,
+        }
+    }
 
     pub fn parse(bytes: &[u8]) -> Result<Self, StartError> {
         #[derive(Deserialize)]

@@ -1,6 +1,10 @@
 //! What can keep an archiver from writing.
 
+use std::io;
+use std::path::PathBuf;
+
 use grap_disk::DiskError;
+use grap_repository::{ObjectError, RepositoryError};
 
 use super::names::RunNumber;
 use super::owner::NotOurs;
@@ -22,6 +26,10 @@ pub enum WriteError {
         "the newest start record of the archive, run {run}, cannot be read ({why}): whose it is nobody can say"
     )]
     StartUnreadable { run: RunNumber, why: String },
+    #[error("{} is held by another process", path.display())]
+    NoncesHeld { path: PathBuf },
+    #[error("the system gives no random numbers")]
+    NoRandom(#[source] io::Error),
     #[error("database `{database}` has no log with a header yet")]
     NoLog { database: String },
     #[error("others began runs of the archive {tries} times while this one tried to")]
@@ -29,14 +37,30 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// It may pass by itself, as against a decision that an operator has to take.
+    /// It may pass by itself, as against what an operator has to look at.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Archive(error) => {
-                !matches!(error, ArchiveError::Start { .. } | ArchiveError::Segment { .. })
-            }
-            Self::Follow(_) | Self::Disk(_) | Self::NoLog { .. } | Self::Contended { .. } => true,
-            Self::NotOurs(_) | Self::StartUnreadable { .. } => false,
+            Self::Archive(ArchiveError::Repository(error)) => storage_may_pass(error),
+            Self::Archive(_) | Self::NotOurs(_) | Self::StartUnreadable { .. } => false,
+            Self::Follow(error) => match error {
+                FollowError::Disk(_)
+                | FollowError::GateShut { .. }
+                | FollowError::TooManyDescriptors { .. }
+                | FollowError::NoStores { .. } => true,
+                FollowError::UnknownDatabase { .. }
+                | FollowError::RunIsPresent
+                | FollowError::OtherOwner { .. } => false,
+            },
+            Self::Disk(_)
+            | Self::NoncesHeld { .. }
+            | Self::NoRandom(_)
+            | Self::NoLog { .. }
+            | Self::Contended { .. } => true,
         }
     }
+}
+
+/// A storage that does not answer, as against one that answers badly.
+pub(super) fn storage_may_pass(error: &RepositoryError) -> bool {
+    matches!(error, RepositoryError::Object(ObjectError::Failed { .. } | ObjectError::NotFound { .. }))
 }

@@ -6,7 +6,8 @@
 //! place, in the same inode, during the same run of the server; put. What was read before an older state was
 //! put back is then history of the log it was read from, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use grap_disk::DiskError;
@@ -17,14 +18,14 @@ use grap_task::Clock;
 
 use super::ahead::{Ahead, Behind, Limits, read_ahead};
 use super::begin::Floor;
-use super::held::{HeldLog, Sequence};
+use super::held::{HeldLog, Sequence, is_stray};
 use super::names::{RunNumber, SegmentName};
 use super::owner::Nonces;
 use super::parent::transactions;
 use super::segment::Segment;
 use super::store::{Archive, Put};
 use super::write_error::WriteError;
-use crate::live::{Follower, HeldRun, RunIdentity};
+use crate::live::{Follower, HeldRun, PinnedFile, RunIdentity};
 
 /// How long an odd state of a log that is being written may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub struct Active {
     pub(super) logs: BTreeMap<String, LogCursor>,
     /// Earlier runs of the server whose remains are stored.
     pub(super) stored: Vec<RunIdentity>,
+    /// Inodes that this run of the server had given up when this began.
+    pub(super) known: HashSet<u64>,
 }
 
 /// Where the archive stands in one log.
@@ -215,7 +218,12 @@ impl Writer<'_> {
             }
             let ahead = self.ahead(cursor, clock_ms)?;
             let Ahead { segment: Some(segment), resume, ends: Some(ends), .. } = ahead else {
-                return self.behind(cursor, database, ahead.behind);
+                let round = self.behind(cursor, database, ahead.behind)?;
+                let moved = match round {
+                    Round::Lost { .. } => self.displaced(active, database)?,
+                    _ => None,
+                };
+                return Ok(moved.map_or(round, |why| lost(&why, None)));
             };
             if let Some(why) = self.displaced(active, database)? {
                 return Ok(lost(&why, None));
@@ -281,16 +289,20 @@ impl Writer<'_> {
     }
 
     /// The file behind the one we stand in: of the history as it was found, else of the present run.
-    fn next_file(&self, cursor: &LogCursor, database: &str) -> Result<Option<HeldLog>, DiskError> {
+    fn next_file(&self, cursor: &LogCursor, database: &str) -> Result<Option<HeldLog>, WriteError> {
         let wanted = cursor.log.version().next();
         if let Some(known) = cursor.sequence.file(wanted) {
             return Ok(Some(known.clone()));
         }
         let runs = self.follower.runs();
-        let Some(present) = runs.last() else { return Ok(None) };
-        let files = present.files(database);
-        let mut files = files.iter().filter(|file| file.name == LogFile::Transactions(wanted));
-        files.next_back().map_or(Ok(None), HeldLog::read)
+        let files = runs.last().map(|present| present.files(database)).unwrap_or_default();
+        let is_wanted = |file: &&Arc<PinnedFile>| file.name == LogFile::Transactions(wanted);
+        if !files.iter().any(|file| is_wanted(&file)) {
+            return Ok(None);
+        }
+        let live = self.follower.live(database)?;
+        let next = files.iter().filter(is_wanted).rfind(|file| !is_stray(file, &live));
+        Ok(next.map(HeldLog::read).transpose()?.flatten())
     }
 
     /// Why the source is no longer the one that was read, if it is not.
@@ -311,10 +323,10 @@ impl Writer<'_> {
             }
         }
         let runs = self.follower.runs();
-        if let Some(present) = runs.last()
-            && let Some(version) = doubled(present, database, here)
-        {
-            return Ok(Some(format!("log file {version} was made twice")));
+        let held = runs.last().map(|present| present.files(database)).unwrap_or_default();
+        let abandoned = held.iter().find(|file| !active.known.contains(&file.inode) && is_stray(file, &live));
+        if let Some(file) = abandoned {
+            return Ok(Some(format!("log file {} was given up", file.name.version())));
         }
         let at_end = cursor.log.size()? <= cursor.scan.position.offset;
         if at_end && live.iter().all(|(version, _)| *version > here.next()) {
@@ -388,11 +400,14 @@ impl Writer<'_> {
     /// Drop the pins of what is stored.
     pub fn tidy(&self) -> Result<(), WriteError> {
         let Some(active) = &self.active else { return Ok(()) };
-        for (database, cursor) in &active.logs {
-            self.follower.stored_below(database, cursor.needed_from())?;
-        }
         let runs = self.follower.runs();
-        let Some(present) = runs.last() else { return Ok(()) };
+        // What a newer run of the server holds was not read yet.
+        let Some(present) = runs.last().filter(|present| present.identity == active.server) else {
+            return Ok(());
+        };
+        for (database, cursor) in &active.logs {
+            self.follower.stored_below(&active.server, database, cursor.needed_from())?;
+        }
         for run in runs.iter().filter(|run| !run.present && active.stored.contains(&run.identity)) {
             if self.databases.iter().all(|database| is_stored(active, run, present, database)) {
                 self.follower.drop_run(&run.identity)?;
@@ -404,18 +419,6 @@ impl Writer<'_> {
 
 fn lost(why: &str, floor: Option<Floor>) -> Round {
     Round::Lost { why: why.to_owned(), floor }
-}
-
-/// A version, not older than `from`, of which the present run holds two files.
-fn doubled(present: &HeldRun, database: &str, from: LogVersion) -> Option<LogVersion> {
-    let files = present.files(database);
-    let logs: Vec<LogVersion> = files
-        .iter()
-        .filter(|file| matches!(file.name, LogFile::Transactions(_)))
-        .map(|file| file.name.version())
-        .filter(|version| *version >= from)
-        .collect();
-    logs.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// Whether the files of an earlier run are needed no longer: its remains are stored, and of the present history

@@ -18,7 +18,7 @@ use grap_disk::{self as disk, DiskError, FileLock, Sink};
 use grap_repository::{Node, Reader, RepositoryError, chunk_size};
 use grap_task::{Monitor, Stop, Stopped, Unit};
 
-use super::extend::{ArchivedLog, LogFiles};
+use super::extend::{ArchivedLog, extend};
 use super::manifest::{DatabaseManifest, FileRole, ManifestFile};
 use super::reread::{RereadError, reread};
 use crate::archive::ArchiveError;
@@ -114,7 +114,7 @@ pub fn assemble(
     let mut site = Site::open(options.target)?;
     let built = build(options, &site.partial, reader, stop, monitor).and_then(|mut assembled| {
         if assembled.damages.is_empty() {
-            go_on(options, &site.partial, stop, monitor, &mut assembled)?;
+            extend(options, &site.partial, stop, monitor, &mut assembled)?;
             verify(options, &site.partial, monitor)?;
             site.place(options)?;
             Ok(Assembled { path: options.target.to_owned(), ..assembled })
@@ -178,41 +178,6 @@ fn write_files(
         assembled.bytes += file.size;
     }
     Ok(assembled)
-}
-
-/// Write the archived log behind the backup's own.
-fn go_on(
-    options: &AssembleOptions<'_>,
-    partial: &Path,
-    stop: &Stop,
-    monitor: &dyn Monitor,
-    assembled: &mut Assembled,
-) -> Result<(), AssembleError> {
-    for Continuation { promised, log } in &options.continuations {
-        monitor.begin(&format!("writing the archived log of {}", promised.name), Unit::Bytes, None);
-        let folder = partial.join("transactions").join(&promised.name);
-        let before = disk::list(&folder)?.map_or(0, |names| names.len());
-        let mode = log_mode(options, promised);
-        let mut files = LogFiles { folder: &folder, mode, owner: options.owner, open: None };
-        log.pour(&mut |piece| {
-            stop.check()?;
-            files.write(piece)?;
-            assembled.bytes += piece.bytes.len() as u64;
-            monitor.advance(piece.bytes.len() as u64);
-            Ok(())
-        })?;
-        files.finish()?;
-        let after = disk::list(&folder)?.map_or(0, |names| names.len());
-        assembled.files += after.saturating_sub(before) as u64;
-    }
-    Ok(())
-}
-
-/// Permissions of a new log file: those that the backup's had.
-fn log_mode(options: &AssembleOptions<'_>, database: &DatabaseManifest) -> u32 {
-    let logs = database.files.iter().filter(|file| file.role == FileRole::TransactionLog);
-    let mode = logs.filter_map(|file| options.nodes.get(&file.path)).map(Node::permissions).next();
-    mode.unwrap_or(0o640) & 0o777 | 0o600
 }
 
 /// One file being written.

@@ -10,8 +10,10 @@ use grap_disk::{self as disk, Sink};
 use grap_neo4j::files::LogFile;
 use grap_neo4j::txlog::{HEADER_LENGTH, Transaction};
 use grap_neo4j::{KernelVersion, LogPosition, LogVersion, TransactionEnd};
+use grap_repository::Node;
+use grap_task::{Monitor, Stop, Unit};
 
-use super::assemble::AssembleError;
+use super::assemble::{AssembleError, AssembleOptions, Assembled, Continuation};
 use super::manifest::{DatabaseManifest, FileRole, ManifestFile, Point};
 
 /// The files of the log behind a backup's end, as they will be.
@@ -93,19 +95,54 @@ pub trait ArchivedLog {
     ) -> Result<(), AssembleError>;
 }
 
+/// Write the archived log behind the backup's own, into what is being built.
+pub(super) fn extend(
+    options: &AssembleOptions<'_>,
+    partial: &Path,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+    assembled: &mut Assembled,
+) -> Result<(), AssembleError> {
+    for Continuation { promised, log } in &options.continuations {
+        monitor.begin(&format!("writing the archived log of {}", promised.name), Unit::Bytes, None);
+        let folder = partial.join("transactions").join(&promised.name);
+        let before = disk::list(&folder)?.map_or(0, |names| names.len());
+        let mode = log_mode(options, promised);
+        let mut files = LogFiles { folder: &folder, mode, owner: options.owner, open: None };
+        log.pour(&mut |piece| {
+            stop.check()?;
+            files.write(piece)?;
+            assembled.bytes += piece.bytes.len() as u64;
+            monitor.advance(piece.bytes.len() as u64);
+            Ok(())
+        })?;
+        files.finish()?;
+        let after = disk::list(&folder)?.map_or(0, |names| names.len());
+        assembled.files += after.saturating_sub(before) as u64;
+    }
+    Ok(())
+}
+
+/// Permissions of a new log file: those that the backup's had.
+fn log_mode(options: &AssembleOptions<'_>, database: &DatabaseManifest) -> u32 {
+    let logs = database.files.iter().filter(|file| file.role == FileRole::TransactionLog);
+    let mode = logs.filter_map(|file| options.nodes.get(&file.path)).map(Node::permissions).next();
+    mode.unwrap_or(0o640) & 0o777 | 0o600
+}
+
 /// Bytes that are written at once.
 const WRITE_LENGTH: usize = 1 << 20;
 
 /// The log files of one database, growing.
-pub(super) struct LogFiles<'a> {
+struct LogFiles<'a> {
     /// `transactions/<db>`
-    pub(super) folder: &'a Path,
-    pub(super) mode: u32,
-    pub(super) owner: Option<(u32, u32)>,
-    pub(super) open: Option<OpenFile>,
+    folder: &'a Path,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+    open: Option<OpenFile>,
 }
 
-pub(super) struct OpenFile {
+struct OpenFile {
     version: LogVersion,
     sink: Sink,
     /// With what is buffered.
@@ -114,7 +151,7 @@ pub(super) struct OpenFile {
 }
 
 impl LogFiles<'_> {
-    pub(super) fn write(&mut self, piece: &LogPiece<'_>) -> Result<(), AssembleError> {
+    fn write(&mut self, piece: &LogPiece<'_>) -> Result<(), AssembleError> {
         let version = piece.start.version;
         let mut file = if let Some(file) = self.open.take_if(|file| file.version == version) {
             file
@@ -132,7 +169,7 @@ impl LogFiles<'_> {
     }
 
     /// Sync the file that is open.
-    pub(super) fn finish(&mut self) -> Result<(), AssembleError> {
+    fn finish(&mut self) -> Result<(), AssembleError> {
         if let Some(mut file) = self.open.take() {
             file.flush()?;
             file.sink.finish()?;

@@ -68,7 +68,7 @@ pub fn archive(
         host: session.holder.hostname.clone(),
         owner,
         segment_bytes: options.segment_bytes,
-        nonces: Nonces::open(state.root(), &source.name)?,
+        nonces: Nonces::open(state.root(), &source.name),
         takeover: options.takeover,
         active: None,
     };

@@ -114,7 +114,7 @@ impl Run<'_> {
         let source = sources::choose(&repository, self.options.source.as_ref())?;
         sources::admit(&repository, &source, &binding)?;
         let archive = Archive::new(repository.clone(), source.name.clone());
-        let mut ownership = Self::ownership(&archive, &installation, state, self.session)?;
+        let ownership = Self::ownership(&archive, &installation, state, self.session)?;
         // The start that stood when the ends are read, or an older one: never one that came behind them.
         let newest_start = if self.options.takeover { ownership.take_over() } else { ownership.prove() }?;
         let first = self.settle_id(&repository, &source.name)?;
@@ -145,7 +145,7 @@ impl Run<'_> {
     ) -> Result<Ownership<'r>> {
         Ok(Ownership {
             archive,
-            nonces: Nonces::open(state.root(), archive.source())?,
+            nonces: Nonces::open(state.root(), archive.source()),
             place: Place::of(&installation.data.join("databases"))?,
             host: &session.holder.hostname,
             clock: session.clock,

@@ -125,7 +125,9 @@ impl Server {
         for file in present.files("neo4j").iter().filter(|file| file.version() < 4) {
             life.shown.remove(&(name(present), file.inode));
         }
-        life.note_error(follower.stored_below("neo4j", LogVersion(4)));
+        if let Ok(run) = follower.present_run() {
+            life.note_error(follower.stored_below(&run, "neo4j", LogVersion(4)));
+        }
         if runs.len() > 1 {
             life.shown.retain(|(run, _)| *run != name(&runs[0]));
             life.note_error(follower.drop_run(&runs[0].identity));
@@ -220,7 +222,7 @@ fn enumerate(mode: Mode) {
         server.write(7);
         server.write(8);
         next.look().unwrap();
-        next.stored_below("neo4j", LogVersion(9)).unwrap();
+        next.stored_below(&next.present_run().unwrap(), "neo4j", LogVersion(9)).unwrap();
         for run in next.runs().iter().filter(|run| !run.present) {
             next.drop_run(&run.identity).unwrap();
         }

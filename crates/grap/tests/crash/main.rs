@@ -18,6 +18,7 @@
 
 mod backup;
 mod follow;
+mod point;
 mod restore;
 mod world;
 

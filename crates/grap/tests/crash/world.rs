@@ -18,6 +18,12 @@ use secrecy::SecretString;
 /// The fault plan is one for the process: worlds take turns.
 static TURN: Mutex<()> = Mutex::new(());
 
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    faults::clear();
+    turn
+}
+
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     clock: Clock,
@@ -26,12 +32,6 @@ pub(crate) struct World {
 }
 
 /// Wait for the turn of this test.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    faults::clear();
-    turn
-}
-
 /// Errno values that a fault may give.
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ENOSPC: i32 = 28;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use grap::archive::RunNumber;
+use grap::ops;
 
 use crate::every::archived;
 use crate::world::{Logged, World, segments};
@@ -25,14 +26,14 @@ fn refused_after(change: impl FnOnce(&World, &[Logged], [PathBuf; 2])) {
     let (world, log) = archived("5.26.30", 70, EACH);
     let [object, next] = objects(&world, &log, 100);
     change(&world, &log, [object.clone(), next]);
-    for target in ["tx=120", "tx=146"] {
+    for target in ["tx=125", "tx=146"] {
         let (code, said) = world.refused(target);
         assert_eq!(code, "ARCHIVE_DAMAGED", "{said}");
     }
     // Nowhere to be found, or behind a hole.
     assert!(["TARGET_OUTSIDE_WINDOW", "ARCHIVE_DAMAGED"].contains(&world.refused("tx=100").0));
     assert_eq!(world.refused("latest").0, "TARGET_AMBIGUOUS");
-    assert!(world.plan("tx=120").is_err());
+    assert!(world.plan("tx=125").is_err());
     let name: u64 = object.file_name().unwrap().to_str().unwrap().parse().unwrap();
     world.restore(&format!("tx={}", name - 1)).unwrap();
     world.assert_log("neo4j", name - 1);
@@ -118,6 +119,20 @@ fn a_merged_object_stands_in() {
     world.assert_log("neo4j", 146);
 }
 
+/// The newest one: nobody knows the end, and what lies before it is reached all the same.
+#[test]
+fn the_newest_segment() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    let [object, _] = objects(&world, &log, 100);
+    let newest = segments(&log, EACH).last().unwrap().header.first.0;
+    let path = object.with_file_name(format!("{:020}", newest.0));
+    make_writable(&path);
+    std::fs::write(&path, b"spoilt").unwrap();
+    world.restore(&format!("tx={}", newest.0 - 1)).unwrap();
+    world.assert_log("neo4j", newest.0 - 1);
+    assert_eq!(world.refused("latest").0, "ARCHIVE_DAMAGED");
+}
+
 /// Without its start a run belongs to nothing.
 #[test]
 fn a_start_that_is_missing() {
@@ -145,21 +160,49 @@ fn an_older_backup_stands_in_for_a_damaged_one() {
     let before = packs();
     world.install(110, 5);
     let newer = world.backup();
-    assert_eq!(world.restore("tx=120").unwrap().id.to_string(), newer);
+    assert_eq!(world.restore("tx=125").unwrap().id.to_string(), newer);
     let mut others = 0;
     for pack in packs().difference(&before) {
         let whole = std::fs::read(pack).unwrap();
         make_writable(pack);
-        let mut spoilt = whole.clone();
-        for at in (0..spoilt.len()).step_by(64) {
+        for part in 0..16 {
+            let mut spoilt = whole.clone();
+            let at = spoilt.len() * part / 16;
             spoilt[at] ^= 1;
+            std::fs::write(pack, spoilt).unwrap();
+            let report = world.restore("tx=125").unwrap();
+            assert_eq!(report.databases[0].end.tx_id, 125);
+            world.assert_log("neo4j", 125);
+            others += usize::from(report.id.to_string() != newer);
         }
-        std::fs::write(pack, spoilt).unwrap();
-        let report = world.restore("tx=120").unwrap();
-        assert_eq!(report.databases[0].end.tx_id, 120);
-        world.assert_log("neo4j", 120);
-        others += usize::from(report.id.to_string() != newer);
         std::fs::write(pack, whole).unwrap();
     }
     assert!(others > 0, "the test has spoilt what the newer backup needs");
+}
+
+/// What the window shows is exactly what is granted, holes and all.
+#[test]
+fn the_window_is_what_a_restore_is_granted_for() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    world.install(130, 5);
+    world.backup();
+    let [object, _] = objects(&world, &log, 100);
+    std::fs::remove_file(object).unwrap();
+    let report = ops::window(world.access(), None, &world.session()).unwrap();
+    let database = report.sources[0].databases.iter().find(|database| database.database == "neo4j").unwrap();
+    let [timeline] = database.timelines.as_slice() else { panic!("one timeline: {database:?}") };
+    let spans: Vec<_> = timeline.spans.iter().map(|span| (span.first.id.0, span.last.id.0)).collect();
+    let missing = segments(&log, EACH).into_iter().find(|segment| segment.header.last.0.0 >= 100).unwrap();
+    let (first, last) = (missing.header.first.0.0, missing.header.last.0.0);
+    assert_eq!(spans, [(70, first - 1), (130, 146)]);
+    let gaps: Vec<_> = timeline.gaps().into_iter().map(|gap| (gap.from.0, gap.to.0)).collect();
+    assert_eq!(gaps, [(2, 69), (first, last), (last + 1, 129)]);
+    for id in 1..=150 {
+        let shown = spans.iter().any(|(first, last)| (*first..=*last).contains(&id));
+        match world.plan(&format!("tx={id}")) {
+            Ok(_) => assert!(shown, "{id} is granted and not shown"),
+            Err(grap::Error::TargetInSchemaChange { .. }) => {}
+            Err(error) => assert!(!shown, "{id} is shown and not granted: {error}"),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use grap::archive::RunNumber;
 
-use crate::world::{Logged, Start, World, put_all, segments};
+use crate::world::{Logged, Start, World, forged, put_all, segments};
 
 /// A base that ends early, the whole log in segments of `each` transactions.
 pub(crate) fn archived(version: &str, base: u64, each: usize) -> (World, Vec<Logged>) {
@@ -22,9 +22,18 @@ fn every_transaction(version: &str, each: usize, step: usize) {
     let (world, log) = archived(version, 70, each);
     let system = world.log("system");
     let behind = log.iter().filter(|logged| logged.transaction.id.0 >= 70);
+    let mut inside = 0;
     for logged in behind.step_by(step) {
         let id = logged.transaction.id.0;
-        let report = world.restore(&format!("tx={id}")).unwrap();
+        let report = match world.restore(&format!("tx={id}")) {
+            // A constraint is half made there: refused with the whole points, which restore.
+            Err(grap::Error::TargetInSchemaChange { ways, .. }) => {
+                inside += 1;
+                assert!(ways.iter().all(|way| world.plan(way).is_ok()), "{ways:?}");
+                continue;
+            }
+            report => report.unwrap(),
+        };
         assert_eq!(report.databases[0].end.tx_id, id);
         assert_eq!(report.databases[0].log_transactions, id - 70);
         world.assert_log("neo4j", id);
@@ -36,6 +45,7 @@ fn every_transaction(version: &str, each: usize, step: usize) {
         assert_eq!(report.databases[1].end.tx_id, expected, "{:?}", report.databases[1].short);
         world.assert_log("system", expected);
     }
+    assert!(inside <= 8, "{inside} targets inside of schema changes");
     let last = log.last().unwrap().transaction.id.0;
     assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, last);
     world.assert_log("neo4j", last);
@@ -75,7 +85,7 @@ fn merged_segments_are_the_same_log() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    for id in [70, 71, 100, 120, 146] {
+    for id in [70, 71, 100, 125, 146] {
         world.restore(&format!("tx={id}")).unwrap();
         world.assert_log("neo4j", id);
     }
@@ -85,7 +95,7 @@ fn merged_segments_are_the_same_log() {
 #[test]
 fn instants() {
     let (world, log) = archived("5.26.30", 70, 7);
-    for index in [80, 100, 120, 130] {
+    for index in [80, 100, 125, 130] {
         let (this, next) = (&log[index].transaction, &log[index + 1].transaction);
         let time = jiff::Timestamp::from_millisecond(this.commit_time.0).unwrap();
         let expected = log.iter().position(|logged| logged.transaction.commit_time > this.commit_time);
@@ -110,4 +120,45 @@ fn outside_of_the_window_is_refused_with_the_window() {
         let window = said.contains("transaction 70 (") && said.contains("to transaction 146 (");
         assert!(window || target.contains("nosuch"), "{said}");
     }
+}
+
+/// `system` committed in between: it goes to the instant of the target, not to its end.
+#[test]
+fn the_other_database_goes_to_the_same_instant() {
+    let world = World::new("2026.08.1");
+    let (log, system) = (world.log("neo4j"), world.log("system"));
+    let time =
+        |id: u64| log.iter().find(|logged| logged.transaction.id.0 == id).unwrap().transaction.commit_time.0;
+    // Transaction 20 + k of `system` is committed a moment after 71 + 2k of `neo4j`.
+    let spread: Vec<Logged> = system
+        .iter()
+        .flat_map(|logged| {
+            let (id, committed) = (logged.transaction.id.0, logged.transaction.commit_time.0);
+            let later = if id < 20 { 0 } else { time(71 + 2 * (id - 20)) + 1 - committed };
+            forged(std::slice::from_ref(logged), later)
+        })
+        .collect();
+    let at_ms = log[0].transaction.commit_time.0 - 1000;
+    Start::new(1, at_ms).root("neo4j", 2, None).root("system", 2, None).put(&world);
+    world.install(70, 5);
+    world.backup();
+    put_all(&world.archive(), 1, "neo4j", &segments(&log, 5));
+    put_all(&world.archive(), 1, "system", &segments(&spread, 5));
+    for target in [70, 72, 80, 101] {
+        let report = world.restore(&format!("tx={target}")).unwrap();
+        let instant = time(target);
+        let later = spread.iter().position(|logged| logged.transaction.commit_time.0 > instant).unwrap();
+        let found = &report.databases[1];
+        assert_eq!((found.end.tx_id, &found.short), (spread[later - 1].transaction.id.0, &None), "{target}");
+    }
+    // The other way round: `neo4j` goes to the instant of a transaction of `system`.
+    let report = world.restore("tx=system:25").unwrap();
+    let neo4j = &report.databases[0];
+    assert_eq!(report.databases[1].end.tx_id, 25);
+    assert!(time(neo4j.end.tx_id) <= time(81) + 1 && time(neo4j.end.tx_id + 1) > time(81) + 1);
+    let report = world.restore("tx=system:12").unwrap();
+    assert_eq!(report.databases[0].end.tx_id, 70, "never before its own end");
+    assert!(report.databases[0].short.as_deref().unwrap().contains("later already"));
+    let last = world.restore("tx=150").unwrap();
+    assert!(last.databases[1].short.as_deref().unwrap().contains("is not known"), "its archive ends before");
 }

@@ -130,7 +130,7 @@ fn a_run_that_goes_on_is_the_same_timeline() {
     let parent = at(&log, 93).transaction.end_point();
     Start::new(2, at(&log, 94).transaction.commit_time.0).behind("neo4j", (1, parent), None).put(&world);
     put_all(&world.archive(), 2, "neo4j", &segments(&upto(&log, 94, 146), 5));
-    for id in [92, 93, 94, 120, 146] {
+    for id in [92, 93, 94, 125, 146] {
         world.restore(&format!("tx={id}")).unwrap();
         world.assert_log("neo4j", id);
     }

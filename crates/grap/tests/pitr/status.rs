@@ -65,6 +65,8 @@ fn a_log_that_does_not_go_on_is_told_apart() {
     world.install(90, 5);
     assert_eq!(measured(&world).standing, Standing::Fork);
     assert_eq!(status(&world, true).protection, Protection::Unprotected);
+    world.install(144, 5);
+    assert_eq!(measured(&world).standing, Standing::Fork, "a tail was lost within the file");
     let (world, _) = archived_to(60);
     std::fs::remove_file(world.path("data/transactions/neo4j/neostore.transaction.db.0")).unwrap();
     let found = measured(&world);

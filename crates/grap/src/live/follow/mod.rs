@@ -158,6 +158,13 @@ impl Follower {
         earlier.map_or(Ok(()), Err)
     }
 
+    /// Look, and hold again what is there still and was given up because it was stored: who begins anew must see
+    /// all of the log.
+    pub fn look_anew(&self) -> Result<(), FollowError> {
+        self.shared.lock().stored.clear();
+        self.look()
+    }
+
     /// What is held: our own folders and the adopted ones. Oldest first, the present run last.
     pub fn runs(&self) -> Vec<HeldRun> {
         self.shared.lock().runs()
@@ -192,10 +199,16 @@ impl Follower {
         Place::of(&self.shared.stores)
     }
 
-    /// Everything of the present run's files below `version` is stored: their pins go, but for those of the
-    /// two newest versions.
-    pub fn stored_below(&self, database: &str, version: LogVersion) -> Result<(), FollowError> {
-        self.shared.lock().give_up_below(database, version);
+    /// Everything of the files of `run` below `version` is stored: their pins go, but for those of the two
+    /// newest versions, held or live. If another run is present by now, nothing goes.
+    pub fn stored_below(
+        &self,
+        run: &RunIdentity,
+        database: &str,
+        version: LogVersion,
+    ) -> Result<(), FollowError> {
+        let live: Vec<LogVersion> = self.live(database)?.into_iter().map(|(version, _)| version).collect();
+        self.shared.lock().give_up_below(run, (database, version), &live);
         self.shared.sweep()
     }
 

@@ -125,14 +125,23 @@ impl State {
     }
 
     /// See [`super::Follower::stored_below`].
-    pub(super) fn give_up_below(&mut self, database: &str, version: LogVersion) {
+    pub(super) fn give_up_below(
+        &mut self,
+        run: &RunIdentity,
+        (database, version): (&str, LogVersion),
+        live: &[LogVersion],
+    ) {
         let Self { present, others, stored, leaving, .. } = self;
+        if run != present.identity() {
+            return;
+        }
         let identity = present.identity().clone();
         let of_run = || others.iter().filter(|folder| *folder.identity() == identity).chain([&*present]);
         let versions: BTreeSet<u64> = of_run()
             .filter_map(|folder| folder.files.get(database))
             .flatten()
             .map(|file| file.version())
+            .chain(live.iter().map(|version| version.0))
             .collect();
         let kept_from = versions.iter().rev().nth(NEWEST_KEPT - 1).copied().unwrap_or(0);
         let below = version.0.min(kept_from);

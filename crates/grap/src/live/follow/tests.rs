@@ -233,10 +233,10 @@ fn the_two_newest_stay_when_everything_is_stored() {
     let follower = world.start();
     follower.claim("here").unwrap();
     assert_eq!(world.folders(), ["archive-2"], "what is held twice is held once after the claim");
-    follower.stored_below("neo4j", LogVersion(2)).unwrap();
+    follower.stored_below(&follower.present_run().unwrap(), "neo4j", LogVersion(2)).unwrap();
     follower.look().unwrap();
     assert_eq!(held(&follower), [row("a", true, &["2:x", "3:x", "4:x"])], "though 1 is live");
-    follower.stored_below("neo4j", LogVersion(9)).unwrap();
+    follower.stored_below(&follower.present_run().unwrap(), "neo4j", LogVersion(9)).unwrap();
     follower.look().unwrap();
     assert_eq!(held(&follower), [row("a", true, &["3:x", "4:x"])]);
     assert_eq!(world.pins().iter().filter(|name| name.contains(".db.")).count(), 2);
@@ -260,7 +260,7 @@ fn an_adopted_folder_of_the_present_run_gives_up_what_is_stored_too() {
     follower.claim("here").unwrap();
     assert_eq!(held(&follower), [row("a", true, &["1:one", "2:two", "3:three"])]);
     assert_eq!(world.folders().len(), 2);
-    follower.stored_below("neo4j", LogVersion(2)).unwrap();
+    follower.stored_below(&follower.present_run().unwrap(), "neo4j", LogVersion(2)).unwrap();
     assert_eq!(held(&follower), [row("a", true, &["2:two", "3:three"])]);
     assert_eq!(world.folders(), ["archive-2"]);
 }
@@ -293,7 +293,7 @@ fn a_file_made_anew_in_one_run_is_held_beside_the_first() {
     follower.look().unwrap();
     let expected = [row("a", true, &["1:one", "2:first", "2:second"])];
     assert_eq!(held(&follower), expected);
-    follower.stored_below("neo4j", LogVersion(9)).unwrap();
+    follower.stored_below(&follower.present_run().unwrap(), "neo4j", LogVersion(9)).unwrap();
     assert_eq!(held(&follower), expected, "the two newest versions stay with all that they are");
     drop(follower);
     world.prune(2);

@@ -10,9 +10,9 @@ use grap_task::{Finding, Unit};
 
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
-use super::schema::schema_at;
+use super::reach::{PointOnPath, reach};
 use crate::archive::{
-    Archive, Bases, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
+    Archive, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
 };
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
@@ -95,8 +95,8 @@ pub(super) fn decide(
             decision.history = Some(history);
             Ok(decision)
         }
-        Found::OnPath(point) => {
-            let databases = asked.databases(&point)?;
+        Found::OnPath(point, instant_ms) => {
+            let databases = asked.databases(&point, instant_ms)?;
             let PointOnPath { known, plan, .. } = *point;
             let (backup, manifest) = (known.backup.clone(), known.manifest.clone());
             Ok(Decision { backup, manifest, databases, plan: Some(plan), history: Some(history) })
@@ -112,18 +112,8 @@ fn at_the_end_of(backup: &Backup, reader: &Reader) -> Result<Decision> {
 
 enum Found<'h> {
     BackupEnd(&'h KnownBackup),
-    OnPath(Box<PointOnPath<'h>>),
-}
-
-/// A transaction that can be reached.
-struct PointOnPath<'h> {
-    database: String,
-    known: &'h KnownBackup,
-    path: Path,
-    plan: RestorePlan,
-    extension: LogExtension,
-    /// Up to when the other databases go; `None`: to the end of what is archived.
-    instant_ms: Option<i64>,
+    /// Up to this instant the other databases go; `None`: to the end of what is archived.
+    OnPath(Box<PointOnPath<'h>>, Option<i64>),
 }
 
 /// A question with all that is known of its source.
@@ -192,6 +182,10 @@ impl<'a> Asked<'a> {
         Ok(Error::NothingArchived { window: self.window(&database)?, target, database })
     }
 
+    fn now_ms(&self) -> i64 {
+        self.session.clock.now().as_millisecond()
+    }
+
     fn window(&self, database: &str) -> Result<String> {
         Ok(database_window(self.history, database)?.to_string())
     }
@@ -200,9 +194,8 @@ impl<'a> Asked<'a> {
     fn cut(&self, database: &str, path: &Path, time_ms: i64) -> Result<TxId> {
         let mut cut = TimeCut::new(time_ms, self.question.timeline.is_some());
         self.history.survey(path, SurveyOptions { cut: Some(&mut cut), ..SurveyOptions::default() })?;
-        let now_ms = self.session.clock.now().as_millisecond();
         let target = || self.question.target.to_string();
-        match cut.finish(now_ms) {
+        match cut.finish(self.now_ms()) {
             Ok(last) => Ok(last),
             Err(refusal @ grap_core::TimeRefusal::Doubtful { before, behind, .. }) => {
                 let ways = before.into_iter().chain([behind]);
@@ -226,8 +219,11 @@ impl<'a> Asked<'a> {
         target: TxId,
         instant_ms: Option<i64>,
     ) -> Result<Found<'a>> {
-        match self.reach(database, path, target, instant_ms)? {
-            Ok(point) => Ok(Found::OnPath(Box::new(point))),
+        match reach(self.history, database, path, target, self.now_ms())? {
+            Ok(point) => {
+                let instant_ms = instant_ms.unwrap_or(point.plan.target.commit_time.0);
+                Ok(Found::OnPath(Box::new(point), Some(instant_ms)))
+            }
             Err(source @ PlanRefusal::Hole { .. }) => {
                 Err(Error::ArchiveHole { target: self.question.target.to_string(), source })
             }
@@ -240,80 +236,6 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Rule: the newest backup on the path at or below the target, then the path. Read is only from there on;
-    /// a backup that does not join is given up for the next older one.
-    fn reach(
-        &self,
-        database: &str,
-        path: Path,
-        target: TxId,
-        instant_ms: Option<i64>,
-    ) -> Result<std::result::Result<PointOnPath<'a>, PlanRefusal>> {
-        let bases = self.history.bases(database);
-        for from in candidates(&bases, target) {
-            let options =
-                SurveyOptions { from: Some(from), to: Some(from), bases: &bases.ends, ..Default::default() };
-            if self.history.survey(&path, options)?.view.joins.is_empty() {
-                continue;
-            }
-            let (plan, extension) = match self.plan(&bases, &path, from, target)? {
-                Ok(found) => found,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            let Some(known) = self.history.backup(&plan.backup) else { break };
-            let instant_ms = instant_ms.or(Some(plan.target.commit_time.0));
-            let database = database.to_owned();
-            return Ok(Ok(PointOnPath { database, known, path, plan, extension, instant_ms }));
-        }
-        // Whether the target is on the path at all.
-        let options = SurveyOptions {
-            from: Some(target),
-            to: Some(target),
-            target: Some(target),
-            ..Default::default()
-        };
-        let met = self.history.survey(&path, options)?.target.is_some();
-        Ok(Err(if met { PlanRefusal::NoBase { target } } else { PlanRefusal::NotOnPath { target } }))
-    }
-
-    fn plan(
-        &self,
-        bases: &Bases,
-        path: &Path,
-        from: TxId,
-        target: TxId,
-    ) -> Result<std::result::Result<(RestorePlan, LogExtension), PlanRefusal>> {
-        let Some(base) = bases.ends.iter().find(|base| base.end.id == from) else {
-            return Ok(Err(PlanRefusal::NoBase { target }));
-        };
-        let mut extension = LogExtension::behind(base.end);
-        let survey = self.history.survey(
-            path,
-            SurveyOptions {
-                from: Some(from),
-                to: Some(target),
-                bases: &bases.ends,
-                target: Some(target),
-                each: Some(&mut |visit| {
-                    if visit.transaction.id > from {
-                        extension.add(visit.transaction);
-                    }
-                }),
-                ..SurveyOptions::default()
-            },
-        )?;
-        let end = self.history.path_end(path)?;
-        let now_ms = self.session.clock.now().as_millisecond();
-        let met = survey.target.as_ref();
-        let plan = RestorePlan::make(&bases.plan, &survey.view, target, met, end.as_ref(), now_ms);
-        Ok(plan.map(|plan| {
-            if extension.is_empty() {
-                extension.end = plan.base_end;
-            }
-            (plan, extension)
-        }))
-    }
-
     /// The end of the path, or the newest backup's, where that is known to be the newer.
     fn latest(&self, database: &str, path: Path, newest_backup: &Backup) -> Result<Found<'a>> {
         let known = self.newest_known(newest_backup)?;
@@ -324,8 +246,8 @@ impl<'a> Asked<'a> {
                 return Err(Error::TargetAmbiguous { target: "latest".to_owned(), why, ways });
             }
         };
-        match self.reach(database, path, end.id, None)? {
-            Ok(point) => Ok(Found::OnPath(Box::new(PointOnPath { instant_ms: None, ..point }))),
+        match reach(self.history, database, path, end.id, self.now_ms())? {
+            Ok(point) => Ok(Found::OnPath(Box::new(point), None)),
             Err(refusal) => {
                 let why =
                     format!("transaction {}, the newest archived one, cannot be reached ({refusal})", end.id);
@@ -336,7 +258,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The target's database to the target, the others to the same instant as far as their log allows.
-    fn databases(&self, point: &PointOnPath<'a>) -> Result<Vec<DatabaseDecision>> {
+    fn databases(&self, point: &PointOnPath<'a>, instant_ms: Option<i64>) -> Result<Vec<DatabaseDecision>> {
         let mut decided = Vec::new();
         for base in &point.known.manifest.databases {
             if base.name == point.database {
@@ -344,7 +266,7 @@ impl<'a> Asked<'a> {
                 let extension = point.extension.clone();
                 decided.push(DatabaseDecision::going_on(base, extension, point.path.clone()));
             } else {
-                decided.push(go_on_to(self.history, base, self.question.timeline, point.instant_ms)?);
+                decided.push(go_on_to(self.history, base, self.question.timeline, instant_ms)?);
             }
         }
         Ok(decided)
@@ -352,20 +274,11 @@ impl<'a> Asked<'a> {
 
     /// A target that the operator chose is refused inside a schema change; the end of everything is only told.
     fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
-        let verdict = schema_at(self.history, &point.path, &point.plan)?;
+        let verdict = point.schema.clone().verdict(self.history, &point.path, point.plan.target.id)?;
         let chosen = (*self.question.target != Target::Latest).then(|| self.question.target.to_string());
         for text in verdict.judge(&point.database, point.plan.target.id, chosen.as_deref())? {
             self.session.monitor.finding(&Finding::warning(text));
         }
         Ok(())
     }
-}
-
-/// Ends of backups at or below the target, the newest first, each once.
-fn candidates(bases: &Bases, target: TxId) -> Vec<TxId> {
-    let mut ends: Vec<TxId> = bases.ends.iter().map(|base| base.end.id).filter(|id| *id <= target).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    ends.reverse();
-    ends
 }

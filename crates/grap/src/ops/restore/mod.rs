@@ -5,6 +5,7 @@ mod decide;
 mod instant;
 mod latest;
 mod plan;
+mod reach;
 mod schema;
 
 use std::path::PathBuf;

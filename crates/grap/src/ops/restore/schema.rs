@@ -6,11 +6,10 @@
 //! the backup's end is known by how it ends. One that never ends, because the server was killed in it, is
 //! said and not refused: the source itself is in that state at every later point.
 
-use grap_core::RestorePlan;
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::{Creation, SchemaWatch, WatchError, whole_points};
 
-use crate::archive::{ArchiveError, History, Path, PathReader, Visit};
+use crate::archive::{ArchiveError, History, Path, PathReader};
 use crate::error::{Error, Result};
 
 /// So many transactions behind the target are looked at for the end of a creation.
@@ -53,64 +52,69 @@ impl SchemaVerdict {
     }
 }
 
-/// What is half made at a plan's target.
-pub(super) fn schema_at(history: &History, path: &Path, plan: &RestorePlan) -> Result<SchemaVerdict> {
-    let target = plan.target.id;
-    let mut looking = Looking {
-        watch: SchemaWatch::behind(plan.base_end.id),
-        until: TxId(target.0.saturating_add(LOOK_BEHIND)),
-        ended: Vec::new(),
-    };
-    let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
-    let mut verdict = SchemaVerdict::default();
-    match reader.visit(Some(plan.base_end.id.next()), None, &mut |visit| looking.see(visit)) {
-        Ok(_) | Err(Halt::Done) => {}
-        Err(Halt::Unknown(error)) => {
-            verdict.unknown = Some(
-                std::iter::once(error.to_string())
-                    .chain(crate::causes(&error))
-                    .collect::<Vec<_>>()
-                    .join(": "),
-            );
-        }
-        Err(Halt::Failed(error)) => return Err(error.into()),
-    }
-    let mut creations = looking.ended;
-    creations.extend(looking.watch.open().cloned());
-    let enclosing = creations.iter().filter(|creation| creation.encloses(target));
-    verdict.names = enclosing.map(|creation| creation.name.clone()).collect();
-    let whole = whole_points(target, &creations);
-    (verdict.before, verdict.behind) = (whole.before, whole.behind);
-    Ok(verdict)
-}
-
-/// Goes over the log around a target.
-struct Looking {
+/// Goes over the log of a path from a backup's end to a target, and then on.
+#[derive(Debug, Clone)]
+pub(super) struct SchemaLook {
     watch: SchemaWatch,
-    until: TxId,
     ended: Vec<Creation>,
+    /// Why it ended before its time.
+    unknown: Option<String>,
 }
 
-/// Why it ends.
+impl SchemaLook {
+    /// From right behind a backup's end.
+    pub(super) fn behind(base_end: TxId) -> Self {
+        Self { watch: SchemaWatch::behind(base_end), ended: Vec::new(), unknown: None }
+    }
+
+    /// Take the next transaction of the path.
+    pub(super) fn see(&mut self, transaction: &[u8]) {
+        if self.unknown.is_some() {
+            return;
+        }
+        match self.watch.see(transaction) {
+            Ok(mut ended) => self.ended.append(&mut ended),
+            Err(error) => self.unknown = Some(said(&error)),
+        }
+    }
+
+    /// What is half made at the target, which is the last transaction that was seen.
+    pub(super) fn verdict(mut self, history: &History, path: &Path, target: TxId) -> Result<SchemaVerdict> {
+        let until = TxId(target.0.saturating_add(LOOK_BEHIND));
+        let reader = PathReader { archive: &history.archive, runs: &history.runs, path };
+        let walked = reader.visit(Some(target.next()), Some(until), &mut |visit| {
+            // What lies behind a hole says nothing about the target.
+            if visit.stretch > 0 || visit.transaction.id != self.watch.seen_to().next() {
+                return Err(Halt::Done);
+            }
+            self.see(visit.bytes);
+            if self.unknown.is_some() { Err(Halt::Done) } else { Ok(()) }
+        });
+        match walked {
+            Ok(_) | Err(Halt::Done) => {}
+            Err(Halt::Failed(error)) => return Err(error.into()),
+        }
+        let mut creations = self.ended;
+        creations.extend(self.watch.open().cloned());
+        let enclosing = creations.iter().filter(|creation| creation.encloses(target));
+        let names = enclosing.map(|creation| creation.name.clone()).collect();
+        let whole = whole_points(target, &creations);
+        Ok(SchemaVerdict { names, before: whole.before, behind: whole.behind, unknown: self.unknown })
+    }
+}
+
+fn said(error: &WatchError) -> String {
+    std::iter::once(error.to_string()).chain(crate::causes(error)).collect::<Vec<_>>().join(": ")
+}
+
+/// Why a walk ends.
 enum Halt {
     Done,
-    Unknown(WatchError),
     Failed(ArchiveError),
 }
 
 impl From<ArchiveError> for Halt {
     fn from(error: ArchiveError) -> Self {
         Self::Failed(error)
-    }
-}
-
-impl Looking {
-    fn see(&mut self, visit: &Visit<'_>) -> std::result::Result<(), Halt> {
-        // What lies behind a hole says nothing about the target.
-        if visit.stretch > 0 || visit.transaction.id > self.until {
-            return Err(Halt::Done);
-        }
-        self.ended.extend(self.watch.see(visit.bytes).map_err(Halt::Unknown)?);
-        Ok(())
     }
 }
