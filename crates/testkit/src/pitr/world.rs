@@ -59,10 +59,11 @@ impl World {
 
     /// Keep no log any longer: where there is no room for it.
     pub fn keep_nothing(&mut self) -> Result<()> {
-        match self.keeper.take() {
-            Some(keeper) => tree::remove_if_there(&keeper.folder().to_owned()),
-            None => Ok(()),
-        }
+        let Some(keeper) = self.keeper.take() else { return Ok(()) };
+        let folder = keeper.folder().to_owned();
+        // Its thread ends first.
+        drop(keeper);
+        tree::remove_if_there(&folder)
     }
 
     /// Lets writers write.
