@@ -300,6 +300,8 @@ impl<'a> Shipper<'a> {
     }
 
     fn wait_out(&mut self, error: &Error, now: Duration) {
+        // While nothing can be stored the pins grow: this is when their room ends.
+        self.tell_gap();
         let outage = self.state.outage.get_or_insert(Outage { since: now, tries: 0 });
         if outage.tries == 0 {
             let why = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");

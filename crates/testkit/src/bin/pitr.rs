@@ -10,7 +10,8 @@
 //! | `objects` | objects at 20 commits a second, before and after merging | `GRAP_PITR_OBJECT_SECONDS` (240) |
 //! | `kills` | kill -9 of the archiver, with short pauses and with long ones | `GRAP_SOAK_KILLS` (100), `GRAP_SOAK_PAUSES` (20) |
 //! | `owners` | two archivers: paused and woken, of a clone, of a copied state directory | |
-//! | `outage` | storage that goes away for a while, with room for the log and without | |
+//! | `outage` | storage that goes away for a while | |
+//! | `cramped` | the same without room for the log; needs root, for a small file system | |
 //! | `bench` | throughput on a backlog, restore time, processor time of an idle archiver | `GRAP_BENCH_LOG_MIB` (400) |
 //! | `memory` | memory of an archiver under load | `GRAP_SOAK_MEMORY_SECONDS` (3600) |
 //!
@@ -27,14 +28,15 @@ use grap_testkit::Distribution;
 use grap_testkit::pitr::figures::{bench, memory};
 use grap_testkit::pitr::kills::{KillOptions, kills};
 use grap_testkit::pitr::losses::{lag, losses, objects};
-use grap_testkit::pitr::outage::outage;
+use grap_testkit::pitr::outage::{cramped, outage};
 use grap_testkit::pitr::owners::owners;
 use grap_testkit::pitr::rounds::{RoundOptions, rounds};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Of a run without a part's name.
-const ALL: [&str; 8] = ["rounds", "losses", "lag", "objects", "kills", "owners", "outage", "memory"];
+const ALL: [&str; 9] =
+    ["rounds", "losses", "lag", "objects", "kills", "owners", "outage", "cramped", "memory"];
 /// The whole machine is wanted for a figure of an idle archiver.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -75,7 +77,8 @@ impl Campaign {
                 return Ok(());
             }
             "owners" => owners(binary, standard, &tell)?,
-            "outage" => outage(binary, standard, &tell)?,
+            "outage" => outage(binary, standard)?,
+            "cramped" => cramped(binary, standard)?,
             "bench" => bench(binary, standard, number("GRAP_BENCH_LOG_MIB", 400), IDLE)?,
             "memory" => memory(binary, standard, seconds("GRAP_SOAK_MEMORY_SECONDS", 3600), &tell)?,
             "objects" => objects(binary, standard, 20.0, seconds("GRAP_PITR_OBJECT_SECONDS", 240))?,

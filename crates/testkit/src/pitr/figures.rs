@@ -73,7 +73,7 @@ fn backlog(world: &World, log_mib: usize) -> Result<(f64, u64, f64)> {
     world.server.query("CREATE CONSTRAINT bulk IF NOT EXISTS FOR (n:Bulk) REQUIRE n.id IS UNIQUE")?;
     while size()? - before < log_mib as f64 {
         world.server.query(
-            "UNWIND range(1, 4000) AS i CALL { WITH i CREATE (:Bulk {text: randomUUID() + reduce(t = '', x IN range(1, 40) | t + toString(rand()))}) } IN TRANSACTIONS OF 4 ROWS",
+            "UNWIND range(1, 4000) AS i CALL { WITH i CREATE (:Bulk {text: randomUUID() + reduce(t = '', x IN range(1, 40) | t + toString(rand()))}) } IN TRANSACTIONS OF 50 ROWS",
         )?;
     }
     let seconds = begun.elapsed().as_secs_f64();

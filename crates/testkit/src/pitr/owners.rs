@@ -2,6 +2,7 @@
 //! database, with a state directory of its own or a copied one. The right one goes on, the others stop and say
 //! who writes, nothing is mixed, and each path restores to its own data.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ pub fn owners(binary: &Path, distribution: &Distribution, tell: Tell<'_>) -> Res
     world.load(writers())?;
     let first = world.archiver()?;
     let mut reader = first_object(&world)?;
-    let (base, _) = world.backup()?;
+    let (base, base_end) = world.backup()?;
 
     let second = paused_and_woken(&world, first, &mut reader)?;
     tell("owners: the woken one stopped and said who writes");
@@ -43,12 +44,21 @@ pub fn owners(binary: &Path, distribution: &Distribution, tell: Tell<'_>) -> Res
     tell("owners: the clone was refused, took over, and the other one stopped");
 
     let oracle = world.rest()?;
-    let original_end = world.log()?;
-    clone_and_original_restore(&world, clone, third, &mut reader, (&oracle, &original_end), distribution)?;
+    let original_log = world.log()?;
+    let original = Original { oracle: &oracle, log: &original_log, base_end };
+    clone_and_original_restore(&world, clone, third, &mut reader, &original, distribution)?;
     Ok(format!(
         "owners: an archiver woken after a takeover, a clone with its own and with a copied state directory, the original after the clone's takeover: each refused ({REFUSED}) or stopped, saying who writes; both paths hold their own log and restore to their own data; {:?}",
         begun.elapsed()
     ))
+}
+
+/// What is known of the database that was cloned.
+struct Original<'a> {
+    oracle: &'a Oracle,
+    log: &'a BTreeMap<u64, Vec<u8>>,
+    /// Where the clone's history leaves it.
+    base_end: u64,
 }
 
 /// A clone of the database with its writers.
@@ -77,6 +87,8 @@ fn paused_and_woken(world: &World, mut first: Archiver, reader: &mut ArchiveRead
     super::eventually("the takeover", std::time::Duration::from_secs(30), || {
         Ok((reader.newest()? > before).then_some(()))
     })?;
+    // What the paused one has pinned it alone may give up: the log between may be lost, a base is wanted.
+    other.json(&["backup", place[0], place[1]])?;
     world.wait_for(50)?;
     first.signal(Signal::CONT);
     let code = first.refusal()?;
@@ -122,17 +134,17 @@ fn clone_and_original_restore(
     clone: Clone,
     archiver: Archiver,
     reader: &mut ArchiveReader,
-    (oracle, log): (&Oracle, &std::collections::BTreeMap<u64, Vec<u8>>),
+    known: &Original<'_>,
     distribution: &Distribution,
 ) -> Result<()> {
+    let Original { oracle, log, base_end } = *known;
     let (clone_oracle, _) = clone.workload.stop()?;
     archiver.stop()?;
     let clone_log = crate::logs::transactions(&[&clone.server.transaction_logs(), clone.kept.folder()])?;
     let current = reader.path(DATABASE, None)?.ok_or_else(|| Error::Claim("no path".into()))?;
-    let fork = clone_log.keys().next().copied().unwrap_or(0);
-    for (id, bytes) in &clone_log {
+    for (id, bytes) in clone_log.range(base_end..) {
         require(current.transactions.get(id) == Some(bytes), || {
-            format!("transaction {id} of the clone is not on the current path (it begins with {fork})")
+            format!("transaction {id} of the clone is not on the current path")
         })?;
     }
     // The newest path of the original: that of the last run before the clone's that has transactions.
@@ -148,7 +160,7 @@ fn clone_and_original_restore(
 
     // Below the fork the clone's history is the original's.
     let of_clone = clone_oracle.markers_in(clone_log.iter().map(|(id, bytes)| (*id, bytes)));
-    let shared: Graph = oracle.expected_at(fork - 1, &markers);
+    let shared: Graph = oracle.expected_at(base_end, &markers);
     let end = current.last();
     let expected = clone_oracle.expected_on(shared, end, &of_clone);
     let (data, _) = world.restore(&[&format!("tx={end}")], "restored-clone")?;
@@ -160,7 +172,7 @@ fn clone_and_original_restore(
 fn last_path_within(
     reader: &mut ArchiveReader,
     run: u64,
-    log: &std::collections::BTreeMap<u64, Vec<u8>>,
+    log: &BTreeMap<u64, Vec<u8>>,
 ) -> Result<ArchivedPath> {
     let starts = reader.database_starts(DATABASE)?;
     for start in starts.iter().rev().filter(|start| start.run < run && !start.side) {

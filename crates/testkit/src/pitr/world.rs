@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct World {
     pub workload: Option<Workload>,
     pub server: Server,
-    pub keeper: LogKeeper,
+    /// `None`: what the server prunes is gone.
+    pub keeper: Option<LogKeeper>,
     pub grap: Grap,
     pub folder: tempfile::TempDir,
 }
@@ -53,7 +54,16 @@ impl World {
         let server = builder.start(&folder.path().join("home"))?;
         let keeper = LogKeeper::start(&server.transaction_logs(), &folder.path().join("kept"))?;
         let grap = Grap::initialised(binary, folder.path())?;
-        Ok(Self { workload: None, server, keeper, grap, folder })
+        Ok(Self { workload: None, server, keeper: Some(keeper), grap, folder })
+    }
+
+    /// Keep no log any longer: where there is no room for it.
+    pub fn keep_nothing(&mut self) -> Result<()> {
+        let Some(keeper) = self.keeper.take() else { return Ok(()) };
+        let folder = keeper.folder().to_owned();
+        // Its thread ends first.
+        drop(keeper);
+        tree::remove_if_there(&folder)
     }
 
     /// Lets writers write.
@@ -134,7 +144,10 @@ impl World {
 
     /// All transactions of the live log and of the kept files, by id.
     pub fn log(&self) -> Result<BTreeMap<u64, Vec<u8>>> {
-        logs::transactions(&[&self.server.transaction_logs(), self.keeper.folder()])
+        let live = self.server.transaction_logs();
+        let kept = self.keeper.as_ref().map(LogKeeper::folder);
+        let folders: Vec<&Path> = std::iter::once(live.as_path()).chain(kept).collect();
+        logs::transactions(&folders)
     }
 
     /// Waits until the current path ends where the log ends. Nobody writes meanwhile.
