@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use grap_neo4j::txlog::ScanStart;
 use grap_neo4j::{LogVersion, TxId};
 
+use super::cursor::LogCursor;
 use super::held::{HeldLog, Sequence, is_stray, remains, unreadable};
 use super::names::RunNumber;
 use super::parent::{Found, Search};
@@ -22,7 +23,7 @@ use super::runs::Runs;
 use super::start::{DatabaseStart, Parent, StartRecord};
 use super::store::Put;
 use super::write_error::WriteError;
-use super::writer::{Active, LogCursor, Writer};
+use super::writer::{Active, Writer};
 use crate::live::{HeldRun, RunIdentity};
 
 /// Somebody else was faster so often, or the server changed under us.

@@ -17,6 +17,7 @@
 
 mod ahead;
 mod begin;
+mod cursor;
 mod held;
 mod history;
 mod lag;
@@ -30,6 +31,7 @@ mod remains;
 mod runs;
 mod segment;
 mod ship;
+mod source;
 mod start;
 mod store;
 mod survey;

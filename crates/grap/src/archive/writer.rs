@@ -13,19 +13,20 @@ use std::time::Duration;
 use grap_disk::DiskError;
 use grap_neo4j::files::LogFile;
 use grap_neo4j::txlog::ScanStart;
-use grap_neo4j::{CommitTime, LogVersion, StoreId, TransactionEnd, TxId};
+use grap_neo4j::{CommitTime, TransactionEnd, TxId};
 use grap_task::Clock;
 
 use super::ahead::{Ahead, Behind, Limits, read_ahead};
 use super::begin::Floor;
-use super::held::{FileState, HeldLog, Sequence, is_stray};
+use super::cursor::{LogCursor, Pending};
+use super::held::{FileState, HeldLog, is_stray};
 use super::names::{RunNumber, SegmentName};
 use super::owner::Nonces;
 use super::parent::transactions;
 use super::segment::Segment;
 use super::store::{Archive, Put};
 use super::write_error::WriteError;
-use crate::live::{Follower, HeldRun, PinnedFile, RunIdentity};
+use crate::live::{Follower, PinnedFile, RunIdentity};
 
 /// How long an odd state of a log that is being written may last.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
@@ -64,34 +65,6 @@ pub struct Active {
     pub unread: Vec<String>,
 }
 
-/// Where the archive stands in one log.
-#[derive(Debug)]
-pub(super) struct LogCursor {
-    /// As it was found at the begin; files that came since are asked for one by one.
-    sequence: Sequence,
-    log: HeldLog,
-    scan: ScanStart,
-    /// The last stored transaction.
-    last: Option<(StoreId, TransactionEnd)>,
-    /// Nothing was stored under this run yet, and it goes on from nothing.
-    begins: bool,
-    /// Read, proved, and not known to be stored.
-    pending: Option<Pending>,
-    /// Since when something odd stands there, and what.
-    odd: Option<(Duration, String)>,
-    /// The file as it was when it was read to its end for nothing.
-    fruitless: Option<FileState>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    segment: Segment,
-    resume: ScanStart,
-    /// The first and the last transaction.
-    ends: (TransactionEnd, TransactionEnd),
-    at_end: bool,
-}
-
 /// What a round did for one database.
 #[derive(Debug)]
 pub enum Round {
@@ -123,71 +96,6 @@ pub struct Stored {
     pub first_commit: CommitTime,
     /// When it was read, nothing more stood behind it.
     pub at_end: bool,
-}
-
-impl LogCursor {
-    pub(super) fn new(
-        sequence: Sequence,
-        log: HeldLog,
-        scan: ScanStart,
-        last: Option<(StoreId, TransactionEnd)>,
-    ) -> Self {
-        let begins = last.is_none();
-        Self { sequence, log, scan, last, begins, pending: None, odd: None, fruitless: None }
-    }
-
-    /// The last transaction that is in the repository.
-    pub(super) fn stored(&self) -> Option<&TransactionEnd> {
-        self.last.as_ref().map(|(_, end)| end)
-    }
-
-    /// The oldest file that must stay: that of the last stored transaction, also where everything in it is
-    /// stored. The next run of an archiver finds its parent there; while a backlog is shipped it is not among
-    /// the newest files.
-    fn needed_from(&self) -> LogVersion {
-        let here = self.log.version();
-        self.stored().map_or(here, |end| end.position.version.min(here))
-    }
-
-    fn advance(&mut self, resume: ScanStart, last: TransactionEnd) {
-        self.scan = resume;
-        self.last = Some((self.log.header.store_id.clone(), last));
-        self.begins = false;
-        self.odd = None;
-    }
-
-    /// Two bytes tell: zeros, or the end of the file.
-    fn nothing_there(&self) -> Result<bool, DiskError> {
-        let bytes = self.log.bytes(self.scan.position.offset, 2)?;
-        Ok(bytes.iter().all(|byte| *byte == 0))
-    }
-
-    /// Why the last stored COMMIT does not stand where it stood, if so.
-    fn moved(&self) -> Result<Option<String>, DiskError> {
-        let Some((store_id, end)) = &self.last else { return Ok(None) };
-        let version = end.position.version;
-        let here = version == self.log.version();
-        let log = if here { Some(&self.log) } else { self.sequence.file(version) };
-        // A file that we have left, and whose pin went since, was not read in this round.
-        let Some(log) = log else { return Ok(None) };
-        match log.holds(store_id, end) {
-            Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(format!("transaction {} is no longer where it was read", end.id))),
-            Err(error) if error.is_not_found() && !here => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Note something odd; after a while it is taken for good.
-    fn settle(&mut self, now: Duration, why: &str) -> Duration {
-        match &self.odd {
-            Some((since, before)) if before == why => now.saturating_sub(*since),
-            _ => {
-                self.odd = Some((now, why.to_owned()));
-                Duration::ZERO
-            }
-        }
-    }
 }
 
 impl Active {
@@ -306,7 +214,11 @@ impl Writer<'_> {
     }
 
     /// The file behind the one we stand in: of the history as it was found, else of the present run.
-    fn next_file(&self, cursor: &LogCursor, database: &str) -> Result<Option<HeldLog>, WriteError> {
+    pub(super) fn next_file(
+        &self,
+        cursor: &LogCursor,
+        database: &str,
+    ) -> Result<Option<HeldLog>, WriteError> {
         let wanted = cursor.log.version().next();
         if let Some(known) = cursor.sequence.file(wanted) {
             return Ok(Some(known.clone()));
@@ -320,37 +232,6 @@ impl Writer<'_> {
         let live = self.follower.live(database)?;
         let next = files.iter().filter(is_wanted).rfind(|file| !is_stray(file, &live));
         Ok(next.map(HeldLog::read).transpose()?.flatten())
-    }
-
-    /// Why the source is no longer the one that was read, if it is not.
-    pub fn displaced(&self, active: &Active, database: &str) -> Result<Option<String>, WriteError> {
-        if self.follower.present_run()? != active.server {
-            return Ok(Some("another run of the server".to_owned()));
-        }
-        let Some(cursor) = active.logs.get(database) else { return Ok(None) };
-        let live = self.follower.live(database)?;
-        let here = cursor.log.version();
-        if live.iter().all(|(version, _)| *version < here) {
-            return Ok(Some(format!("log file {here} vanished, and there is none behind it")));
-        }
-        for (version, inode) in live.iter().filter(|(version, _)| *version <= here) {
-            let known = if *version == here { Some(&cursor.log) } else { cursor.sequence.file(*version) };
-            if known.is_some_and(|known| known.inode() != *inode) {
-                return Ok(Some(format!("log file {version} is another file")));
-            }
-        }
-        let runs = self.follower.runs();
-        let held = runs.last().map(|present| present.files(database)).unwrap_or_default();
-        let abandoned = held.iter().find(|file| !active.known.contains(&file.inode) && is_stray(file, &live));
-        if let Some(file) = abandoned {
-            return Ok(Some(format!("log file {} was given up", file.name.version())));
-        }
-        let at_end = cursor.log.size()? <= cursor.scan.position.offset;
-        if at_end && live.iter().all(|(version, _)| *version > here.next()) {
-            let gap = || format!("a gap: log file {} is gone and was not pinned", here.next());
-            return Ok(self.next_file(cursor, database)?.is_none().then(gap));
-        }
-        Ok(cursor.moved()?)
     }
 
     /// Put what is pending. Without an answer it stays pending, and the next round puts it under the same name.
@@ -413,39 +294,8 @@ impl Writer<'_> {
             at_end: false,
         }))
     }
-
-    /// Drop the pins of what is stored.
-    pub fn tidy(&self) -> Result<(), WriteError> {
-        let Some(active) = &self.active else { return Ok(()) };
-        let runs = self.follower.runs();
-        // What a newer run of the server holds was not read yet.
-        let Some(present) = runs.last().filter(|present| present.identity == active.server) else {
-            return Ok(());
-        };
-        for (database, cursor) in &active.logs {
-            self.follower.stored_below(&active.server, database, cursor.needed_from())?;
-        }
-        for run in runs.iter().filter(|run| !run.present && active.stored.contains(&run.identity)) {
-            if self.databases.iter().all(|database| is_stored(active, run, present, database)) {
-                self.follower.drop_run(&run.identity)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn lost(why: &str, floor: Option<Floor>) -> Round {
     Round::Lost { why: why.to_owned(), floor }
-}
-
-/// Whether the files of an earlier run are needed no longer: its remains are stored, and of the present history
-/// each is either read to its end or held by the present run as well.
-fn is_stored(active: &Active, run: &HeldRun, present: &HeldRun, database: &str) -> bool {
-    let Some(cursor) = active.logs.get(database) else { return false };
-    let held = present.files(database);
-    run.files(database).iter().all(|file| {
-        !cursor.sequence.contains(file)
-            || file.name.version() < cursor.needed_from()
-            || held.iter().any(|other| (other.name, other.inode) == (file.name, file.inode))
-    })
 }
