@@ -13,7 +13,7 @@ use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
 use super::store::ArchiveError;
-use super::write_error::{WriteError, storage_may_pass};
+use super::write_error::{WriteError, follow_may_pass, storage_may_pass};
 use super::writer::{Round, Stored, Writer};
 use crate::copy::CaptureError;
 use crate::error::{Error, Result, causes};
@@ -171,7 +171,7 @@ impl<'a> Shipper<'a> {
             for (database, start) in start.databases {
                 let Some(why) = start.broken else { continue };
                 self.monitor.finding(&Finding::warning(format!(
-                    "UNPROTECTED until a backup reaches it: a new timeline of `{database}` begins with run {run} at transaction {} ({why}); take a backup now",
+                    "UNPROTECTED unless a backup reaches it already: a new timeline of `{database}` begins with run {run} at transaction {} ({why}); take a backup now",
                     start.first_id
                 )));
             }
@@ -327,7 +327,27 @@ fn may_pass(error: &Error) -> bool {
     match error {
         Error::Write(error) => error.may_pass(),
         Error::Archive(ArchiveError::Repository(error)) | Error::Repository(error) => storage_may_pass(error),
+        Error::Follow(error) => follow_may_pass(error),
         Error::Disk(_) | Error::Capture(CaptureError::Disk(_)) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use grap_disk::DiskError;
+
+    use super::*;
+    use crate::live::FollowError;
+
+    /// A log directory that cannot be read for a while, a full disk: neither ends an archiver.
+    #[test]
+    fn what_the_source_refuses_for_a_while_is_waited_out() {
+        let denied =
+            DiskError::reading(Path::new("transactions/neo4j"), std::io::ErrorKind::PermissionDenied.into());
+        assert!(may_pass(&Error::Follow(FollowError::Disk(denied))));
+        assert!(!may_pass(&Error::Follow(FollowError::RunIsPresent)));
     }
 }

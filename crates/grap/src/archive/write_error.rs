@@ -47,15 +47,7 @@ impl WriteError {
             Self::Archive(_) | Self::NotOurs(_) | Self::StartUnreadable { .. } | Self::NotDrained { .. } => {
                 false
             }
-            Self::Follow(error) => match error {
-                FollowError::Disk(_)
-                | FollowError::GateShut { .. }
-                | FollowError::TooManyDescriptors { .. }
-                | FollowError::NoStores { .. } => true,
-                FollowError::UnknownDatabase { .. }
-                | FollowError::RunIsPresent
-                | FollowError::OtherOwner { .. } => false,
-            },
+            Self::Follow(error) => follow_may_pass(error),
             Self::Disk(_)
             | Self::NoncesHeld { .. }
             | Self::NoRandom(_)
@@ -68,4 +60,17 @@ impl WriteError {
 /// A storage that does not answer, as against one that answers badly.
 pub(super) fn storage_may_pass(error: &RepositoryError) -> bool {
     matches!(error, RepositoryError::Object(ObjectError::Failed { .. } | ObjectError::NotFound { .. }))
+}
+
+/// A source that cannot be looked at for a while.
+pub(super) fn follow_may_pass(error: &FollowError) -> bool {
+    match error {
+        FollowError::Disk(_)
+        | FollowError::GateShut { .. }
+        | FollowError::TooManyDescriptors { .. }
+        | FollowError::NoStores { .. } => true,
+        FollowError::UnknownDatabase { .. } | FollowError::RunIsPresent | FollowError::OtherOwner { .. } => {
+            false
+        }
+    }
 }
