@@ -97,7 +97,7 @@ fn an_unreadable_newest_start_leaves_no_current_history() {
         let options = ops::StatusOptions {
             installation: Some(world.installation()),
             source: None,
-            lag_max: std::time::Duration::from_secs(3600),
+            lag_max: std::time::Duration::from_hours(1),
         };
         let status = ops::status(&options, world.access(), &world.session()).unwrap();
         assert!(status.reasons.iter().any(|reason| reason.contains("run 2")), "{:?}", status.reasons);
