@@ -88,6 +88,10 @@ impl History {
         }
     }
 
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     pub fn reader<'a>(&'a self, path: &'a Path) -> PathReader<'a> {
         PathReader { archive: &self.archive, runs: &self.runs, path, stop: &self.stop }
     }

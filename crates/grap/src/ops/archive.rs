@@ -82,6 +82,7 @@ pub fn archive(
         repository: &repository,
         source: &source.name,
         archive: &archive,
+        lag_max: super::watchdog::LAG_MAX,
         session,
     };
     let shipped = ship(writer, options, &admit, &watchdog)?;

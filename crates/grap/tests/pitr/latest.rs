@@ -66,10 +66,72 @@ fn a_path_without_a_backup_is_not_the_latest() {
     let (code, said) = world.refused("latest");
     assert!(code == "TARGET_AMBIGUOUS" && said.contains(&id), "{code}: {said}");
     let (code, said) = world.refused("tx=130");
-    assert!(code == "TARGET_OUTSIDE_WINDOW" && said.contains("to transaction 100 ("), "{said}");
+    assert!(code == "TARGET_OUTSIDE_WINDOW" && said.contains("up to transaction 146 ("), "{said}");
     let other = grap::ops::RestoreOptions { timeline: Some(1), ..world.options("latest") };
     assert_eq!(world.restore_with(&other).unwrap().databases[0].end.tx_id, 100);
     assert_eq!(world.archive().newest().unwrap(), Some(RunNumber(2)));
+}
+
+/// The archiver was dead, a backup was taken, the archiver was started again: the same timeline, whose end the
+/// backup is newer than.
+#[test]
+fn it_is_the_later_backup_after_a_restart_of_the_archiver() {
+    let (world, log) = archived_to(100);
+    backup_at(&world, 70);
+    let id = backup_at(&world, 120);
+    let end = log.iter().find(|logged| logged.transaction.id.0 == 100).unwrap().transaction.end_point();
+    Start::new(2, world.now().as_millisecond()).behind("neo4j", (1, end), None).put(&world);
+    let report = world.restore("latest").unwrap();
+    assert_eq!((report.id.to_string(), report.databases[0].end.tx_id), (id, 120));
+    world.assert_log("neo4j", 120);
+}
+
+/// After a break the backup is of what was left.
+#[test]
+fn it_is_the_end_of_the_new_timeline_after_a_break() {
+    let (world, log) = archived_to(100);
+    backup_at(&world, 70);
+    backup_at(&world, 120);
+    let end = log.iter().find(|logged| logged.transaction.id.0 == 100).unwrap().transaction.end_point();
+    let broken = Some("an older state was put back");
+    Start::new(2, world.now().as_millisecond()).behind("neo4j", (1, end), broken).put(&world);
+    assert_eq!(world.restore("latest").unwrap().databases[0].end.tx_id, 100);
+}
+
+/// The archive began while the backup ran, and was not heard of again.
+#[test]
+fn it_is_a_later_backup_that_began_before_the_archive() {
+    let world = World::new("5.26.30");
+    backup_at(&world, 70);
+    let id = backup_at(&world, 120);
+    let log = world.log("neo4j");
+    Start::new(1, log[0].transaction.commit_time.0 - 1000).root("neo4j", 2, None).put(&world);
+    let stored: Vec<Logged> = log.iter().filter(|logged| logged.transaction.id.0 <= 100).cloned().collect();
+    put_all(&world.archive(), 1, "neo4j", &segments(&stored, 6));
+    assert_eq!(world.restore("latest").unwrap().id.to_string(), id);
+    world.assert_log("neo4j", 120);
+}
+
+/// A log of the backup that cannot be read is said as that, and is no doubt about what `latest` is.
+#[test]
+fn a_backup_that_cannot_be_read_is_no_ambiguity() {
+    let (world, _) = archived_to(100);
+    let packs = || {
+        let entries = grap_disk::walk(&world.path("repository/data")).unwrap();
+        let files = entries.into_iter().filter(|entry| entry.stat.kind == grap_disk::Kind::File);
+        files.map(|entry| entry.path).collect::<std::collections::BTreeSet<_>>()
+    };
+    backup_at(&world, 120);
+    let mut codes = std::collections::BTreeSet::new();
+    for pack in packs() {
+        let away = pack.with_extension("away");
+        std::fs::rename(&pack, &away).unwrap();
+        if let Err(error) = world.plan("latest") {
+            codes.insert(error.code().name());
+        }
+        std::fs::rename(&away, &pack).unwrap();
+    }
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), ["BACKUP_CORRUPTED"]);
 }
 
 #[test]
