@@ -55,11 +55,11 @@ pub(crate) enum Verb {
         /// A backup's id, or latest
         backup: String,
     },
-    /// Look for damage; exit status 0 only when there is none
+    /// Look for damage; exit status 0 only when there is none. Reads the whole archive, too, unless BACKUP is named
     Verify(VerifyArguments),
     /// Turn a backup, and archived log behind it, into a data directory
     Restore(RestoreArguments),
-    /// Every point that can be restored, on every timeline
+    /// Every point that can be restored, on every timeline. Reads the whole archive of the log
     Window,
     /// Is the installation protected, and if not, why; exit status 0 only when it is
     Status(StatusArguments),
@@ -131,7 +131,7 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
     /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID | tx=[DATABASE:]N | before-tx=[DATABASE:]N |
-    /// time=2026-11-25T02:00:00Z
+    /// time=2026-11-25T02:00:00Z (reads the whole timeline first)
     pub(crate) target: String,
     /// Becomes a data directory; must be empty or not exist
     #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]

@@ -112,6 +112,7 @@ impl Call<'_> {
             takeover: arguments.takeover,
             interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
+            lag_max: self.lag_max()?,
             pace: Pace::DEFAULT,
         };
         let access = resolve::access(self.settings)?;
@@ -187,12 +188,16 @@ impl Call<'_> {
         self.output.window(&report)
     }
 
+    fn lag_max(&self) -> Result<Duration, Failure> {
+        let seconds = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
+        Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
+    }
+
     fn status(&self) -> Result<(), Failure> {
-        let lag_max = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
         let options = StatusOptions {
             installation: resolve::installation_if_named(self.settings)?,
             source: resolve::source(self.settings)?,
-            lag_max: Duration::from_secs(u64::try_from(lag_max.unwrap_or(60)).unwrap_or(60)),
+            lag_max: self.lag_max()?,
         };
         let report = ops::status(&options, resolve::access(self.settings)?, self.session)?;
         self.output.status(&report)?;

@@ -58,6 +58,7 @@ fn source_window(source: &SourceWindow) -> Value {
                 "name": database.database,
                 "timelines": database.timelines.iter().map(timeline).collect::<Vec<_>>(),
                 "backups": backups,
+                "unreadable_run": database.unreadable.as_ref().map(|(run, _)| run),
             })
         })
         .collect();

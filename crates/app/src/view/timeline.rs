@@ -30,6 +30,11 @@ pub(super) fn window(report: &WindowReport, picture: bool) -> String {
 fn rows(source: &str, database: &DatabaseWindow) -> String {
     let name = format!("{source} {}", database.database);
     let mut text = String::new();
+    if let Some((run, why)) = &database.unreadable {
+        text += &format!(
+            "{name}  which timeline is the current one is not known: the start of run {run} cannot be read: {why}\n"
+        );
+    }
     for timeline in &database.timelines {
         let current = if timeline.current { " (current)" } else { "" };
         for span in &timeline.spans {
@@ -161,6 +166,7 @@ mod tests {
     fn the_picture_shows_bases_spans_gaps_and_breaks() {
         let database = DatabaseWindow {
             database: "neo4j".to_owned(),
+            unreadable: Some((RunNumber(5), "it is missing".to_owned())),
             timelines: vec![
                 timeline(1, false, &[(0, 21), (28, 42)], None),
                 timeline(4, true, &[(35, 63)], Some("an older state was put back")),
@@ -176,5 +182,6 @@ mod tests {
 "
         );
         assert!(rows("prod", &database).contains("timeline 4 (current)  transaction 35 of"));
+        assert!(rows("prod", &database).contains("run 5 cannot be read: it is missing"));
     }
 }

@@ -114,7 +114,7 @@ fn every_verb_says_what_is_documented() {
     has(&plan["databases"][0], &["name", "base_tx_id", "tx_id", "log_transactions", "log_bytes", "short?"]);
     let window = stopped.run(&["window"]).succeeded().json();
     let database = &window["sources"][0]["databases"][0];
-    has(database, &["name", "timelines", "backups"]);
+    has(database, &["name", "timelines", "backups", "unreadable_run?"]);
     has(&database["backups"][0], &["id", "tx_id", "commit_ms"]);
     for (arguments, protection, status) in
         [(vec!["status"], "UNPROTECTED", 17), (vec!["status", "--data", data.as_str()], "UNPROTECTED", 17)]

@@ -12,7 +12,7 @@ use super::store::{Archive, ArchiveError};
 use super::survey::{BaseEnd, Survey, SurveyOptions, survey};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, Manifest};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// A backup with what it says of itself.
 #[derive(Debug, Clone)]
@@ -54,7 +54,11 @@ impl History {
         for backup in catalog.of(Some(source)) {
             match backup.manifest(reader) {
                 Ok(manifest) => backups.push(KnownBackup { backup: backup.clone(), manifest }),
-                Err(error) => monitor.finding(&Finding::warning(format!("{error}; it is passed over"))),
+                Err(error) if matches!(error.code(), Code::BackupCorrupted | Code::RepositoryUnsupported) => {
+                    monitor.finding(&Finding::warning(format!("{error}; it is passed over")));
+                }
+                // A storage that does not answer must not look like a backup that is not there.
+                Err(error) => return Err(error),
             }
         }
         backups.sort_by(|a, b| (a.manifest.started, &a.backup.id).cmp(&(b.manifest.started, &b.backup.id)));
@@ -86,6 +90,10 @@ impl History {
             None => Ok(None),
             Some(run) => Ok(Some(self.runs.path(database, run)?)),
         }
+    }
+
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     pub fn reader<'a>(&'a self, path: &'a Path) -> PathReader<'a> {

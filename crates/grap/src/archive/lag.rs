@@ -5,6 +5,7 @@
 //! nothing and writes nothing: a file that is pruned while it is read is looked for again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use grap_disk::{self as disk, DiskError, Source};
 use grap_neo4j::files::LogFile;
@@ -49,6 +50,28 @@ pub enum Standing {
     /// Another transaction stands where the archive ends, or none: an older state was put back, or a tail was lost.
     Fork,
     OtherStore,
+}
+
+/// What is wrong, where something is.
+impl fmt::Display for DatabaseLag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { database, transactions, milliseconds, .. } = self;
+        write!(f, "{database}: ")?;
+        match self.standing {
+            Standing::Follows => write!(
+                f,
+                "the archive is {transactions} transactions behind, the oldest committed {milliseconds} ms ago"
+            ),
+            Standing::NothingArchived => f.write_str("nothing of its log is archived yet"),
+            Standing::Gap => {
+                write!(f, "{transactions} transactions are missing between the archive and the live log")
+            }
+            Standing::Fork => {
+                f.write_str("the live log does not go on from what is archived: another history began")
+            }
+            Standing::OtherStore => f.write_str("the archive is of another store"),
+        }
+    }
 }
 
 /// A file may be pruned or replaced while it is read, so often.

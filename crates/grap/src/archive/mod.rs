@@ -13,7 +13,8 @@
 //! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
 //! - [`survey`](fn@survey) is one such pass with a question: which backups join, where is this transaction, where is the
-//!   cut for that time. [`History`] is all that is known of a source: its backups and its archive.
+//!   cut for that time. [`Proofs`] asks again and again whether a path can be reached to its end. [`History`] is all
+//!   that is known of a source: its backups and its archive.
 
 mod ahead;
 mod begin;
@@ -27,6 +28,7 @@ mod names;
 mod owner;
 mod parent;
 mod path;
+mod proof;
 mod remains;
 mod runs;
 mod segment;
@@ -48,6 +50,7 @@ pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
 pub use owner::{Nonces, NotOurs, Ownership};
 pub use path::{Path, PathError, PathReader, Piece, Stretch, Visit};
+pub use proof::{Proofs, Reachable};
 pub use runs::{Run, Runs};
 pub use segment::{Segment, SegmentError, SegmentHeader};
 pub use ship::{ShipOptions, Shipped, Shipper};
@@ -55,6 +58,6 @@ pub use start::{DatabaseStart, Parent, StartError, StartRecord};
 pub use store::{Archive, ArchiveError, Put};
 pub use survey::{BaseEnd, Survey, SurveyOptions, joins, survey};
 pub use verify::{Verified, verify};
-pub use window::{DatabaseWindow, Gap, SpanWindow, TimelineWindow, database_window, windows};
+pub use window::{DatabaseWindow, Gap, SpanWindow, TimelineWindow, outline, windows};
 pub use write_error::WriteError;
 pub use writer::{Active, Round, Stored, Writer};

@@ -37,6 +37,14 @@ pub struct Path {
     pub unreadable: Option<RunNumber>,
 }
 
+impl Path {
+    /// Under which run a transaction of this id stands on the path, if one does.
+    pub fn run_of(&self, id: TxId) -> Option<RunNumber> {
+        let holds = |piece: &&Piece| piece.first <= id && piece.last.is_none_or(|last| id <= last);
+        self.pieces.iter().rfind(holds).map(|piece| piece.run)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum PathError {
     #[error("run {run} of the archive does not cover database `{database}`, or cannot be read")]

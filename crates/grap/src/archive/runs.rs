@@ -91,6 +91,14 @@ impl Runs {
         self.runs.range(..=newest).rev().find(|(_, run)| main(run)).map(|(number, _)| *number)
     }
 
+    /// A run that is newer than the current one and whose start cannot be read, and why: it may be the current
+    /// one itself.
+    pub fn unreadable_newer(&self, database: &str) -> Option<(RunNumber, &str)> {
+        let (run, why) = self.damaged.last_key_value()?;
+        let newer = self.current(database).is_none_or(|current| *run > current);
+        newer.then_some((*run, why.as_str()))
+    }
+
     /// The parent's path up to the parent, then the run's own transactions.
     pub fn path(&self, database: &str, number: RunNumber) -> Result<Path, PathError> {
         let mut pieces = Vec::new();

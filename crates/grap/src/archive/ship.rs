@@ -16,7 +16,7 @@ use super::store::ArchiveError;
 use super::write_error::{WriteError, follow_may_pass, storage_may_pass};
 use super::writer::{Round, Stored, Writer};
 use crate::copy::CaptureError;
-use crate::error::{Error, Result, causes};
+use crate::error::{Error, Result, in_one_line};
 use crate::live::{LeftFolder, LeftReason};
 
 #[derive(Debug, Clone, Copy)]
@@ -304,7 +304,7 @@ impl<'a> Shipper<'a> {
         self.tell_gap();
         let outage = self.state.outage.get_or_insert(Outage { since: now, tries: 0 });
         if outage.tries == 0 {
-            let why = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");
+            let why = in_one_line(error);
             self.monitor
                 .finding(&Finding::warning(format!("nothing can be stored ({why}); the log is held back")));
         }

@@ -1,8 +1,6 @@
 //! What can be reached: for each path the spans from the first backup that joins to the end of the stretch.
 //! Shown is exactly what a restore would be granted for, because both ask the same survey.
 
-use std::fmt;
-
 use grap_core::{BackupId, Reach};
 use grap_neo4j::{TransactionEnd, TxId};
 
@@ -11,12 +9,14 @@ use super::names::RunNumber;
 use super::path::{Path, Stretch};
 use super::store::ArchiveError;
 use super::survey::SurveyOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// All of one database.
 #[derive(Debug, Clone)]
 pub struct DatabaseWindow {
     pub database: String,
+    /// The newest run, whose start cannot be read, and why: which timeline is the current one is not known.
+    pub unreadable: Option<(RunNumber, String)>,
     /// By the number of their run.
     pub timelines: Vec<TimelineWindow>,
     /// Every backup's own end, oldest first.
@@ -56,7 +56,7 @@ pub fn windows(history: &History) -> Result<Vec<DatabaseWindow>> {
     names.iter().map(|database| database_window(history, database)).collect()
 }
 
-pub fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> {
+fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> {
     let mut timelines = Vec::new();
     let current = history.runs.current(database);
     for (run, _) in history.runs.iter() {
@@ -70,7 +70,8 @@ pub fn database_window(history: &History, database: &str) -> Result<DatabaseWind
         known.manifest.database(database).map(|found| (known.backup.id.clone(), end_of(found)))
     };
     let backups = history.backups.iter().filter_map(end).collect();
-    Ok(DatabaseWindow { database: database.to_owned(), timelines, backups })
+    let unreadable = history.runs.unreadable_newer(database).map(|(run, why)| (run, why.to_owned()));
+    Ok(DatabaseWindow { database: database.to_owned(), unreadable, timelines, backups })
 }
 
 fn timeline_window(history: &History, path: &Path, current: bool) -> Result<TimelineWindow> {
@@ -88,7 +89,8 @@ fn timeline_window(history: &History, path: &Path, current: bool) -> Result<Time
     Ok(TimelineWindow {
         run: path.run,
         begins,
-        current,
+        // Granted without its name is only what is known to be the current one.
+        current: current && history.runs.unreadable_newer(&path.database).is_none(),
         broken: start.and_then(|start| start.broken.clone()),
         spans: survey.view.reaches().into_iter().map(span).collect(),
         stretches: survey.stretches,
@@ -162,22 +164,28 @@ impl TimelineWindow {
     }
 }
 
-/// In one line, for messages.
-impl fmt::Display for DatabaseWindow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        for timeline in &self.timelines {
-            let current = if timeline.current { "" } else { " (not the current one)" };
-            for span in &timeline.spans {
-                let (first, last) = (point(&span.first), point(&span.last));
-                parts.push(format!("{first} to {last} on timeline {}{current}", timeline.run));
-            }
+/// What there is of a database, for messages: where its backups end, and how far a path goes. The log is not
+/// read for it, so what is between may have holes; `grap window` tells those.
+pub fn outline(history: &History, database: &str, path: Option<&Path>) -> Result<String> {
+    let mut ends = history.bases(database).ends;
+    ends.sort_by_key(|base| base.end.id);
+    let backups = match ends.as_slice() {
+        [] => "there is no backup of it".to_owned(),
+        [only] => format!("its only backup ends with {}", point(&only.end)),
+        [oldest, .., newest] => {
+            format!("its backups end with {} to {}", point(&oldest.end), point(&newest.end))
         }
-        for (id, end) in &self.backups {
-            parts.push(format!("{} by the name of backup {id}", point(end)));
+    };
+    let end = match path.map(|path| history.path_end(path)) {
+        Some(Err(Error::Archive(error))) if error.is_damage() => None,
+        end => end.transpose()?.flatten(),
+    };
+    Ok(match (path, end) {
+        (Some(path), Some(end)) => {
+            format!("{backups}; timeline {} is archived up to {}", path.run, point(&end))
         }
-        if parts.is_empty() { f.write_str("there is nothing") } else { f.write_str(&parts.join("; ")) }
-    }
+        _ => format!("{backups}; of its log nothing is archived there"),
+    })
 }
 
 fn point(end: &TransactionEnd) -> String {

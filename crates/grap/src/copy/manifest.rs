@@ -154,6 +154,8 @@ pub enum ManifestError {
     Newer { found: u32 },
     #[error("the manifest names the file `{path}`, which no backup holds")]
     Path { path: String },
+    #[error("the manifest names `{found}` as the newest run of the archive, which is no number")]
+    Archive { found: String },
 }
 
 impl Manifest {

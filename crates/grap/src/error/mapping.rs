@@ -23,7 +23,9 @@ impl Error {
             | Self::TargetOutside { .. }
             | Self::TimeOutside { .. }
             | Self::NothingArchived { .. } => Code::TargetOutsideWindow,
-            Self::Path(PathError::Loop { .. }) | Self::ArchiveHole { .. } => Code::ArchiveDamaged,
+            Self::Path(PathError::Loop { .. })
+            | Self::ArchiveHole { .. }
+            | Self::NewestRunUnreadable { .. } => Code::ArchiveDamaged,
             Self::TimeUnsure { .. } => Code::TimeUnsure,
             Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
             Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,

@@ -15,7 +15,7 @@ use grap_disk::DiskError;
 use grap_repository::RepositoryError;
 use grap_task::Stopped;
 
-use crate::archive::{ArchiveError, PathError, WriteError};
+use crate::archive::{ArchiveError, PathError, RunNumber, WriteError};
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
@@ -70,6 +70,8 @@ pub enum Error {
     TargetAmbiguous { target: String, why: String, ways: Vec<String> },
     #[error("`{target}` is transaction {id}, and there {what}; take one of: {}", ways.join(", "))]
     TargetInSchemaChange { target: String, id: grap_neo4j::TxId, what: String, ways: Vec<String> },
+    #[error("which timeline of database `{database}` `{target}` lies on is not known: the start of run {run}, the newest, cannot be read ({why}); take one of: {}", ways.join(", "))]
+    NewestRunUnreadable { target: String, database: String, run: RunNumber, why: String, ways: Vec<String> },
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
     #[error("not enough room at {}", path.display())]

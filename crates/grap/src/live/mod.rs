@@ -2,6 +2,7 @@
 //! log files, pinned.
 
 mod configuration;
+mod elsewhere;
 mod follow;
 mod identity;
 mod layout;
@@ -14,6 +15,7 @@ mod release;
 mod walk;
 
 pub use configuration::Configuration;
+pub use elsewhere::logs_elsewhere;
 pub use follow::{
     FollowError, FollowOptions, Follower, HeldBack, HeldRun, LeftFolder, LeftReason, ManualRun, PinGap,
     Place, RunIdentity, RunProbe,

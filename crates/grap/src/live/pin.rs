@@ -125,14 +125,6 @@ impl Pinner {
         self.shared.lock().files.get(database).cloned().unwrap_or_default()
     }
 
-    /// The newest log file that was pinned for a database.
-    pub fn newest_log(&self, database: &str) -> Result<Option<disk::Stat>, DiskError> {
-        let logs =
-            self.files(database).into_iter().filter(|file| matches!(file.name, LogFile::Transactions(_)));
-        let newest = logs.max_by_key(|file| file.version());
-        newest.map(|file| file.open()?.stat()).transpose()
-    }
-
     pub fn mode(&self) -> PinMode {
         let state = self.shared.lock();
         match &state.folder {

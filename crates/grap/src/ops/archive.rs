@@ -10,7 +10,7 @@ use super::source::binding_of;
 use super::watchdog::Watchdog;
 use super::{Access, Session};
 use crate::archive::{Archive, Merger, Nonces, RunNumber, ShipOptions, Shipped, Shipper, Stored, Writer};
-use crate::error::{Error, Result, causes};
+use crate::error::{Error, Result, in_one_line};
 use crate::live::{FollowOptions, Follower, Installation, InstallationOptions, Pace, PinMode};
 use crate::sources;
 use crate::state::StateDirectory;
@@ -26,6 +26,8 @@ pub struct ArchiveOptions {
     pub interval: Duration,
     /// Bytes of log in one segment, as long as a transaction is not longer.
     pub segment_bytes: usize,
+    /// A longer lag is told.
+    pub lag_max: Duration,
     pub pace: Pace,
 }
 
@@ -82,6 +84,7 @@ pub fn archive(
         repository: &repository,
         source: &source.name,
         archive: &archive,
+        lag_max: options.lag_max,
         session,
     };
     let shipped = ship(writer, options, &admit, &watchdog)?;
@@ -136,7 +139,7 @@ fn merge(archive: &Archive, stored: &mpsc::Receiver<(RunNumber, String, Stored)>
             return;
         }
         if let Err(error) = merger.add(archive, run, &database, &segment) {
-            let why = std::iter::once(error.to_string()).chain(causes(&error)).collect::<Vec<_>>().join(": ");
+            let why = in_one_line(&error);
             session.monitor.finding(&Finding::info(format!("segments are left unmerged: {why}")));
         }
     }

@@ -25,7 +25,7 @@ use crate::copy::{
 use crate::error::{Error, Result};
 use crate::live::{
     Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, Place, ServerRun,
-    release,
+    logs_elsewhere, release,
 };
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
@@ -101,7 +101,7 @@ impl Run<'_> {
         let pinner = Pinner::start(&installation, self.options.pace)?;
         self.tell_mode(&pinner);
         self.tell_oddities(&installation, &runs)?;
-        require_open_logs(&installation, &runs, &pinner)?;
+        require_open_logs(&installation)?;
         let binding = binding_of(&installation)?;
 
         let directory = access.directory.clone();
@@ -355,23 +355,11 @@ fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
     Ok(runs.collect::<std::result::Result<_, _>>()?)
 }
 
-/// Of a running server that can be looked at: the newest log that was pinned is one that it holds open. A
-/// copy of the logs that was left behind elsewhere has the right store id, and is no log of this store.
-fn require_open_logs(installation: &Installation, runs: &[ServerRun], pinner: &Pinner) -> Result<()> {
-    for (database, run) in installation.databases.iter().zip(runs) {
-        let ServerRun::Process { pid, .. } = run else { continue };
-        let mut held = None;
-        // A rotation between the look and the question makes another file the newest.
-        for _ in 0..3 {
-            pinner.look()?;
-            let newest = pinner.newest_log(database)?;
-            held = newest.and_then(|stat| disk::holds_open(*pid, &stat));
-            if held != Some(false) {
-                break;
-            }
-        }
-        if held == Some(false) {
-            return Err(Error::LogsElsewhere { pid: *pid, path: installation.log(database) });
+/// A running server must write the logs that we look at.
+fn require_open_logs(installation: &Installation) -> Result<()> {
+    for database in &installation.databases {
+        if let Some((pid, path)) = logs_elsewhere(installation, database)? {
+            return Err(Error::LogsElsewhere { pid, path });
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 mod archive;
 mod backup;
-mod current;
 mod doctor;
 
 mod init;

@@ -7,17 +7,16 @@
 use std::time::Duration;
 
 use grap_core::{BackupId, SourceName};
-use grap_neo4j::{TransactionEnd, TxId};
+use grap_neo4j::TransactionEnd;
 use grap_repository::Repository;
 
-use super::current::unreadable_since;
 use super::{Access, Session};
 use crate::archive::{
-    DatabaseLag, History, Path, RunNumber, Standing, SurveyOptions, database_lag, path_end,
+    DatabaseLag, History, Path, Proofs, Reachable, RunNumber, Standing, database_lag, path_end,
 };
 use crate::catalog::Catalog;
 use crate::error::{Result, in_one_line};
-use crate::live::{Installation, InstallationOptions};
+use crate::live::{Installation, InstallationOptions, logs_elsewhere};
 use crate::sources;
 
 #[derive(Debug, Clone)]
@@ -70,22 +69,23 @@ pub fn status(options: &StatusOptions, access: Access, session: &Session<'_>) ->
     session.monitor.begin("opening the repository", grap_task::Unit::Items, None);
     let repository = access.open()?;
     let source = sources::choose(&repository, options.source.as_ref())?;
-    look(&repository, &source.name, installation.as_ref(), options.lag_max, session)
+    look(&repository, &source.name, installation.as_ref(), options.lag_max, &mut Proofs::default(), session)
 }
 
-/// The same, on a repository that is open.
+/// The same, on a repository that is open. What `proofs` knows is not read again.
 pub(super) fn look(
     repository: &Repository,
     source: &SourceName,
     installation: Option<&Installation>,
     lag_max: Duration,
+    proofs: &mut Proofs,
     session: &Session<'_>,
 ) -> Result<StatusReport> {
     let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
     let history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;
-    let mut look = Look { history: &history, session, lag_max, reasons: Vec::new() };
+    let mut look = Look { history: &history, session, lag_max, proofs, reasons: Vec::new() };
     let last_backup = look.last_backup();
     let names = match installation {
         Some(installation) => installation.databases.clone(),
@@ -116,6 +116,7 @@ struct Look<'a> {
     history: &'a History,
     session: &'a Session<'a>,
     lag_max: Duration,
+    proofs: &'a mut Proofs,
     reasons: Vec<String>,
 }
 
@@ -138,21 +139,27 @@ impl Look<'_> {
             restorable: None,
             lag: None,
         };
+        if let Some((run, why)) = self.history.runs.unreadable_newer(database) {
+            self.reasons.push(format!(
+                "{database}: which timeline is the current one is not known, the start of run {run} cannot be read: {why}"
+            ));
+        }
         let mut archived = None;
         match self.history.path(database, None)? {
             None => self.reasons.push(format!("{database}: its log is not archived")),
             Some(path) => {
                 status.run = Some(path.run);
                 status.timeline = Some(self.history.runs.timeline(&path));
-                if let Some((run, why)) = unreadable_since(self.history, Some(path.run)) {
-                    self.reasons.push(format!(
-                        "{database}: run {run} of the archive may be the current one, and cannot be read ({why})"
-                    ));
-                }
                 archived = self.path(&path, &mut status)?;
             }
         }
         if let Some(installation) = installation {
+            if let Some((pid, logs)) = logs_elsewhere(installation, database)? {
+                self.reasons.push(format!(
+                    "{database}: the running server (pid {pid}) does not hold the newest log file in {} open: its logs lie elsewhere",
+                    logs.display()
+                ));
+            }
             match database_lag(installation, database, archived, self.session.clock.now()) {
                 Ok(lag) => {
                     self.judge(&lag);
@@ -191,48 +198,26 @@ impl Look<'_> {
 
     /// The newest backup that joins the path, and how far a restore goes from there.
     fn reach(&mut self, path: &Path, status: &mut DatabaseStatus) -> Result<()> {
-        let bases = self.history.bases(&path.database);
-        let mut ends: Vec<TxId> = bases.ends.iter().map(|base| base.end.id).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        for from in ends.into_iter().rev() {
-            let at = |to| SurveyOptions { from: Some(from), to, bases: &bases.ends, ..Default::default() };
-            if self.history.survey(path, at(Some(from)))?.view.joins.is_empty() {
-                continue;
+        match self.proofs.reach(self.history, path)? {
+            None => self
+                .reasons
+                .push(format!("{}: no backup joins the current timeline: take a backup", path.database)),
+            Some(Reachable { last, hole }) => {
+                status.restorable = Some(last);
+                let hole = hole.map(|why| format!("the archive has a hole ({why}): take a backup"));
+                self.reasons.extend(hole.map(|why| format!("{}: {why}", path.database)));
             }
-            let survey = self.history.survey(path, at(None))?;
-            status.restorable = survey.view.reaches().first().map(|reach| reach.last);
-            if let [_, behind, ..] = survey.stretches.as_slice() {
-                let why = behind.hole.as_deref().unwrap_or("it does not go on");
-                self.reasons
-                    .push(format!("{}: the archive has a hole ({why}): take a backup", path.database));
-            }
-            return Ok(());
         }
-        self.reasons.push(format!("{}: no backup joins the current timeline: take a backup", path.database));
         Ok(())
     }
 
     fn judge(&mut self, lag: &DatabaseLag) {
-        let database = &lag.database;
-        let why = match lag.standing {
-            Standing::Follows if Duration::from_millis(lag.milliseconds.unsigned_abs()) <= self.lag_max => {
-                return;
-            }
-            Standing::Follows => format!(
-                "the archive is {} transactions behind, the oldest committed {} ms ago",
-                lag.transactions, lag.milliseconds
-            ),
+        let late = Duration::from_millis(lag.milliseconds.unsigned_abs()) > self.lag_max;
+        match lag.standing {
+            Standing::Follows if !late => {}
             // Said already: there is no path, or it is empty.
-            Standing::NothingArchived => return,
-            Standing::Gap => {
-                format!("{} transactions are missing between the archive and the live log", lag.transactions)
-            }
-            Standing::Fork => {
-                "the live log does not go on from what is archived: another history began".to_owned()
-            }
-            Standing::OtherStore => "the archive is of another store".to_owned(),
-        };
-        self.reasons.push(format!("{database}: {why}"));
+            Standing::NothingArchived => {}
+            _ => self.reasons.push(lag.to_string()),
+        }
     }
 }

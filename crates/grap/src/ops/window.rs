@@ -2,7 +2,6 @@
 
 use grap_core::SourceName;
 
-use super::current::unreadable_since;
 use super::{Access, Session};
 use crate::archive::{DatabaseWindow, History, windows};
 use crate::catalog::Catalog;
@@ -36,12 +35,7 @@ pub fn window(access: Access, source: Option<&SourceName>, session: &Session<'_>
         session.stop.check()?;
         let surroundings = (session.monitor, session.stop);
         let history = History::load(&repository, &reader, &catalog, &found.name, surroundings)?;
-        let mut databases = windows(&history)?;
-        for timeline in databases.iter_mut().flat_map(|database| &mut database.timelines) {
-            // Granted without its name is only what is known to be the current one.
-            timeline.current &= unreadable_since(&history, Some(timeline.run)).is_none();
-        }
-        shown.push(SourceWindow { source: found.name, databases });
+        shown.push(SourceWindow { source: found.name, databases: windows(&history)? });
     }
     Ok(WindowReport { sources: shown })
 }

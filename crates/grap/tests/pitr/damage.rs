@@ -2,12 +2,17 @@
 //! named by `verify`; what does not need them still restores.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use grap::archive::RunNumber;
-use grap::ops;
+use grap::archive::{DatabaseWindow, RunNumber};
+use grap::ops::{self, Protection, StatusOptions};
+use grap_repository::object::recording::Recording;
+use grap_repository::{LocalStore, ObjectCall};
+use grap_task::Collected;
 
 use crate::every::archived;
-use crate::world::{Logged, World, segments};
+use crate::world::{Logged, Start, World, refusal, segments};
 
 const EACH: usize = 7;
 
@@ -138,11 +143,69 @@ fn the_newest_segment() {
 fn a_start_that_is_missing() {
     let (world, _) = archived("5.26.30", 70, EACH);
     std::fs::remove_file(world.path("repository/grap/log/neo4j/0000000001/start")).unwrap();
-    assert_eq!(world.refused("tx=100").0, "TARGET_OUTSIDE_WINDOW");
-    // The backup's own end is not the newest point.
-    assert_eq!(world.refused("latest").0, "TARGET_AMBIGUOUS");
+    assert_eq!(world.refused("tx=100").0, "ARCHIVE_DAMAGED");
     let problems = world.verify();
     assert!(problems.iter().any(|problem| problem.contains("0000000001/start")), "{problems:?}");
+}
+
+/// The newest start: the path before it is not taken for the current one; by its number it can be had.
+#[test]
+fn the_newest_start() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    let end = log.iter().find(|logged| logged.transaction.id.0 == 120).unwrap().transaction.end_point();
+    let at_ms = log.last().unwrap().transaction.commit_time.0;
+    let next = Start::new(2, at_ms).behind("neo4j", (1, end), Some("an older state was put back"));
+    next.root("system", 2, Some("an older state was put back")).put(&world);
+    let path = world.path("repository/grap/log/neo4j/0000000002/start");
+    make_writable(&path);
+    std::fs::write(path, b"spoilt").unwrap();
+    let time = jiff::Timestamp::from_millisecond(end.commit_time.0).unwrap();
+    for target in ["latest", "tx=100", &format!("time={time}")] {
+        let (code, said) = world.refused(target);
+        let ways = said.contains("run 2") && said.contains("--timeline 1, neo4j-2");
+        assert!(code == "ARCHIVE_DAMAGED" && ways, "{target}: {code}: {said}");
+    }
+    let named = ops::RestoreOptions { timeline: Some(1), ..world.options("tx=125") };
+    assert_eq!(world.restore_with(&named).unwrap().databases[0].end.tx_id, 125);
+    let report = ops::window(world.access(), None, &world.session()).unwrap();
+    let told = |database: &DatabaseWindow| database.unreadable.as_ref().map(|(run, _)| *run);
+    assert!(report.sources[0].databases.iter().all(|database| told(database) == Some(RunNumber(2))));
+    let options = StatusOptions { installation: None, source: None, lag_max: Duration::from_mins(1) };
+    let status = ops::status(&options, world.access(), &world.session()).unwrap();
+    assert_eq!(status.protection, Protection::Unprotected);
+    assert!(status.reasons.iter().any(|reason| reason.contains("start of run 2")), "{:?}", status.reasons);
+}
+
+/// A backup's end is a point, whatever is missing behind it; nothing is said that is not known to be wrong.
+#[test]
+fn a_hole_right_behind_a_backup() {
+    let (world, log) = archived("5.26.30", 70, 1);
+    let name =
+        format!("{:020}", log.iter().find(|logged| logged.transaction.id.0 == 71).unwrap().transaction.id.0);
+    std::fs::remove_file(world.path("repository/grap/log/neo4j/0000000001/neo4j").join(name)).unwrap();
+    let said = Collected::default();
+    let session = ops::Session { monitor: &said, ..world.session() };
+    let plan = ops::plan_restore(&world.options("tx=70"), world.access(), &session).unwrap();
+    assert_eq!((plan.databases[0].end.tx_id, plan.databases[0].log_transactions), (70, 0));
+    let said = said.findings();
+    assert!(said.iter().all(|finding| !finding.text.contains("judged")), "{said:?}");
+}
+
+/// A target that does not exist is refused without going over the log.
+#[test]
+fn a_mistyped_target_reads_next_to_nothing() {
+    let (world, _) = archived("5.26.30", 70, 1);
+    let store = Arc::new(Recording::new(LocalStore::open(world.path("repository"))));
+    let access = ops::Access { store: Box::new(store.clone()), ..world.access() };
+    assert_eq!(
+        refusal(ops::plan_restore(&world.options("tx=4711"), access, &world.session())).0,
+        "TARGET_OUTSIDE_WINDOW"
+    );
+    let reads = store
+        .take()
+        .into_iter()
+        .filter(|(call, name)| *call == ObjectCall::Get && name.contains("/neo4j/0000000001/neo4j/"));
+    assert!(reads.count() < 10);
 }
 
 fn make_writable(path: &std::path::Path) {

@@ -2,6 +2,7 @@
 
 use grap::archive::RunNumber;
 use grap::ops;
+use grap_task::Collected;
 
 use crate::world::{Logged, Start, World, forged, put_all, segments};
 
@@ -172,4 +173,39 @@ fn a_database_that_is_named_twice_is_written_once() {
     let names: Vec<&str> = report.databases.iter().map(|database| database.name.as_str()).collect();
     assert_eq!(names, ["neo4j", "system"]);
     world.assert_log("neo4j", 100);
+}
+
+/// The target lies in `system`; the user database lands where a constraint is half made, which nobody asked for.
+#[test]
+fn a_constraint_that_is_half_made_where_the_other_database_lands_is_said() {
+    let world = World::new("2026.08.1");
+    let (log, system) = (world.log("neo4j"), world.log("system"));
+    let at_ms = log[0].transaction.commit_time.0 - 1000;
+    let inside = |id: u64| log.iter().find(|logged| logged.transaction.id.0 == id).unwrap().transaction;
+    Start::new(1, at_ms).root("neo4j", 2, None).root("system", 2, None).put(&world);
+    world.install(70, 5);
+    world.backup();
+    put_all(&world.archive(), 1, "neo4j", &segments(&log, 5));
+    let refused = (71..log.last().unwrap().transaction.id.0).find(|id| {
+        let within = matches!(world.plan(&format!("tx={id}")), Err(grap::Error::TargetInSchemaChange { .. }));
+        within && inside(*id).commit_time < inside(id + 1).commit_time
+    });
+    let refused = refused.unwrap();
+    let instant = inside(refused).commit_time.0;
+    let moved: Vec<Logged> = system
+        .iter()
+        .flat_map(|logged| {
+            let later =
+                if logged.transaction.id.0 < 20 { 0 } else { instant - logged.transaction.commit_time.0 };
+            forged(std::slice::from_ref(logged), later)
+        })
+        .collect();
+    put_all(&world.archive(), 1, "system", &segments(&moved, 5));
+    let said = Collected::default();
+    let session = ops::Session { monitor: &said, ..world.session() };
+    let plan = ops::plan_restore(&world.options("tx=system:25"), world.access(), &session).unwrap();
+    assert_eq!(plan.databases[0].end.tx_id, refused);
+    let said = said.findings();
+    let half = |text: &str| text.contains(&format!("at transaction {refused} constraint `"));
+    assert!(said.iter().any(|finding| half(&finding.text)), "{said:?}");
 }

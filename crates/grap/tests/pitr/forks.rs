@@ -82,7 +82,7 @@ fn an_unreadable_newest_start_leaves_no_current_history() {
         }
         for target in ["tx=95", "tx=75", "latest"] {
             let (code, said) = world.refused(target);
-            assert_eq!(code, "TARGET_AMBIGUOUS", "{target}: {said}");
+            assert_eq!(code, "ARCHIVE_DAMAGED", "{target}: {said}");
             assert!(said.contains("--timeline 1"), "{target}: {said}");
             assert!(world.plan(target).is_err());
         }
@@ -171,4 +171,26 @@ fn a_run_that_goes_on_is_the_same_timeline() {
         world.assert_log("neo4j", id);
     }
     assert_eq!(world.verify(), Vec::<String>::new());
+}
+
+/// A timeline that began before the other database was covered.
+#[test]
+fn a_named_timeline_that_does_not_cover_the_other_database() {
+    let world = World::new("5.26.30");
+    let (log, system) = (world.log("neo4j"), world.log("system"));
+    let begin = log[0].transaction.commit_time.0;
+    Start::new(1, begin - 1000).root("neo4j", 2, None).put(&world);
+    put_all(&world.archive(), 1, "neo4j", &segments(&upto(&log, 2, 100), 6));
+    let parent = at(&log, 100).transaction.end_point();
+    let next = Start::new(2, begin - 500).behind("neo4j", (1, parent), None);
+    next.root("system", 2, None).put(&world);
+    put_all(&world.archive(), 2, "system", &segments(&system, 6));
+    world.install(70, 5);
+    world.backup();
+    let named = ops::RestoreOptions { timeline: Some(1), ..world.options("tx=80") };
+    let report = world.restore_with(&named).unwrap();
+    let short = report.databases[1].short.clone().unwrap();
+    assert!(short.contains("timeline 1 does not cover it"), "{short}");
+    let short = world.restore("tx=80").unwrap().databases[1].short.clone();
+    assert!(!short.unwrap_or_default().contains("cover"));
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grap::archive::{Archive, LagProbe, Standing};
+use grap::archive::{Archive, History, LagProbe, Proofs, Standing};
+use grap::catalog::Catalog;
 use grap::live::Installation;
 use grap::ops::{self, Protection, StatusOptions, StatusReport};
 use grap_repository::object::recording::Recording;
 use grap_repository::{LocalStore, ObjectCall, Repository};
-use grap_task::Stop;
+use grap_task::{Silent, Stop};
 use secrecy::SecretString;
 
 use crate::world::{Logged, Start, World, put_all, segments};
@@ -137,4 +138,49 @@ fn a_lag_is_measured_again_without_a_listing() {
     let rest: Vec<Logged> = log.iter().filter(|logged| logged.transaction.id.0 > 120).cloned().collect();
     put_all(&archive, 3, "neo4j", &segments(&rest, 6));
     assert_eq!(measure(), 0, "a new run is found");
+}
+
+/// Who asks again reads what was stored since, and nothing that he went over already.
+#[test]
+fn what_was_proved_is_not_read_again() {
+    let (world, log) = archived_to(100);
+    let mut proofs = Proofs::default();
+    let reach = |proofs: &mut Proofs| {
+        let store = Box::new(LocalStore::open(world.path("repository")));
+        let repository = Repository::open(store, &SecretString::from("secret")).unwrap();
+        let catalog = Catalog::load(&repository).unwrap();
+        let reader = repository.reader(&Silent).unwrap();
+        let (source, stop) = ("neo4j".parse().unwrap(), Stop::new());
+        let history = History::load(&repository, &reader, &catalog, &source, (&Silent, &stop)).unwrap();
+        let path = history.path("neo4j", None).unwrap().unwrap();
+        proofs.reach(&history, &path).unwrap().unwrap()
+    };
+    let reached = reach(&mut proofs);
+    assert_eq!((reached.last.id.0, reached.hole), (100, None));
+
+    // Were it read again, this would be a hole.
+    let proved = segments(&log, 6).into_iter().find(|segment| segment.header.first.0.0 > 75).unwrap();
+    let name = format!("{:020}", proved.header.first.0.0);
+    std::fs::remove_file(world.path("repository/grap/log/neo4j/0000000001/neo4j").join(name)).unwrap();
+    let archive = world.archive();
+    let put = |run: u64, first: u64, last: u64| {
+        let within = |logged: &&Logged| (first..=last).contains(&logged.transaction.id.0);
+        let stored: Vec<Logged> = log.iter().filter(within).cloned().collect();
+        put_all(&archive, run, "neo4j", &segments(&stored, 6));
+        stored.last().unwrap().transaction.end_point()
+    };
+    let end = put(1, 101, 120);
+    let reached = reach(&mut proofs);
+    assert_eq!((reached.last.id.0, reached.hole), (120, None));
+    Start::new(2, end.commit_time.0).behind("neo4j", (1, end), None).put(&world);
+    put(2, 121, 130);
+    put(2, 140, 146);
+    let reached = reach(&mut proofs);
+    assert!(reached.last.id.0 == 130 && reached.hole.is_some(), "{reached:?}");
+    let reached = reach(&mut Proofs::default());
+    assert!(reached.last.id < proved.header.first.0 && reached.hole.is_some(), "{reached:?}");
+    // Another history behind an earlier point: what was proved of this one says nothing.
+    let parent = log.iter().find(|logged| logged.transaction.id.0 == 72).unwrap().transaction.end_point();
+    Start::new(3, end.commit_time.0).behind("neo4j", (1, parent), Some("put back")).put(&world);
+    assert_eq!(reach(&mut proofs).last.id.0, 72);
 }

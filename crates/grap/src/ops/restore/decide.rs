@@ -11,14 +11,11 @@ use grap_task::{Finding, Unit};
 use super::instant::go_on_to;
 use super::latest::{Newest, newest};
 use super::reach::{PointOnPath, reach};
-use crate::archive::{
-    Archive, History, KnownBackup, Path, RunNumber, SurveyOptions, database_window, end_of,
-};
+use crate::archive::{Archive, History, KnownBackup, Path, RunNumber, SurveyOptions, end_of, outline};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
 use crate::error::{Error, Result};
 use crate::ops::Session;
-use crate::ops::current::unreadable_since;
 
 const SYSTEM: &str = "system";
 
@@ -129,38 +126,36 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn find(&self, newest_backup: &Backup) -> Result<Found<'a>> {
         let database = self.database(newest_backup)?;
+        self.require_the_current_path(&database, newest_backup)?;
         let path = self.history.path(&database, self.question.timeline)?;
-        self.require_known_current(path.as_ref())?;
         match (self.question.target, path) {
             (Target::Transaction { id, .. }, None) => self.backup_that_ends_at(&database, *id),
-            (Target::Transaction { id, .. }, Some(path)) => self.transaction(&database, path, *id, None),
+            (Target::Transaction { id, .. }, Some(path)) => self.transaction(&database, &path, *id, None),
             (Target::Time(_), None) => Err(self.nothing_archived(&database)?),
             (Target::Time(time), Some(path)) => {
                 let time_ms = time.as_millisecond();
                 let last = self.cut(&database, &path, time_ms)?;
-                self.transaction(&database, path, last, Some(time_ms))
+                self.transaction(&database, &path, last, Some(time_ms))
             }
             (_, None) => Ok(Found::BackupEnd(self.newest_known(newest_backup)?)),
-            (_, Some(path)) => self.latest(&database, path, newest_backup),
+            (_, Some(path)) => self.latest(&database, &path, newest_backup),
         }
     }
 
-    /// A newer run whose start cannot be read may be the current one, of another history: nobody can say which
-    /// one is meant by a target without a timeline. (Where no run can be read, only a backup's own end is left,
-    /// and that is not the newest point.)
-    fn require_known_current(&self, path: Option<&Path>) -> Result<()> {
-        let left_to_backups = path.is_none() && *self.question.target != Target::Latest;
-        if self.question.timeline.is_some() || left_to_backups {
-            return Ok(());
-        }
-        let Some((run, why)) = unreadable_since(self.history, path.map(|path| path.run)) else {
-            return Ok(());
-        };
-        let target = self.question.target.to_string();
-        let on_path = path.map(|path| format!("{target} with --timeline {}", path.run));
-        let newest = self.history.backups.last().map(|known| known.backup.id.to_string());
-        let why = format!("run {run} of the archive may be another history, and cannot be read ({why})");
-        Err(Error::TargetAmbiguous { target, why, ways: on_path.into_iter().chain(newest).collect() })
+    /// Without a named timeline the current one is meant: it must be known which that is.
+    fn require_the_current_path(&self, database: &str, newest_backup: &Backup) -> Result<()> {
+        let History { runs, .. } = self.history;
+        let unreadable = runs.unreadable_newer(database).filter(|_| self.question.timeline.is_none());
+        let Some((run, why)) = unreadable else { return Ok(()) };
+        let timeline = runs.current(database).map(|run| format!("--timeline {run}"));
+        let backup = self.newest_known(newest_backup)?.backup.id.to_string();
+        Err(Error::NewestRunUnreadable {
+            target: self.question.target.to_string(),
+            database: database.to_owned(),
+            run,
+            why: why.to_owned(),
+            ways: timeline.into_iter().chain([backup]).collect(),
+        })
     }
 
     /// The one that was named, or the user database.
@@ -200,15 +195,11 @@ impl<'a> Asked<'a> {
 
     fn nothing_archived(&self, database: &str) -> Result<Error> {
         let (target, database) = (self.question.target.to_string(), database.to_owned());
-        Ok(Error::NothingArchived { window: self.window(&database)?, target, database })
+        Ok(Error::NothingArchived { window: outline(self.history, &database, None)?, target, database })
     }
 
     fn now_ms(&self) -> i64 {
         self.session.clock.now().as_millisecond()
-    }
-
-    fn window(&self, database: &str) -> Result<String> {
-        Ok(database_window(self.history, database)?.to_string())
     }
 
     /// The last transaction before the time.
@@ -227,7 +218,7 @@ impl<'a> Asked<'a> {
             Err(refusal) => Err(Error::TimeOutside {
                 target: target(),
                 database: database.to_owned(),
-                window: self.window(database)?,
+                window: outline(self.history, database, Some(path))?,
                 source: refusal,
             }),
         }
@@ -236,7 +227,7 @@ impl<'a> Asked<'a> {
     fn transaction(
         &self,
         database: &str,
-        path: Path,
+        path: &Path,
         target: TxId,
         instant_ms: Option<i64>,
     ) -> Result<Found<'a>> {
@@ -251,16 +242,16 @@ impl<'a> Asked<'a> {
             Err(source) => Err(Error::TargetOutside {
                 target: self.question.target.to_string(),
                 database: database.to_owned(),
-                window: self.window(database)?,
+                window: outline(self.history, database, Some(path))?,
                 source,
             }),
         }
     }
 
     /// The end of the path, or the newest backup's, where that is known to be the newer.
-    fn latest(&self, database: &str, path: Path, newest_backup: &Backup) -> Result<Found<'a>> {
+    fn latest(&self, database: &str, path: &Path, newest_backup: &Backup) -> Result<Found<'a>> {
         let known = self.newest_known(newest_backup)?;
-        let end = match newest(self.history, database, &path, known, self.question.timeline, self.reader)? {
+        let end = match newest(self.history, database, path, known, self.question.timeline, self.reader)? {
             Newest::Backup => return Ok(Found::BackupEnd(known)),
             Newest::PathEnd(end) => end,
             Newest::Unclear { why, ways } => {
@@ -287,7 +278,11 @@ impl<'a> Asked<'a> {
                 let extension = point.extension.clone();
                 decided.push(DatabaseDecision::going_on(base, extension, point.path.clone()));
             } else {
-                decided.push(go_on_to(self.history, base, self.question.timeline, instant_ms)?);
+                let (other, said) = go_on_to(self.history, base, self.question.timeline, instant_ms)?;
+                for text in said {
+                    self.session.monitor.finding(&Finding::warning(text));
+                }
+                decided.push(other);
             }
         }
         Ok(decided)

@@ -1,6 +1,6 @@
 //! How a transaction of a path is reached: the newest backup on the path at or below it, then the path.
 //!
-//! Read is only from that backup's end to the target; a backup that does not join is given up for the next
+//! Read is only the target's own place, and then from that backup's end to the target; a backup that does not join is given up for the next
 //! older one.
 
 use grap_core::{PlanRefusal, RestorePlan};
@@ -28,29 +28,32 @@ pub(super) type Way<T> = Result<std::result::Result<T, PlanRefusal>>;
 pub(super) fn reach<'h>(
     history: &'h History,
     database: &str,
-    path: Path,
+    path: &Path,
     target: TxId,
     now_ms: i64,
 ) -> Way<PointOnPath<'h>> {
+    // First whether it is there at all: a mistyped one must not cost a pass over everything.
+    let at = Some(target);
+    let options = SurveyOptions { from: at, to: at, target: at, ..Default::default() };
+    if history.survey(path, options)?.target.is_none() {
+        return Ok(Err(PlanRefusal::NotOnPath { target }));
+    }
     let bases = history.bases(database);
     for from in candidates(&bases, target) {
         let options =
             SurveyOptions { from: Some(from), to: Some(from), bases: &bases.ends, ..Default::default() };
-        if history.survey(&path, options)?.view.joins.is_empty() {
+        if history.survey(path, options)?.view.joins.is_empty() {
             continue;
         }
-        let (plan, extension, schema) = match plan(history, &bases, &path, (from, target), now_ms)? {
+        let (plan, extension, schema) = match plan(history, &bases, path, (from, target), now_ms)? {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let Some(known) = history.backup(&plan.backup) else { break };
-        return Ok(Ok(PointOnPath { database: database.to_owned(), known, path, plan, extension, schema }));
+        let (database, path) = (database.to_owned(), path.clone());
+        return Ok(Ok(PointOnPath { database, known, path, plan, extension, schema }));
     }
-    // Whether the target is on the path at all.
-    let at = Some(target);
-    let options = SurveyOptions { from: at, to: at, target: at, ..Default::default() };
-    let met = history.survey(&path, options)?.target.is_some();
-    Ok(Err(if met { PlanRefusal::NoBase { target } } else { PlanRefusal::NotOnPath { target } }))
+    Ok(Err(PlanRefusal::NoBase { target }))
 }
 
 fn plan(

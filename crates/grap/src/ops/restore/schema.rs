@@ -3,8 +3,9 @@
 //! taken.
 //!
 //! Judged from the log between the backup and the target, and from some behind it: a creation that began before
-//! the backup's end is known by how it ends. One that never ends, because the server was killed in it, is
-//! said and not refused: the source itself is in that state at every later point.
+//! the backup's end is known by how it ends. Where one that began behind it is still open at the target, the log
+//! is read on to the next whole point, or to the end. One that never ends, because the server was killed in it,
+//! is said and not refused: the source itself is in that state at every later point.
 
 use grap_neo4j::TxId;
 use grap_neo4j::txlog::{Creation, SchemaWatch, whole_points};
@@ -12,7 +13,7 @@ use grap_neo4j::txlog::{Creation, SchemaWatch, whole_points};
 use crate::archive::{ArchiveError, History, Path};
 use crate::error::{Error, Result, in_one_line};
 
-/// So many transactions behind the target are looked at for the end of a creation.
+/// So many transactions behind the target are looked at for the end of a creation whose beginning is not known.
 const LOOK_BEHIND: u64 = 20_000;
 
 /// What the log says about a target.
@@ -78,23 +79,33 @@ impl SchemaLook {
         }
     }
 
+    fn creations(&self) -> Vec<Creation> {
+        self.ended.iter().chain(self.watch.open()).cloned().collect()
+    }
+
+    /// Whether what comes next could still say something about the target.
+    fn wants_more(&self, target: TxId) -> bool {
+        let near = self.watch.seen_to().0 < target.0.saturating_add(LOOK_BEHIND);
+        let undecided = || whole_points(target, &self.creations()).behind.is_none();
+        self.unknown.is_none() && (near || undecided())
+    }
+
     /// What is half made at the target, which is the last transaction that was seen.
     pub(super) fn verdict(mut self, history: &History, path: &Path, target: TxId) -> Result<SchemaVerdict> {
-        let until = TxId(target.0.saturating_add(LOOK_BEHIND));
-        let walked = history.reader(path).visit(Some(target.next()), Some(until), &mut |visit| {
+        let walked = history.reader(path).visit(Some(target.next()), None, &mut |visit| {
             // What lies behind a hole says nothing about the target.
-            if visit.stretch > 0 || visit.transaction.id != self.watch.seen_to().next() {
+            let follows = visit.stretch == 0 && visit.transaction.id == self.watch.seen_to().next();
+            if !follows || !self.wants_more(target) {
                 return Err(Halt::Done);
             }
             self.see(visit.bytes);
-            if self.unknown.is_some() { Err(Halt::Done) } else { Ok(()) }
+            Ok(())
         });
         match walked {
             Ok(_) | Err(Halt::Done) => {}
             Err(Halt::Failed(error)) => return Err(error.into()),
         }
-        let mut creations = self.ended;
-        creations.extend(self.watch.open().cloned());
+        let creations = self.creations();
         let enclosing = creations.iter().filter(|creation| creation.encloses(target));
         let names = enclosing.map(|creation| creation.name.clone()).collect();
         let whole = whole_points(target, &creations);
@@ -111,5 +122,36 @@ enum Halt {
 impl From<ArchiveError> for Halt {
     fn from(error: ArchiveError) -> Self {
         Self::Failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_neo4j::txlog::{CreationEnd, RuleId};
+
+    use super::*;
+
+    fn creation(began: u64, ended: Option<u64>) -> Creation {
+        let ended = ended.map(|at| CreationEnd { at: TxId(at), constraint: None });
+        Creation { index: RuleId(7), name: "c".to_owned(), began: Some(TxId(began)), ended }
+    }
+
+    /// Far behind the target the log is read on only for what is half made at it.
+    #[test]
+    fn a_creation_that_is_open_at_the_target_is_followed_to_its_end() {
+        let target = TxId(100);
+        let look = |seen_to: u64, ended: Vec<Creation>| SchemaLook {
+            watch: SchemaWatch::behind(TxId(seen_to)),
+            ended,
+            unknown: None,
+        };
+        assert!(look(99 + LOOK_BEHIND, Vec::new()).wants_more(target));
+        let far = 200 + LOOK_BEHIND;
+        assert!(!look(far, Vec::new()).wants_more(target));
+        assert!(!look(far, vec![creation(90, Some(120))]).wants_more(target));
+        assert!(!look(far, vec![creation(110, None)]).wants_more(target), "it began behind the target");
+        assert!(look(far, vec![creation(90, None)]).wants_more(target));
+        let overlapping = vec![creation(90, Some(120)), creation(110, None)];
+        assert!(look(far, overlapping).wants_more(target), "at its end another one is half made");
     }
 }
