@@ -20,7 +20,7 @@ pub enum StateError {
     Unusable { path: PathBuf, source: DiskError },
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("another grap process is running a {job} on the state directory {}", path.display())]
+    #[error("another grap process is running ({job}) on the state directory {}", path.display())]
     Busy { job: &'static str, path: PathBuf },
 }
 

@@ -302,10 +302,10 @@ fn broken(
     };
     if !end.is_some_and(|end| end.is(&parent.end)) {
         let stored = end.map_or_else(|| "nowhere".to_owned(), |end| format!("with transaction {}", end.id));
-        return Some(format!(
-            "what is stored ends {stored}, the log goes on from transaction {}",
-            parent.end.id
-        ));
+        let from = parent.end.id;
+        let from =
+            if end.is_some_and(|end| end.id == from) { format!("another {from}") } else { from.to_string() };
+        return Some(format!("what is stored ends {stored}, the log goes on from transaction {from}"));
     }
     let mut between = search.runs.iter().rev().take_while(|(number, _)| *number > current);
     let crossed = between.find_map(|(number, run)| {

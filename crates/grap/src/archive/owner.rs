@@ -46,12 +46,17 @@ const HELD_MAX: Duration = Duration::from_secs(5);
 /// A takeover that others overtake so often is given up.
 const TRIES: u32 = 50;
 
+const OTHER_STATE: &str = "use the archiver's own (GRAP_STATE_DIR, and its user); --takeover only if that one is gone, for it stops there";
+const ELSEWHERE: &str =
+    "after a swap of the data directory say --takeover, once; a copy wants a source of its own";
+
 /// Why a start is not this installation's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("run {run} of the archive was begun {by} on host {host} at {at}")]
+#[error("run {run} of the archive was begun {by} on host {host} at {at}: {remedy}")]
 pub struct NotOurs {
     pub run: RunNumber,
     pub by: &'static str,
+    pub remedy: &'static str,
     pub host: String,
     pub at: jiff::Timestamp,
 }
@@ -87,14 +92,14 @@ impl Nonces {
     pub fn admit(&self, run: RunNumber, start: &StartRecord, place: Place) -> Result<(), WriteError> {
         let known = self.known()?;
         let mut nonces = known.last.iter().chain(&known.intended);
-        let by = if !nonces.any(|nonce| *nonce == start.nonce) {
-            "by another state directory"
-        } else if start.place != place {
-            "for a database in another place"
+        let (by, remedy) = if start.place != place {
+            ("for databases in another place", ELSEWHERE)
+        } else if !nonces.any(|nonce| *nonce == start.nonce) {
+            ("from another state directory", OTHER_STATE)
         } else {
             return Ok(());
         };
-        Err(NotOurs { run, by, host: start.host.clone(), at: start.at }.into())
+        Err(NotOurs { run, by, remedy, host: start.host.clone(), at: start.at }.into())
     }
 
     fn known(&self) -> Result<Known, DiskError> {

@@ -17,7 +17,7 @@ use super::write_error::{WriteError, follow_may_pass, storage_may_pass};
 use super::writer::{Round, Stored, Writer};
 use crate::copy::CaptureError;
 use crate::error::{Error, Result, in_one_line};
-use crate::live::{LeftFolder, LeftReason};
+use crate::live::{LeftFolder, LeftReason, Place};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ShipOptions {
@@ -75,6 +75,9 @@ struct State {
     /// Folders of pins that are not ours and were told.
     left_told: BTreeSet<PathBuf>,
     watched: Duration,
+    /// Where the databases lay at first, and when that was looked at.
+    place: Option<Place>,
+    placed: Duration,
     tidied: Duration,
     outage: Option<Outage>,
     gap_told: bool,
@@ -106,7 +109,7 @@ impl<'a> Shipper<'a> {
                 stopping = Some(now);
                 self.state.drained.clear();
             }
-            match self.pass(now, stopping.is_some()) {
+            match self.require_place(now).and_then(|()| self.pass(now, stopping.is_some())) {
                 Ok(busy) => {
                     if stopping.is_some() && self.is_drained() {
                         self.writer.tidy()?;
@@ -128,6 +131,21 @@ impl<'a> Shipper<'a> {
     /// Whether the end of each log was reached since the stop.
     fn is_drained(&self) -> bool {
         self.writer.databases.iter().all(|database| self.state.drained.contains(database))
+    }
+
+    /// After a swap of the whole data directory our pins lie with the old one, and only an operator can say whose
+    /// the new one is.
+    fn require_place(&mut self, now: Duration) -> Result<()> {
+        if now.saturating_sub(self.state.placed) < WATCH_INTERVAL {
+            return Ok(());
+        }
+        self.state.placed = now;
+        let place = self.writer.follower.place()?;
+        if *self.state.place.get_or_insert(place) == place {
+            Ok(())
+        } else {
+            Err(WriteError::PlaceChanged.into())
+        }
     }
 
     /// One look at every database. `true`: there was something to do, and there may be more.

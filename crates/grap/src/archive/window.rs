@@ -7,7 +7,6 @@ use grap_neo4j::{TransactionEnd, TxId};
 use super::history::{History, end_of};
 use super::names::RunNumber;
 use super::path::{Path, Stretch};
-use super::store::ArchiveError;
 use super::survey::SurveyOptions;
 use crate::error::{Error, Result};
 
@@ -59,11 +58,11 @@ pub fn windows(history: &History) -> Result<Vec<DatabaseWindow>> {
 fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> {
     let mut timelines = Vec::new();
     let current = history.runs.current(database);
-    for (run, _) in history.runs.iter() {
-        if let Ok(path) = history.runs.path(database, run)
-            && (current == Some(run) || has_more_than_others(history, &path)?)
-        {
-            timelines.push(timeline_window(history, &path, current == Some(run))?);
+    let tips = tips(history, database)?;
+    for tip in &tips {
+        let is_current = current == Some(tip.path.run);
+        if is_current || !tips.iter().any(|other| tip.is_part_of(other, current)) {
+            timelines.push(timeline_window(history, &tip.path, is_current)?);
         }
     }
     let end = |known: &super::history::KnownBackup| {
@@ -72,6 +71,57 @@ fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> 
     let backups = history.backups.iter().filter_map(end).collect();
     let unreadable = history.runs.unreadable_newer(database).map(|(run, why)| (run, why.to_owned()));
     Ok(DatabaseWindow { database: database.to_owned(), unreadable, timelines, backups })
+}
+
+/// A path, and where it ends: under which run, with which transaction.
+struct Tip {
+    path: Path,
+    end: Option<(RunNumber, TxId)>,
+}
+
+/// Of every run that covers the database.
+fn tips(history: &History, database: &str) -> Result<Vec<Tip>> {
+    let mut tips = Vec::new();
+    for (run, _) in history.runs.iter() {
+        let Ok(path) = history.runs.path(database, run) else { continue };
+        let end = match history.path_end(&path) {
+            // What is damaged there is shown, for what lies before it.
+            Err(error) if is_damage(&error) => Some((run, TxId(u64::MAX))),
+            other => other?.and_then(|end| {
+                let holds = path.pieces.iter().rev().find(|piece| piece.first <= end.id);
+                holds.map(|piece| (piece.run, end.id))
+            }),
+        };
+        tips.push(Tip { path, end });
+    }
+    Ok(tips)
+}
+
+fn is_damage(error: &crate::Error) -> bool {
+    matches!(error, crate::Error::Archive(error) if error.is_damage())
+}
+
+impl Tip {
+    /// Whether all of this path is shown with another: that goes on from its end, or ends there too and is the
+    /// current one or the newer.
+    fn is_part_of(&self, other: &Self, current: Option<RunNumber>) -> bool {
+        if self.path.run == other.path.run {
+            return false;
+        }
+        let same = self.end == other.end;
+        let newer = other.path.run > self.path.run || current == Some(other.path.run);
+        self.end.is_none_or(|end| other.holds(end)) && (!same || newer)
+    }
+
+    fn holds(&self, (run, id): (RunNumber, TxId)) -> bool {
+        let reaches = self.end.is_some_and(|(_, last)| id <= last);
+        reaches
+            && self
+                .path
+                .pieces
+                .iter()
+                .any(|piece| piece.run == run && piece.last.is_none_or(|last| id <= last))
+    }
 }
 
 fn timeline_window(history: &History, path: &Path, current: bool) -> Result<TimelineWindow> {
@@ -95,35 +145,6 @@ fn timeline_window(history: &History, path: &Path, current: bool) -> Result<Time
         spans: survey.view.reaches().into_iter().map(span).collect(),
         stretches: survey.stretches,
     })
-}
-
-/// Whether a run stored something behind the last point where another run went on from it: else its path is
-/// part of that other's.
-fn has_more_than_others(history: &History, path: &Path) -> Result<bool> {
-    let went_on = history.runs.iter().filter_map(|(_, run)| run.database(&path.database)?.parent);
-    let left = went_on.filter(|parent| parent.run == path.run).map(|parent| parent.id).max();
-    let Some(left) = left else { return Ok(has_own(history, path)) };
-    match history.reader(path).visit(Some(left.next()), None, &mut |_| Err(First::Found)) {
-        Ok(_) => Ok(false),
-        Err(First::Found) => Ok(true),
-        Err(First::Failed(error)) => Err(error.into()),
-    }
-}
-
-fn has_own(history: &History, path: &Path) -> bool {
-    let run = history.runs.get(path.run);
-    run.is_some_and(|run| run.segments(&path.database).next().is_some())
-}
-
-enum First {
-    Found,
-    Failed(ArchiveError),
-}
-
-impl From<ArchiveError> for First {
-    fn from(error: ArchiveError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl DatabaseWindow {

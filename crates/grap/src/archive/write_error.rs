@@ -27,6 +27,10 @@ pub enum WriteError {
         "the newest start record of the archive, run {run}, cannot be read ({why}): whose it is nobody can say"
     )]
     StartUnreadable { run: RunNumber, why: String },
+    #[error(
+        "the directory `databases` was replaced while its log was archived: the databases lie in another place now"
+    )]
+    PlaceChanged,
     #[error("{} is held by another process", path.display())]
     NoncesHeld { path: PathBuf },
     #[error("the system gives no random numbers")]
@@ -44,9 +48,11 @@ impl WriteError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Archive(ArchiveError::Repository(error)) => storage_may_pass(error),
-            Self::Archive(_) | Self::NotOurs(_) | Self::StartUnreadable { .. } | Self::NotDrained { .. } => {
-                false
-            }
+            Self::Archive(_)
+            | Self::NotOurs(_)
+            | Self::StartUnreadable { .. }
+            | Self::PlaceChanged
+            | Self::NotDrained { .. } => false,
             Self::Follow(error) => follow_may_pass(error),
             Self::Disk(_)
             | Self::NoncesHeld { .. }

@@ -72,7 +72,7 @@ codes! {
     /// Log files that the server has deleted hold back more room than the budget allows.
     PinBudgetExceeded = "PIN_BUDGET_EXCEEDED", 5, "The copy took so long that the server rotated away more log than may be held back. Raise --read-limit, or make room on the log's file system.";
     /// The database is not the one that the source is bound to, or another installation (or state directory) writes for the source.
-    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? After an import or a load of a dump, bind the source anew: grap source rebind. If this installation shall write from now on in place of another that is gone: --takeover. For a copy, or another installation: grap source add NAME, and --source NAME.";
+    SourceMismatch = "SOURCE_MISMATCH", 4, "Is this the right repository, and the right database? The message says what differs. After an import or a load of a dump, bind the source anew: grap source rebind. For a copy, or another installation: grap source add NAME, and --source NAME.";
     /// No such source, or none was named where there are several.
     SourceUnknown = "SOURCE_UNKNOWN", 6, "`grap source list` shows the sources; `grap source add NAME` makes one; --source NAME chooses.";
     /// The source is there already.
@@ -88,7 +88,7 @@ codes! {
     /// Our lock was removed, or not refreshed in time. Nothing was published.
     LockLost = "LOCK_LOST", 11, "Did the machine sleep, or did somebody remove locks? Run the operation again.";
     /// Another grap process runs the same job on this state directory.
-    JobRunning = "JOB_RUNNING", 11, "Wait for it to end.";
+    JobRunning = "JOB_RUNNING", 11, "Wait for it to end; an archiver does not end, and one is enough.";
     /// The password opens no key of the repository.
     WrongPassword = "WRONG_PASSWORD", 12, "The recovery key that was printed at `grap init` opens the repository, too: give it in place of the password.";
     /// The storage of the repository failed.

@@ -173,7 +173,9 @@ fn write(error: &WriteError) -> Code {
         WriteError::Archive(error) => archive(error),
         WriteError::Follow(error) => follow(error),
         WriteError::Disk(error) => source_disk(error),
-        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } => Code::SourceMismatch,
+        WriteError::NotOurs(_) | WriteError::StartUnreadable { .. } | WriteError::PlaceChanged => {
+            Code::SourceMismatch
+        }
         WriteError::NoRandom(_) => Code::FileFailed,
         WriteError::NoLog { .. } => Code::Neo4jNotFound,
         WriteError::NoncesHeld { .. } | WriteError::Contended { .. } => Code::JobRunning,

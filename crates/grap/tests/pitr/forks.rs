@@ -105,6 +105,40 @@ fn an_unreadable_newest_start_leaves_no_current_history() {
     }
 }
 
+/// Archiver and server were restarted without a commit (run 2 is empty), then an older state was put back (run 3),
+/// and again a restart (run 4): the history that was given up is shown, and reached by the number that is shown.
+#[test]
+fn the_window_shows_a_given_up_history_behind_an_empty_run() {
+    let world = World::new("2026.08.1");
+    let first = world.log("neo4j");
+    let begin = first[0].transaction.commit_time.0;
+    Start::new(1, begin - 1000).root("neo4j", 2, None).put(&world);
+    world.install(70, 5);
+    world.backup();
+    put_all(&world.archive(), 1, "neo4j", &segments(&upto(&first, 2, 100), 4));
+    let end = at(&first, 100).transaction.end_point();
+    Start::new(2, begin + 1000).behind("neo4j", (1, end), None).put(&world);
+    let second = forged(&upto(&first, 81, 120), LATER);
+    let parent = at(&first, 80).transaction.end_point();
+    let broken = Some("an older state was put back");
+    Start::new(3, begin + 2000).behind("neo4j", (1, parent), broken).put(&world);
+    put_all(&world.archive(), 3, "neo4j", &segments(&second, 4));
+    let end = second.last().unwrap().transaction.end_point();
+    Start::new(4, begin + 3000).behind("neo4j", (3, end), None).put(&world);
+
+    let report = ops::window(world.access(), None, &world.session()).unwrap();
+    let database = report.sources[0].databases.iter().find(|database| database.database == "neo4j").unwrap();
+    let shown: Vec<_> = database
+        .timelines
+        .iter()
+        .map(|timeline| (timeline.run.0, timeline.current, timeline.spans[0].last.id.0))
+        .collect();
+    assert_eq!(shown, [(2, false, 100), (4, true, 120)]);
+    let given_up = ops::RestoreOptions { timeline: Some(2), ..world.options("tx=99") };
+    world.restore_with(&given_up).unwrap();
+    world.assert_log("neo4j", 99);
+}
+
 /// What the deposed writer stored late is never chosen, and never mixed in.
 #[test]
 fn a_deposed_writers_segments_lie_beside() {

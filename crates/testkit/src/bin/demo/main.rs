@@ -68,7 +68,7 @@ fn tell(spoil: bool) -> Result<bool> {
     let workload = write(&live)?;
     let (shell, archiver) = archive(folder.path())?;
     let taken = back_up(&shell, &live, &workload)?;
-    restore(&shell)?;
+    restore(&shell, &taken.id)?;
     let second = open_beside(&distribution, folder.path())?;
     let (oracle, acknowledged) = stop_writers(workload)?;
     if spoil {
@@ -146,6 +146,7 @@ struct Before {
 /// What a backup says of itself, and what went on meanwhile.
 struct Taken {
     before: Before,
+    id: String,
     tx_id: u64,
     transactions_meanwhile: usize,
     checkpoints_meanwhile: usize,
@@ -186,9 +187,10 @@ fn back_up(shell: &Shell, live: &Server, workload: &Workload) -> Result<Taken> {
         number(transactions_meanwhile as u64)
     ));
     let report = shell.json("show latest")?;
-    let tx_id = program::tx_id(&report, "neo4j")
-        .ok_or_else(|| Error::Program { arguments: "show latest".to_owned(), said: report.to_string() })?;
-    Ok(Taken { before, tx_id, transactions_meanwhile, checkpoints_meanwhile })
+    let odd = || Error::Program { arguments: "show latest".to_owned(), said: report.to_string() };
+    let tx_id = program::tx_id(&report, "neo4j").ok_or_else(odd)?;
+    let id = report["id"].as_str().ok_or_else(odd)?.to_owned();
+    Ok(Taken { before, id, tx_id, transactions_meanwhile, checkpoints_meanwhile })
 }
 
 /// How many checkpoints the server has made, as its own log says.
@@ -197,11 +199,12 @@ fn checkpoints(server: &Server) -> usize {
     String::from_utf8_lossy(&log).matches("checkpoint completed").count()
 }
 
-fn restore(shell: &Shell) -> Result<()> {
+/// By its id: `latest` would go on to the end of what is archived meanwhile.
+fn restore(shell: &Shell, id: &str) -> Result<()> {
     screen::step(5, "Restore it beside the running server");
     shell.grap("list", || {})?;
     shell.grap("verify --read-data", || {})?;
-    shell.grap("restore latest --to restored", || {})
+    shell.grap(&format!("restore {id} --to restored"), || {})
 }
 
 fn open_beside(distribution: &Distribution, folder: &Path) -> Result<Server> {
