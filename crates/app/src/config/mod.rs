@@ -70,7 +70,7 @@ pub(crate) struct Settings(BTreeMap<&'static str, Value>);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingError {
-    #[error("the configuration file {} cannot be read", path.display())]
+    #[error("the file {} cannot be read", path.display())]
     Unreadable { path: PathBuf, source: disk::DiskError },
     #[error("the configuration file {} is not TOML", path.display())]
     NotToml { path: PathBuf, source: toml::de::Error },

@@ -1,6 +1,6 @@
 //! The JSON about points in time: plans, windows, the protection. As `shapes`.
 
-use grap::archive::TimelineWindow;
+use grap::archive::{Standing, TimelineWindow};
 use grap::ops::{PlanReport, Protection, SourceWindow, StatusReport, WindowReport};
 use grap_core::BackupId;
 use grap_neo4j::TransactionEnd;
@@ -103,6 +103,8 @@ pub(super) fn status(report: &StatusReport) -> Value {
         .databases
         .iter()
         .map(|database| {
+            // Where the log does not go on from the archive there is nothing to be counted.
+            let lag = database.lag.as_ref().filter(|lag| lag.standing == Standing::Follows);
             json!({
                 "name": database.database,
                 "timeline": database.run,
@@ -110,8 +112,8 @@ pub(super) fn status(report: &StatusReport) -> Value {
                 "archived": database.archived.as_ref().map(|end| point(end, json!({}))),
                 "restorable": database.restorable.as_ref().map(|end| point(end, json!({}))),
                 "live_tx_id": database.lag.as_ref().map(|lag| lag.live),
-                "lag_transactions": database.lag.as_ref().map(|lag| lag.transactions),
-                "lag_ms": database.lag.as_ref().map(|lag| lag.milliseconds),
+                "lag_transactions": lag.map(|lag| lag.transactions),
+                "lag_ms": lag.map(|lag| lag.milliseconds),
             })
         })
         .collect();

@@ -1,5 +1,6 @@
 //! Reports for people.
 
+use grap::archive::Standing;
 use grap::copy::Manifest;
 use grap::ops::{
     ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
@@ -269,7 +270,8 @@ pub(super) fn status(report: &StatusReport) -> String {
             || "nothing can be restored on it".to_owned(),
             |end| format!("restorable up to transaction {} of {}", end.id, instant(end.commit_time.0)),
         );
-        let lag = database.lag.as_ref().map_or_else(String::new, |lag| {
+        let lag = database.lag.as_ref().filter(|lag| lag.standing == Standing::Follows);
+        let lag = lag.map_or_else(String::new, |lag| {
             format!("; {} transactions behind, {} ms", lag.transactions, lag.milliseconds)
         });
         text += &format!("  {:<12} timeline {run}, {restorable}{lag}\n", database.database);

@@ -122,7 +122,7 @@ impl<'a> Shipper<'a> {
                         self.clock.wait(self.options.poll, self.stop);
                     }
                 }
-                Err(error) if may_pass(&error) && stopping.is_none() => self.wait_out(&error, now),
+                Err(error) if self.is_waited_out(&error) && stopping.is_none() => self.wait_out(&error, now),
                 Err(error) => return Err(error),
             }
         }
@@ -317,6 +317,11 @@ impl<'a> Shipper<'a> {
         }
     }
 
+    /// At the start a permission that is missing is a setting that is wrong; later it is an outage like others.
+    fn is_waited_out(&self, error: &Error) -> bool {
+        may_pass(error) && !(self.state.shipped.runs.is_empty() && is_denied(error))
+    }
+
     fn wait_out(&mut self, error: &Error, now: Duration) {
         // While nothing can be stored the pins grow: this is when their room ends.
         self.tell_gap();
@@ -351,6 +356,13 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
+/// Whether the system refused for want of a permission, somewhere behind the error.
+fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut systems = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    systems.any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -365,7 +377,8 @@ mod tests {
     fn what_the_source_refuses_for_a_while_is_waited_out() {
         let denied =
             DiskError::reading(Path::new("transactions/neo4j"), std::io::ErrorKind::PermissionDenied.into());
-        assert!(may_pass(&Error::Follow(FollowError::Disk(denied))));
+        let error = Error::Follow(FollowError::Disk(denied));
+        assert!(may_pass(&error) && is_denied(&error));
         assert!(!may_pass(&Error::Follow(FollowError::RunIsPresent)));
     }
 }

@@ -78,7 +78,7 @@ codes! {
     /// The source is there already.
     SourceExists = "SOURCE_EXISTS", 6, "Choose another name.";
     /// There is no repository at this place.
-    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted? `grap init` makes a new repository.";
+    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted? Only where there never was one: `grap init`.";
     /// There is a repository at this place already.
     RepositoryExists = "REPOSITORY_EXISTS", 10, "Nothing was changed. To use it, run grap backup.";
     /// The repository is of a version or kind that this program does not know.
