@@ -12,10 +12,14 @@ use super::world::{DATABASE, require_no_contradiction, writers};
 use super::{Archiver, Tell, World, claim, eventually, require};
 use crate::archive::{ArchiveReader, ArchivedPath};
 use crate::error::Result;
-use crate::{Distribution, logs};
+use crate::{Distribution, WorkloadOptions, logs};
 
-/// Started again within this time, a killed archiver has lost nothing.
+/// Started again within this time, a killed archiver has lost nothing: as long as a log file lives longer. A
+/// checkpoint prunes a file as little as 40 ms behind its rotation, so it is the time that a file takes to fill
+/// that has to be longer; what came and went while no archiver ran nobody outside can hold.
 const PAUSE_MAX_MS: u64 = 300;
+/// At this pace a file of 256 KiB takes more than half a second to fill.
+const OPERATIONS_PER_SECOND: f64 = 150.0;
 
 #[derive(Debug, Clone, Copy)]
 pub struct KillOptions {
@@ -41,7 +45,7 @@ pub fn kills(
 ) -> Result<String> {
     let begun = Instant::now();
     let mut world = World::start(binary, distribution)?;
-    world.load(writers())?;
+    world.load(WorkloadOptions { operations_per_second: Some(OPERATIONS_PER_SECOND), ..writers() })?;
     let archiver = world.archiver()?;
     let mut reader = first_object(&world)?;
     world.backup()?;
@@ -60,7 +64,7 @@ pub fn kills(
         begun.elapsed()
     );
     if options.pauses > 0 {
-        world.load(crate::WorkloadOptions { generation: 1, ..writers() })?;
+        world.load(WorkloadOptions { generation: 1, ..writers() })?;
         let archiver = world.archiver()?;
         world.await_protection("PROTECTED")?;
         summary += "\n";

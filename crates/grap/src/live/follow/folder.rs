@@ -67,9 +67,15 @@ fn try_first(
     Ok(made)
 }
 
+/// As [`RunFolder::settle`], without holding it: pinning goes on meanwhile.
+pub(super) fn settle(path: &Path, record: &RunRecord) -> Result<(), DiskError> {
+    record.write(path)?;
+    path.parent().map_or(Ok(()), disk::sync_dir)
+}
+
 impl RunFolder {
-    /// Make a folder under `pins`, with its `run` in it, durably. A process killed in between leaves a folder
-    /// without links, which a later one removes.
+    /// Make a folder under `pins`, with its `run` in it. A process killed in between leaves a folder without
+    /// links, which a later one removes.
     pub(super) fn make(
         pins: &Path,
         places: &[PathBuf; 2],
@@ -84,16 +90,20 @@ impl RunFolder {
         })?;
         let folder = made.ok_or_else(|| FollowError::GateShut { pins: pins.to_owned() })?;
         let record = RunRecord::new(number, now, identity);
-        let written = record
-            .write(folder.path())
-            .and_then(|()| owner.map_or(Ok(()), |owner| write_owner(folder.path(), owner)))
-            .and_then(|()| disk::sync_dir(pins));
+        let placed = record
+            .place(folder.path())
+            .and_then(|()| owner.map_or(Ok(()), |owner| write_owner(folder.path(), owner)));
         let mut made = Self { record, folder: Some(folder), files: BTreeMap::new() };
-        if let Err(error) = written {
+        if let Err(error) = placed {
             let _ = made.remove();
             return Err(error.into());
         }
         Ok(made)
+    }
+
+    /// Make it durable that the folder is there, and whose it is.
+    pub(super) fn settle(&self) -> Result<(), DiskError> {
+        self.path().map_or(Ok(()), |path| settle(path, &self.record))
     }
 
     pub(super) fn of_descriptors(number: u64, now: Timestamp, identity: RunIdentity) -> Self {

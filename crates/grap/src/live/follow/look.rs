@@ -106,7 +106,11 @@ impl Shared {
     fn open_folder(&self, state: &State, identity: RunIdentity) -> Result<RunFolder, FollowError> {
         let now = self.clock.now();
         match &state.ground {
-            Ground::Links(pins) => RunFolder::make(pins, &self.places, identity, now, state.owner.as_deref()),
+            Ground::Links(pins) => {
+                let made = RunFolder::make(pins, &self.places, identity, now, state.owner.as_deref())?;
+                made.settle()?;
+                Ok(made)
+            }
             Ground::Descriptors(_) => {
                 let highest = state.folders().map(|folder| folder.record.number).max().unwrap_or(0);
                 Ok(RunFolder::of_descriptors(highest.saturating_add(1), now, identity))

@@ -133,7 +133,12 @@ impl Follower {
             stores: installation.data.join("databases"),
         });
         let mut follower = Self { shared: Arc::clone(&shared), stop: Stop::new(), thread: None };
-        shared.look(&mut shared.lock())?;
+        let to_settle = {
+            let mut state = shared.lock();
+            let made = state.present.path().map(|path| (path.to_owned(), state.present.record.clone()));
+            shared.look(&mut state)?;
+            made
+        };
         if let Pace::Every(interval) = options.pace {
             let stop = follower.stop.clone();
             let thread = std::thread::Builder::new()
@@ -144,6 +149,14 @@ impl Follower {
                 path: PathBuf::from("a thread for the follower"),
                 source: error,
             })?);
+        }
+        // The links came first: a log file may live for a second only, and a busy disk takes that long to sync.
+        if let Some((path, record)) = to_settle {
+            match folder::settle(&path, &record) {
+                // Another run of the server is there already, and the folder was given up.
+                Err(error) if error.is_not_found() => {}
+                settled => settled?,
+            }
         }
         Ok(follower)
     }

@@ -1,11 +1,14 @@
 //! The small files that say what a folder of an archiver holds: `run` and `owner` (`docs/format/pins.md`).
 //!
-//! `run` is there, durably, before the first link: a folder with links and without it belongs to no history
-//! that is known, and is mixed with none.
+//! `run` is there before the first link: a folder with links and without it belongs to no history that is known,
+//! and is mixed with none. It is durable before it is relied on; at the start of an archiver the links come
+//! first, because a log file may live for a second only and a busy disk takes that long to sync. (A killed
+//! process loses nothing by that; a machine that loses power in that second leaves a folder that is kept and
+//! told.)
 
 use std::path::Path;
 
-use grap_disk::{self as disk, DiskError};
+use grap_disk::{self as disk, DiskError, Sink};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +44,23 @@ impl RunRecord {
         Self { version: VERSION, number, made, identity }
     }
 
+    /// In place at once, and not yet durable.
+    pub(super) fn place(&self, folder: &Path) -> Result<(), DiskError> {
+        let new = folder.join("run-new");
+        let mut sink = Sink::create_private(&new)?;
+        sink.write_all(&self.bytes())?;
+        disk::rename(&new, &folder.join(RUN))
+    }
+
+    /// Durably, in place of what [`RunRecord::place`] put there.
     pub(super) fn write(&self, folder: &Path) -> Result<(), DiskError> {
-        let text = serde_json::to_vec(self).expect("plain data with names as keys is JSON");
-        disk::publish(&folder.join(RUN), &[&text, b"\n"])
+        disk::replace(&folder.join(RUN), &[&self.bytes()])
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(self).expect("plain data with names as keys is JSON");
+        text.push(b'\n');
+        text
     }
 
     pub(super) fn read(folder: &Path) -> FoundRun {
