@@ -91,6 +91,15 @@ fn paths(history: &History, stop: &Stop, verified: &mut Verified) -> Result<()> 
                     format!("{place}: transaction {}, which it goes on from, is not stored whole", parent.id);
                 verified.problems.push(why);
             }
+            // Nothing deletes from an archive yet: what a run begins with is there.
+            if let (None, Some(piece), Some(stretch)) = (parent, path.pieces.last(), survey.stretches.first())
+                && stretch.first.id > piece.first
+            {
+                let (from, to) = (piece.first, stretch.first.id);
+                verified
+                    .problems
+                    .push(format!("{place}: it began with transaction {from}, what is before {to} is gone"));
+            }
             for stretch in survey.stretches.iter().skip(1) {
                 let why = stretch.hole.as_deref().unwrap_or("it does not go on");
                 verified.problems.push(format!("{place}, before transaction {}: {why}", stretch.first.id));

@@ -138,6 +138,17 @@ fn the_newest_segment() {
     assert_eq!(world.refused("latest").0, "ARCHIVE_DAMAGED");
 }
 
+/// What a history began with: nothing before it shows that it is gone.
+#[test]
+fn the_first_segment() {
+    let (world, log) = archived("5.26.30", 70, EACH);
+    let first = segments(&log, EACH).first().unwrap().header.first.0;
+    let [object, _] = objects(&world, &log, 100);
+    std::fs::remove_file(object.with_file_name(format!("{:020}", first.0))).unwrap();
+    let problems = world.verify();
+    assert!(problems.iter().any(|problem| problem.contains("is gone")), "{problems:?}");
+}
+
 /// Without its start a run belongs to nothing.
 #[test]
 fn a_start_that_is_missing() {
