@@ -124,7 +124,7 @@ fn refused_until_it_takes_over(world: &World, clone: &Clone, mut second: Archive
 }
 
 fn says_who(said: &str) -> Result<()> {
-    let told = said.contains("was begun by") && said.contains("on host");
+    let told = said.contains("was begun") && said.contains("on host");
     require(told, || format!("nobody is named: {said}"))
 }
 
