@@ -165,8 +165,7 @@ impl World {
         found.or_else(|error| claim(format!("{error}: the archive ends with {last}, the log with {id}")))
     }
 
-    /// Waits until no pins are left but those of the two newest files of each database in the present run's
-    /// folder.
+    /// Waits until no pins are left but those of the two newest files of each database.
     pub fn pins_gone(&self) -> Result<()> {
         let mut last = Vec::new();
         let waited = eventually("pins that go", Duration::from_secs(40), || {
