@@ -46,7 +46,7 @@ impl RunRecord {
 
     /// In place at once, and not yet durable.
     pub(super) fn place(&self, folder: &Path) -> Result<(), DiskError> {
-        let new = folder.join("run-new");
+        let new = folder.join("tmp-run");
         let mut sink = Sink::create_private(&new)?;
         sink.write_all(&self.bytes())?;
         disk::rename(&new, &folder.join(RUN))
