@@ -102,12 +102,7 @@ impl HeldLog {
         if self.header.store_id != *store_id || self.version() != end.position.version {
             return Ok(false);
         }
-        let Some(begin) = end.position.offset.checked_sub(Transaction::COMMIT_LENGTH as u64) else {
-            return Ok(false);
-        };
-        let mut commit = [0; Transaction::COMMIT_LENGTH];
-        let read = self.open()?.read_at(&mut commit, begin)?;
-        Ok(read == commit.len() && Transaction::is_commit(&commit, end))
+        ends_there(&self.open()?, end)
     }
 
     /// Bytes from `offset` on, at most `length`.
@@ -120,6 +115,15 @@ impl HeldLog {
         read.map_err(|error| DiskError::reading(&path, error))?;
         Ok(bytes)
     }
+}
+
+/// Whether this very transaction's COMMIT is at its place in the file.
+pub(super) fn ends_there(source: &Source, end: &TransactionEnd) -> Result<bool, DiskError> {
+    let Some(begin) = end.position.offset.checked_sub(Transaction::COMMIT_LENGTH as u64) else {
+        return Ok(false);
+    };
+    let mut commit = [0; Transaction::COMMIT_LENGTH];
+    Ok(source.read_at(&mut commit, begin)? == commit.len() && Transaction::is_commit(&commit, end))
 }
 
 impl Sequence {

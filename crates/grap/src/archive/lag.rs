@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use grap_disk::{self as disk, DiskError, Source};
+use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
 use grap_neo4j::txlog::{
-    ChainError, FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart, Scanner, Tail, Transaction,
+    ChainError, FileHeader, HEADER_LENGTH, HeaderError, LogHeader, ScanStart, Scanner, Tail,
 };
 use grap_neo4j::{LogVersion, StoreId, TransactionEnd, TxId};
 use grap_task::Stop;
 use jiff::{SignedDuration, Timestamp};
 
+use super::held::ends_there;
 use super::history::path_end;
 use super::names::{RunNumber, SegmentName};
 use super::parent::transactions;
@@ -358,13 +359,4 @@ impl LiveLog<'_> {
             })),
         }
     }
-}
-
-/// Whether the archived transaction's COMMIT is still at its place.
-fn ends_there(source: &Source, end: &TransactionEnd) -> std::result::Result<bool, DiskError> {
-    let Some(begin) = end.position.offset.checked_sub(Transaction::COMMIT_LENGTH as u64) else {
-        return Ok(false);
-    };
-    let mut commit = [0; Transaction::COMMIT_LENGTH];
-    Ok(source.read_at(&mut commit, begin)? == commit.len() && Transaction::is_commit(&commit, end))
 }

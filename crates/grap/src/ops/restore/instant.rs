@@ -3,8 +3,8 @@
 use grap_neo4j::TransactionEnd;
 
 use super::decide::DatabaseDecision;
-use super::schema::SchemaLook;
-use crate::archive::{ArchiveError, BaseEnd, History, Path, RunNumber, Visit, end_of, joins};
+use super::schema::{Halt, SchemaLook};
+use crate::archive::{BaseEnd, History, Path, RunNumber, Visit, end_of, joins};
 use crate::copy::{DatabaseManifest, LogExtension};
 use crate::error::Result;
 
@@ -75,18 +75,6 @@ fn on_path(
     let verdict = way.schema.clone().verdict(history, &path, landing)?;
     // Nobody chose this point: half-made constraints are said, never refused.
     Ok((way.decide(base, path), verdict.judge(&base.name, landing, None)?))
-}
-
-/// Why a walk ends.
-enum Halt {
-    Done,
-    Failed(ArchiveError),
-}
-
-impl From<ArchiveError> for Halt {
-    fn from(error: ArchiveError) -> Self {
-        Self::Failed(error)
-    }
 }
 
 struct Way {

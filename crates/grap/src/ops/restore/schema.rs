@@ -113,8 +113,8 @@ impl SchemaLook {
     }
 }
 
-/// Why a walk ends.
-enum Halt {
+/// Why a walk over a path ends before the path does.
+pub(super) enum Halt {
     Done,
     Failed(ArchiveError),
 }
