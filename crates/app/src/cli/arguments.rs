@@ -49,6 +49,8 @@ pub(crate) enum Verb {
     Backup(BackupArguments),
     /// Keep every transaction from now on, until told to stop (SIGTERM)
     Archive(ArchiveArguments),
+    /// Archive, and do everything that has a schedule, until told to stop (SIGTERM)
+    Serve(ServeArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -121,6 +123,12 @@ pub(crate) struct ArchiveArguments {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct VerifyArguments {
     /// A backup's id, or latest; all by default
     pub(crate) backup: Option<String>,
@@ -182,6 +190,48 @@ pub(crate) enum ConfigVerb {
     Show,
 }
 
+/// Where the work is done: a daemon does it for a client only where these are its own.
+pub(crate) const PLACES: [&str; 7] = [
+    "repository",
+    "source",
+    "state_dir",
+    "neo4j.home",
+    "neo4j.data",
+    "neo4j.transactions",
+    "neo4j.database",
+];
+
+impl Verb {
+    /// Whether it changes something that a daemon looks after: then it is the daemon that does it, where one runs.
+    pub(crate) fn is_for_the_daemon(&self) -> bool {
+        match self {
+            Self::Backup(_) | Self::Unlock | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Init
+            | Self::Archive(_)
+            | Self::Serve(_)
+            | Self::List
+            | Self::Show { .. }
+            | Self::Verify(_)
+            | Self::Restore(_)
+            | Self::Window
+            | Self::Status(_)
+            | Self::Doctor(_)
+            | Self::Source(SourceVerb::List)
+            | Self::Config(_) => false,
+        }
+    }
+
+    /// For the log of the daemon.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Unlock => "unlock",
+            Self::Source(_) => "source",
+            _ => "client",
+        }
+    }
+}
+
 impl Arguments {
     pub(crate) fn json(&self) -> bool {
         self.common.json
@@ -205,6 +255,7 @@ impl Arguments {
             Verb::Archive(archive) => Some(&archive.installation),
             Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
+            | Verb::Serve(ServeArguments { installation })
             | Verb::Status(StatusArguments { installation }) => Some(installation),
             _ => None,
         };

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod resolve;
+mod serving;
 mod verbs;
 
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{ArchiveArguments, Arguments, Common, PLACES, Verb};
+pub(crate) use verbs::Call;
 
 /// Run the program.
 pub(crate) fn run() -> ExitCode {
@@ -30,7 +32,7 @@ pub(crate) fn run() -> ExitCode {
     let stop = Stop::new();
     let outcome = heed_signals(&stop).and_then(|()| verbs::run(arguments, &Environment::of_process(), &stop));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(failure) => {
             view::failure(&failure, json);
             ExitCode::from(failure.code().exit_status())

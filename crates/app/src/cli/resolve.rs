@@ -10,7 +10,7 @@ use grap_disk as disk;
 use grap_repository::WriterOptions;
 use secrecy::SecretString;
 
-use crate::config::{Environment, Origin, SettingError, Settings, parse_between};
+use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_between};
 use crate::failure::Failure;
 
 /// Passwords are lines, not files.
@@ -26,8 +26,13 @@ pub(super) fn has_repository(settings: &Settings) -> bool {
     settings.text("repository").is_some()
 }
 
+/// Whether a way to the password was named; it is not gone.
+pub(super) fn require_password(settings: &Settings) -> Result<(), Failure> {
+    password_way(settings).map(drop)
+}
+
 /// From the file, the command or the environment; whichever was said last in the order of origins.
-fn password(settings: &Settings) -> Result<SecretString, Failure> {
+fn password_way(settings: &Settings) -> Result<(&'static str, &Value), Failure> {
     let rank = |origin: &Origin| match origin {
         Origin::Default => 0,
         Origin::File(_) => 1,
@@ -39,10 +44,15 @@ fn password(settings: &Settings) -> Result<SecretString, Failure> {
         .into_iter()
         .filter_map(|way| Some((way, settings.value(way)?)))
         .max_by_key(|(_, value)| rank(&value.origin));
-    let Some((way, value)) = chosen else {
+    let Some(chosen) = chosen else {
         settings.require("password_file", "the repository's password")?;
         return Err(Failure::Usage("the repository's password is not set".to_owned()));
     };
+    Ok(chosen)
+}
+
+fn password(settings: &Settings) -> Result<SecretString, Failure> {
+    let (way, value) = password_way(settings)?;
     let text = match way {
         "password" => value.text.clone(),
         "password_command" => run(&value.text)?,
@@ -84,7 +94,7 @@ pub(super) fn source(settings: &Settings) -> Result<Option<SourceName>, Failure>
 pub(super) fn installation(settings: &Settings) -> Result<InstallationOptions, Failure> {
     let home = settings.value("neo4j.home");
     let data = settings.value("neo4j.data");
-    let is_flag = |value: &crate::config::Value| matches!(value.origin, Origin::Flag(_));
+    let is_flag = |value: &Value| matches!(value.origin, Origin::Flag(_));
     let use_home = match (home, data) {
         (Some(home), Some(data)) if is_flag(home) == is_flag(data) => {
             let (first, second) = (home.origin.clone(), data.origin.clone());
@@ -122,8 +132,13 @@ pub(super) fn installation_if_named(settings: &Settings) -> Result<Option<Instal
     named.then(|| installation(settings)).transpose()
 }
 
-/// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
 pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<StateDirectory, Failure> {
+    let directory = state_path(settings, environment)?;
+    Ok(StateDirectory::open(&directory).map_err(grap::Error::from)?)
+}
+
+/// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
+pub(super) fn state_path(settings: &Settings, environment: &Environment) -> Result<PathBuf, Failure> {
     let given = settings.path("state_dir").or_else(|| environment.get("STATE_DIRECTORY").map(PathBuf::from));
     let own = || {
         let root = rustix::process::getuid().is_root().then(|| PathBuf::from("/var/lib/grap"));
@@ -132,13 +147,13 @@ pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<St
             environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home).map(|state| state.join("grap"))
         })
     };
-    let directory = given.or_else(own).ok_or(SettingError::Missing {
+    let missing = SettingError::Missing {
         what: "the state directory",
         key: "state_dir",
         flag: "--state-dir",
         variable: "GRAP_STATE_DIR",
-    })?;
-    Ok(StateDirectory::open(&directory).map_err(grap::Error::from)?)
+    };
+    Ok(given.or_else(own).ok_or(missing)?)
 }
 
 pub(super) fn writer(settings: &Settings) -> Result<WriterOptions, Failure> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use grap::live::Pace;
 use grap::ops::{
-    self, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
+    self, ArchiveOptions, ArchiveReport, BackupOptions, BackupReport, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
     StatusOptions, VerifyOptions,
 };
-use grap::state::StateDirectory;
+use grap::state::{StateDirectory, StateError};
 use grap::{Code, Error};
 use grap_core::{SourceName, Target};
 use grap_repository::KdfCost;
@@ -20,13 +20,15 @@ use super::arguments::{
 use super::resolve;
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
 use crate::failure::Failure;
+use crate::daemon;
 use crate::host;
 use crate::view::{self, Output, Stdout};
 
 /// The name of the first source, where none is given.
 const FIRST_SOURCE: &str = "neo4j";
 
-pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+/// The exit status, where it is not a failure's.
+pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<u8, Failure> {
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
@@ -39,33 +41,43 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
         program: host::PROGRAM,
     };
     let call = Call { settings: &settings, environment, session: &session, output };
-    match arguments.verb {
-        Verb::Init => call.init(),
-        Verb::Backup(arguments) => call.backup(arguments),
-        Verb::Archive(arguments) => call.archive(&arguments),
-        Verb::List => call.list(),
-        Verb::Show { backup } => call.show(&backup),
-        Verb::Verify(arguments) => call.verify(&arguments),
-        Verb::Restore(arguments) => call.restore(arguments),
-        Verb::Window => call.window(),
-        Verb::Status(_) => call.status(),
-        Verb::Doctor(_) => call.doctor(),
-        Verb::Unlock => call.unlock(),
-        Verb::Source(verb) => call.source(verb),
-        Verb::Config(ConfigVerb::Show) => output.config(&settings),
+    match &arguments.verb {
+        Verb::Serve(_) => daemon::serve(&arguments, &call)?,
+        verb if verb.is_for_the_daemon() => return call.by_the_daemon_or_here(arguments),
+        _ => call.perform(arguments.verb)?,
     }
+    Ok(0)
 }
 
 /// One call of the program.
-pub(super) struct Call<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) environment: &'a Environment,
-    pub(super) session: &'a Session<'a>,
-    pub(super) output: Output<'a>,
+pub(crate) struct Call<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) environment: &'a Environment,
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) output: Output<'a>,
 }
 
 impl Call<'_> {
-    pub(super) fn state(&self) -> Result<StateDirectory, Failure> {
+    pub(crate) fn perform(&self, verb: Verb) -> Result<(), Failure> {
+        match verb {
+            Verb::Init => self.init(),
+            Verb::Backup(arguments) => self.backup(arguments),
+            Verb::Archive(arguments) => self.archive(&arguments),
+            Verb::Serve(_) => Err(Failure::Usage("a daemon is not run by another".to_owned())),
+            Verb::List => self.list(),
+            Verb::Show { backup } => self.show(&backup),
+            Verb::Verify(arguments) => self.verify(&arguments),
+            Verb::Restore(arguments) => self.restore(arguments),
+            Verb::Window => self.window(),
+            Verb::Status(_) => self.status(),
+            Verb::Doctor(_) => self.doctor(),
+            Verb::Unlock => self.unlock(),
+            Verb::Source(verb) => self.source(verb),
+            Verb::Config(ConfigVerb::Show) => self.output.config(self.settings),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Result<StateDirectory, Failure> {
         resolve::state(self.settings, self.environment)
     }
 
@@ -78,6 +90,15 @@ impl Call<'_> {
     }
 
     fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
+        self.output.backup(&self.backup_report(arguments)?)
+    }
+
+    pub(crate) fn backup_report(&self, arguments: BackupArguments) -> Result<BackupReport, Failure> {
+        let options = self.backup_options(arguments)?;
+        Ok(ops::backup(&options, resolve::access(self.settings)?, &self.state()?, self.session)?)
+    }
+
+    pub(super) fn backup_options(&self, arguments: BackupArguments) -> Result<BackupOptions, Failure> {
         for tag in &arguments.tags {
             if tag.is_empty() || tag.contains([',', ':']) {
                 return Err(Failure::Usage(format!(
@@ -86,7 +107,7 @@ impl Call<'_> {
             }
         }
         let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
-        let options = BackupOptions {
+        Ok(BackupOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
             tags: arguments.tags,
@@ -97,16 +118,26 @@ impl Call<'_> {
             pace: Pace::DEFAULT,
             settings: Some(self.settings.to_json()),
             takeover: arguments.takeover,
-        };
-        let access = resolve::access(self.settings)?;
-        let report = ops::backup(&options, access, &self.state()?, self.session)?;
-        self.output.backup(&report)
+        })
     }
 
     fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
+        let state = self.state()?;
+        if StateDirectory::is_served(state.root()).map_err(Error::from)? {
+            return Err(Error::from(StateError::Busy { job: "serve", path: state.root().to_owned() }).into());
+        }
+        self.output.archive(&self.archive_report(arguments)?)
+    }
+
+    pub(crate) fn archive_report(&self, arguments: &ArchiveArguments) -> Result<ArchiveReport, Failure> {
+        let options = self.archive_options(arguments)?;
+        Ok(ops::archive(&options, resolve::access(self.settings)?, &self.state()?, self.session)?)
+    }
+
+    pub(super) fn archive_options(&self, arguments: &ArchiveArguments) -> Result<ArchiveOptions, Failure> {
         let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
         let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
-        let options = ArchiveOptions {
+        Ok(ArchiveOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
             takeover: arguments.takeover,
@@ -114,10 +145,7 @@ impl Call<'_> {
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
             lag_max: self.lag_max()?,
             pace: Pace::DEFAULT,
-        };
-        let access = resolve::access(self.settings)?;
-        let report = ops::archive(&options, access, &self.state()?, self.session)?;
-        self.output.archive(&report)
+        })
     }
 
     fn list(&self) -> Result<(), Failure> {

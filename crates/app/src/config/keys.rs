@@ -135,6 +135,20 @@ pub(crate) const ALL: &[Key] = &[
         help: "seconds that the archive may be behind and `grap status` still says PROTECTED, 1 to 86400",
         ..PLAIN
     },
+    Key {
+        name: "log.format",
+        variables: &["GRAP_LOG_FORMAT"],
+        default: Some("text"),
+        help: "of the lines that `grap serve` writes to standard error: text or json",
+        ..PLAIN
+    },
+    Key {
+        name: "log.level",
+        variables: &["GRAP_LOG_LEVEL", "LOG_LEVEL"],
+        default: Some("info"),
+        help: "what `grap serve` says: error, warn, info or debug",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

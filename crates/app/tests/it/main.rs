@@ -19,5 +19,6 @@ mod rebuild;
 mod refused;
 mod restic;
 mod salvage;
+mod serve;
 mod settings;
 mod support;

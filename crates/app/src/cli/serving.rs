@@ -1,0 +1,58 @@
+//! With a daemon: what it is asked to do, and what it needs to know to begin.
+
+use grap_core::SourceName;
+
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES};
+use super::resolve;
+use super::verbs::Call;
+use crate::config::Origin;
+use crate::daemon::{self, RunRequest, Said};
+use crate::failure::Failure;
+
+impl Call<'_> {
+    /// Where a daemon runs on our state directory it is the one who does it.
+    pub(super) fn by_the_daemon_or_here(&self, arguments: Arguments) -> Result<u8, Failure> {
+        let state = resolve::state_path(self.settings, self.environment)?;
+        let request = RunRequest {
+            common: arguments.common.clone(),
+            verb: arguments.verb.clone(),
+            said: self.said(),
+        };
+        let session = self.session;
+        if let Some(status) = daemon::forward(&state, request, session.stop, session.monitor)? {
+            return Ok(status);
+        }
+        self.perform(arguments.verb)?;
+        Ok(0)
+    }
+
+    /// Where we would work, as far as it was said at all.
+    fn said(&self) -> Vec<Said> {
+        let said = PLACES.iter().filter_map(|key| {
+            let value = self.settings.value(key)?;
+            let is_flag = matches!(value.origin, Origin::Flag(_));
+            let (key, origin) = ((*key).to_owned(), value.origin.to_string());
+            let text = absolute(&key, &value.text);
+            Some(Said { key, text, origin, is_flag })
+        });
+        said.collect()
+    }
+
+    /// Whether every setting makes sense, before anything is done by them. The repository and the database may be away.
+    pub(crate) fn check_settings(&self) -> Result<(), Failure> {
+        self.settings.require("repository", "the repository")?;
+        resolve::require_password(self.settings)?;
+        let _: Option<SourceName> = resolve::source(self.settings)?;
+        self.backup_options(BackupArguments::default())?;
+        self.archive_options(&ArchiveArguments::default())?;
+        daemon::log_style(self.settings)?;
+        Ok(())
+    }
+}
+
+/// The daemon stands in another directory.
+fn absolute(key: &str, text: &str) -> String {
+    let is_path = !matches!(key, "source" | "neo4j.database") && !text.contains("://");
+    let path = is_path.then(|| std::path::absolute(text).ok()).flatten();
+    path.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| text.to_owned())
+}

@@ -1,0 +1,71 @@
+//! SIGHUP: the settings are read anew from the places they were read from at the start, checked as a whole, and taken;
+//! or refused, and the old ones stay.
+//!
+//! A reload without a change does nothing: `restic unlock` sends SIGHUP to the holder of a lock.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use grap::in_one_line;
+use grap_task::Stop;
+use signal_hook::consts::SIGHUP;
+
+use super::{Daemon, log_style, notify};
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// Whether SIGHUP has come.
+pub(super) struct Hangups(Arc<AtomicBool>);
+
+impl Hangups {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let came = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGHUP, Arc::clone(&came))
+            .map_err(|error| Failure::Usage(format!("cannot heed SIGHUP: {error}")))?;
+        Ok(Self(came))
+    }
+
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Daemon {
+    pub(super) fn reload(&self) {
+        notify::reloading();
+        match self.read_anew() {
+            Err(failure) => self.log.error(&format!(
+                "the settings were read anew and are refused, the old ones stay: {}",
+                in_one_line(&failure)
+            )),
+            Ok(new) => self.take_settings(new),
+        }
+        notify::ready();
+    }
+
+    /// The settings as they are now, if every one of them makes sense.
+    fn read_anew(&self) -> Result<Settings, Failure> {
+        let config = self.arguments.common.config.as_deref();
+        let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
+        let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
+        self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
+        Ok(settings)
+    }
+
+    fn take_settings(&self, new: Settings) {
+        let old = self.settings();
+        let changed = old.difference(&new);
+        if changed.is_empty() {
+            self.log.info("the settings were read anew; none has changed");
+            return;
+        }
+        self.log.info(&format!("the settings were read anew; changed: {}", changed.join(", ")));
+        if let Ok(style) = log_style(&new) {
+            self.log.restyle(style);
+        }
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        for job in self.jobs() {
+            job.start_anew();
+        }
+    }
+}
