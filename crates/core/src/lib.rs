@@ -3,6 +3,7 @@
 mod backup_id;
 mod plan;
 mod room;
+pub mod schedule;
 mod source;
 mod target;
 mod time_cut;
