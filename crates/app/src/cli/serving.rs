@@ -1,6 +1,8 @@
 //! With a daemon: what it is asked to do, and what it needs to know to begin.
 
+use grap::ops::{self, ArchiveOptions, ArchiveReport, Onlooker, WatchOptions};
 use grap_core::SourceName;
+use grap_repository::Repository;
 
 use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES};
 use super::resolve;
@@ -36,6 +38,30 @@ impl Call<'_> {
             Some(Said { key, text, origin, is_flag })
         });
         said.collect()
+    }
+
+    /// Archive for the daemon, which watches itself; `open` waits as long as it takes.
+    pub(crate) fn archive_for_daemon(
+        &self,
+        open: impl FnOnce() -> grap::Result<Repository>,
+    ) -> Result<ArchiveReport, Failure> {
+        let options = ArchiveOptions { lag_max: None, ..self.archive_options(&ArchiveArguments::default())? };
+        Ok(ops::archive(&options, open, &self.state()?, self.session)?)
+    }
+
+    /// Look at the lag and the protection for the daemon.
+    pub(crate) fn watch(&self, repository: &Repository, onlooker: &mut Onlooker<'_>) -> Result<(), Failure> {
+        let options = WatchOptions {
+            installation: resolve::installation(self.settings)?,
+            source: resolve::source(self.settings)?,
+            lag_max: self.lag_max()?,
+        };
+        ops::watch(&options, repository, onlooker, self.session);
+        Ok(())
+    }
+
+    pub(crate) fn open_repository(&self) -> Result<Repository, Failure> {
+        Ok(resolve::access(self.settings)?.open()?)
     }
 
     /// Whether every setting makes sense, before anything is done by them. The repository and the database may be away.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grap::live::Pace;
 use grap::ops::{
-    self, ArchiveOptions, ArchiveReport, BackupOptions, BackupReport, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
+    self, ArchiveOptions, BackupOptions, BackupReport, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
     StatusOptions, VerifyOptions,
 };
 use grap::state::{StateDirectory, StateError};
@@ -126,12 +126,10 @@ impl Call<'_> {
         if StateDirectory::is_served(state.root()).map_err(Error::from)? {
             return Err(Error::from(StateError::Busy { job: "serve", path: state.root().to_owned() }).into());
         }
-        self.output.archive(&self.archive_report(arguments)?)
-    }
-
-    pub(crate) fn archive_report(&self, arguments: &ArchiveArguments) -> Result<ArchiveReport, Failure> {
         let options = self.archive_options(arguments)?;
-        Ok(ops::archive(&options, resolve::access(self.settings)?, &self.state()?, self.session)?)
+        let access = resolve::access(self.settings)?;
+        let report = ops::archive(&options, || access.open(), &state, self.session)?;
+        self.output.archive(&report)
     }
 
     pub(super) fn archive_options(&self, arguments: &ArchiveArguments) -> Result<ArchiveOptions, Failure> {
@@ -143,7 +141,7 @@ impl Call<'_> {
             takeover: arguments.takeover,
             interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
-            lag_max: self.lag_max()?,
+            lag_max: Some(self.lag_max()?),
             pace: Pace::DEFAULT,
         })
     }
@@ -216,7 +214,7 @@ impl Call<'_> {
         self.output.window(&report)
     }
 
-    fn lag_max(&self) -> Result<Duration, Failure> {
+    pub(super) fn lag_max(&self) -> Result<Duration, Failure> {
         let seconds = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
         Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
     }

@@ -9,7 +9,7 @@ use super::job::{JobError, RunEnd};
 use super::log::Log;
 use super::status::DaemonStatus;
 use super::Daemon;
-use crate::cli::{ArchiveArguments, Arguments, Call, PLACES};
+use crate::cli::{Arguments, Call, PLACES};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::host;
@@ -50,7 +50,9 @@ impl Daemon {
     /// The archiver, until its stop.
     pub(super) fn archive(&self, stop: &Stop) -> RunEnd {
         let log = self.log.of("archiver");
-        let report = self.own_call("archiver", stop, |call| call.archive_report(&ArchiveArguments::default()));
+        let report = self.own_call("archiver", stop, |call| {
+            call.archive_for_daemon(|| Ok(self.reach_repository("archiver", stop)?))
+        });
         match report {
             Ok(report) => {
                 let shipped = &report.shipped;
@@ -61,6 +63,34 @@ impl Daemon {
                 RunEnd::Done
             }
             Err(failure) => self.end_of(&failure),
+        }
+    }
+
+    /// The repository, however long it is away.
+    pub(super) fn reach_repository(&self, job: &'static str, stop: &Stop) -> Result<Repository, Stopped> {
+        let log = self.log.of(job);
+        let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
+        loop {
+            stop.check()?;
+            match self.own_call(job, stop, Call::open_repository) {
+                Ok(repository) => {
+                    if failed {
+                        log.info("the repository can be opened again");
+                    }
+                    self.alerts.clear(alert::REPOSITORY);
+                    return Ok(repository);
+                }
+                Err(failure) => {
+                    let why = format!("the repository cannot be opened: {}", in_one_line(&failure));
+                    if !failed {
+                        log.error(&format!("error[{}]: {why}; it is tried again and again", failure.code().name()));
+                    }
+                    failed = true;
+                    self.alerts.raise(alert::REPOSITORY, AlertLevel::Critical, &why);
+                }
+            }
+            self.clock.wait(wait, stop);
+            wait = (wait * 2).min(REACH_AGAIN_MAX);
         }
     }
 

@@ -5,6 +5,7 @@ mod backup;
 mod doctor;
 
 mod init;
+mod lateness;
 mod list;
 mod restore;
 mod session;
@@ -13,6 +14,7 @@ mod source;
 mod status;
 mod unlock;
 mod verify;
+mod watch;
 mod watchdog;
 mod window;
 
@@ -31,4 +33,5 @@ pub use source::{SourceReport, add_source, list_sources, rebind_source};
 pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
 pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use watch::{LagLook, Look, Onlooker, WatchOptions, watch};
 pub use window::{SourceWindow, WindowReport, window};

@@ -1,0 +1,37 @@
+//! What the daemon raises an alert for, by key. One situation has one key: while it lasts there is one alert, and one
+//! all-clear when it has passed.
+
+use super::Daemon;
+use super::job::{JobState, JobView};
+
+/// The repository cannot be opened.
+pub(super) const REPOSITORY: &str = "repository";
+/// The archive is behind, or does not go on from the log.
+pub(super) const LAG: &str = "lag";
+/// Transactions can be lost.
+pub(super) const PROTECTION: &str = "protection";
+/// The lag and the protection cannot be looked at.
+pub(super) const WATCH: &str = "watch";
+/// Little room on the repository's file system.
+pub(super) const SPACE: &str = "space";
+
+/// A run of this length has shown that the job works again.
+const WORKS_AGAIN_S: i64 = 60;
+
+impl Daemon {
+    /// Of a job that fails again and again, or waits for an operator.
+    pub(super) fn judge_job(&self, job: &JobView) {
+        let key = format!("job.{}", job.name);
+        let lasts = self.clock.now().duration_since(job.since).as_secs();
+        match (&job.last_error, job.state) {
+            (Some(error), JobState::Waiting | JobState::Stopped) => {
+                let level = if job.state == JobState::Stopped { AlertLevel::Critical } else { AlertLevel::Warning };
+                let what = if job.state == JobState::Stopped { "has stopped" } else { "fails" };
+                let text = format!("the {} {what}: error[{}]: {}", job.name, error.code, error.message);
+                self.alerts.raise(&key, level, &text);
+            }
+            (_, JobState::Running) if lasts >= WORKS_AGAIN_S => self.alerts.clear(&key),
+            _ => {}
+        }
+    }
+}
