@@ -206,6 +206,7 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::Stopped(_) => Code::Interrupted,
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
+        | RepositoryError::LockNotExclusive { .. }
         | RepositoryError::MemoryDamage { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)
@@ -221,7 +222,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => Code::StorageFailed,
+        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+            Code::StorageFailed
+        }
     }
 }
 
