@@ -4,6 +4,7 @@ mod backup_id;
 mod plan;
 mod retention;
 mod room;
+pub mod schedule;
 mod source;
 mod target;
 mod time_cut;
