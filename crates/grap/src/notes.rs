@@ -36,13 +36,27 @@ pub struct Note {
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
     /// A verification found nothing wrong; so much of the stored data it read.
-    Verified { read_data_percent: u8 },
-    Failed { problems: Vec<String>, read_data_percent: u8 },
+    Verified {
+        read_data_percent: u8,
+    },
+    Failed {
+        problems: Vec<String>,
+        read_data_percent: u8,
+    },
     /// Nothing may delete it. The hold is called by the number of this note.
-    Held { hold: u64, holder: String, reason: String },
-    Released { hold: u64 },
+    Held {
+        hold: u64,
+        holder: String,
+        reason: String,
+    },
+    Released {
+        hold: u64,
+    },
     /// It is about to be deleted: why, and by which operation.
-    Expired { why: Vec<String>, by: String },
+    Expired {
+        why: Vec<String>,
+        by: String,
+    },
 }
 
 /// Who writes a note, and when.
@@ -89,7 +103,8 @@ impl Standing {
 
     /// Why nobody may decide over the backup.
     pub fn doubt(&self) -> Option<String> {
-        (!self.unreadable.is_empty()).then(|| format!("a note cannot be read: {}", self.unreadable.join("; ")))
+        (!self.unreadable.is_empty())
+            .then(|| format!("a note cannot be read: {}", self.unreadable.join("; ")))
     }
 
     /// Whether a passed verification that read so much makes the backup good (again): damage that was found by reading
@@ -108,7 +123,9 @@ impl Standing {
             NoteKind::Failed { read_data_percent, .. } => {
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
-            NoteKind::Held { hold, holder, reason } => self.holds.push(Hold { hold, holder, reason, since: at }),
+            NoteKind::Held { hold, holder, reason } => {
+                self.holds.push(Hold { hold, holder, reason, since: at })
+            }
             NoteKind::Released { hold } => self.holds.retain(|held| held.hold != hold),
             NoteKind::Expired { .. } => self.expired = Some(at),
         }
@@ -233,7 +250,8 @@ mod tests {
     use super::*;
 
     fn repository() -> (std::sync::Arc<MemoryStore>, Repository) {
-        let store = std::sync::Arc::new(MemoryStore::new(Clock::Manual(ManualClock::at(Timestamp::UNIX_EPOCH))));
+        let store =
+            std::sync::Arc::new(MemoryStore::new(Clock::Manual(ManualClock::at(Timestamp::UNIX_EPOCH))));
         let options = InitOptions {
             hostname: "host".to_owned(),
             username: "user".to_owned(),

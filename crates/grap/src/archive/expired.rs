@@ -59,7 +59,8 @@ impl ExpiredLog {
         let mut log = Self::default();
         let repository = archive.repository();
         let listed = repository.list_sealed(&folder(archive))?;
-        let listed = listed.iter().filter_map(|object| object.base_name().parse::<u64>().ok()).max().unwrap_or(0);
+        let listed =
+            listed.iter().filter_map(|object| object.base_name().parse::<u64>().ok()).max().unwrap_or(0);
         // A listing may hide the newest: asked for by name.
         for number in 1.. {
             let name = object(archive, number);
@@ -183,7 +184,12 @@ mod tests {
     use super::*;
 
     fn range(run: u64, first: u64, last: u64) -> ExpiredRange {
-        ExpiredRange { run: RunNumber(run), database: "neo4j".to_owned(), first: TxId(first), last: TxId(last) }
+        ExpiredRange {
+            run: RunNumber(run),
+            database: "neo4j".to_owned(),
+            first: TxId(first),
+            last: TxId(last),
+        }
     }
 
     #[test]

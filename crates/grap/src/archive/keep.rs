@@ -62,12 +62,17 @@ pub enum Begins {
 pub struct Going {
     pub run: RunNumber,
     pub database: String,
-    /// By first id.
-    pub names: Vec<SegmentName>,
+    /// By first id; each with its bytes, as stored.
+    pub names: Vec<(SegmentName, u64)>,
     /// The transactions in them.
     pub ranges: Vec<ExpiredRange>,
+}
+
+impl Going {
     /// As stored.
-    pub bytes: u64,
+    pub fn bytes(&self) -> u64 {
+        self.names.iter().map(|(_, bytes)| bytes).sum()
+    }
 }
 
 /// From one transaction to another, both included.
@@ -82,6 +87,12 @@ impl Keeping {
             Begins::Everything { backups, .. } => backups.contains(id),
             Begins::Nothing => false,
         })
+    }
+
+    /// Let nothing go after all.
+    pub fn keep_all(&mut self, why: String) {
+        self.kept += self.going.drain(..).map(|going| going.names.len()).sum::<usize>();
+        self.doubt.get_or_insert(why);
     }
 
     pub fn ranges(&self) -> Vec<ExpiredRange> {
@@ -121,10 +132,10 @@ pub fn keep(history: &History, verified: &dyn Fn(&BackupId) -> bool, since: Time
             if names.is_empty() {
                 continue;
             }
-            let size = |name: &SegmentName| sizes.get(&(number, database.to_owned(), *name)).copied().unwrap_or(0);
-            let bytes = names.iter().map(size).sum();
             let ranges = ranges_of(history, (number, database), &all, &names)?;
-            keeping.going.push(Going { run: number, database: database.to_owned(), names, ranges, bytes });
+            let size = |name| sizes.get(&(number, database.to_owned(), name)).copied().unwrap_or(0);
+            let names = names.into_iter().map(|name| (name, size(name))).collect();
+            keeping.going.push(Going { run: number, database: database.to_owned(), names, ranges });
         }
     }
     Ok(keeping)
@@ -139,7 +150,9 @@ fn doubt(history: &History) -> Option<String> {
         for (number, run) in history.runs.iter().filter(|(_, run)| run.start.covers(&database)) {
             match history.runs.path(&database, number) {
                 Ok(path) if path.unreadable.is_none() => {}
-                Ok(_) => return Some(format!("run {number} goes on from a run that does not cover {database}")),
+                Ok(_) => {
+                    return Some(format!("run {number} goes on from a run that does not cover {database}"));
+                }
                 Err(error) => return Some(format!("run {number} of {}: {error}", run.start.host)),
             }
         }
@@ -173,7 +186,8 @@ fn begins(
     }
     let id = |base: usize| bases.plan.get(base).map(|base| base.id.clone());
     let before = joins.iter().filter(|join| first_inside.is_none_or(|inside| join.at.end.id < inside));
-    let good = before.filter_map(|join| Some((join.at.end.id, id(join.base)?))).filter(|(_, id)| verified(id));
+    let good =
+        before.filter_map(|join| Some((join.at.end.id, id(join.base)?))).filter(|(_, id)| verified(id));
     let all_of_it = |why| {
         let backups = joins.iter().filter_map(|join| id(join.base)).collect();
         Begins::Everything { why, backups }

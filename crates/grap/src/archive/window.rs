@@ -140,7 +140,8 @@ fn timeline_window(
     current: bool,
 ) -> Result<TimelineWindow> {
     let bases = history.bases(&path.database);
-    let mut survey = history.survey(path, SurveyOptions { bases: &bases.ends, ..SurveyOptions::default() })?;
+    let mut survey =
+        history.survey(path, SurveyOptions { bases: &bases.ends, ..SurveyOptions::default() })?;
     let name = |base: usize| bases.plan.get(base).map(|base| (base.id.clone(), base.end));
     let span = |reach: Reach| SpanWindow {
         stretch: reach.span,

@@ -48,6 +48,8 @@ impl Error {
             Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
                 Code::BackupNotFound
             }
+            Self::BackupHeld { .. } => Code::BackupHeld,
+            Self::BackupNeeded { .. } => Code::BackupNeeded,
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
             Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
                 Code::RepositoryUnsupported
@@ -56,6 +58,7 @@ impl Error {
             | Self::SourceRecord { .. }
             | Self::BackupIncomplete { .. }
             | Self::BackupUnreadable { .. }
+            | Self::BackupInDoubt { .. }
             | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
         }
