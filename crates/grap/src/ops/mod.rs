@@ -37,5 +37,5 @@ pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
 pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
-pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use verify::{BackupVerdict, VerifyOptions, VerifyReport, verify};
 pub use window::{SourceWindow, WindowReport, window};
