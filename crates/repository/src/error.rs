@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grap_task::Stopped;
 
-use crate::format::id::Id;
+use crate::format::id::{Id, SnapshotId};
 use crate::format::pack::BlobKind;
 use crate::lock::LockInfo;
 use crate::object::ObjectError;
@@ -44,6 +44,16 @@ pub enum RepositoryError {
     Locked { holder: Box<LockInfo> },
     #[error("our lock {lock} is gone: somebody removed it while we worked")]
     LockGone { lock: String },
+    #[error("our lock {lock} is a shared one, and nothing is deleted under such a lock")]
+    LockShared { lock: String },
+    /// Nothing that it needs was deleted.
+    #[error("snapshot {snapshot} appeared while our exclusive lock was there: somebody does not respect it")]
+    SnapshotAppeared { snapshot: SnapshotId },
+    /// Nothing was deleted.
+    #[error(
+        "not everything that snapshot {snapshot} needs can be read, so it is not known what may be deleted"
+    )]
+    SnapshotIncomplete { snapshot: SnapshotId, source: Box<RepositoryError> },
     #[error("our lock {lock} was last refreshed {} minutes ago: others may take it for stale", age.as_secs() / 60)]
     LockStale { lock: String, age: Duration },
     #[error("the source ended after {found} bytes; {planned} were planned")]

@@ -5,6 +5,7 @@
 //! The plaintext is `1 | length of the name (2, little-endian) | name | zstd(content)`.
 
 use crate::error::{RepositoryError, Result};
+use crate::lock::Lock;
 use crate::object::{ObjectError, ObjectInfo, check_name};
 use crate::repository::{Repository, exists};
 
@@ -46,6 +47,13 @@ impl Repository {
     pub fn require_config(&self) -> Result<()> {
         self.inner.store.size("config")?;
         Ok(())
+    }
+
+    /// Delete a record, under an exclusive lock that is seen to be ours and fresh right before.
+    pub fn delete_sealed(&self, name: &str, lock: &Lock) -> Result<()> {
+        check_sealed_name(name)?;
+        lock.assert_may_delete()?;
+        Ok(self.inner.store.delete(name)?)
     }
 
     /// The records below a folder such as `grap/notes`.

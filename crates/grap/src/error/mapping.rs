@@ -197,9 +197,11 @@ fn repository(error: &RepositoryError) -> Code {
         | RepositoryError::BlobDamaged { .. }
         | RepositoryError::BlobMissing { .. }
         | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
+        RepositoryError::SnapshotIncomplete { source, .. } => repository(source),
         RepositoryError::Locked { .. } => Code::RepositoryLocked,
         RepositoryError::LockGone { .. }
         | RepositoryError::LockStale { .. }
+        | RepositoryError::SnapshotAppeared { .. }
         | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
@@ -207,6 +209,7 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
         | RepositoryError::MemoryDamage { .. }
+        | RepositoryError::LockShared { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)
         | RepositoryError::ReaderFailed
@@ -221,7 +224,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => Code::StorageFailed,
+        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+            Code::StorageFailed
+        }
     }
 }
 

@@ -288,6 +288,14 @@ impl Lock {
         Err(RepositoryError::LockGone { lock: self.held.current().name })
     }
 
+    /// Asked right before every deletion: nobody else is let in, and the lock is there and fresh.
+    pub fn assert_may_delete(&self) -> Result<()> {
+        if !self.is_exclusive() {
+            return Err(RepositoryError::LockShared { lock: self.name() });
+        }
+        self.assert_fresh()
+    }
+
     /// The object of the lock, at this moment.
     pub fn name(&self) -> String {
         self.held.current().name

@@ -76,6 +76,9 @@ pub enum ObjectError {
     NotFound { name: String },
     #[error("there is an object {name} already")]
     AlreadyExists { name: String },
+    /// The storage refuses the right. Who deletes leaves the object, and says so.
+    #[error("the storage does not allow to {call} {name}")]
+    Denied { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
     #[error("{name:?} is not the name of an object")]
     InvalidName { name: String },
     #[error("cannot {call} {name}")]
