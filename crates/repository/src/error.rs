@@ -44,8 +44,6 @@ pub enum RepositoryError {
     Locked { holder: Box<LockInfo> },
     #[error("our lock {lock} is gone: somebody removed it while we worked")]
     LockGone { lock: String },
-    #[error("our lock {lock} is a shared one, and nothing is deleted under such a lock")]
-    LockShared { lock: String },
     /// Nothing that it needs was deleted.
     #[error("snapshot {snapshot} appeared while our exclusive lock was there: somebody does not respect it")]
     SnapshotAppeared { snapshot: SnapshotId },
@@ -56,6 +54,9 @@ pub enum RepositoryError {
     SnapshotIncomplete { snapshot: SnapshotId, source: Box<RepositoryError> },
     #[error("our lock {lock} was last refreshed {} minutes ago: others may take it for stale", age.as_secs() / 60)]
     LockStale { lock: String, age: Duration },
+    /// A defect of the caller: whoever deletes holds the exclusive lock of this very repository.
+    #[error("{object} was not deleted: our lock does not exclude others")]
+    LockNotExclusive { object: String },
     #[error("the source ended after {found} bytes; {planned} were planned")]
     SourceShort { found: u64, planned: u64 },
     #[error("the source cannot be read, at byte {offset}")]

@@ -12,6 +12,7 @@
 //! this crate panic. What is written is told in `docs/format/repository.md`.
 
 mod check;
+mod delete;
 mod digest;
 mod error;
 mod format;

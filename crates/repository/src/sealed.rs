@@ -5,7 +5,6 @@
 //! The plaintext is `1 | length of the name (2, little-endian) | name | zstd(content)`.
 
 use crate::error::{RepositoryError, Result};
-use crate::lock::Lock;
 use crate::object::{ObjectError, ObjectInfo, check_name};
 use crate::repository::{Repository, exists};
 
@@ -49,13 +48,6 @@ impl Repository {
         Ok(())
     }
 
-    /// Delete a record, under an exclusive lock that is seen to be ours and fresh right before.
-    pub fn delete_sealed(&self, name: &str, lock: &Lock) -> Result<()> {
-        check_sealed_name(name)?;
-        lock.assert_may_delete()?;
-        Ok(self.inner.store.delete(name)?)
-    }
-
     /// The records below a folder such as `grap/notes`.
     pub fn list_sealed(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         check_sealed_name(prefix)?;
@@ -63,7 +55,7 @@ impl Repository {
     }
 }
 
-fn check_sealed_name(name: &str) -> Result<(), ObjectError> {
+pub(crate) fn check_sealed_name(name: &str) -> Result<(), ObjectError> {
     check_name(name)?;
     if name.starts_with(FOLDER) { Ok(()) } else { Err(ObjectError::InvalidName { name: name.to_owned() }) }
 }

@@ -209,7 +209,7 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
         | RepositoryError::MemoryDamage { .. }
-        | RepositoryError::LockShared { .. }
+        | RepositoryError::LockNotExclusive { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)
         | RepositoryError::ReaderFailed

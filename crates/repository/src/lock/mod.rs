@@ -288,14 +288,6 @@ impl Lock {
         Err(RepositoryError::LockGone { lock: self.held.current().name })
     }
 
-    /// Asked right before every deletion: nobody else is let in, and the lock is there and fresh.
-    pub fn assert_may_delete(&self) -> Result<()> {
-        if !self.is_exclusive() {
-            return Err(RepositoryError::LockShared { lock: self.name() });
-        }
-        self.assert_fresh()
-    }
-
     /// The object of the lock, at this moment.
     pub fn name(&self) -> String {
         self.held.current().name
@@ -303,6 +295,11 @@ impl Lock {
 
     pub fn is_exclusive(&self) -> bool {
         self.held.template.exclusive
+    }
+
+    /// Whether it is a lock of this repository, as opened: another one's protects nothing here.
+    pub(crate) fn is_of(&self, inner: &Arc<Inner>) -> bool {
+        Arc::ptr_eq(&self.held.inner, inner)
     }
 
     /// Refresh now, as the thread does every five minutes.

@@ -76,11 +76,11 @@ pub enum ObjectError {
     NotFound { name: String },
     #[error("there is an object {name} already")]
     AlreadyExists { name: String },
-    /// The storage refuses the right. Who deletes leaves the object, and says so.
-    #[error("the storage does not allow to {call} {name}")]
-    Denied { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
     #[error("{name:?} is not the name of an object")]
     InvalidName { name: String },
+    /// The storage answers, and refuses the right: a bucket with object lock, a user who may only add.
+    #[error("the storage refuses the right to {call} {name}")]
+    Denied { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
     #[error("cannot {call} {name}")]
     Failed { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
 }

@@ -214,7 +214,7 @@ impl PrunePlan<'_> {
     pub fn execute(self, stop: &Stop, monitor: &dyn Monitor) -> Result<PruneReport> {
         let mut report = PruneReport::default();
         let inner = &self.repository.inner;
-        let mut deleter = Deleter { inner, lock: self.lock, stop, denied: Vec::new() };
+        let mut deleter = Deleter { repository: self.repository, lock: self.lock, stop, denied: Vec::new() };
         let gone = self.gone();
         if gone.is_empty() && self.unindexed.is_empty() && !self.index_untidy {
             return Ok(report);
@@ -287,7 +287,7 @@ impl PrunePlan<'_> {
 
 /// The one hand that deletes here.
 struct Deleter<'a> {
-    inner: &'a Inner,
+    repository: &'a Repository,
     lock: &'a Lock,
     stop: &'a Stop,
     denied: Vec<String>,
@@ -297,13 +297,12 @@ impl Deleter<'_> {
     /// `false`: the storage does not allow it.
     fn delete(&mut self, name: &str) -> Result<bool> {
         self.stop.check()?;
-        self.lock.assert_may_delete()?;
-        match self.inner.store.delete(name) {
-            Err(ObjectError::Denied { .. }) => {
+        match self.repository.delete(name, self.lock) {
+            Err(RepositoryError::Object(ObjectError::Denied { .. })) => {
                 self.denied.push(name.to_owned());
                 Ok(false)
             }
-            other => Ok(other.map(|()| true)?),
+            other => other.map(|()| true),
         }
     }
 
@@ -311,7 +310,7 @@ impl Deleter<'_> {
     /// nothing back. Tried on an object made for it.
     fn is_allowed(&mut self) -> Result<bool> {
         let probe = format!("grap/probe/{:016x}", rand::rng().next_u64());
-        self.inner.store.put(&probe, &[b"may this be deleted?"])?;
+        self.repository.inner.store.put(&probe, &[b"may this be deleted?"])?;
         let allowed = self.delete(&probe)?;
         self.denied.clear();
         Ok(allowed)
