@@ -9,7 +9,7 @@ mod time_cut;
 
 pub use backup_id::{BackupId, InvalidBackupId};
 pub use plan::{Base, Join, Loss, Meeting, PathView, PlanRefusal, Reach, RestorePlan, Span};
-pub use room::{PinBudget, Room, Shortage};
+pub use room::{PinBudget, Room, Shortage, is_scarce};
 pub use source::{Binding, InvalidSourceName, Mismatch, SourceName};
 pub use target::{InvalidTarget, Target};
 pub use time_cut::{Commit, StartMark, TimeCut, TimeDoubt, TimeRefusal};

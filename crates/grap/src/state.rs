@@ -28,12 +28,15 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
+    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
+    Maintain,
 }
 
 impl Job {
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Maintain => "maintain",
         }
     }
 }

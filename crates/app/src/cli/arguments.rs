@@ -68,6 +68,8 @@ pub(crate) enum Verb {
     Doctor(Installation),
     /// Remove the locks of dead processes
     Unlock,
+    /// Give back the room of what no backup needs
+    Gc(GcArguments),
     /// The installations that back up into this repository
     #[command(subcommand)]
     Source(SourceVerb),
@@ -155,6 +157,13 @@ pub(crate) struct RestoreArguments {
     /// Take no lock: for a repository on read-only media
     #[arg(long)]
     pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct GcArguments {
+    /// Show what would be done; nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]

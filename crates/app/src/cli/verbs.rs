@@ -51,6 +51,7 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
         Verb::Status(_) => call.status(),
         Verb::Doctor(_) => call.doctor(),
         Verb::Unlock => call.unlock(),
+        Verb::Gc(arguments) => call.gc(&arguments),
         Verb::Source(verb) => call.source(verb),
         Verb::Config(ConfigVerb::Show) => output.config(&settings),
     }

@@ -10,7 +10,7 @@
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
 //!   holds.
-//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
+//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one; [`MergedParts`] are what may go then.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
 //! - [`survey`](fn@survey) is one such pass with a question: which backups join, where is this transaction, where is the
 //!   cut for that time. [`Proofs`] asks again and again whether a path can be reached to its end. [`History`] is all
@@ -27,6 +27,7 @@ mod merge;
 mod names;
 mod owner;
 mod parent;
+mod parts;
 mod path;
 mod proof;
 mod remains;
@@ -49,6 +50,7 @@ pub use latency::Latencies;
 pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
 pub use owner::{Nonces, NotOurs, Ownership};
+pub use parts::{MergedParts, PartsReport};
 pub use path::{Path, PathError, PathReader, Piece, Stretch, Visit};
 pub use proof::{Proofs, Reachable};
 pub use runs::{Run, Runs};

@@ -95,6 +95,10 @@ impl Archive {
         &self.source
     }
 
+    pub(super) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,13 +3,14 @@
 mod archive;
 mod backup;
 mod doctor;
-
+mod gc;
 mod init;
 mod list;
 mod restore;
 mod session;
 mod show;
 mod source;
+mod space;
 mod status;
 mod unlock;
 mod verify;
@@ -20,6 +21,7 @@ pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
+pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use restore::{

@@ -34,6 +34,8 @@ pub(super) struct Decision {
     /// By the number of the pack in the index.
     pub(super) fates: Vec<Fate>,
     pub(super) usage: Vec<Usage>,
+    /// Packs that would be written anew if more might be copied.
+    pub(super) postponed: usize,
     /// The one place of each needed blob that stays or is copied.
     pub(super) kept: Bits,
 }
@@ -64,8 +66,8 @@ pub(super) fn decide(
             _ => Fate::Keep,
         });
     }
-    choose_repacked(index.packs(), &usage, limits, &mut fates);
-    Ok(Decision { fates, usage, kept })
+    let postponed = choose_repacked(index.packs(), &usage, limits, &mut fates);
+    Ok(Decision { fates, usage, postponed, kept })
 }
 
 /// Bytes of each pack that are needed, whether or not they lie elsewhere, too.
@@ -152,8 +154,9 @@ fn for_each_blob(index: &Index, mut each: impl FnMut(usize, &[Place]) -> Result<
     if places.is_empty() { Ok(()) } else { each(first, &places) }
 }
 
-/// Partly used packs, those with the largest unused share first, until little enough is unused.
-fn choose_repacked(packs: &[IndexedPack], usage: &[Usage], limits: Limits, fates: &mut [Fate]) {
+/// Partly used packs, those with the largest unused share first, until little enough is unused. Returns how many
+/// more there would be if more might be copied.
+fn choose_repacked(packs: &[IndexedPack], usage: &[Usage], limits: Limits, fates: &mut [Fate]) -> usize {
     let mut partly: Vec<usize> =
         (0..packs.len()).filter(|pack| fates[*pack] == Fate::Keep && usage[*pack].unused > 0).collect();
     partly.sort_by(|a, b| {
@@ -165,7 +168,7 @@ fn choose_repacked(packs: &[IndexedPack], usage: &[Usage], limits: Limits, fates
     let mut unused: u128 = partly.iter().map(|pack| u128::from(usage[*pack].unused)).sum();
     let percent = u128::from(limits.unused_percent.min(99));
     let allowed = kept * percent / (100 - percent);
-    let mut repacked = 0;
+    let (mut repacked, mut postponed) = (0, 0);
     for pack in partly {
         if unused <= allowed {
             break;
@@ -174,6 +177,9 @@ fn choose_repacked(packs: &[IndexedPack], usage: &[Usage], limits: Limits, fates
             repacked += usage[pack].kept;
             unused -= u128::from(usage[pack].unused);
             fates[pack] = Fate::Repack;
+        } else {
+            postponed += 1;
         }
     }
+    postponed
 }

@@ -80,6 +80,8 @@ pub struct PruneSummary {
     pub repacked_bytes: u64,
     /// ... of which so much is copied.
     pub copied_bytes: u64,
+    /// Worth it, and more than may be copied at once.
+    pub postponed_packs: usize,
     /// Not needed, in packs that stay.
     pub left_unused_bytes: u64,
     /// Not there and not needed: the index forgets them.
@@ -105,6 +107,19 @@ pub struct PruneReport {
     pub indexes_deleted: usize,
     /// Objects that the storage did not let us delete.
     pub denied: Vec<String>,
+}
+
+impl PruneReport {
+    /// Together with one that came after it.
+    pub fn add(&mut self, other: Self) {
+        self.packs_deleted += other.packs_deleted;
+        self.bytes_deleted += other.bytes_deleted;
+        self.packs_written += other.packs_written;
+        self.bytes_written += other.bytes_written;
+        self.indexes_written += other.indexes_written;
+        self.indexes_deleted += other.indexes_deleted;
+        self.denied.extend(other.denied);
+    }
 }
 
 /// What is to be done, found out under a lock that is still held.
@@ -185,6 +200,7 @@ impl PrunePlan<'_> {
         let summary = &mut self.summary;
         summary.packs = listed.len();
         summary.bytes = listed.values().sum();
+        summary.postponed_packs = self.decision.postponed;
         summary.unindexed_packs = self.unindexed.len();
         summary.unindexed_bytes = self.unindexed.iter().map(|(_, size)| size).sum();
         for (number, pack) in self.index.packs().iter().enumerate() {
