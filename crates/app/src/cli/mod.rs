@@ -3,6 +3,7 @@
 mod arguments;
 mod maintenance;
 mod resolve;
+mod secret;
 mod verbs;
 
 use std::process::ExitCode;

@@ -1,6 +1,8 @@
 //! Reports of the verbs that look after a repository.
 
-use grap::ops::{GcPlan, GcReport};
+use grap::ops::{GcPlan, GcReport, KeyReport};
+use grap_repository::{Id, KeyInfo, RECOVERY};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Output;
@@ -13,9 +15,66 @@ impl Output<'_> {
         self.print(&plan_shape(plan), || plan_text(plan))
     }
 
+    pub(crate) fn keys(self, report: &KeyReport) -> Result<(), Failure> {
+        self.print(&key_shape(report), || key_text(report))
+    }
+
     pub(crate) fn gc(self, report: &GcReport) -> Result<(), Failure> {
         self.print(&gc_shape(report), || gc_text(report))
     }
+}
+
+fn key_shape(report: &KeyReport) -> Value {
+    let keys: Vec<Value> = report
+        .keys
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id,
+                "created": key.created,
+                "user": key.username,
+                "host": key.hostname,
+                "current": key.current,
+                "recovery": is_recovery(key),
+                "damaged": key.damaged,
+            })
+        })
+        .collect();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "keys": keys,
+        "added": report.added,
+        "removed": report.removed,
+    })
+}
+
+fn is_recovery(key: &KeyInfo) -> bool {
+    key.username == RECOVERY
+}
+
+fn key_text(report: &KeyReport) -> String {
+    let mut text = String::new();
+    let short = |id: &Id| id.to_string()[..10].to_owned();
+    if let Some(id) = &report.added {
+        text += &format!("key {} was added\n", short(id));
+    }
+    if let Some(id) = &report.removed {
+        text += &format!("key {} was removed\n", short(id));
+    }
+    for key in &report.keys {
+        let mark = if key.current && report.removed.is_none() { '*' } else { ' ' };
+        let what = match (&key.damaged, key.created) {
+            (Some(why), _) => format!("damaged: {why}"),
+            (None, created) if is_recovery(key) => format!("recovery key   {}", day(created)),
+            (None, created) => format!("{}@{}   {}", key.username, key.hostname, day(created)),
+        };
+        text += &format!("{mark} {}  {what}\n", short(&key.id));
+    }
+    text
+}
+
+fn day(created: Option<Timestamp>) -> String {
+    created.map_or_else(String::new, |created| created.strftime("%Y-%m-%d").to_string())
 }
 
 fn plan_shape(plan: &GcPlan) -> Value {
@@ -90,7 +149,8 @@ fn gc_text(report: &GcReport) -> String {
         report.leftovers
     );
     if !report.denied.is_empty() {
-        text += &format!("  {} objects stay: the storage does not allow to delete them\n", report.denied.len());
+        text +=
+            &format!("  {} objects stay: the storage does not allow to delete them\n", report.denied.len());
     }
     for problem in &report.problems {
         text += &format!("  {problem}\n");

@@ -123,10 +123,9 @@ impl MergedParts {
                     }
                 }
                 // Its name lies between the merged one's ends, and it is none of its parts.
-                Ok(Some(_)) => report.problems.push(format!(
-                    "{object} is not as the merged {} has it; both stay",
-                    merged.name
-                )),
+                Ok(Some(_)) => report
+                    .problems
+                    .push(format!("{object} is not as the merged {} has it; both stay", merged.name)),
                 Ok(None) => {}
                 Err(error) if error.is_damage() || error.is_newer() => {
                     report.problems.push(in_one_line(&error));

@@ -192,6 +192,9 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,
         RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
+        RepositoryError::KeyNotFound { .. } | RepositoryError::KeyAmbiguous { .. } => Code::KeyNotFound,
+        RepositoryError::KeyLast { .. } | RepositoryError::KeyGone { .. } => Code::KeyLast,
+        RepositoryError::KeyUnproved { .. } => Code::StorageFailed,
         RepositoryError::NoUsableKey { .. }
         | RepositoryError::Damaged { .. }
         | RepositoryError::BlobDamaged { .. }

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use grap_disk as disk;
-use grap_repository::{Lock, LocalStore, PruneOptions, PruneReport, PruneSummary, Repository, RepositoryError};
+use grap_repository::{
+    LocalStore, Lock, PruneOptions, PruneReport, PruneSummary, Repository, RepositoryError,
+};
 use grap_task::{Finding, Unit};
 
 use super::space::without_reserve;
@@ -54,9 +56,8 @@ pub fn plan_gc(options: &GcOptions, access: Access, session: &Session<'_>) -> Re
     let lock = repository.lock_shared(session.holder, session.clock)?;
     let work = Work { repository: &repository, lock: &lock, directory, options, session };
     let parts = work.merged_parts()?;
-    let prune = *repository
-        .plan_prune(&lock, &work.prune_options()?, session.stop, session.monitor)?
-        .summary();
+    let prune =
+        *repository.plan_prune(&lock, &work.prune_options()?, session.stop, session.monitor)?.summary();
     let plan = plan_of(prune, &parts);
     session.release(lock);
     Ok(plan)

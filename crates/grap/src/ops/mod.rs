@@ -5,6 +5,7 @@ mod backup;
 mod doctor;
 mod gc;
 mod init;
+mod key;
 mod list;
 mod restore;
 mod session;
@@ -23,6 +24,7 @@ pub use backup::{BackupOptions, BackupReport, backup};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use init::{InitReport, init};
+pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
