@@ -26,7 +26,8 @@ use crate::view::{self, Output, Stdout};
 /// The name of the first source, where none is given.
 const FIRST_SOURCE: &str = "neo4j";
 
-pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+    arguments.verb.read_secrets()?;
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
@@ -51,6 +52,8 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
         Verb::Status(_) => call.status(),
         Verb::Doctor(_) => call.doctor(),
         Verb::Unlock => call.unlock(),
+        Verb::Gc(arguments) => call.gc(&arguments),
+        Verb::Key(verb) => call.key(verb),
         Verb::Source(verb) => call.source(verb),
         Verb::Config(ConfigVerb::Show) => output.config(&settings),
     }

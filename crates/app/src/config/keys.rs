@@ -135,6 +135,13 @@ pub(crate) const ALL: &[Key] = &[
         help: "seconds that the archive may be behind and `grap status` still says PROTECTED, 1 to 86400",
         ..PLAIN
     },
+    Key {
+        name: "gc.unused_percent",
+        variables: &["GRAP_GC_UNUSED_PERCENT"],
+        default: Some("5"),
+        help: "unused room in partly used packs that gc leaves alone, in a hundred of the whole, 0 to 99; less costs more copying",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

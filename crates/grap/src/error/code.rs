@@ -89,6 +89,10 @@ codes! {
     RepositoryUnsupported = "REPOSITORY_UNSUPPORTED", 10, "Known is restic's repository format version 2.";
     /// Another process holds a lock that excludes this operation.
     RepositoryLocked = "REPOSITORY_LOCKED", 11, "Wait for it to end. If its process is surely dead: grap unlock.";
+    /// No key of the repository begins so, or several do.
+    KeyNotFound = "KEY_NOT_FOUND", 6, "`grap key list` shows the keys and their ids.";
+    /// The key is the last one that is known to open the repository. It was not removed.
+    KeyLast = "KEY_LAST", 11, "Open the repository with another password (or the recovery key) to remove this one; `grap key change` puts a new password in place of the one in use.";
     /// Our lock was removed, or not refreshed in time. Nothing was published.
     LockLost = "LOCK_LOST", 11, "Did the machine sleep, or did somebody remove locks? Run the operation again.";
     /// Another grap process runs the same job on this state directory.

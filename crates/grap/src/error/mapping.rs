@@ -195,14 +195,19 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,
         RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
+        RepositoryError::KeyNotFound { .. } | RepositoryError::KeyAmbiguous { .. } => Code::KeyNotFound,
+        RepositoryError::KeyLast { .. } | RepositoryError::KeyGone { .. } => Code::KeyLast,
+        RepositoryError::KeyUnproved { .. } => Code::StorageFailed,
         RepositoryError::NoUsableKey { .. }
         | RepositoryError::Damaged { .. }
         | RepositoryError::BlobDamaged { .. }
         | RepositoryError::BlobMissing { .. }
         | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
+        RepositoryError::SnapshotIncomplete { source, .. } => repository(source),
         RepositoryError::Locked { .. } => Code::RepositoryLocked,
         RepositoryError::LockGone { .. }
         | RepositoryError::LockStale { .. }
+        | RepositoryError::SnapshotAppeared { .. }
         | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,

@@ -166,6 +166,12 @@ impl Repository {
         Ok(locks)
     }
 
+    /// What time the storage has, by an object put now; `None` where that cannot be told. Only this says how old
+    /// stored objects are: our own clock may be hours off.
+    pub fn storage_now(&self) -> Option<Timestamp> {
+        judge::storage_now(&self.inner)
+    }
+
     /// Remove every lock whose holder is provably dead; returns those that were removed.
     pub fn unlock_stale(&self, hostname: &str, clock: &Clock) -> Result<Vec<LockInfo>> {
         let mut locks = self.locks(hostname, clock)?;
