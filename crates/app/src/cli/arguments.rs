@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
+
 /// Durability for graph memory: hot backup of a running Neo4j Community Edition, from outside the server.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "grap", version, max_term_width = 100, disable_help_subcommand = false)]
@@ -70,6 +72,11 @@ pub(crate) enum Verb {
     Doctor(Installation),
     /// Remove the locks of dead processes
     Unlock,
+    /// Give back the room of what no backup needs
+    Gc(GcArguments),
+    /// The passwords of the repository
+    #[command(subcommand)]
+    Key(KeyVerb),
     /// The installations that back up into this repository
     #[command(subcommand)]
     Source(SourceVerb),
@@ -165,6 +172,42 @@ pub(crate) struct RestoreArguments {
     pub(crate) no_lock: bool,
 }
 
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct GcArguments {
+    /// Show what would be done; nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+pub(crate) enum KeyVerb {
+    /// Every key: its id, who made it, and which is in use
+    List,
+    /// One more password
+    Add(NewPassword),
+    /// A new password in place of the one that opens the repository now
+    Change(NewPassword),
+    /// Remove a key, never the one in use
+    Remove {
+        /// As `grap key list` shows it, or how it begins
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NewPassword {
+    /// File that holds the new password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Command (for sh) that prints the new password
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) new_password_command: Option<String>,
+    /// Read where it was said, before anybody else does the work
+    #[arg(skip)]
+    pub(crate) new_password: Option<Secret>,
+}
+
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
@@ -205,7 +248,11 @@ impl Verb {
     /// Whether it changes something that a daemon looks after: then it is the daemon that does it, where one runs.
     pub(crate) fn is_for_the_daemon(&self) -> bool {
         match self {
-            Self::Backup(_) | Self::Unlock | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Backup(_)
+            | Self::Unlock
+            | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
+            | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Gc(arguments) => !arguments.dry_run,
             Self::Init
             | Self::Archive(_)
             | Self::Serve(_)
@@ -216,6 +263,7 @@ impl Verb {
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
+            | Self::Key(KeyVerb::List)
             | Self::Source(SourceVerb::List)
             | Self::Config(_) => false,
         }
@@ -226,6 +274,8 @@ impl Verb {
         match self {
             Self::Backup(_) => "backup",
             Self::Unlock => "unlock",
+            Self::Gc(_) => "gc",
+            Self::Key(_) => "key",
             Self::Source(_) => "source",
             _ => "client",
         }

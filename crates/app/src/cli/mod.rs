@@ -1,7 +1,9 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod maintenance;
 mod resolve;
+mod secret;
 mod serving;
 mod verbs;
 
@@ -16,8 +18,8 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::{ArchiveArguments, Arguments, Common, PLACES, Verb};
-pub(crate) use verbs::Call;
+pub(crate) use arguments::{Arguments, Common, PLACES, Verb};
+pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.
 pub(crate) fn run() -> ExitCode {

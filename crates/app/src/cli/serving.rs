@@ -6,7 +6,7 @@ use grap_repository::Repository;
 
 use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES};
 use super::resolve;
-use super::verbs::Call;
+use super::verbs::{Call, lag_max};
 use crate::config::Origin;
 use crate::daemon::{self, RunRequest, Said};
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ impl Call<'_> {
         let options = WatchOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
-            lag_max: self.lag_max()?,
+            lag_max: lag_max(self.settings)?,
         };
         ops::watch(&options, repository, onlooker, self.session);
         Ok(())

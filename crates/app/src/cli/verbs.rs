@@ -28,7 +28,8 @@ use crate::view::{self, Output, Stdout};
 const FIRST_SOURCE: &str = "neo4j";
 
 /// The exit status, where it is not a failure's.
-pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<u8, Failure> {
+pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<u8, Failure> {
+    arguments.verb.read_secrets()?;
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
@@ -72,6 +73,8 @@ impl Call<'_> {
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),
             Verb::Unlock => self.unlock(),
+            Verb::Gc(arguments) => self.gc(&arguments),
+            Verb::Key(verb) => self.key(verb),
             Verb::Source(verb) => self.source(verb),
             Verb::Config(ConfigVerb::Show) => self.output.config(self.settings),
         }
@@ -141,7 +144,7 @@ impl Call<'_> {
             takeover: arguments.takeover,
             interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
-            lag_max: Some(self.lag_max()?),
+            lag_max: Some(lag_max(self.settings)?),
             pace: Pace::DEFAULT,
         })
     }
@@ -214,16 +217,11 @@ impl Call<'_> {
         self.output.window(&report)
     }
 
-    pub(super) fn lag_max(&self) -> Result<Duration, Failure> {
-        let seconds = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
-        Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
-    }
-
     fn status(&self) -> Result<(), Failure> {
         let options = StatusOptions {
             installation: resolve::installation_if_named(self.settings)?,
             source: resolve::source(self.settings)?,
-            lag_max: self.lag_max()?,
+            lag_max: lag_max(self.settings)?,
         };
         let report = ops::status(&options, resolve::access(self.settings)?, self.session)?;
         self.output.status(&report)?;
@@ -275,6 +273,11 @@ impl Call<'_> {
         };
         self.output.sources(&report)
     }
+}
+
+pub(crate) fn lag_max(settings: &Settings) -> Result<Duration, Failure> {
+    let seconds = settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
+    Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
 }
 
 fn target(text: &str) -> Result<Target, Failure> {

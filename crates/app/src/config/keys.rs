@@ -149,6 +149,13 @@ pub(crate) const ALL: &[Key] = &[
         help: "what `grap serve` says: error, warn, info or debug",
         ..PLAIN
     },
+    Key {
+        name: "gc.unused_percent",
+        variables: &["GRAP_GC_UNUSED_PERCENT"],
+        default: Some("5"),
+        help: "unused room in partly used packs that gc leaves alone, in a hundred of the whole, 0 to 99; less costs more copying",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

@@ -1,7 +1,11 @@
 //! What the daemon raises an alert for, by key. One situation has one key: while it lasts there is one alert, and one
 //! all-clear when it has passed.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::Daemon;
+use super::log::Log;
 use super::job::{JobState, JobView};
 
 /// The repository cannot be opened.
@@ -14,6 +18,38 @@ pub(super) const PROTECTION: &str = "protection";
 pub(super) const WATCH: &str = "watch";
 /// Little room on the repository's file system.
 pub(super) const SPACE: &str = "space";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AlertLevel {
+    Warning,
+    Critical,
+}
+
+/// INTERIM: until the alert centre is there.
+pub(super) struct Alerts {
+    log: Log,
+    open: Mutex<BTreeMap<String, (AlertLevel, String)>>,
+}
+
+impl Alerts {
+    pub(super) fn new(log: &Log) -> Self {
+        Self { log: log.of("alert"), open: Mutex::default() }
+    }
+
+    pub(super) fn raise(&self, key: &str, level: AlertLevel, text: &str) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = open.insert(key.to_owned(), (level, text.to_owned()));
+        if before.is_none_or(|(before, _)| before != level) {
+            self.log.warning(&format!("{level:?} {key}: {text}"));
+        }
+    }
+
+    pub(super) fn clear(&self, key: &str) {
+        if self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some() {
+            self.log.info(&format!("over: {key}"));
+        }
+    }
+}
 
 /// A run of this length has shown that the job works again.
 const WORKS_AGAIN_S: i64 = 60;

@@ -9,15 +9,19 @@
 //! - SIGTERM: every job is asked to stop and waited for. SIGHUP: the settings are read anew, checked as a whole, and
 //!   taken or refused ([`reload`]).
 
+mod alarms;
 mod control;
 mod job;
 mod log;
 mod notify;
 mod reload;
 mod run;
+mod space;
 pub(crate) mod status;
+mod watching;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,10 +37,13 @@ use crate::host;
 
 pub(crate) use control::{RunRequest, Said, ask_status, forward};
 
+use alarms::Alerts;
 use control::Server;
 use job::{Job, RunEnd};
 use log::{Log, LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
+use status::SpaceView;
+use watching::Watched;
 
 /// How often the daemon looks around, where nothing else wakes it.
 const TICK: Duration = Duration::from_secs(1);
@@ -53,6 +60,11 @@ pub(crate) struct Daemon {
     state: StateDirectory,
     since: Timestamp,
     jobs: RwLock<Vec<Arc<Job>>>,
+    alerts: Alerts,
+    watched: RwLock<Watched>,
+    /// The protection is to be looked at soon: something has happened that may change it.
+    look_now: AtomicBool,
+    space: Mutex<Option<SpaceView>>,
 }
 
 /// Until a stop is asked for.
@@ -83,12 +95,17 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
 impl Daemon {
     fn new(arguments: &Arguments, call: &Call<'_>, state: StateDirectory) -> Result<Arc<Self>, Failure> {
         let clock = Clock::System;
+        let log = Log::new(log_style(call.settings)?, clock.clone());
         Ok(Arc::new(Self {
             arguments: arguments.clone(),
             environment: call.environment.clone(),
             settings: RwLock::new(Arc::new(call.settings.clone())),
             holder: host::holder(call.environment),
-            log: Log::new(log_style(call.settings)?, clock.clone()),
+            alerts: Alerts::new(&log),
+            log,
+            watched: RwLock::default(),
+            look_now: AtomicBool::new(false),
+            space: Mutex::default(),
             state,
             since: clock.now(),
             clock,
@@ -105,7 +122,8 @@ impl Daemon {
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 1] = [("archiver", Self::archive)];
+        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 3] =
+            [("archiver", Self::archive), ("watch", Self::watch), ("space", Self::measure_space)];
         let mut threads = Vec::new();
         for (name, work) in works {
             let daemon = Arc::clone(self);
@@ -129,6 +147,9 @@ impl Daemon {
         while !self.clock.wait(ping.map_or(TICK, |ping| ping.min(TICK)), stop) {
             if hangups.take() {
                 self.reload();
+            }
+            for job in self.jobs() {
+                self.judge_job(&job.view());
             }
             let now = self.clock.since_boot();
             if ping.is_some_and(|ping| now.saturating_sub(pinged) >= ping) {

@@ -1,9 +1,14 @@
 //! What the jobs run: the same operations as on the command line, their findings to the log.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use grap::{Code, in_one_line};
 use grap_disk as disk;
-use grap_task::{Finding, Monitor, Stop, Unit};
+use grap_repository::Repository;
+use grap_task::{Finding, Monitor, Stop, Stopped, Unit};
 
+use super::alarms::{AlertLevel, REPOSITORY};
 use super::control::{RunRequest, Said};
 use super::job::{JobError, RunEnd};
 use super::log::Log;
@@ -15,6 +20,10 @@ use crate::failure::Failure;
 use crate::host;
 use crate::view::{Output, Stdout};
 use grap::ops::Session;
+
+/// Between two tries to open the repository while it is away.
+const REACH_AGAIN_MIN: Duration = Duration::from_secs(1);
+const REACH_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 impl Daemon {
     /// A call of the program, as a job or a client makes it.
@@ -72,12 +81,12 @@ impl Daemon {
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            match self.own_call(job, stop, Call::open_repository) {
+            match self.own_call(job, stop, |call| call.open_repository()) {
                 Ok(repository) => {
                     if failed {
                         log.info("the repository can be opened again");
                     }
-                    self.alerts.clear(alert::REPOSITORY);
+                    self.alerts.clear(REPOSITORY);
                     return Ok(repository);
                 }
                 Err(failure) => {
@@ -86,7 +95,7 @@ impl Daemon {
                         log.error(&format!("error[{}]: {why}; it is tried again and again", failure.code().name()));
                     }
                     failed = true;
-                    self.alerts.raise(alert::REPOSITORY, AlertLevel::Critical, &why);
+                    self.alerts.raise(REPOSITORY, AlertLevel::Critical, &why);
                 }
             }
             self.clock.wait(wait, stop);
@@ -94,7 +103,7 @@ impl Daemon {
         }
     }
 
-    fn end_of(&self, failure: &Failure) -> RunEnd {
+    pub(super) fn end_of(&self, failure: &Failure) -> RunEnd {
         let error = JobError {
             code: failure.code().name().to_owned(),
             message: in_one_line(failure),
@@ -140,6 +149,9 @@ impl Daemon {
             program: host::PROGRAM.to_owned(),
             pid: std::process::id(),
             since: self.since,
+            lag: self.watched().lag,
+            protection: self.watched().protection,
+            space: *self.space.lock().unwrap_or_else(PoisonError::into_inner),
             jobs: self.jobs().iter().map(|job| job.view()).collect(),
         }
     }

@@ -11,10 +11,10 @@ use grap::archive::{RunNumber, Standing};
 use grap::in_one_line;
 use grap::ops::{LagLook, Look, Onlooker, Protection, StatusReport};
 use grap_task::Stop;
-use jiff::Timestamp;
 
 use super::Daemon;
-use super::alarms::{LAG, PROTECTION, WATCH};
+use crate::cli::lag_max;
+use super::alarms::{AlertLevel, LAG, PROTECTION, WATCH};
 use super::job::RunEnd;
 use super::status::{LagView, ProtectionView};
 
@@ -121,12 +121,12 @@ impl Daemon {
         });
         if !asked {
             memory.requested = Some((now, memory.run));
-            self.request_backup(why);
+            self.log.info(&format!("a backup is wanted: {why}"));
         }
     }
 
     fn lag_max(&self) -> Duration {
         let settings = self.settings();
-        crate::cli::lag_max(&settings).unwrap_or(Duration::from_mins(1))
+        lag_max(&settings).unwrap_or(Duration::from_mins(1))
     }
 }
