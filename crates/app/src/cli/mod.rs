@@ -5,6 +5,7 @@ mod maintenance;
 mod resolve;
 mod secret;
 mod serving;
+mod status;
 mod verbs;
 
 use std::process::ExitCode;

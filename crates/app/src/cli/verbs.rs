@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use grap::live::Pace;
 use grap::ops::{
-    self, ArchiveOptions, BackupOptions, BackupReport, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
-    StatusOptions, VerifyOptions,
+    self, ArchiveOptions, BackupOptions, BackupReport, CheckStatus, DoctorOptions, RestoreOptions, Session,
+    VerifyOptions,
 };
 use grap::state::{StateDirectory, StateError};
 use grap::{Code, Error};
@@ -215,25 +215,6 @@ impl Call<'_> {
         let source = resolve::source(self.settings)?;
         let report = ops::window(resolve::access(self.settings)?, source.as_ref(), self.session)?;
         self.output.window(&report)
-    }
-
-    fn status(&self) -> Result<(), Failure> {
-        let options = StatusOptions {
-            installation: resolve::installation_if_named(self.settings)?,
-            source: resolve::source(self.settings)?,
-            lag_max: lag_max(self.settings)?,
-        };
-        let report = ops::status(&options, resolve::access(self.settings)?, self.session)?;
-        self.output.status(&report)?;
-        let (code, message) = match report.protection {
-            Protection::Protected => return Ok(()),
-            Protection::Unprotected => (Code::Unprotected, report.reasons.join("; ")),
-            Protection::Unknown => {
-                let why = "without --neo4j-home or --data the lag of the archive cannot be measured";
-                (Code::ProtectionUnknown, why.to_owned())
-            }
-        };
-        Err(Failure::Found { code, message })
     }
 
     fn doctor(&self) -> Result<(), Failure> {

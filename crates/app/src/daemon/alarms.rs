@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Daemon;
 use super::log::Log;
+use super::status::AlertView;
 use super::job::{JobState, JobView};
 
 /// The repository cannot be opened.
@@ -42,6 +43,17 @@ impl Alerts {
         if before.is_none_or(|(before, _)| before != level) {
             self.log.warning(&format!("{level:?} {key}: {text}"));
         }
+    }
+
+    pub(super) fn view(&self) -> Vec<AlertView> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter()
+            .map(|(key, (level, message))| AlertView {
+                key: key.clone(),
+                critical: *level == AlertLevel::Critical,
+                message: message.clone(),
+            })
+            .collect()
     }
 
     pub(super) fn clear(&self, key: &str) {

@@ -65,6 +65,8 @@ pub(crate) struct Daemon {
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
     space: Mutex<Option<SpaceView>>,
+    /// Why settings that were read anew were not taken.
+    refused: Mutex<Option<String>>,
 }
 
 /// Until a stop is asked for.
@@ -106,6 +108,7 @@ impl Daemon {
             watched: RwLock::default(),
             look_now: AtomicBool::new(false),
             space: Mutex::default(),
+            refused: Mutex::default(),
             state,
             since: clock.now(),
             clock,

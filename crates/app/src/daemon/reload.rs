@@ -33,13 +33,18 @@ impl Hangups {
 impl Daemon {
     pub(super) fn reload(&self) {
         notify::reloading();
-        match self.read_anew() {
-            Err(failure) => self.log.error(&format!(
-                "the settings were read anew and are refused, the old ones stay: {}",
-                in_one_line(&failure)
-            )),
-            Ok(new) => self.take_settings(new),
-        }
+        let refused = match self.read_anew() {
+            Ok(new) => {
+                self.take_settings(new);
+                None
+            }
+            Err(failure) => {
+                let why = in_one_line(&failure);
+                self.log.error(&format!("the settings were read anew and are refused, the old ones stay: {why}"));
+                Some(why)
+            }
+        };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         notify::ready();
     }
 

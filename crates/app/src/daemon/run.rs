@@ -149,6 +149,8 @@ impl Daemon {
             program: host::PROGRAM.to_owned(),
             pid: std::process::id(),
             since: self.since,
+            refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            alerts: self.alerts.view(),
             lag: self.watched().lag,
             protection: self.watched().protection,
             space: *self.space.lock().unwrap_or_else(PoisonError::into_inner),

@@ -3,18 +3,36 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::job::JobView;
+pub(crate) use super::job::{JobState, JobView};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct DaemonStatus {
     pub(crate) program: String,
     pub(crate) pid: u32,
     pub(crate) since: Timestamp,
+    /// Why settings that were read anew were not taken.
+    pub(crate) refused: Option<String>,
     pub(crate) jobs: Vec<JobView>,
     pub(crate) lag: Vec<LagView>,
     pub(crate) protection: Option<ProtectionView>,
+    pub(crate) alerts: Vec<AlertView>,
     /// `None`: not a local one, or it could not be measured.
     pub(crate) space: Option<SpaceView>,
+}
+
+impl DaemonStatus {
+    /// What is wrong badly enough that somebody has to look.
+    pub(crate) fn critical(&self) -> Vec<&str> {
+        self.alerts.iter().filter(|alert| alert.critical).map(|alert| alert.message.as_str()).collect()
+    }
+}
+
+/// An open alert.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AlertView {
+    pub(crate) key: String,
+    pub(crate) critical: bool,
+    pub(crate) message: String,
 }
 
 /// How far the archive of a database is behind, as it was last seen.

@@ -30,7 +30,7 @@ pub(super) fn instant(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map_or_else(|_| "?".to_owned(), second)
 }
 
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
