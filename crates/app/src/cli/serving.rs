@@ -61,7 +61,7 @@ impl Call<'_> {
     }
 
     pub(crate) fn open_repository(&self) -> Result<Repository, Failure> {
-        Ok(resolve::access(self.settings)?.open()?)
+        Ok(self.access()?.open()?)
     }
 
     /// Whether every setting makes sense, before anything is done by them. The repository and the database may be away.

@@ -34,7 +34,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             lag_max: lag_max(self.settings)?,
         };
-        Ok(ops::status(&options, resolve::access(self.settings)?, self.session)?)
+        Ok(ops::status(&options, self.access()?, self.session)?)
     }
 
     /// Of the daemon of our state directory. Where nobody can say which that is no daemon of ours runs.

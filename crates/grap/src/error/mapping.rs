@@ -41,6 +41,7 @@ impl Error {
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
+            Self::NoRepository { .. } => Code::RepositoryNotFound,
             Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
@@ -230,7 +231,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+        ObjectError::Denied { .. } => Code::StorageDenied,
+        ObjectError::Full { .. } => Code::NoSpace,
+        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } | ObjectError::Refused { .. } => {
             Code::StorageFailed
         }
     }
