@@ -7,6 +7,7 @@
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`catalog`] and [`sources`]: what a repository holds, as Grap sees it.
+//! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
@@ -18,6 +19,7 @@ mod documented;
 mod error;
 pub mod live;
 pub mod ops;
+pub mod schedule;
 pub mod sources;
 pub mod state;
 

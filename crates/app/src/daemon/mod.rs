@@ -1,0 +1,4 @@
+//! `grap serve`: supervised jobs that nobody has to remember.
+
+mod gate;
+mod scheduler;
