@@ -40,7 +40,7 @@ pub(crate) type Listener = dyn Fn(&Note) + Send + Sync;
 #[derive(Debug)]
 pub(crate) enum Note {
     /// It is in the journal; so stands its task now.
-    Happened(Event, TaskState),
+    Happened(Event, Box<TaskState>),
     /// The clock had been ahead by more than is believed.
     ClockTurnedBack,
     /// The journal cannot be written: nothing new begins.
@@ -279,7 +279,9 @@ impl Scheduler {
     /// The listener may ask for a view, so it is told without the lock.
     fn tell(&self) {
         let notes = std::mem::take(&mut self.lock().notes);
-        notes.iter().for_each(|note| (self.listener)(note));
+        for note in &notes {
+            (self.listener)(note);
+        }
     }
 }
 
@@ -298,7 +300,7 @@ impl Inner {
             }
             Event::Folded { .. } => return Ok(()),
         };
-        let state = self.journal.state().task(task);
+        let state = Box::new(self.journal.state().task(task));
         self.notes.push(Note::Happened(event, state));
         Ok(())
     }
