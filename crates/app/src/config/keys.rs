@@ -149,6 +149,54 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "backup.schedule",
+        variables: &["GRAP_BACKUP_SCHEDULE", "BACKUP_SCHEDULE"],
+        default: Some("0 2 * * *"),
+        help: "when `grap serve` makes a backup: minute, hour, day of the month, month, day of the week; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "expire.schedule",
+        variables: &["GRAP_EXPIRE_SCHEDULE"],
+        default: Some("30 3 * * *"),
+        help: "when `grap serve` lets go of what need not be kept; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "gc.schedule",
+        variables: &["GRAP_GC_SCHEDULE"],
+        default: Some("0 4 * * 0"),
+        help: "when `grap serve` gives back space that nothing uses; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "verify.schedule",
+        variables: &["GRAP_VERIFY_SCHEDULE"],
+        default: Some("0 5 * * *"),
+        help: "when `grap serve` reads a part of the repository again; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.schedule",
+        variables: &["GRAP_COPY_SCHEDULE"],
+        default: Some("0 6 * * *"),
+        help: "when `grap serve` copies to the second repository, where there is one; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.timezone",
+        variables: &["GRAP_SCHEDULE_TIMEZONE"],
+        help: "time zone of all schedules, as Europe/Berlin; by default the system's, else UTC",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.jitter_s",
+        variables: &["GRAP_SCHEDULE_JITTER_S"],
+        default: Some("0"),
+        help: "seconds over which hosts spread their runs behind a common slot, 0 to 86400",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

@@ -11,13 +11,16 @@
 
 mod alarms;
 mod control;
+mod gate;
 mod job;
 mod log;
 mod notify;
 mod reload;
 mod run;
+mod scheduler;
 mod space;
 pub(crate) mod status;
+mod timetable;
 mod watching;
 
 use std::sync::atomic::AtomicBool;
