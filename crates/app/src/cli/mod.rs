@@ -2,6 +2,7 @@
 
 mod arguments;
 mod resolve;
+mod retention;
 mod verbs;
 
 use std::process::ExitCode;
