@@ -4,8 +4,8 @@
 use grap::copy::Manifest;
 use grap::notes::Standing;
 use grap::ops::{
-    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
-    RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, BackupVerdict, CheckStatus, DoctorReport,
+    InitReport, ListReport, RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
 use grap_core::RetentionRules;
 use grap_repository::{LockInfo, LockState};
@@ -158,7 +158,12 @@ pub(super) fn verify(report: &VerifyReport) -> Value {
         "timelines": report.timelines,
         "ok": report.problems.is_empty(),
         "problems": report.problems,
+        "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
     })
+}
+
+fn verdict(found: &BackupVerdict) -> Value {
+    json!({ "id": found.id, "source": found.source, "verified": found.problems.is_empty() })
 }
 
 pub(super) fn restore(report: &RestoreReport) -> Value {
