@@ -28,12 +28,12 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
-    /// What deletes from a repository, or says what may be deleted.
+    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
     Maintain,
 }
 
 impl Job {
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
             Self::Maintain => "maintain",
@@ -44,7 +44,7 @@ impl Job {
     fn runs(self, verb: &str) -> bool {
         match self {
             Self::Backup => verb == "backup",
-            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release"),
+            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
         }
     }
 }

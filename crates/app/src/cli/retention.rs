@@ -51,7 +51,7 @@ impl Call<'_> {
             zone,
             schedule: Some(schedule),
         };
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         if arguments.dry_run {
             let plan = ops::plan_expire(&options, access, self.session)?;
             return self.output.expire_plan(&plan);
@@ -66,7 +66,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             window_days: window_days(self.settings)?,
         };
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         if arguments.dry_run {
             let plan = ops::plan_delete(&options, access, self.session)?;
             return self.output.delete(&plan, true);
@@ -86,13 +86,13 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             reason: arguments.reason,
         };
-        let report = ops::hold(&options, resolve::access(self.settings)?, &self.state()?, self.session)?;
+        let report = ops::hold(&options, self.access()?, &self.state()?, self.session)?;
         self.output.hold(&report)
     }
 
     pub(super) fn release(&self, arguments: &ReleaseArguments) -> Result<(), Failure> {
         let (backup, source) = (target(&arguments.backup)?, resolve::source(self.settings)?);
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         let report = ops::release(&backup, source.as_ref(), access, &self.state()?, self.session)?;
         self.output.hold(&report)
     }

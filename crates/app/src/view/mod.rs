@@ -1,6 +1,7 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
 mod failure;
+mod maintenance;
 mod points;
 mod progress;
 mod retention;
