@@ -70,6 +70,14 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
+    /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
+    Expire(ExpireArguments),
+    /// Delete one backup
+    Delete(DeleteArguments),
+    /// Let nothing delete a backup until it is released
+    Hold(HoldArguments),
+    /// End every hold on a backup
+    Release(ReleaseArguments),
     /// Remove the locks of dead processes
     Unlock,
     /// Give back the room of what no backup needs
@@ -209,6 +217,37 @@ pub(crate) struct NewPassword {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ExpireArguments {
+    /// Show what would go and why each item stays or goes. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct DeleteArguments {
+    /// A backup's id
+    pub(crate) backup: String,
+    /// Say whether it may go. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct HoldArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
+    /// Why: `grap show` and `grap expire --dry-run` say it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ReleaseArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
@@ -252,7 +291,10 @@ impl Verb {
             | Self::Unlock
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Hold(_) | Self::Release(_) => true,
             Self::Gc(arguments) => !arguments.dry_run,
+            Self::Expire(arguments) => !arguments.dry_run,
+            Self::Delete(arguments) => !arguments.dry_run,
             Self::Init
             | Self::Archive(_)
             | Self::Serve(_)
@@ -275,6 +317,10 @@ impl Verb {
             Self::Backup(_) => "backup",
             Self::Unlock => "unlock",
             Self::Gc(_) => "gc",
+            Self::Expire(_) => "expire",
+            Self::Delete(_) => "delete",
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
             Self::Key(_) => "key",
             Self::Source(_) => "source",
             _ => "client",

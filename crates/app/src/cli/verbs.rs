@@ -17,7 +17,7 @@ use super::arguments::{
     ArchiveArguments, Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb,
     VerifyArguments,
 };
-use super::resolve;
+use super::{resolve, retention};
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
 use crate::failure::Failure;
 use crate::daemon;
@@ -76,6 +76,10 @@ impl Call<'_> {
             Verb::Window => self.window(),
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),
+            Verb::Expire(arguments) => self.expire(&arguments),
+            Verb::Delete(arguments) => self.delete(&arguments),
+            Verb::Hold(arguments) => self.hold(arguments),
+            Verb::Release(arguments) => self.release(&arguments),
             Verb::Unlock => self.unlock(),
             Verb::Gc(arguments) => self.gc(&arguments),
             Verb::Key(verb) => self.key(verb),
@@ -102,7 +106,8 @@ impl Call<'_> {
     }
 
     fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
-        self.output.backup(&self.backup_report(arguments)?)
+        let report = self.backup_report(arguments)?;
+        self.output.backup(&report, &retention::rules(self.settings)?)
     }
 
     pub(crate) fn backup_report(&self, arguments: BackupArguments) -> Result<BackupReport, Failure> {
@@ -164,17 +169,19 @@ impl Call<'_> {
     }
 
     fn list(&self) -> Result<(), Failure> {
+        let rules = retention::rules(self.settings)?;
         let state = self.state()?;
         let source = resolve::source(self.settings)?;
         let report = ops::list(self.access()?, source.as_ref(), &state, self.session)?;
-        self.output.list(&report)
+        self.output.list(&report, &rules)
     }
 
     fn show(&self, backup: &str) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
         let target = target(backup)?;
+        let rules = retention::rules(self.settings)?;
         let report = ops::show(self.access()?, &target, source.as_ref(), self.session)?;
-        self.output.show(&report)
+        self.output.show(&report, &rules)
     }
 
     fn verify(&self, arguments: &VerifyArguments) -> Result<(), Failure> {
@@ -274,6 +281,6 @@ pub(crate) fn lag_max(settings: &Settings) -> Result<Duration, Failure> {
     Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
 }
 
-fn target(text: &str) -> Result<Target, Failure> {
+pub(super) fn target(text: &str) -> Result<Target, Failure> {
     text.parse().map_err(|error: grap_core::InvalidTarget| Failure::Usage(error.to_string()))
 }
