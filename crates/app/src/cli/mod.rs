@@ -20,7 +20,7 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::{Arguments, Common, PLACES, Verb};
+pub(crate) use arguments::{Arguments, Common, ExpireArguments, GcArguments, PLACES, Verb};
 pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.

@@ -1,13 +1,15 @@
 //! With a daemon: what it is asked to do, and what it needs to know to begin.
 
-use grap::ops::{self, ArchiveOptions, ArchiveReport, Onlooker, WatchOptions};
+use grap::ops::{
+    self, ArchiveOptions, ArchiveReport, Onlooker, VerifyOptions, VerifyPartOptions, WatchOptions,
+};
 use grap_core::SourceName;
 use grap_repository::Repository;
 
 use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES};
-use super::resolve;
-use super::verbs::{Call, lag_max};
-use crate::config::Origin;
+use super::verbs::{Call, lag_max, target};
+use super::{resolve, retention};
+use crate::config::{Origin, Settings, parse_between};
 use crate::daemon::{self, RunRequest, Said};
 use crate::failure::Failure;
 
@@ -15,11 +17,8 @@ impl Call<'_> {
     /// Where a daemon runs on our state directory it is the one who does it.
     pub(super) fn by_the_daemon_or_here(&self, arguments: Arguments) -> Result<u8, Failure> {
         let state = resolve::state_path(self.settings, self.environment)?;
-        let request = RunRequest {
-            common: arguments.common.clone(),
-            verb: arguments.verb.clone(),
-            said: self.said(),
-        };
+        let request =
+            RunRequest { common: arguments.common.clone(), verb: arguments.verb.clone(), said: self.said() };
         let session = self.session;
         if let Some(status) = daemon::forward(&state, request, session.stop, session.monitor)? {
             return Ok(status);
@@ -49,6 +48,27 @@ impl Call<'_> {
         Ok(ops::archive(&options, open, &self.state()?, self.session)?)
     }
 
+    /// A scheduled backup, and the verdict that makes it a good one.
+    pub(crate) fn backup_and_verify(&self) -> Result<(), Failure> {
+        let report = self.backup_report(BackupArguments::default())?;
+        self.output.backup(&report, &retention::rules(self.settings)?)?;
+        let options = VerifyOptions {
+            backup: Some(target(report.manifest.id.as_str())?),
+            source: Some(report.manifest.source),
+            read_data_percent: None,
+        };
+        self.verified(ops::verify(&options, self.access()?, self.session)?)
+    }
+
+    /// The part of the stored data that is to be read today.
+    pub(crate) fn verify_part(&self) -> Result<(), Failure> {
+        let options = VerifyPartOptions {
+            source: resolve::source(self.settings)?,
+            percent_per_day: percent_per_day(self.settings)?,
+        };
+        self.verified(ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
+    }
+
     /// Look at the lag and the protection for the daemon.
     pub(crate) fn watch(&self, repository: &Repository, onlooker: &mut Onlooker<'_>) -> Result<(), Failure> {
         let options = WatchOptions {
@@ -71,9 +91,16 @@ impl Call<'_> {
         let _: Option<SourceName> = resolve::source(self.settings)?;
         self.backup_options(BackupArguments::default())?;
         self.archive_options(&ArchiveArguments::default())?;
-        daemon::log_style(self.settings)?;
+        retention::rules(self.settings)?;
+        percent_per_day(self.settings)?;
+        daemon::check(self.settings)?;
         Ok(())
     }
+}
+
+fn percent_per_day(settings: &Settings) -> Result<u8, Failure> {
+    let percent = settings.parsed("verify.percent_per_day", |text| parse_between(text, 1, 100))?;
+    Ok(percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(1))
 }
 
 /// The daemon stands in another directory.

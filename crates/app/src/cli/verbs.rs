@@ -5,7 +5,7 @@ use std::time::Duration;
 use grap::live::Pace;
 use grap::ops::{
     self, Access, ArchiveOptions, BackupOptions, BackupReport, CheckStatus, DoctorOptions, RestoreOptions,
-    Session, VerifyOptions,
+    Session, VerifyOptions, VerifyReport,
 };
 use grap::state::{StateDirectory, StateError};
 use grap::{Code, Error};
@@ -19,8 +19,8 @@ use super::arguments::{
 };
 use super::{resolve, retention};
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
-use crate::failure::Failure;
 use crate::daemon;
+use crate::failure::Failure;
 use crate::host;
 use crate::view::{self, Output, Stdout};
 
@@ -199,6 +199,10 @@ impl Call<'_> {
             read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
         };
         let report = ops::verify(&options, self.access()?, self.session)?;
+        self.verified(report)
+    }
+
+    pub(super) fn verified(&self, report: VerifyReport) -> Result<(), Failure> {
         self.output.verify(&report)?;
         match report.problems.len() {
             0 => Ok(()),

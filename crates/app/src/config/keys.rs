@@ -240,6 +240,13 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "verify.percent_per_day",
+        variables: &["GRAP_VERIFY_PERCENT_PER_DAY"],
+        default: Some("1"),
+        help: "how many in a hundred of the stored packs `grap serve` reads again in a day, 1 to 100: at 1 every byte in a hundred days",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

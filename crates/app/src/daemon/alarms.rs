@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Daemon;
+use super::job::{JobState, JobView};
 use super::log::Log;
 use super::status::AlertView;
-use super::job::{JobState, JobView};
 
 /// The repository cannot be opened.
 pub(super) const REPOSITORY: &str = "repository";
@@ -17,6 +17,8 @@ pub(super) const LAG: &str = "lag";
 pub(super) const PROTECTION: &str = "protection";
 /// The lag and the protection cannot be looked at.
 pub(super) const WATCH: &str = "watch";
+/// What is to be done cannot be noted.
+pub(super) const SCHEDULE: &str = "schedule";
 /// Little room on the repository's file system.
 pub(super) const SPACE: &str = "space";
 
@@ -73,7 +75,8 @@ impl Daemon {
         let lasts = self.clock.now().duration_since(job.since).as_secs();
         match (&job.last_error, job.state) {
             (Some(error), JobState::Waiting | JobState::Stopped) => {
-                let level = if job.state == JobState::Stopped { AlertLevel::Critical } else { AlertLevel::Warning };
+                let level =
+                    if job.state == JobState::Stopped { AlertLevel::Critical } else { AlertLevel::Warning };
                 let what = if job.state == JobState::Stopped { "has stopped" } else { "fails" };
                 let text = format!("the {} {what}: error[{}]: {}", job.name, error.code, error.message);
                 self.alerts.raise(&key, level, &text);

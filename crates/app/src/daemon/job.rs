@@ -103,6 +103,10 @@ impl Job {
         Arc::new(Self { name, work, log, clock, control: Mutex::new(control), changed: Condvar::new() })
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Run it in a thread of its own until [`Job::end`].
     pub(crate) fn start(self: &Arc<Self>) -> std::io::Result<JoinHandle<()>> {
         let job = Arc::clone(self);

@@ -118,8 +118,7 @@ impl Log {
                 format!("{time} {:<7} {}: {text}\n", level.name(), self.job)
             }
             LogFormat::Json => {
-                let entry =
-                    json!({ "time": time, "level": level.name(), "job": self.job, "message": text });
+                let entry = json!({ "time": time, "level": level.name(), "job": self.job, "message": text });
                 format!("{entry}\n")
             }
         }

@@ -20,11 +20,12 @@ mod run;
 mod scheduler;
 mod space;
 pub(crate) mod status;
+mod tasks;
 mod timetable;
 mod watching;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,11 +46,15 @@ use control::Server;
 use job::{Job, RunEnd};
 use log::{Log, LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
+use scheduler::{Scheduler, Timetable};
 use status::SpaceView;
 use watching::Watched;
 
 /// How often the daemon looks around, where nothing else wakes it.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The job that drives the schedule: it takes new settings without a new start.
+const SCHEDULER: &str = "scheduler";
 
 /// What every job shares.
 pub(crate) struct Daemon {
@@ -63,6 +68,8 @@ pub(crate) struct Daemon {
     state: StateDirectory,
     since: Timestamp,
     jobs: RwLock<Vec<Arc<Job>>>,
+    /// Set at the start.
+    scheduler: OnceLock<Arc<Scheduler>>,
     alerts: Alerts,
     watched: RwLock<Watched>,
     /// The protection is to be looked at soon: something has happened that may change it.
@@ -79,10 +86,15 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
     let _lock = state.lock_serve().map_err(grap::Error::from)?;
     let daemon = Daemon::new(arguments, call, state)?;
     let hangups = Hangups::listen()?;
+    let _ = daemon.scheduler.set(daemon.make_scheduler()?);
     let server = Server::start(daemon.state.root(), &daemon)?;
     let threads = daemon.start_jobs()?;
     notify::ready();
-    daemon.log.info(&format!("{} serves on the state directory {}", host::PROGRAM, daemon.state.root().display()));
+    daemon.log.info(&format!(
+        "{} serves on the state directory {}",
+        host::PROGRAM,
+        daemon.state.root().display()
+    ));
 
     daemon.go_on(call.session.stop, &hangups);
 
@@ -116,6 +128,7 @@ impl Daemon {
             since: clock.now(),
             clock,
             jobs: RwLock::default(),
+            scheduler: OnceLock::new(),
         }))
     }
 
@@ -123,13 +136,21 @@ impl Daemon {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn scheduler(&self) -> Option<&Arc<Scheduler>> {
+        self.scheduler.get()
+    }
+
     fn jobs(&self) -> Vec<Arc<Job>> {
         self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 3] =
-            [("archiver", Self::archive), ("watch", Self::watch), ("space", Self::measure_space)];
+        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 4] = [
+            ("archiver", Self::archive),
+            ("watch", Self::watch),
+            (SCHEDULER, Self::run_scheduler),
+            ("space", Self::measure_space),
+        ];
         let mut threads = Vec::new();
         for (name, work) in works {
             let daemon = Arc::clone(self);
@@ -166,7 +187,14 @@ impl Daemon {
     }
 }
 
-pub(crate) fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {
+/// Whether the settings that only the daemon has make sense.
+pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
+    log_style(settings)?;
+    Timetable::of(settings, "", true)?;
+    Ok(())
+}
+
+fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {
     let format = settings.parsed("log.format", LogFormat::parse)?;
     let level = settings.parsed("log.level", LogLevel::parse)?;
     Ok(LogStyle { format: format.unwrap_or(LogFormat::Text), level: level.unwrap_or(LogLevel::Info) })

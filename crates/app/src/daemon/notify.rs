@@ -21,11 +21,6 @@ pub(super) fn stopping() {
     say(&[NotifyState::Stopping]);
 }
 
-/// One line for `systemctl status`.
-pub(super) fn status(text: &str) {
-    say(&[NotifyState::Status(text)]);
-}
-
 /// The daemon lives.
 pub(super) fn alive() {
     say(&[NotifyState::Watchdog]);

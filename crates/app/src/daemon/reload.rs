@@ -10,7 +10,8 @@ use grap::in_one_line;
 use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
-use super::{Daemon, log_style, notify};
+use super::{Daemon, SCHEDULER, log_style, notify};
+use crate::cli::PLACES;
 use crate::config::Settings;
 use crate::failure::Failure;
 
@@ -40,7 +41,8 @@ impl Daemon {
             }
             Err(failure) => {
                 let why = in_one_line(&failure);
-                self.log.error(&format!("the settings were read anew and are refused, the old ones stay: {why}"));
+                self.log
+                    .error(&format!("the settings were read anew and are refused, the old ones stay: {why}"));
                 Some(why)
             }
         };
@@ -68,9 +70,20 @@ impl Daemon {
         if let Ok(style) = log_style(&new) {
             self.log.restyle(style);
         }
+        if let (Ok(timetable), Some(scheduler)) = (self.timetable(&new), self.scheduler()) {
+            scheduler.replace(timetable);
+        }
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        for job in self.jobs() {
-            job.start_anew();
+        if changed.iter().any(|key| needs_new_start(key)) {
+            for job in self.jobs().iter().filter(|job| job.name() != SCHEDULER) {
+                job.start_anew();
+            }
         }
     }
+}
+
+/// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
+fn needs_new_start(key: &str) -> bool {
+    let parts = ["archive.", "remote.", "password"];
+    PLACES.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
 }

@@ -1,19 +1,23 @@
 //! What the jobs run: the same operations as on the command line, their findings to the log.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use grap::{Code, in_one_line};
+use grap_core::schedule::Task;
 use grap_disk as disk;
 use grap_repository::Repository;
 use grap_task::{Finding, Monitor, Stop, Stopped, Unit};
 
+use super::Daemon;
 use super::alarms::{AlertLevel, REPOSITORY};
 use super::control::{RunRequest, Said};
-use super::job::{JobError, RunEnd};
+use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
+use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::Daemon;
+use super::tasks::task_of;
 use crate::cli::{Arguments, Call, PLACES};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -34,13 +38,8 @@ impl Daemon {
         output: Output<'_>,
         run: impl FnOnce(&Call<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let session = Session {
-            clock: &self.clock,
-            stop,
-            monitor,
-            holder: &self.holder,
-            program: host::PROGRAM,
-        };
+        let session =
+            Session { clock: &self.clock, stop, monitor, holder: &self.holder, program: host::PROGRAM };
         run(&Call { settings, environment: &self.environment, session: &session, output })
     }
 
@@ -92,7 +91,10 @@ impl Daemon {
                 Err(failure) => {
                     let why = format!("the repository cannot be opened: {}", in_one_line(&failure));
                     if !failed {
-                        log.error(&format!("error[{}]: {why}; it is tried again and again", failure.code().name()));
+                        log.error(&format!(
+                            "error[{}]: {why}; it is tried again and again",
+                            failure.code().name()
+                        ));
                     }
                     failed = true;
                     self.alerts.raise(REPOSITORY, AlertLevel::Critical, &why);
@@ -136,12 +138,36 @@ impl Daemon {
         settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
+        let by_hand = self.enter(task_of(&arguments.verb), stop)?;
         let ended = self.call(&settings, (stop, &tee), output, |call| call.perform(arguments.verb));
+        if ended.is_ok() {
+            self.after_a_client(by_hand);
+        }
         match &ended {
             Ok(()) => log.info("done"),
             Err(failure) => log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure))),
         }
         ended
+    }
+
+    /// So that nothing begins that is in its way.
+    fn enter(&self, task: Option<Task>, stop: &Stop) -> Result<Option<ByHand<'_>>, Failure> {
+        let (Some(task), Some(scheduler)) = (task, self.scheduler()) else { return Ok(None) };
+        let entered = scheduler.enter(task, stop);
+        entered.map(Some).map_err(|busy| Failure::Found { code: Code::JobRunning, message: busy.to_string() })
+    }
+
+    /// What went well counts as a run of its task, and may have helped a job that waits for an operator.
+    fn after_a_client(&self, by_hand: Option<ByHand<'_>>) {
+        if let Some(by_hand) = by_hand {
+            by_hand.went_well();
+        }
+        self.look_now.store(true, Ordering::SeqCst);
+        for job in self.jobs() {
+            if job.view().state == JobState::Stopped {
+                job.start_anew();
+            }
+        }
     }
 
     pub(super) fn status(&self) -> DaemonStatus {
@@ -154,6 +180,7 @@ impl Daemon {
             lag: self.watched().lag,
             protection: self.watched().protection,
             space: *self.space.lock().unwrap_or_else(PoisonError::into_inner),
+            tasks: self.scheduler().map_or_else(Vec::new, |scheduler| scheduler.view()),
             jobs: self.jobs().iter().map(|job| job.view()).collect(),
         }
     }
@@ -168,7 +195,8 @@ fn agree(own: &Settings, said: &[Said]) -> Result<(), Failure> {
             None => *is_flag,
         };
         if differs {
-            let own = own.map_or_else(|| "not set".to_owned(), |own| format!("`{}` (from {})", own.text, own.origin));
+            let own = own
+                .map_or_else(|| "not set".to_owned(), |own| format!("`{}` (from {})", own.text, own.origin));
             return Err(Failure::Usage(format!(
                 "{key} is `{text}` here (from {origin}), and {own} for the daemon that runs on this state directory: leave it out, or give another --state-dir"
             )));

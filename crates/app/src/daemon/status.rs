@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::job::{JobState, JobView};
+pub(crate) use super::scheduler::TaskView;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct DaemonStatus {
@@ -13,6 +14,7 @@ pub(crate) struct DaemonStatus {
     /// Why settings that were read anew were not taken.
     pub(crate) refused: Option<String>,
     pub(crate) jobs: Vec<JobView>,
+    pub(crate) tasks: Vec<TaskView>,
     pub(crate) lag: Vec<LagView>,
     pub(crate) protection: Option<ProtectionView>,
     pub(crate) alerts: Vec<AlertView>,

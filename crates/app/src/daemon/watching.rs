@@ -13,10 +13,10 @@ use grap::ops::{LagLook, Look, Onlooker, Protection, StatusReport};
 use grap_task::Stop;
 
 use super::Daemon;
-use crate::cli::lag_max;
 use super::alarms::{AlertLevel, LAG, PROTECTION, WATCH};
 use super::job::RunEnd;
 use super::status::{LagView, ProtectionView};
+use crate::cli::lag_max;
 
 /// Between two looks at the protection while there is none.
 const UNPROTECTED_INTERVAL: Duration = Duration::from_secs(30);
@@ -116,12 +116,12 @@ impl Daemon {
 
     /// A backup, unless this run of the archiver has had one for the same reason a moment ago.
     fn want_backup(&self, why: &str, now: Duration, memory: &mut Memory) {
-        let asked = memory.requested.is_some_and(|(at, run)| {
-            run == memory.run && now.saturating_sub(at) < REQUEST_INTERVAL
-        });
+        let asked = memory
+            .requested
+            .is_some_and(|(at, run)| run == memory.run && now.saturating_sub(at) < REQUEST_INTERVAL);
         if !asked {
             memory.requested = Some((now, memory.run));
-            self.log.info(&format!("a backup is wanted: {why}"));
+            self.request_backup(why);
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a daemon knows of itself, as `grap status` shows it.
 
+use grap_core::schedule::Outcome;
 use serde_json::{Value, json};
 
 use super::shapes::merge;
 use super::text::{bytes, second};
-use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView};
+use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView, TaskView};
 
 pub(super) fn shape(daemon: &DaemonStatus) -> Value {
     let jobs: Vec<Value> = daemon.jobs.iter().map(job).collect();
@@ -34,11 +35,38 @@ pub(super) fn shape(daemon: &DaemonStatus) -> Value {
         "since": daemon.since,
         "settings_refused": daemon.refused,
         "jobs": jobs,
+        "tasks": daemon.tasks.iter().map(task).collect::<Vec<_>>(),
         "databases": lag,
         "seen": protection,
         "space": space,
         "alerts": alerts,
     })
+}
+
+fn task(task: &TaskView) -> Value {
+    let running = task.running.as_ref();
+    let last = task.last.as_ref().map(|last| {
+        let (word, error) = outcome(&last.outcome);
+        json!({ "started": last.started, "finished": last.ended, "outcome": word, "error": error })
+    });
+    json!({
+        "name": task.task.name(),
+        "schedule": task.schedule,
+        "running_since": running.map(|running| running.since),
+        "waits_for": task.waits_for.map(|other| other.name()),
+        "next": task.next,
+        "failures": task.failures,
+        "last": last,
+        "last_success": task.last_success,
+    })
+}
+
+fn outcome(outcome: &Outcome) -> (&'static str, Option<Value>) {
+    match outcome {
+        Outcome::Succeeded => ("succeeded", None),
+        Outcome::Failed { code, message } => ("failed", Some(json!({ "code": code, "message": message }))),
+        Outcome::Deferred { why } => ("deferred", Some(json!({ "message": why }))),
+    }
 }
 
 fn alert(alert: &AlertView) -> Value {
@@ -69,6 +97,31 @@ fn state_word(state: JobState) -> &'static str {
     }
 }
 
+fn task_line(task: &TaskView) -> String {
+    let mut text = format!("  {:<12} {}", task.task.name(), task.schedule.as_deref().unwrap_or("off"));
+    if let Some(running) = &task.running {
+        text += &format!(", runs since {}", second(running.since));
+    }
+    if let Some(next) = task.next {
+        text += &format!(", next {}", second(next));
+    }
+    if let Some(other) = task.waits_for {
+        text += &format!(", waits for {other}");
+    }
+    match task.last.as_ref().map(|last| (&last.outcome, last.ended)) {
+        Some((Outcome::Succeeded, ended)) => text += &format!(", last went well, {}", second(ended)),
+        Some((Outcome::Failed { code, message }, ended)) => {
+            let times = task.failures;
+            text += &format!(", failed {times} times in a row, {}: error[{code}]: {message}", second(ended));
+        }
+        Some((Outcome::Deferred { why }, ended)) => {
+            text += &format!(", put off {}: {why}", second(ended));
+        }
+        None => {}
+    }
+    text + "\n"
+}
+
 /// The report of `status`, and the daemon beside it.
 pub(super) fn beside(mut report: Value, daemon: Option<&DaemonStatus>) -> Value {
     merge(&mut report, json!({ "daemon": daemon.map(shape) }));
@@ -92,6 +145,9 @@ pub(super) fn text(daemon: Option<&DaemonStatus>) -> String {
             text += &format!("  {:<12} last error, of {at}: error[{}]: {}\n", "", error.code, error.message);
         }
     }
+    for task in &daemon.tasks {
+        text += &task_line(task);
+    }
     if let Some(seen) = &daemon.protection {
         let word = if seen.protected { "PROTECTED" } else { "UNPROTECTED" };
         text += &format!("  looked at {}: {word}\n", second(seen.at));
@@ -101,11 +157,8 @@ pub(super) fn text(daemon: Option<&DaemonStatus>) -> String {
         text += &format!("  {level}: {}\n", alert.message);
     }
     if let Some(space) = &daemon.space {
-        text += &format!(
-            "  {} of {} are free at the repository\n",
-            bytes(space.available),
-            bytes(space.total)
-        );
+        text +=
+            &format!("  {} of {} are free at the repository\n", bytes(space.available), bytes(space.total));
     }
     text
 }

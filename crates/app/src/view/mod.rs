@@ -114,7 +114,8 @@ impl Output<'_> {
 
     /// Where the repository cannot be asked.
     pub(crate) fn daemon_status(self, daemon: &DaemonStatus) -> Result<(), Failure> {
-        let shape = daemon::beside(serde_json::json!({ "schema_version": shapes::SCHEMA_VERSION }), Some(daemon));
+        let shape =
+            daemon::beside(serde_json::json!({ "schema_version": shapes::SCHEMA_VERSION }), Some(daemon));
         self.print(&shape, || daemon::text(Some(daemon)))
     }
 

@@ -7,9 +7,9 @@ use grap_core::SourceName;
 use grap_repository::Repository;
 use grap_task::{Finding, Stop, Unit};
 
+use super::Session;
 use super::source::binding_of;
 use super::watchdog::Watchdog;
-use super::Session;
 use crate::archive::{Archive, Merger, Nonces, RunNumber, ShipOptions, Shipped, Shipper, Stored, Writer};
 use crate::error::{Error, Result, in_one_line};
 use crate::live::{FollowOptions, Follower, Installation, InstallationOptions, Pace, PinMode};

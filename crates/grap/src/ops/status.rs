@@ -87,7 +87,8 @@ pub(super) fn look(
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
     let history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;
-    let mut look = Look { history: &history, session, lag_max, proofs, reasons: Vec::new(), backup_wanted: false };
+    let mut look =
+        Look { history: &history, session, lag_max, proofs, reasons: Vec::new(), backup_wanted: false };
     let last_backup = look.last_backup();
     let names = match installation {
         Some(installation) => installation.databases.clone(),

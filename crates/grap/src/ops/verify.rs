@@ -70,10 +70,7 @@ pub(super) fn verify_reading(
     let catalog = Catalog::load(&repository)?;
     let only =
         options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
-    let check = CheckOptions {
-        read_data,
-        snapshot: only.map(|backup| backup.snapshot.id),
-    };
+    let check = CheckOptions { read_data, snapshot: only.map(|backup| backup.snapshot.id) };
     let checked = repository.check(&check, session.stop, session.monitor)?;
     let mut problems: Vec<String> = checked.damages.iter().map(|damage| describe(damage, &catalog)).collect();
 

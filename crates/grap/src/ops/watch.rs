@@ -10,9 +10,9 @@ use grap_core::SourceName;
 use grap_repository::Repository;
 use grap_task::{Silent, Stop};
 
+use super::Session;
 use super::lateness::Lateness;
 use super::status::{StatusReport, look};
-use super::Session;
 use crate::archive::{Archive, DatabaseLag, LagProbe, Proofs, RunNumber};
 use crate::error::{Error, Result};
 use crate::live::{Installation, InstallationOptions};

@@ -101,11 +101,8 @@ impl<'a> Connection<'a> {
         let stream = UnixStream::connect(socket_path(state))?;
         stream.set_write_timeout(Some(ANSWER_WAIT))?;
         stream.set_read_timeout(Some(ANSWER_WAIT))?;
-        let question = Question {
-            version: VERSION,
-            program: host::PROGRAM.to_owned(),
-            ask: serde_json::to_value(ask)?,
-        };
+        let question =
+            Question { version: VERSION, program: host::PROGRAM.to_owned(), ask: serde_json::to_value(ask)? };
         write_line(&mut &stream, &question)?;
         let lines = Lines::new(BufReader::new(stream.try_clone()?), ANSWER_MAX);
         Ok(Self { state, stream, lines, told_to_stop: false })
@@ -132,7 +129,8 @@ impl<'a> Connection<'a> {
             match self.lines.next() {
                 Ok(Some(line)) => return parse(&line).map_err(|error| self.gone(&error.to_string())),
                 Ok(None) => return Err(self.gone("it closed the connection")),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.gone(&error.to_string())),
             }

@@ -198,7 +198,8 @@ impl Clients {
         let listener = std::thread::Builder::new().name("client-listener".to_owned()).spawn(listen)?;
         let json = request.common.json;
         let reply = Reply::start(stream.try_clone()?, stop.clone())?;
-        let ended = self.daemon.run_for_client(request, stop, &reply.monitor(), &Stdout::Asker(reply.printer()));
+        let ended =
+            self.daemon.run_for_client(request, stop, &reply.monitor(), &Stdout::Asker(reply.printer()));
         let (status, error) = match &ended {
             Ok(()) => (0, String::new()),
             Err(failure) => (failure.code().exit_status(), failure_text(failure, json)),
@@ -254,7 +255,10 @@ fn stranger(stream: &UnixStream) -> io::Result<Option<String>> {
 
 fn understand(line: &str) -> Result<Ask, String> {
     let other = |why: String| {
-        format!("the daemon is {} and does not understand the question ({why}): restart it, or use its own program", host::PROGRAM)
+        format!(
+            "the daemon is {} and does not understand the question ({why}): restart it, or use its own program",
+            host::PROGRAM
+        )
     };
     let question: Question = parse(line).map_err(|error| other(error.to_string()))?;
     if question.version != VERSION {
