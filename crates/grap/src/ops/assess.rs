@@ -62,13 +62,15 @@ impl Assessed {
 }
 
 fn assess(backup: &Backup, history: &History, reader: &Reader, standing: Standing) -> Result<AssessedBackup> {
+    let doubt = standing.doubt();
     let mut candidate = Candidate {
         id: backup.id.clone(),
         began: backup.snapshot.time,
-        verdict: standing.verdict(),
+        // A note that cannot be read may be the newest verdict: others must not go because this one counts as good.
+        verdict: if doubt.is_none() { standing.verdict() } else { None },
         holds: standing.holds.iter().map(ToString::to_string).collect(),
         needed: false,
-        doubt: standing.doubt(),
+        doubt,
     };
     match history.backup(&backup.id) {
         Some(known) => candidate.began = known.manifest.started,
