@@ -3,6 +3,7 @@
 mod arguments;
 mod maintenance;
 mod resolve;
+mod retention;
 mod secret;
 mod verbs;
 
