@@ -4,8 +4,6 @@
 //! fresh: others may take a stale lock for dead and begin to rely on what is about to go. An object that is gone already is no error,
 //! so that an interrupted run can be run again.
 
-use std::sync::Arc;
-
 use crate::error::{RepositoryError, Result};
 use crate::format::id::SnapshotId;
 use crate::lock::Lock;
