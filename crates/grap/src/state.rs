@@ -39,6 +39,14 @@ impl Job {
             Self::Maintain => "maintain",
         }
     }
+
+    /// Whether an operation of this verb runs under the job's lock.
+    fn runs(self, verb: &str) -> bool {
+        match self {
+            Self::Backup => verb == "backup",
+            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -139,7 +147,7 @@ impl StateDirectory {
         let lock = FileLock::wait_exclusive(&self.lock_path(job), ASKED_MAX)
             .map_err(|source| self.unusable(source))?
             .ok_or_else(busy)?;
-        for operation in self.operations()?.into_iter().filter(|operation| operation.verb == job.verb()) {
+        for operation in self.operations()?.into_iter().filter(|operation| job.runs(&operation.verb)) {
             if operation.outcome.is_none() {
                 self.end(&operation.name, clock.now(), Outcome::Abandoned)?;
             }

@@ -77,7 +77,12 @@ impl Repository {
             Ok(()) => Ok((Self { inner: Arc::new(inner) }, recovery)),
             Err(ObjectError::AlreadyExists { .. }) => {
                 // Somebody else made a repository here meanwhile; our keys would only confuse it.
-                keys.iter().try_for_each(|key| inner.store.delete(&object_name("keys", *key)))?;
+                for key in &keys {
+                    match inner.store.delete(&object_name("keys", *key)) {
+                        Ok(()) | Err(ObjectError::Denied { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Err(RepositoryError::AlreadyRepository)
             }
             Err(error) => Err(error.into()),

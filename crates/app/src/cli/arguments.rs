@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
 /// For every verb.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Common {
-    /// Directory of the repository
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The repository: a directory, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) repo: Option<String>,
     /// File that holds the repository's password
     #[arg(long, global = true, value_name = "FILE")]

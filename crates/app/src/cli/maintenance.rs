@@ -32,7 +32,7 @@ impl Call<'_> {
         let percent = self.settings.parsed("gc.unused_percent", |text| parse_between(text, 0, 99))?;
         let percent = percent.and_then(|percent| u8::try_from(percent).ok());
         let options = GcOptions { unused_percent: percent.unwrap_or(5) };
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         if arguments.dry_run {
             let plan = ops::plan_gc(&options, access, self.session)?;
             return self.output.gc_plan(&plan);
@@ -42,7 +42,7 @@ impl Call<'_> {
     }
 
     pub(super) fn key(&self, verb: KeyVerb) -> Result<(), Failure> {
-        let (access, cost) = (resolve::access(self.settings)?, KdfCost::default());
+        let (access, cost) = (self.access()?, KdfCost::default());
         let password = |new: NewPassword| {
             let unsaid = || Failure::Usage("the new password is not given".to_owned());
             Ok::<_, Failure>(new.new_password.ok_or_else(unsaid)?.0)

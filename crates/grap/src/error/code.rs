@@ -55,6 +55,10 @@ codes! {
     ArchiveDamaged = "ARCHIVE_DAMAGED", 9, "`grap verify` names every damaged object, `grap window` what can still be reached. Take a new backup: what is behind it does not need the damaged part.";
     /// Two sources have a backup of this id.
     BackupAmbiguous = "BACKUP_AMBIGUOUS", 6, "Name it as SOURCE/ID, or give --source.";
+    /// Somebody holds the backup. Nothing was deleted.
+    BackupHeld = "BACKUP_HELD", 19, "`grap show ID` says who holds it and why. `grap release ID` ends every hold on it.";
+    /// The backup is the last good one of its source, or the kept window of the archive begins from it. Nothing was deleted.
+    BackupNeeded = "BACKUP_NEEDED", 19, "Take a newer backup and let it pass `grap verify ID`; a window that reaches less far back (retention.window_days) needs it no longer either.";
     /// The file system has not the room that the operation needs. Nothing was published.
     NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.
@@ -78,7 +82,7 @@ codes! {
     /// The source is there already.
     SourceExists = "SOURCE_EXISTS", 6, "Choose another name.";
     /// There is no repository at this place.
-    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted? Only where there never was one: `grap init`.";
+    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted (or the bucket and the prefix)? Only where there never was one: `grap init`.";
     /// There is a repository at this place already.
     RepositoryExists = "REPOSITORY_EXISTS", 10, "Nothing was changed. To use it, run grap backup.";
     /// The repository is of a version or kind that this program does not know.
@@ -97,6 +101,8 @@ codes! {
     WrongPassword = "WRONG_PASSWORD", 12, "The recovery key that was printed at `grap init` opens the repository, too: give it in place of the password.";
     /// The storage of the repository failed.
     StorageFailed = "STORAGE_FAILED", 13, "What was stored already is used by the next run.";
+    /// The storage of the repository denies a right, or does not know who asks.
+    StorageDenied = "STORAGE_DENIED", 13, "Are the credentials set, and valid? docs/object-stores.md names the rights that are needed, and where credentials are looked for. The message names the call and the object.";
     /// The target of a restore, or the place of a new repository, is not empty, or in use.
     TargetNotEmpty = "TARGET_NOT_EMPTY", 4, "Choose a directory that is empty or does not exist yet. Nothing in it was touched.";
     /// What was written by a restore is not what the backup promised. It was not put in place.

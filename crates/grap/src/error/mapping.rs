@@ -41,6 +41,7 @@ impl Error {
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
+            Self::NoRepository { .. } => Code::RepositoryNotFound,
             Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
@@ -48,6 +49,8 @@ impl Error {
             Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
                 Code::BackupNotFound
             }
+            Self::BackupHeld { .. } => Code::BackupHeld,
+            Self::BackupNeeded { .. } => Code::BackupNeeded,
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
             Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
                 Code::RepositoryUnsupported
@@ -56,6 +59,7 @@ impl Error {
             | Self::SourceRecord { .. }
             | Self::BackupIncomplete { .. }
             | Self::BackupUnreadable { .. }
+            | Self::BackupInDoubt { .. }
             | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
         }
@@ -211,8 +215,8 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::Stopped(_) => Code::Interrupted,
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
-        | RepositoryError::MemoryDamage { .. }
         | RepositoryError::LockNotExclusive { .. }
+        | RepositoryError::MemoryDamage { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)
         | RepositoryError::ReaderFailed
@@ -227,7 +231,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+        ObjectError::Denied { .. } => Code::StorageDenied,
+        ObjectError::Full { .. } => Code::NoSpace,
+        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } | ObjectError::Refused { .. } => {
             Code::StorageFailed
         }
     }

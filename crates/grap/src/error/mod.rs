@@ -84,6 +84,8 @@ pub enum Error {
     IdTaken { id: BackupId, name: SourceName },
     #[error("this is not the database that source `{name}` is bound to")]
     SourceMismatch { name: SourceName, source: Mismatch },
+    #[error("there is no repository at {place}: it has no config")]
+    NoRepository { place: String },
     #[error("{} is no place for a new repository: it holds {found}", path.display())]
     PlaceNotEmpty { path: PathBuf, found: String },
     #[error("the repository has no source `{name}`; it has: {}", list(known))]
@@ -104,6 +106,12 @@ pub enum Error {
     BackupUnreadable { wanted: String, damaged: Vec<String> },
     #[error("there is no backup in this repository")]
     NoBackup,
+    #[error("backup {id} is held by {}", holds.join("; by "))]
+    BackupHeld { id: BackupId, holds: Vec<String> },
+    #[error("backup {id} is needed: {why}")]
+    BackupNeeded { id: BackupId, why: String },
+    #[error("whether backup {id} may be deleted is not known: {why}")]
+    BackupInDoubt { id: BackupId, why: String },
     #[error("the sources {} each have a backup {id}", list(sources))]
     BackupAmbiguous { id: BackupId, sources: Vec<SourceName> },
     #[error("the manifest of backup {id} cannot be read")]

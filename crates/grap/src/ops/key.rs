@@ -75,7 +75,7 @@ fn changing(
     run: impl FnOnce() -> Result<KeyReport>,
 ) -> Result<KeyReport> {
     let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled(Job::Maintain.verb(), session.clock, run)
+    state.journaled("key", session.clock, run)
 }
 
 fn options(cost: KdfCost, session: &Session<'_>) -> InitOptions {
