@@ -1,0 +1,1 @@
+//! through_faults
