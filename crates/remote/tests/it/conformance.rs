@@ -51,7 +51,8 @@ fn large(bucket: &Bucket) {
 fn missing_bucket_is_told_apart(bucket: &Bucket) {
     let url = bucket.url.clone() + "-none";
     let store = store(&Bucket { url, ..bucket.clone() }, "x");
-    for result in [store.get("config").map(drop), store.list("keys").map(drop), store.put("config", &[b"x"])] {
+    for result in [store.get("config").map(drop), store.list("keys").map(drop), store.put("config", &[b"x"])]
+    {
         assert!(matches!(result, Err(ObjectError::Refused { .. })), "{result:?}");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use grap_remote::{RemoteOptions, RemoteStore};
-use grap_repository::object::memory::MemoryStore;
 use grap_repository::object::Retry;
+use grap_repository::object::memory::MemoryStore;
 use grap_repository::{
     CheckOptions, InitOptions, KdfCost, LockHolder, Meta, Node, ObjectStore, ReadData, Repository, Result,
     Snapshot, SnapshotDraft, WriterOptions,
@@ -17,7 +17,7 @@ use grap_testkit::stores::{Bucket, LocalS3, Proxy};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-/// An S3 server for all tests of the process. It ends with the process that it is a child of: see `Running`.
+/// An S3 server for all tests of the process; it ends with the process.
 pub(crate) fn s3() -> Option<&'static LocalS3> {
     static S3: OnceLock<Option<LocalS3>> = OnceLock::new();
     S3.get_or_init(|| or_skip("S3 (moto)", LocalS3::start())).as_ref()
@@ -44,7 +44,7 @@ pub(crate) fn proxied(s3: &LocalS3) -> (Proxy, Bucket) {
 
 pub(crate) fn new_name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    format!("bucket-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst))
+    format!("bucket{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst))
 }
 
 pub(crate) fn options(bucket: &Bucket) -> RemoteOptions {

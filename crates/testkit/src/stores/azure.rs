@@ -1,5 +1,6 @@
 //! Azure Blob Storage as `azurite` plays it: in memory, with the well-known account that every azurite has.
 
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
@@ -29,9 +30,14 @@ impl Azurite {
             install(npm.arg(format!("azurite@{VERSION}")), HINT)
         })?;
         let program = folder.join("node_modules/azurite/dist/src/blob/main.js");
-        let running = Running::start(Command::new("node"), |command, port, _| {
+        let running = Running::start(Path::new("node"), |command, port, _| {
             command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
-            command.args(["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"]);
+            command.args([
+                "--inMemoryPersistence",
+                "--disableTelemetry",
+                "--skipApiVersionCheck",
+                "--silent",
+            ]);
         })?;
         Ok(Self(running))
     }
@@ -43,7 +49,8 @@ impl Azurite {
         // The account is in the path, too, where it is not in the host.
         let resource = format!("/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container");
         let to_sign = format!("PUT\n\n\n\n\n\n\n\n\n\n\n\n{headers}{resource}");
-        let signature = BASE64_STANDARD.encode(hmac(&BASE64_STANDARD.decode(KEY).unwrap_or_default(), &to_sign));
+        let signature =
+            BASE64_STANDARD.encode(hmac(&BASE64_STANDARD.decode(KEY).unwrap_or_default(), &to_sign));
         let head = format!(
             "PUT /{ACCOUNT}/{name}?restype=container HTTP/1.1\r\nx-ms-date: {date}\r\nx-ms-version: {API}\r\n\
              Authorization: SharedKey {ACCOUNT}:{signature}\r\n"

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub use azure::Azurite;
 pub use gcs::FakeGcs;
 pub use proxy::{Fault, Proxy, Request};
-pub use s3::{LocalS3, USER as S3_USER, SECRET as S3_SECRET};
+pub use s3::{LocalS3, SECRET as S3_SECRET, USER as S3_USER};
 
 use crate::error::{Error, Result, tail};
 use crate::install::{cache_folder, lock_file};
@@ -34,7 +34,15 @@ pub struct Bucket {
     pub environment: Vec<(String, String)>,
 }
 
-/// A server of this machine. Ended, by its id, when dropped.
+/// Runs the words behind it until its own input ends, which it does when its parent dies, however that happens.
+/// If they end by themselves, so does it.
+const KEEPER: &str = r#"exec 3<&0 </dev/null
+"$@" 3<&- & server=$!
+(read -r _ <&3; kill "$server" 2>/dev/null) &
+exec 3<&-
+wait "$server""#;
+
+/// A server of this machine. Ended when dropped, and when this process dies: one may be shared by many tests.
 #[derive(Debug)]
 struct Running {
     child: Child,
@@ -45,15 +53,17 @@ struct Running {
 }
 
 impl Running {
-    /// Start `command`, told its port by `arguments`, and wait until it takes connections.
-    fn start(mut command: Command, arguments: impl FnOnce(&mut Command, u16, &Path)) -> Result<Self> {
+    /// Start `program`, told its port by `arguments`, and wait until it takes connections.
+    fn start(program: &Path, arguments: impl FnOnce(&mut Command, u16, &Path)) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Error::file("create", "a temporary folder"))?;
         let port = free_port()?;
         let log = folder.path().join("log");
-        let output = || File::options().create(true).append(true).open(&log).map_err(Error::file("create", &log));
+        let output =
+            || File::options().create(true).append(true).open(&log).map_err(Error::file("create", &log));
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER, "sh"]).arg(program);
         arguments(&mut command, port, folder.path());
-        let program = command.get_program().to_owned();
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(output()?).stderr(output()?);
+        command.current_dir(folder.path()).stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
         let child = command.spawn().map_err(Error::file("start", program))?;
         let mut running = Self { child, port, log, _folder: folder };
         running.await_port()?;
@@ -80,7 +90,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
@@ -120,7 +130,8 @@ fn install(command: &mut Command, hint: &str) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Err(Error::Missing {
         what: format!("a working {program} ({})", crate::error::last_lines(&text, 5)),
         try_command: hint.to_owned(),
@@ -133,7 +144,10 @@ fn request(port: u16, head: &str, body: &[u8]) -> Result<()> {
     let exchange = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         let length = body.len();
-        write!(stream, "{head}Host: 127.0.0.1:{port}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "{head}Host: 127.0.0.1:{port}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )?;
         stream.write_all(body)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

@@ -45,6 +45,15 @@ pub enum Fault {
 
 type Rule = dyn Fn(&Request) -> Fault + Send + Sync;
 
+/// For a storage that speaks another dialect than its model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Translation {
+    /// The head of each request, as the storage understands it.
+    pub(super) request: fn(&str) -> String,
+    /// Lines that each answer lacks.
+    pub(super) answer: &'static str,
+}
+
 /// Ended when dropped.
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -53,6 +62,7 @@ pub struct Proxy {
 
 struct Shared {
     upstream: SocketAddr,
+    translation: Option<Translation>,
     rule: Mutex<Arc<Rule>>,
     seen: AtomicUsize,
     struck: AtomicUsize,
@@ -62,10 +72,15 @@ struct Shared {
 impl Proxy {
     /// In front of this port of this machine; without faults until a rule is set.
     pub fn start(upstream: u16) -> Result<Self> {
+        Self::translating(upstream, None)
+    }
+
+    pub(super) fn translating(upstream: u16, translation: Option<Translation>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file("bind", "127.0.0.1"))?;
         let address = listener.local_addr().map_err(Error::file("name", "a socket"))?;
         let shared = Arc::new(Shared {
             upstream: SocketAddr::from(([127, 0, 0, 1], upstream)),
+            translation,
             rule: Mutex::new(Arc::new(|_: &Request| Fault::None)),
             seen: AtomicUsize::new(0),
             struck: AtomicUsize::new(0),
@@ -111,6 +126,12 @@ impl Proxy {
     /// Faults since the rule was set.
     pub fn struck(&self) -> usize {
         self.shared.struck.load(Ordering::SeqCst)
+    }
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proxy({} before {})", self.address, self.shared.upstream)
     }
 }
 
@@ -162,10 +183,22 @@ impl Shared {
     /// The whole answer of the storage.
     fn forward(&self, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut upstream = TcpStream::connect(self.upstream)?;
-        upstream.write_all(with_close(head).as_bytes())?;
+        let head = match self.translation {
+            // Such a storage may look at the name that it is called by.
+            Some(with) => {
+                format!("{}Host: {}\r\n\r\n", with_close(&(with.request)(head), true), self.upstream)
+            }
+            None => with_close(head, false) + "\r\n",
+        };
+        upstream.write_all(head.as_bytes())?;
         upstream.write_all(body)?;
         let mut whole = Vec::new();
         upstream.read_to_end(&mut whole)?;
+        if let Some(translation) = self.translation
+            && let Some(end) = whole.windows(2).position(|end| end == b"\r\n")
+        {
+            whole.splice(end + 2..end + 2, translation.answer.bytes());
+        }
         Ok(whole)
     }
 }
@@ -181,7 +214,6 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(String, Request)>>
         if &head[before..] == "\r\n" {
             break;
         }
-        // curl and Go ask before they send a body; whoever is not answered sends it after a second.
     }
     let mut words = head.split_whitespace();
     let method = words.next().unwrap_or_default().to_owned();
@@ -200,13 +232,17 @@ fn length_of(head: &str) -> usize {
     header(head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-/// One request a connection.
-fn with_close(head: &str) -> String {
+/// One request a connection; the head without the empty line at its end, and, if wanted, without a host.
+fn with_close(head: &str, drop_host: bool) -> String {
     let kept = head.lines().filter(|line| {
         let line = line.to_ascii_lowercase();
-        !line.is_empty() && !line.starts_with("connection:") && !line.starts_with("expect:")
+        let dropped = line.is_empty()
+            || line.starts_with("connection:")
+            || line.starts_with("expect:")
+            || (drop_host && line.starts_with("host:"));
+        !dropped
     });
-    kept.fold(String::new(), |head, line| head + line + "\r\n") + "Connection: close\r\n\r\n"
+    kept.fold(String::new(), |head, line| head + line + "\r\n") + "Connection: close\r\n"
 }
 
 /// The storage closes after each answer, and says so in it.
@@ -216,7 +252,8 @@ fn answer(mut client: TcpStream, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn refuse(mut client: TcpStream, request: &Request, status: u16, code: &str) -> io::Result<()> {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>");
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>by the test</Message></Error>");
     // An answer to HEAD has no body.
     let sent = if request.method == "HEAD" { "" } else { body.as_str() };
     write!(

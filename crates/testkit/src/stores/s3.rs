@@ -23,8 +23,7 @@ impl LocalS3 {
             install(pip.arg(format!("moto[server]=={VERSION}")), HINT)
         })?;
         // Not the script beside it: that names the folder in which it was made.
-        let python = Command::new(folder.join("bin/python"));
-        let running = Running::start(python, |command, port, _| {
+        let running = Running::start(&folder.join("bin/python"), |command, port, _| {
             command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
         })?;
         Ok(Self(running))
