@@ -28,12 +28,23 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
+    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
+    Maintain,
 }
 
 impl Job {
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Maintain => "maintain",
+        }
+    }
+
+    /// Whether an operation of this verb runs under the job's lock.
+    fn runs(self, verb: &str) -> bool {
+        match self {
+            Self::Backup => verb == "backup",
+            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
         }
     }
 }
@@ -136,7 +147,7 @@ impl StateDirectory {
         let lock = FileLock::wait_exclusive(&self.lock_path(job), ASKED_MAX)
             .map_err(|source| self.unusable(source))?
             .ok_or_else(busy)?;
-        for operation in self.operations()?.into_iter().filter(|operation| operation.verb == job.verb()) {
+        for operation in self.operations()?.into_iter().filter(|operation| job.runs(&operation.verb)) {
             if operation.outcome.is_none() {
                 self.end(&operation.name, clock.now(), Outcome::Abandoned)?;
             }

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
 
 /// Durability for graph memory: hot backup of a running Neo4j Community Edition, from outside the server.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "grap", version, max_term_width = 100, disable_help_subcommand = false)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -15,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 /// For every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Common {
     /// The repository: a directory, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX
     #[arg(long, global = true, value_name = "DIR|URL")]
@@ -40,7 +43,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum Verb {
     /// Make a repository; prints its recovery key once
     Init,
@@ -67,6 +70,11 @@ pub(crate) enum Verb {
     Doctor(Installation),
     /// Remove the locks of dead processes
     Unlock,
+    /// Give back the room of what no backup needs
+    Gc(GcArguments),
+    /// The passwords of the repository
+    #[command(subcommand)]
+    Key(KeyVerb),
     /// The installations that back up into this repository
     #[command(subcommand)]
     Source(SourceVerb),
@@ -76,7 +84,7 @@ pub(crate) enum Verb {
 }
 
 /// Where Neo4j is: a home, or a data directory.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct Installation {
     /// Home of the Neo4j installation
     #[arg(long, value_name = "DIR")]
@@ -92,7 +100,7 @@ pub(crate) struct Installation {
     pub(crate) database: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct BackupArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
@@ -110,7 +118,7 @@ pub(crate) struct BackupArguments {
     pub(crate) takeover: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct ArchiveArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
@@ -119,7 +127,7 @@ pub(crate) struct ArchiveArguments {
     pub(crate) takeover: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct VerifyArguments {
     /// A backup's id, or latest; all by default
     pub(crate) backup: Option<String>,
@@ -128,7 +136,7 @@ pub(crate) struct VerifyArguments {
     pub(crate) read_data: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct RestoreArguments {
     /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID | tx=[DATABASE:]N | before-tx=[DATABASE:]N |
     /// time=2026-11-25T02:00:00Z (reads the whole timeline first)
@@ -156,13 +164,49 @@ pub(crate) struct RestoreArguments {
     pub(crate) no_lock: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct GcArguments {
+    /// Show what would be done; nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+pub(crate) enum KeyVerb {
+    /// Every key: its id, who made it, and which is in use
+    List,
+    /// One more password
+    Add(NewPassword),
+    /// A new password in place of the one that opens the repository now
+    Change(NewPassword),
+    /// Remove a key, never the one in use
+    Remove {
+        /// As `grap key list` shows it, or how it begins
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NewPassword {
+    /// File that holds the new password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Command (for sh) that prints the new password
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) new_password_command: Option<String>,
+    /// Read where it was said, before anybody else does the work
+    #[arg(skip)]
+    pub(crate) new_password: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum SourceVerb {
     /// The sources and what they are bound to
     List,
@@ -175,7 +219,7 @@ pub(crate) enum SourceVerb {
     Rebind(Installation),
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum ConfigVerb {
     /// Every setting, its value and where it came from
     Show,

@@ -1,7 +1,9 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod maintenance;
 mod resolve;
+mod secret;
 mod verbs;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! From settings to what operations take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap::live::InstallationOptions;
@@ -98,16 +98,30 @@ fn password(settings: &Settings) -> Result<SecretString, Failure> {
     let text = match way {
         "password" => value.text.clone(),
         "password_command" => run(&value.text)?,
-        _ => {
-            let path = PathBuf::from(&value.text);
-            let bytes = disk::read(&path, PASSWORD_SIZE_MAX)
-                .map_err(|source| SettingError::Unreadable { path: path.clone(), source })?;
-            String::from_utf8_lossy(&bytes).into_owned()
-        }
+        _ => read(&PathBuf::from(&value.text))?,
     };
+    without_line_end(&text, &value.origin)
+}
+
+/// A password that is to be one of the repository's: from a file, or from what a command prints.
+pub(super) fn new_password(file: Option<&Path>, command: Option<&str>) -> Result<SecretString, Failure> {
+    match (file, command) {
+        (Some(file), _) => without_line_end(&read(file)?, &Origin::Flag("--new-password-file")),
+        (None, Some(command)) => without_line_end(&run(command)?, &Origin::Flag("--new-password-command")),
+        (None, None) => Err(Failure::Usage("the new password is not given".to_owned())),
+    }
+}
+
+fn read(path: &Path) -> Result<String, SettingError> {
+    let bytes = disk::read(path, PASSWORD_SIZE_MAX)
+        .map_err(|source| SettingError::Unreadable { path: path.to_owned(), source })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn without_line_end(text: &str, origin: &Origin) -> Result<SecretString, Failure> {
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        return Err(SettingError::EmptyPassword { origin: value.origin.clone() }.into());
+        return Err(SettingError::EmptyPassword { origin: origin.clone() }.into());
     }
     Ok(SecretString::from(text.to_owned()))
 }

@@ -135,6 +135,13 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "gc.unused_percent",
+        variables: &["GRAP_GC_UNUSED_PERCENT"],
+        default: Some("5"),
+        help: "unused room in partly used packs that gc leaves alone, in a hundred of the whole, 0 to 99; less costs more copying",
+        ..PLAIN
+    },
+    Key {
         name: "remote.retry_s",
         variables: &["GRAP_REMOTE_RETRY_S"],
         default: Some("120"),

@@ -10,8 +10,10 @@
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
 //!   holds.
-//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
+//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one; [`MergedParts`] are what may go then.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
+//! - [`keep`](fn@keep) says which segments the kept window needs; [`ExpiredLog`] remembers what was deleted, so that it
+//!   is never taken for lost.
 //! - [`survey`](fn@survey) is one such pass with a question: which backups join, where is this transaction, where is the
 //!   cut for that time. [`Proofs`] asks again and again whether a path can be reached to its end. [`History`] is all
 //!   that is known of a source: its backups and its archive.
@@ -19,14 +21,17 @@
 mod ahead;
 mod begin;
 mod cursor;
+mod expired;
 mod held;
 mod history;
+mod keep;
 mod lag;
 mod latency;
 mod merge;
 mod names;
 mod owner;
 mod parent;
+mod parts;
 mod path;
 mod proof;
 mod remains;
@@ -43,12 +48,15 @@ mod write_error;
 mod writer;
 
 pub use begin::Floor;
+pub use expired::{ExpiredLog, ExpiredRange};
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
+pub use keep::{Begins, Going, Keeping, KeptPath, keep};
 pub use lag::{DatabaseLag, LagProbe, Standing, database_lag};
 pub use latency::Latencies;
 pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
 pub use owner::{Nonces, NotOurs, Ownership};
+pub use parts::{MergedParts, PartsReport};
 pub use path::{Path, PathError, PathReader, Piece, Stretch, Visit};
 pub use proof::{Proofs, Reachable};
 pub use runs::{Run, Runs};

@@ -49,6 +49,8 @@ impl Error {
             Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
                 Code::BackupNotFound
             }
+            Self::BackupHeld { .. } => Code::BackupHeld,
+            Self::BackupNeeded { .. } => Code::BackupNeeded,
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
             Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
                 Code::RepositoryUnsupported
@@ -57,6 +59,7 @@ impl Error {
             | Self::SourceRecord { .. }
             | Self::BackupIncomplete { .. }
             | Self::BackupUnreadable { .. }
+            | Self::BackupInDoubt { .. }
             | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
         }
@@ -193,20 +196,26 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,
         RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
+        RepositoryError::KeyNotFound { .. } | RepositoryError::KeyAmbiguous { .. } => Code::KeyNotFound,
+        RepositoryError::KeyLast { .. } | RepositoryError::KeyGone { .. } => Code::KeyLast,
+        RepositoryError::KeyUnproved { .. } => Code::StorageFailed,
         RepositoryError::NoUsableKey { .. }
         | RepositoryError::Damaged { .. }
         | RepositoryError::BlobDamaged { .. }
         | RepositoryError::BlobMissing { .. }
         | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
+        RepositoryError::SnapshotIncomplete { source, .. } => repository(source),
         RepositoryError::Locked { .. } => Code::RepositoryLocked,
         RepositoryError::LockGone { .. }
         | RepositoryError::LockStale { .. }
+        | RepositoryError::SnapshotAppeared { .. }
         | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
         RepositoryError::Stopped(_) => Code::Interrupted,
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
+        | RepositoryError::LockNotExclusive { .. }
         | RepositoryError::MemoryDamage { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)

@@ -11,6 +11,7 @@
 
 mod damage;
 mod every;
+mod expire;
 mod forks;
 mod frozen;
 mod joining;

@@ -167,6 +167,12 @@ impl Repository {
         Ok(locks)
     }
 
+    /// What time the storage has, by an object put now; `None` where that cannot be told. Only this says how old
+    /// stored objects are: our own clock may be hours off.
+    pub fn storage_now(&self) -> Option<Timestamp> {
+        judge::storage_now(&self.inner)
+    }
+
     /// Remove every lock whose holder is provably dead; returns those that were removed. Where we may not
     /// delete, they stay, and do no harm.
     pub fn unlock_stale(&self, hostname: &str, clock: &Clock) -> Result<Vec<LockInfo>> {
@@ -311,6 +317,11 @@ impl Lock {
 
     pub fn is_exclusive(&self) -> bool {
         self.held.template.exclusive
+    }
+
+    /// Whether it is a lock of this repository, as opened: another one's protects nothing here.
+    pub(crate) fn is_of(&self, inner: &Arc<Inner>) -> bool {
+        Arc::ptr_eq(&self.held.inner, inner)
     }
 
     /// Refresh now, as the thread does every five minutes.
