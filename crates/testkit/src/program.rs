@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// One repository, one state directory, and the program.
 #[derive(Debug, Clone)]
 pub struct Grap {
-    binary: PathBuf,
+    pub binary: PathBuf,
     pub repository: PathBuf,
     pub password_file: PathBuf,
     pub state: PathBuf,
