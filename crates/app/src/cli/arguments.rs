@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 
 /// Durability for graph memory: hot backup of a running Neo4j Community Edition, from outside the server.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "grap", version, max_term_width = 100, disable_help_subcommand = false)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -15,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 /// For every verb.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Common {
     /// Directory of the repository
     #[arg(long, global = true, value_name = "DIR")]
@@ -40,7 +41,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum Verb {
     /// Make a repository; prints its recovery key once
     Init,
@@ -76,7 +77,7 @@ pub(crate) enum Verb {
 }
 
 /// Where Neo4j is: a home, or a data directory.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct Installation {
     /// Home of the Neo4j installation
     #[arg(long, value_name = "DIR")]
@@ -92,7 +93,7 @@ pub(crate) struct Installation {
     pub(crate) database: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct BackupArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
@@ -110,7 +111,7 @@ pub(crate) struct BackupArguments {
     pub(crate) takeover: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct ArchiveArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
@@ -119,7 +120,7 @@ pub(crate) struct ArchiveArguments {
     pub(crate) takeover: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct VerifyArguments {
     /// A backup's id, or latest; all by default
     pub(crate) backup: Option<String>,
@@ -128,7 +129,7 @@ pub(crate) struct VerifyArguments {
     pub(crate) read_data: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct RestoreArguments {
     /// latest | neo4j-YYYYMMDD-HHMMSS | SOURCE/ID | tx=[DATABASE:]N | before-tx=[DATABASE:]N |
     /// time=2026-11-25T02:00:00Z (reads the whole timeline first)
@@ -156,13 +157,13 @@ pub(crate) struct RestoreArguments {
     pub(crate) no_lock: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum SourceVerb {
     /// The sources and what they are bound to
     List,
@@ -175,7 +176,7 @@ pub(crate) enum SourceVerb {
     Rebind(Installation),
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum ConfigVerb {
     /// Every setting, its value and where it came from
     Show,

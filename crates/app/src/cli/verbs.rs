@@ -21,14 +21,14 @@ use super::resolve;
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
 use crate::failure::Failure;
 use crate::host;
-use crate::view::{self, Output};
+use crate::view::{self, Output, Stdout};
 
 /// The name of the first source, where none is given.
 const FIRST_SOURCE: &str = "neo4j";
 
 pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
-    let output = Output { json: arguments.json() };
+    let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
     let holder = host::holder(environment);
     let session = Session {
@@ -57,15 +57,15 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
 }
 
 /// One call of the program.
-struct Call<'a> {
-    settings: &'a Settings,
-    environment: &'a Environment,
-    session: &'a Session<'a>,
-    output: Output,
+pub(super) struct Call<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) environment: &'a Environment,
+    pub(super) session: &'a Session<'a>,
+    pub(super) output: Output<'a>,
 }
 
 impl Call<'_> {
-    fn state(&self) -> Result<StateDirectory, Failure> {
+    pub(super) fn state(&self) -> Result<StateDirectory, Failure> {
         resolve::state(self.settings, self.environment)
     }
 

@@ -7,9 +7,14 @@ use serde_json::json;
 use crate::failure::Failure;
 
 pub(crate) fn failure(failure: &Failure, json: bool) {
+    // Nobody is left to tell when this fails.
+    let _ = std::io::stderr().lock().write_all(failure_text(failure, json).as_bytes());
+}
+
+pub(crate) fn failure_text(failure: &Failure, json: bool) -> String {
     let code = failure.code();
     let causes = grap::causes(failure);
-    let text = if json {
+    if json {
         let error = json!({
             "schema_version": 1,
             "error": {
@@ -24,7 +29,5 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
     } else {
         let causes = causes.iter().fold(String::new(), |text, cause| text + "  because: " + cause + "\n");
         format!("error[{}]: {failure}\n{causes}  hint: {}\n", code.name(), code.hint())
-    };
-    // Nobody is left to tell when this fails.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
 }

@@ -18,24 +18,51 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::failure::Failure;
 
-pub(crate) use failure::failure;
+pub(crate) use failure::{failure, failure_text};
 pub(crate) use progress::monitor;
 
-/// How reports are printed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Output {
-    pub(crate) json: bool,
+/// Where reports go.
+pub(crate) enum Stdout {
+    /// The program's own.
+    Process,
+    /// To whoever asked, over the socket of the daemon.
+    Asker(Box<dyn Fn(&str) -> std::io::Result<()> + Send + Sync>),
+    /// The daemon's own work is reported by its log.
+    Nowhere,
 }
 
-impl Output {
+impl Stdout {
+    fn print(&self, text: &str) -> std::io::Result<()> {
+        match self {
+            Self::Process => {
+                let mut stdout = std::io::stdout().lock();
+                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+            }
+            Self::Asker(send) => send(text),
+            Self::Nowhere => Ok(()),
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Self::Process) && std::io::stdout().is_terminal()
+    }
+}
+
+/// How reports are printed.
+#[derive(Clone, Copy)]
+pub(crate) struct Output<'a> {
+    pub(crate) json: bool,
+    pub(crate) stdout: &'a Stdout,
+}
+
+impl Output<'_> {
     fn print(self, shape: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         let text = if self.json {
             serde_json::to_string(shape).map_err(|error| Failure::Output(error.into()))? + "\n"
         } else {
             text()
         };
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
+        self.stdout.print(&text).map_err(Failure::Output)
     }
 
     pub(crate) fn init(self, report: &InitReport) -> Result<(), Failure> {
@@ -71,7 +98,7 @@ impl Output {
     }
 
     pub(crate) fn window(self, report: &WindowReport) -> Result<(), Failure> {
-        let picture = std::io::stdout().is_terminal();
+        let picture = self.stdout.is_terminal();
         self.print(&points::window(report), || timeline::window(report, picture))
     }
 
