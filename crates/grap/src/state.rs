@@ -28,12 +28,15 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
+    /// Of this repository to another.
+    Copy,
 }
 
 impl Job {
     fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Copy => "copy",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod copy;
 mod resolve;
 mod verbs;
 

@@ -50,6 +50,7 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
         Verb::Window => call.window(),
         Verb::Status(_) => call.status(),
         Verb::Doctor(_) => call.doctor(),
+        Verb::Copy(_) => call.copy(),
         Verb::Unlock => call.unlock(),
         Verb::Source(verb) => call.source(verb),
         Verb::Config(ConfigVerb::Show) => output.config(&settings),

@@ -135,6 +135,34 @@ pub(crate) const ALL: &[Key] = &[
         help: "seconds that the archive may be behind and `grap status` still says PROTECTED, 1 to 86400",
         ..PLAIN
     },
+    Key {
+        name: "copy.to",
+        flag: "--to",
+        variables: &["GRAP_COPY_TO"],
+        help: "the second repository, which `grap copy` keeps in step",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_file",
+        flag: "--to-password-file",
+        variables: &["GRAP_COPY_PASSWORD_FILE"],
+        help: "file that holds the second repository's password; without any of these three it is the first one's",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_command",
+        flag: "--to-password-command",
+        variables: &["GRAP_COPY_PASSWORD_COMMAND"],
+        help: "command (for sh) that prints the second repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password",
+        variables: &["GRAP_COPY_PASSWORD"],
+        secret: true,
+        help: "the second repository's password itself",
+        ..PLAIN
+    },
 ];
 
 /// The key of this name. Names are written in this program only.

@@ -18,6 +18,7 @@
 
 mod ahead;
 mod begin;
+mod carry;
 mod cursor;
 mod held;
 mod history;
@@ -43,6 +44,7 @@ mod write_error;
 mod writer;
 
 pub use begin::Floor;
+pub use carry::{Carried, carry};
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
 pub use lag::{DatabaseLag, LagProbe, Standing, database_lag};
 pub use latency::Latencies;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod backup;
+mod copy;
 mod doctor;
 
 mod init;
@@ -18,6 +19,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use init::{InitReport, init};

@@ -91,7 +91,7 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
 }
 
 /// `data/ab/...: its MAC does not match; hurts databases/neo4j/... in neo4j-20261125-020000 (and 3 more)`
-fn describe(damage: &Damage, catalog: &Catalog) -> String {
+pub(super) fn describe(damage: &Damage, catalog: &Catalog) -> String {
     let mut text = format!("{}: {}", damage.object, damage.why.join("; "));
     if let Some(first) = damage.affected.first() {
         let backup = catalog.backups.iter().find(|backup| backup.snapshot.id == first.snapshot);
@@ -106,7 +106,7 @@ fn describe(damage: &Damage, catalog: &Catalog) -> String {
 }
 
 /// The manifest can be read, and every file that it names is in the tree at its length.
-fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), String> {
+pub(super) fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), String> {
     let manifest = backup.manifest(reader).map_err(|error| error.to_string())?;
     let nodes = backup.files(reader).map_err(|error| error.to_string())?;
     for file in manifest.databases.iter().flat_map(|database| &database.files) {
