@@ -2,13 +2,18 @@
 
 mod backup_id;
 mod plan;
+mod retention;
 mod room;
+pub mod schedule;
 mod source;
 mod target;
 mod time_cut;
 
 pub use backup_id::{BackupId, InvalidBackupId};
 pub use plan::{Base, Join, Loss, Meeting, PathView, PlanRefusal, Reach, RestorePlan, Span};
+pub use retention::{
+    Candidate, Decision, Go, Keep, Outcome, Pause, RetentionPlan, RetentionRules, Verdict, newest_verified,
+};
 pub use room::{PinBudget, Room, Shortage};
 pub use source::{Binding, InvalidSourceName, Mismatch, SourceName};
 pub use target::{InvalidTarget, Target};

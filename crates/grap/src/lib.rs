@@ -6,7 +6,7 @@
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
-//! - [`catalog`] and [`sources`]: what a repository holds, as Grap sees it.
+//! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
@@ -17,6 +17,7 @@ pub mod copy;
 mod documented;
 mod error;
 pub mod live;
+pub mod notes;
 pub mod ops;
 pub mod sources;
 pub mod state;

@@ -30,6 +30,8 @@ pub enum Job {
     Backup,
     /// Of this repository to another.
     Copy,
+    /// What deletes from a repository, or says what may be deleted.
+    Maintain,
 }
 
 impl Job {
@@ -37,6 +39,16 @@ impl Job {
         match self {
             Self::Backup => "backup",
             Self::Copy => "copy",
+            Self::Maintain => "maintain",
+        }
+    }
+
+    /// Whether an operation of this verb runs under the job's lock.
+    fn runs(self, verb: &str) -> bool {
+        match self {
+            Self::Backup => verb == "backup",
+            Self::Copy => verb == "copy",
+            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release"),
         }
     }
 }
@@ -139,7 +151,7 @@ impl StateDirectory {
         let lock = FileLock::wait_exclusive(&self.lock_path(job), ASKED_MAX)
             .map_err(|source| self.unusable(source))?
             .ok_or_else(busy)?;
-        for operation in self.operations()?.into_iter().filter(|operation| operation.verb == job.verb()) {
+        for operation in self.operations()?.into_iter().filter(|operation| job.runs(&operation.verb)) {
             if operation.outcome.is_none() {
                 self.end(&operation.name, clock.now(), Outcome::Abandoned)?;
             }

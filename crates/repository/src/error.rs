@@ -46,6 +46,9 @@ pub enum RepositoryError {
     LockGone { lock: String },
     #[error("our lock {lock} was last refreshed {} minutes ago: others may take it for stale", age.as_secs() / 60)]
     LockStale { lock: String, age: Duration },
+    /// A defect of the caller: whoever deletes holds the exclusive lock of this very repository.
+    #[error("{object} was not deleted: our lock does not exclude others")]
+    LockNotExclusive { object: String },
     #[error("the source ended after {found} bytes; {planned} were planned")]
     SourceShort { found: u64, planned: u64 },
     #[error("the source cannot be read, at byte {offset}")]

@@ -11,6 +11,7 @@
 //! this crate panic. What is written is told in `docs/format/repository.md`.
 
 mod check;
+mod delete;
 mod digest;
 mod error;
 mod format;
@@ -22,7 +23,7 @@ mod repository;
 mod sealed;
 mod write;
 
-pub use check::{Affected, CheckOptions, CheckReport, Damage, ReadData, StoredPacks};
+pub use check::{Affected, CheckOptions, CheckReport, Damage, ReadData, StoredPacks, StoredReport};
 pub use digest::digest_of;
 pub use error::{RepositoryError, Result, StoredBlob};
 pub use format::id::{Id, NotAnId, SnapshotId, TreeId};

@@ -55,7 +55,7 @@ impl Repository {
     }
 }
 
-fn check_sealed_name(name: &str) -> Result<(), ObjectError> {
+pub(crate) fn check_sealed_name(name: &str) -> Result<(), ObjectError> {
     check_name(name)?;
     if name.starts_with(FOLDER) { Ok(()) } else { Err(ObjectError::InvalidName { name: name.to_owned() }) }
 }

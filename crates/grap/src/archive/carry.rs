@@ -6,19 +6,20 @@
 //! was put is read back. One that is damaged here is named, and the others go on; where a merged object is
 //! whole, its parts are not carried.
 //!
-//! Nothing is put again that the other repository has dropped: it drops a run's segments from the oldest on
-//! (`expire`), so one that stands before the first that it has, or in a run that was carried before a later one
-//! and of which it has none, was there once.
+//! Nothing is put again that the other repository has expired: it has records of that. And what this one has
+//! expired before it was carried is recorded there, so that it is not taken for lost.
 
 use grap_neo4j::TxId;
 use grap_repository::{ObjectError, RepositoryError};
 use grap_task::{Monitor, Stop};
 
+use super::expired::{ExpiredLog, ExpiredRange};
 use super::names::{self, RunNumber, SegmentName};
 use super::runs::{Run, Runs};
 use super::segment::Segment;
 use super::store::{Archive, ArchiveError};
 use crate::error::{Error, Result, in_one_line};
+use crate::notes::Author;
 
 /// What was carried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,16 +37,18 @@ pub struct Carried {
 pub fn carry(
     from: &Archive,
     to: &Archive,
+    author: &Author,
     (stop, monitor): (&Stop, &dyn Monitor),
     carried: &mut Carried,
 ) -> Result<()> {
     let here = from.runs()?;
     let there = to.runs().map_err(Error::at_copy)?;
     require_same(from, &here, &there)?;
+    let expired = carry_expired(from, (to, &there), author, carried)?;
     for (run, why) in here.damaged() {
         carried.problems.push(format!("{}: {why}", names::start(from.source(), *run)));
     }
-    let mut carrier = Carrier { from, to, there: &there, stop, monitor, carried };
+    let mut carrier = Carrier { from, to, there: &there, expired, stop, monitor, carried };
     for (number, run) in here.iter() {
         if there.get(number).is_none() {
             carrier.start(number)?;
@@ -68,11 +71,40 @@ fn require_same(from: &Archive, here: &Runs, there: &Runs) -> Result<()> {
     }
 }
 
+/// Note there what is gone here and was never carried. Returns what has expired there.
+fn carry_expired(
+    from: &Archive,
+    (to, there): (&Archive, &Runs),
+    author: &Author,
+    carried: &mut Carried,
+) -> Result<ExpiredLog> {
+    let here = ExpiredLog::load(from)?;
+    let expired = ExpiredLog::load(to).map_err(Error::at_copy)?;
+    carried.problems.extend(here.unreadable.iter().cloned());
+    carried.problems.extend(expired.unreadable.iter().map(|why| format!("in the copy: {why}")));
+    let ranges: Vec<ExpiredRange> = here.ranges().filter_map(|range| before_held(there, range)).collect();
+    expired.put(to, author, author.at, &ranges).map_err(Error::at_copy)?;
+    Ok(expired)
+}
+
+/// What of a range stands before the first object that is there.
+fn before_held(there: &Runs, range: ExpiredRange) -> Option<ExpiredRange> {
+    let run = there.get(range.run);
+    let overlaps = |name: &SegmentName| {
+        name.first <= range.last && name.last.map_or(name.first >= range.first, |last| last >= range.first)
+    };
+    let held = run.into_iter().flat_map(|run| run.segments(&range.database)).find(overlaps);
+    let last = held.map_or(range.last, |name| TxId(name.first.0.saturating_sub(1)));
+    (range.first <= last).then_some(ExpiredRange { last, ..range })
+}
+
 struct Carrier<'a> {
     from: &'a Archive,
     to: &'a Archive,
     /// What `to` held at the beginning.
     there: &'a Runs,
+    /// What it has deleted.
+    expired: ExpiredLog,
     stop: &'a Stop,
     monitor: &'a dyn Monitor,
     carried: &'a mut Carried,
@@ -90,13 +122,7 @@ impl Carrier<'_> {
 
     fn database(&mut self, number: RunNumber, run: &Run, database: &str) -> Result<()> {
         let there = self.there.get(number);
-        let present: Vec<SegmentName> =
-            there.into_iter().flat_map(|run| run.segments(database)).collect();
-        let later = self.there.newest().is_some_and(|newest| newest > number);
-        if there.is_some() && later && present.is_empty() {
-            return Ok(());
-        }
-        let floor = present.first().map_or(TxId(0), |name| name.first);
+        let present: Vec<SegmentName> = there.into_iter().flat_map(|run| run.segments(database)).collect();
         let mut names: Vec<SegmentName> = run.segments(database).collect();
         // A merged one before its first part.
         names.sort_by_key(|name| (name.first, name.last.is_none()));
@@ -107,12 +133,15 @@ impl Carrier<'_> {
             self.stop.check()?;
             let done = name.last.is_none() && merged_to.is_some_and(|last| name.first <= last);
             let mut last = name.last;
-            if !done && name.first >= floor && !present.contains(&name) {
+            // Single ones go whole; of a merged one a part may be wanted still.
+            let upto = name.last.unwrap_or(name.first);
+            let expired = self.expired.covers(number, database, name.first, upto);
+            if !done && !expired && !present.contains(&name) {
                 last = self.segment(number, database, name)?;
                 let listed = names.peek().map(|next| next.first);
                 last = self.hidden(number, database, last, listed)?;
             }
-            if name.last.is_some() {
+            if name.last.is_some() && !expired {
                 merged_to = merged_to.max(last);
             }
         }

@@ -12,6 +12,8 @@
 //!   holds.
 //! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
+//! - [`keep`](fn@keep) says which segments the kept window needs; [`ExpiredLog`] remembers what was deleted, so that it
+//!   is never taken for lost.
 //! - [`survey`](fn@survey) is one such pass with a question: which backups join, where is this transaction, where is the
 //!   cut for that time. [`Proofs`] asks again and again whether a path can be reached to its end. [`History`] is all
 //!   that is known of a source: its backups and its archive.
@@ -20,8 +22,10 @@ mod ahead;
 mod begin;
 mod carry;
 mod cursor;
+mod expired;
 mod held;
 mod history;
+mod keep;
 mod lag;
 mod latency;
 mod merge;
@@ -45,7 +49,9 @@ mod writer;
 
 pub use begin::Floor;
 pub use carry::{Carried, carry};
+pub use expired::{ExpiredLog, ExpiredRange};
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
+pub use keep::{Begins, Going, Keeping, KeptPath, keep};
 pub use lag::{DatabaseLag, LagProbe, Standing, database_lag};
 pub use latency::Latencies;
 pub use merge::Merger;

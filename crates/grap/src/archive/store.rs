@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use grap_core::SourceName;
 use grap_neo4j::TxId;
-use grap_repository::{ObjectError, Repository, RepositoryError};
+use grap_repository::{Lock, ObjectError, ObjectInfo, Repository, RepositoryError};
 
 use grap_task::Stopped;
 
@@ -270,6 +270,27 @@ impl Archive {
         let name = SegmentName { first: first.header.first.0, last: Some(last.header.last.0) };
         let object = names::segment(&self.source, run, database, name);
         self.put(&object, &Segment::merge(parts)).map(|put| Some((name, put)))
+    }
+
+    /// Delete a segment. Nobody but `expire` and `gc` does.
+    pub fn delete_segment(
+        &self,
+        run: RunNumber,
+        database: &str,
+        name: SegmentName,
+        lock: &Lock,
+    ) -> Result<(), ArchiveError> {
+        Ok(self.repository.delete_sealed(&names::segment(&self.source, run, database, name), lock)?)
+    }
+
+    /// Bytes, as stored, of every segment that a listing shows.
+    pub fn sizes(&self) -> Result<HashMap<(RunNumber, String, SegmentName), u64>, ArchiveError> {
+        let listed = self.repository.list_sealed(&names::folder(&self.source))?;
+        let size = |info: &ObjectInfo| match Object::parse(&self.source, &info.name)? {
+            Object::Segment(run, database, name) => Some(((run, database, name), info.size)),
+            Object::Start(_) => None,
+        };
+        Ok(listed.iter().filter_map(size).collect())
     }
 
     fn put(&self, object: &str, bytes: &[u8]) -> Result<Put, ArchiveError> {

@@ -4,6 +4,7 @@
 use grap_core::{BackupId, Reach};
 use grap_neo4j::{TransactionEnd, TxId};
 
+use super::expired::ExpiredLog;
 use super::history::{History, end_of};
 use super::names::RunNumber;
 use super::path::{Path, Stretch};
@@ -52,18 +53,15 @@ pub fn windows(history: &History) -> Result<Vec<DatabaseWindow>> {
     let mut names = history.runs.databases();
     let manifests = history.backups.iter().map(|known| &known.manifest);
     names.extend(manifests.flat_map(|manifest| &manifest.databases).map(|database| database.name.clone()));
-    names.iter().map(|database| database_window(history, database)).collect()
+    let expired = ExpiredLog::load(&history.archive)?;
+    names.iter().map(|database| database_window(history, &expired, database)).collect()
 }
 
-fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> {
+fn database_window(history: &History, expired: &ExpiredLog, database: &str) -> Result<DatabaseWindow> {
     let mut timelines = Vec::new();
     let current = history.runs.current(database);
-    let tips = tips(history, database)?;
-    for tip in &tips {
-        let is_current = current == Some(tip.path.run);
-        if is_current || !tips.iter().any(|other| tip.is_part_of(other, current)) {
-            timelines.push(timeline_window(history, &tip.path, is_current)?);
-        }
+    for tip in own_tips(history, database)? {
+        timelines.push(timeline_window(history, expired, &tip.path, current == Some(tip.path.run))?);
     }
     let end = |known: &super::history::KnownBackup| {
         known.manifest.database(database).map(|found| (known.backup.id.clone(), end_of(found)))
@@ -74,9 +72,20 @@ fn database_window(history: &History, database: &str) -> Result<DatabaseWindow> 
 }
 
 /// A path, and where it ends: under which run, with which transaction.
-struct Tip {
-    path: Path,
-    end: Option<(RunNumber, TxId)>,
+#[derive(Debug, Clone)]
+pub(super) struct Tip {
+    pub(super) path: Path,
+    pub(super) end: Option<(RunNumber, TxId)>,
+}
+
+/// The current one, and each that holds something of its own.
+pub(super) fn own_tips(history: &History, database: &str) -> Result<Vec<Tip>> {
+    let current = history.runs.current(database);
+    let tips = tips(history, database)?;
+    let own = |tip: &&Tip| {
+        current == Some(tip.path.run) || !tips.iter().any(|other| tip.is_part_of(other, current))
+    };
+    Ok(tips.iter().filter(own).cloned().collect())
 }
 
 /// Of every run that covers the database.
@@ -124,9 +133,15 @@ impl Tip {
     }
 }
 
-fn timeline_window(history: &History, path: &Path, current: bool) -> Result<TimelineWindow> {
+fn timeline_window(
+    history: &History,
+    expired: &ExpiredLog,
+    path: &Path,
+    current: bool,
+) -> Result<TimelineWindow> {
     let bases = history.bases(&path.database);
-    let survey = history.survey(path, SurveyOptions { bases: &bases.ends, ..SurveyOptions::default() })?;
+    let mut survey =
+        history.survey(path, SurveyOptions { bases: &bases.ends, ..SurveyOptions::default() })?;
     let name = |base: usize| bases.plan.get(base).map(|base| (base.id.clone(), base.end));
     let span = |reach: Reach| SpanWindow {
         stretch: reach.span,
@@ -134,6 +149,7 @@ fn timeline_window(history: &History, path: &Path, current: bool) -> Result<Time
         last: reach.last,
         bases: reach.bases.into_iter().filter_map(name).collect(),
     };
+    expired.explain(path, &mut survey.stretches);
     let begins = history.runs.timeline(path);
     let start = history.runs.get(begins).and_then(|run| run.database(&path.database));
     Ok(TimelineWindow {

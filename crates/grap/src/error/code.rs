@@ -55,6 +55,10 @@ codes! {
     ArchiveDamaged = "ARCHIVE_DAMAGED", 9, "`grap verify` names every damaged object, `grap window` what can still be reached. Take a new backup: what is behind it does not need the damaged part.";
     /// Two sources have a backup of this id.
     BackupAmbiguous = "BACKUP_AMBIGUOUS", 6, "Name it as SOURCE/ID, or give --source.";
+    /// Somebody holds the backup. Nothing was deleted.
+    BackupHeld = "BACKUP_HELD", 19, "`grap show ID` says who holds it and why. `grap release ID` ends every hold on it.";
+    /// The backup is the last good one of its source, or the kept window of the archive begins from it. Nothing was deleted.
+    BackupNeeded = "BACKUP_NEEDED", 19, "Take a newer backup and let it pass `grap verify ID`; a window that reaches less far back (retention.window_days) needs it no longer either.";
     /// The file system has not the room that the operation needs. Nothing was published.
     NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.

@@ -48,6 +48,8 @@ impl Error {
             Self::BackupNotFound { .. } | Self::NoBackup | Self::DatabaseNotFound { .. } => {
                 Code::BackupNotFound
             }
+            Self::BackupHeld { .. } => Code::BackupHeld,
+            Self::BackupNeeded { .. } => Code::BackupNeeded,
             Self::BackupAmbiguous { .. } => Code::BackupAmbiguous,
             Self::SourceNewer { .. } | Self::Manifest { source: ManifestError::Newer { .. }, .. } => {
                 Code::RepositoryUnsupported
@@ -56,6 +58,7 @@ impl Error {
             | Self::SourceRecord { .. }
             | Self::BackupIncomplete { .. }
             | Self::BackupUnreadable { .. }
+            | Self::BackupInDoubt { .. }
             | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
             Self::AtCopy { error } => match error.code() {
@@ -216,6 +219,7 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::Stopped(_) => Code::Interrupted,
         RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
+        | RepositoryError::LockNotExclusive { .. }
         | RepositoryError::MemoryDamage { .. }
         | RepositoryError::Encode { .. }
         | RepositoryError::Thread(_)
@@ -231,7 +235,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => Code::StorageFailed,
+        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+            Code::StorageFailed
+        }
     }
 }
 

@@ -104,6 +104,12 @@ pub enum Error {
     BackupUnreadable { wanted: String, damaged: Vec<String> },
     #[error("there is no backup in this repository")]
     NoBackup,
+    #[error("backup {id} is held by {}", holds.join("; by "))]
+    BackupHeld { id: BackupId, holds: Vec<String> },
+    #[error("backup {id} is needed: {why}")]
+    BackupNeeded { id: BackupId, why: String },
+    #[error("whether backup {id} may be deleted is not known: {why}")]
+    BackupInDoubt { id: BackupId, why: String },
     #[error("the sources {} each have a backup {id}", list(sources))]
     BackupAmbiguous { id: BackupId, sources: Vec<SourceName> },
     #[error("the manifest of backup {id} cannot be read")]

@@ -1,9 +1,13 @@
 //! The operations: one file a verb. The top function of each reads as its story.
 
 mod archive;
+mod assess;
 mod backup;
 mod copy;
+mod delete;
 mod doctor;
+mod expire;
+mod hold;
 
 mod init;
 mod list;
@@ -21,7 +25,10 @@ pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
+pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
+pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
+pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use restore::{

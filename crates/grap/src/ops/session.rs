@@ -9,6 +9,7 @@ use grap_task::{Clock, Finding, Monitor, Stop};
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
+use crate::notes::Author;
 
 /// The surroundings of an operation.
 #[derive(Clone, Copy)]
@@ -22,6 +23,12 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Whose notes these are.
+    pub(super) fn author(&self) -> Author {
+        let (host, program) = (self.holder.hostname.clone(), self.program.to_owned());
+        Author { at: self.clock.now(), host, program }
+    }
+
     /// The work is done; a lock that cannot be released now is found stale later.
     pub(super) fn release(&self, lock: Lock) {
         if let Err(error) = lock.release() {

@@ -27,7 +27,7 @@ use crate::object::ObjectError;
 use crate::repository::{Repository, object_name};
 pub use report::{Affected, CheckReport, Damage};
 use report::{DamageNumber, Damages};
-pub use stored::StoredPacks;
+pub use stored::{StoredPacks, StoredReport};
 use walk::Walk;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

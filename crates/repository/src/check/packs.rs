@@ -9,6 +9,7 @@ use crate::error::{RepositoryError, Result};
 use crate::format::id::Id;
 use crate::format::pack::{BlobKind, PackedBlob, open_blob, read_header};
 use crate::index::Index;
+use crate::object::ObjectError;
 use crate::repository::{Inner, Repository, object_name};
 
 /// What is wrong with one pack.
@@ -18,6 +19,8 @@ struct Verdict {
     bad: Vec<(BlobKind, Id)>,
     /// Nothing of it can be read.
     unreadable: bool,
+    /// Because the storage did not answer, as against an object that is gone.
+    storage_failed: bool,
     bytes: u64,
 }
 
@@ -43,6 +46,9 @@ pub(super) fn read(
         else {
             continue;
         };
+        if verdict.storage_failed {
+            damages.storage_failed(damage);
+        }
         if verdict.unreadable {
             bad.whole.insert(number, damage);
         }
@@ -107,6 +113,7 @@ fn judge(inner: &Inner, index: &Index, number: usize, indexed_count: usize) -> V
         Err(error) => {
             verdict.why.push(format!("it cannot be read: {error}"));
             verdict.unreadable = true;
+            verdict.storage_failed = !matches!(error, ObjectError::NotFound { .. });
             return verdict;
         }
     };

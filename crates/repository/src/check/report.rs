@@ -1,6 +1,6 @@
 //! What a check found.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::format::id::SnapshotId;
 
@@ -33,6 +33,10 @@ pub struct Damage {
     /// The files and directories that it takes away, the first thousand.
     pub affected: Vec<Affected>,
     pub affected_count: usize,
+    /// Every snapshot that it takes something away from.
+    pub snapshots: BTreeSet<SnapshotId>,
+    /// The storage did not give it out: whether it is damaged nobody knows.
+    pub storage_failed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,7 +58,14 @@ pub(super) struct Damages {
 impl Damages {
     pub(super) fn add(&mut self, object: String, why: String) -> DamageNumber {
         let number = *self.numbers.entry(object.clone()).or_insert_with(|| {
-            self.list.push(Damage { object, why: Vec::new(), affected: Vec::new(), affected_count: 0 });
+            self.list.push(Damage {
+                object,
+                why: Vec::new(),
+                affected: Vec::new(),
+                affected_count: 0,
+                snapshots: BTreeSet::new(),
+                storage_failed: false,
+            });
             self.list.len() - 1
         });
         let reasons = &mut self.list[number].why;
@@ -69,9 +80,14 @@ impl Damages {
         whys.into_iter().map(|why| self.add(object.to_owned(), why)).last()
     }
 
+    pub(super) fn storage_failed(&mut self, number: DamageNumber) {
+        self.list[number].storage_failed = true;
+    }
+
     pub(super) fn affect(&mut self, number: DamageNumber, affected: Affected) {
         let damage = &mut self.list[number];
         damage.affected_count += 1;
+        damage.snapshots.insert(affected.snapshot);
         if damage.affected.len() < AFFECTED_MAX {
             damage.affected.push(affected);
         }

@@ -24,23 +24,33 @@ pub enum StoredPacks {
     These(BTreeSet<Id>),
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReport {
+    pub check: CheckReport,
+    /// All that these use was read.
+    pub read_whole: BTreeSet<SnapshotId>,
+}
+
 impl Repository {
-    /// Check these snapshots. As [`Repository::check`], damage is in the report.
+    /// Check these snapshots. As for [`Repository::check`], damage is in the report.
     pub fn check_stored(
         &self,
         wanted: &[SnapshotId],
         read: &StoredPacks,
         stop: &Stop,
         monitor: &dyn Monitor,
-    ) -> Result<CheckReport> {
+    ) -> Result<StoredReport> {
         let mut damages = Damages::default();
         let snapshots = self.stored_snapshots(wanted)?;
         let index = self.check_index(&mut damages)?;
         let listed = self.inner.list_packs()?;
         let mut bad = check_listing(&index, &listed, &mut damages);
-        let used = self.used_packs(&index, &snapshots, stop)?;
+        let mut used = Vec::new();
+        for snapshot in &snapshots {
+            used.push(self.used_packs(&index, std::slice::from_ref(snapshot), stop)?);
+        }
         let is_wanted = |pack: &usize| match read {
-            StoredPacks::Used => used.contains(pack),
+            StoredPacks::Used => used.iter().any(|used| used.contains(pack)),
             StoredPacks::These(these) => these.contains(&index.packs()[*pack].id),
         };
         let readable: Vec<usize> =
@@ -55,13 +65,18 @@ impl Repository {
             walk.snapshot(snapshot);
             monitor.advance(1);
         }
-        Ok(CheckReport {
-            damages: damages.into_list(),
-            snapshots: snapshots.len(),
-            packs: listed.len(),
-            packs_read: readable.len(),
-            packs_unused: 0,
-            bytes_read,
+        let all_read = |used: &HashSet<usize>| used.iter().all(|pack| is_wanted(pack));
+        let read_whole = snapshots.iter().zip(&used).filter(|(_, used)| all_read(used));
+        Ok(StoredReport {
+            read_whole: read_whole.map(|(snapshot, _)| snapshot.id).collect(),
+            check: CheckReport {
+                damages: damages.into_list(),
+                snapshots: snapshots.len(),
+                packs: listed.len(),
+                packs_read: readable.len(),
+                packs_unused: 0,
+                bytes_read,
+            },
         })
     }
 

@@ -13,6 +13,7 @@ use crate::format::pack::BlobKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::index::Index;
+use crate::object::ObjectError;
 use crate::read::Decoder;
 use crate::repository::{Repository, object_name};
 
@@ -96,8 +97,15 @@ impl<'a> Walk<'a> {
 
     fn blob_damage(&mut self, error: &RepositoryError, id: TreeId) -> DamageNumber {
         match error {
-            RepositoryError::BlobDamaged { blob, .. } | RepositoryError::BlobUnreadable { blob, .. } => {
+            RepositoryError::BlobDamaged { blob, .. } => {
                 self.damages.add(object_name("data", blob.pack), error.to_string())
+            }
+            RepositoryError::BlobUnreadable { blob, source } => {
+                let damage = self.damages.add(object_name("data", blob.pack), error.to_string());
+                if !matches!(source, ObjectError::NotFound { .. }) {
+                    self.damages.storage_failed(damage);
+                }
+                damage
             }
             RepositoryError::BlobMissing { kind, blob } => self.missing(*kind, blob),
             _ => self.damages.add(format!("tree {id}"), error.to_string()),

@@ -297,6 +297,11 @@ impl Lock {
         self.held.template.exclusive
     }
 
+    /// Whether it is a lock of this repository, as opened: another one's protects nothing here.
+    pub(crate) fn is_of(&self, inner: &Arc<Inner>) -> bool {
+        Arc::ptr_eq(&self.held.inner, inner)
+    }
+
     /// Refresh now, as the thread does every five minutes.
     #[cfg(feature = "testing")]
     pub fn refresh(&self) -> Result<()> {

@@ -179,6 +179,8 @@ fn failed(call: ObjectCall, name: &str, error: DiskError) -> ObjectError {
         ObjectError::AlreadyExists { name }
     } else if error.is_not_found() && call != ObjectCall::Put {
         ObjectError::NotFound { name }
+    } else if error.is_permission_denied() && call == ObjectCall::Delete {
+        ObjectError::Denied { call, name, source: Box::new(error) }
     } else {
         ObjectError::Failed { call, name, source: Box::new(error) }
     }

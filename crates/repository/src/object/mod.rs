@@ -78,6 +78,9 @@ pub enum ObjectError {
     AlreadyExists { name: String },
     #[error("{name:?} is not the name of an object")]
     InvalidName { name: String },
+    /// The storage answers, and refuses the right: a bucket with object lock, a user who may only add.
+    #[error("the storage refuses the right to {call} {name}")]
+    Denied { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
     #[error("cannot {call} {name}")]
     Failed { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
 }

@@ -341,8 +341,7 @@ impl Uploads {
     fn wait(&self, failure: &Failure) {
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         while *count > 0 && !failure.is_set() {
-            count =
-                self.changed.wait_timeout(count, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            count = self.changed.wait_timeout(count, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -7,28 +7,40 @@ use grap_core::{BackupId, SourceName};
 use grap_repository::{Id, RepositoryError, WriterOptions};
 use grap_task::Unit;
 
-use super::{CopiedBackup, CopyReport, Pair};
+use super::{CopiedBackup, CopyReport, Pair, Standings};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result, in_one_line};
+use crate::notes::Standing;
 use crate::ops::Session;
 
 /// Copy them. Returns the packs that were put.
 pub(super) fn copy(
     pair: &Pair,
-    here: &Catalog,
+    (here, standings): (&Catalog, &[Standing]),
     options: &WriterOptions,
     session: &Session<'_>,
     report: &mut CopyReport,
 ) -> Result<BTreeSet<Id>> {
     let there = Catalog::load(&pair.to).map_err(Error::at_copy)?;
+    let mut notes = Standings::of(&pair.to);
     let mut missing = Vec::new();
-    for backup in here.backups.iter().rev() {
+    for (backup, standing) in here.backups.iter().zip(standings).rev() {
         match there.backups.iter().find(|other| key(other) == key(backup)) {
-            Some(other) => require_same(backup, other)?,
+            Some(other) => {
+                require_same(backup, other)?;
+                report.present += 1;
+            }
+            // It is about to be deleted here.
+            None if standing.expired.is_some() => {}
+            // The other repository has deleted it. One that is held here is wanted all the same.
+            None if standing.holds.is_empty()
+                && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
+            {
+                report.expired += 1;
+            }
             None => missing.push(backup),
         }
     }
-    report.present = here.backups.len() - missing.len();
     if missing.is_empty() {
         return Ok(BTreeSet::new());
     }

@@ -81,7 +81,11 @@ fn require_empty(to: &Repository) -> Result<()> {
     if !to.list_sealed("grap/log").map_err(Error::at_copy)?.is_empty() {
         return holds("an archive".to_owned());
     }
-    match sources::load(to).map_err(Error::at_copy)?.iter().find(|source| source.binding != Binding::default()) {
+    match sources::load(to)
+        .map_err(Error::at_copy)?
+        .iter()
+        .find(|source| source.binding != Binding::default())
+    {
         Some(source) => holds(format!("source `{}`, which is bound,", source.name)),
         None => Ok(()),
     }

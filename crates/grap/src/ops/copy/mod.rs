@@ -10,12 +10,15 @@
 //! what is missing. Chunks that no index names yet are the other repository's `gc`'s.
 //!
 //! A reader of the copy meanwhile sees an older state. For that the order is: the snapshots are listed, the archive
-//! is carried (it reaches beyond every one of them), then the backups, the newest first.
+//! is carried (it reaches beyond every one of them), then the holds, then the backups, the newest first.
 
 mod backups;
 mod claim;
+mod holds;
 mod verdict;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use grap_core::{BackupId, SourceName};
@@ -24,8 +27,9 @@ use grap_task::{Finding, Unit};
 
 use super::{Access, Session};
 use crate::archive::{self, Archive, Carried};
-use crate::catalog::Catalog;
+use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result};
+use crate::notes::{Notes, Standing};
 use crate::sources;
 use crate::state::{Job, StateDirectory};
 
@@ -109,7 +113,8 @@ fn run(options: &CopyOptions, from: Access, to: Access, session: &Session<'_>) -
     };
     sources::carry(&pair.from, &pair.to, &mut report.problems)?;
     carry_archives(&pair, session, &mut report)?;
-    let packs = backups::copy(&pair, &here, &options.writer, session, &mut report)?;
+    let standings = holds::carry(&pair, &here, session, &mut report)?;
+    let packs = backups::copy(&pair, (&here, &standings), &options.writer, session, &mut report)?;
     verdict::judge(&pair, packs, session, &mut report)?;
     pair.release(session);
     report.duration = session.clock.since_boot().saturating_sub(began);
@@ -135,13 +140,33 @@ impl Pair {
     }
 }
 
+/// The notes of a repository, listed once for each source.
+struct Standings<'a> {
+    repository: &'a Repository,
+    lists: BTreeMap<&'a SourceName, Notes<'a>>,
+}
+
+impl<'a> Standings<'a> {
+    fn of(repository: &'a Repository) -> Self {
+        Self { repository, lists: BTreeMap::new() }
+    }
+
+    fn standing(&mut self, backup: &'a Backup) -> Result<Standing> {
+        let list = match self.lists.entry(&backup.source) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Notes::list(self.repository, &backup.source)?),
+        };
+        list.standing(&backup.id)
+    }
+}
+
 fn carry_archives(pair: &Pair, session: &Session<'_>, report: &mut CopyReport) -> Result<()> {
     session.monitor.begin("copying the archive", Unit::Items, None);
     let mut carried = Carried::default();
     for source in sources::names(&pair.from)? {
         let from = Archive::new(pair.from.clone(), source.clone());
         let to = Archive::new(pair.to.clone(), source);
-        archive::carry(&from, &to, (session.stop, session.monitor), &mut carried)?;
+        archive::carry(&from, &to, &session.author(), (session.stop, session.monitor), &mut carried)?;
     }
     report.starts = carried.starts;
     report.segments = carried.segments;

@@ -1,0 +1,104 @@
+//! `delete`: one backup, by the operator's word. The same records and the same lock as `expire`; age is not asked, but
+//! what is held, the last good backup, and what the kept window begins from are refused.
+
+use grap_core::{BackupId, SourceName, Target, newest_verified};
+use grap_repository::Repository;
+use grap_task::Unit;
+
+use super::assess::{Assessed, window_begins};
+use super::expire::delete_backup;
+use super::{Access, Session};
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::state::{Job, StateDirectory};
+
+#[derive(Debug, Clone)]
+pub struct DeleteOptions {
+    /// A backup.
+    pub backup: Target,
+    pub source: Option<SourceName>,
+    /// How many days of 24 hours the window of the archive reaches back.
+    pub window_days: u32,
+}
+
+/// What would go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletePlan {
+    pub id: BackupId,
+    pub source: SourceName,
+    pub snapshot: String,
+}
+
+#[derive(Debug)]
+pub struct DeleteReport {
+    pub plan: DeletePlan,
+}
+
+/// Whether it may go. Deletes nothing.
+pub fn plan_delete(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeletePlan> {
+    let repository = access.open()?;
+    let lock = repository.lock_shared(session.holder, session.clock)?;
+    let (plan, ..) = decide(options, &repository, session)?;
+    session.release(lock);
+    Ok(plan)
+}
+
+pub fn delete(
+    options: &DeleteOptions,
+    access: Access,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<DeleteReport> {
+    let _job = state.lock(Job::Maintain, session.clock)?;
+    state.journaled("delete", session.clock, || run(options, access, session))
+}
+
+fn run(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeleteReport> {
+    let repository = access.open()?;
+    let lock = repository.lock_exclusive(session.holder, session.clock)?;
+    let (plan, assessed) = decide(options, &repository, session)?;
+    if let Some(known) = assessed.backups.iter().find(|known| known.backup.id == plan.id) {
+        let why = (vec!["an operator said so".to_owned()], "delete");
+        delete_backup((&repository, &lock), known, why, session)?;
+    }
+    session.release(lock);
+    Ok(DeleteReport { plan })
+}
+
+fn decide(
+    options: &DeleteOptions,
+    repository: &Repository,
+    session: &Session<'_>,
+) -> Result<(DeletePlan, Assessed)> {
+    let catalog = Catalog::load(repository)?;
+    let backup = catalog.find(&options.backup, options.source.as_ref())?;
+    let reader = repository.reader(session.monitor)?;
+    session.monitor.begin("reading the archive", Unit::Items, None);
+    let since = window_begins(session.clock.now(), options.window_days);
+    let assessed = Assessed::load((repository, &reader, &catalog), &backup.source, since, session)?;
+    refuse(&backup.id, &assessed)?;
+    let snapshot = backup.snapshot.id.to_string();
+    Ok((DeletePlan { id: backup.id.clone(), source: backup.source.clone(), snapshot }, assessed))
+}
+
+fn refuse(id: &BackupId, assessed: &Assessed) -> Result<()> {
+    let candidates = assessed.candidates();
+    let Some(candidate) = candidates.iter().find(|candidate| candidate.id == *id) else { return Ok(()) };
+    let needed = |why: &str| Err(Error::BackupNeeded { id: id.clone(), why: why.to_owned() });
+    if let Some(why) = &candidate.doubt {
+        return Err(Error::BackupInDoubt { id: id.clone(), why: why.clone() });
+    }
+    if !candidate.holds.is_empty() {
+        return Err(Error::BackupHeld { id: id.clone(), holds: candidate.holds.clone() });
+    }
+    if candidate.needed {
+        return needed("the kept window of the archive begins from it");
+    }
+    if newest_verified(&candidates).is_some_and(|newest| newest.id == *id) {
+        return needed("it is the newest verified backup of its source");
+    }
+    if let Some(doubt) = &assessed.keeping.doubt {
+        return needed(&format!("what the archive needs is not known: {doubt}"));
+    }
+    Ok(())
+}
