@@ -10,6 +10,8 @@ pub(crate) enum Failure {
     Operation(#[from] Error),
     #[error(transparent)]
     Setting(#[from] SettingError),
+    #[error(transparent)]
+    Storage(#[from] grap_remote::RemoteError),
     #[error("{0}")]
     Usage(String),
     #[error("cannot write to standard output")]
@@ -23,7 +25,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Operation(error) => error.code(),
-            Self::Setting(_) | Self::Usage(_) => Code::Usage,
+            Self::Setting(_) | Self::Storage(_) | Self::Usage(_) => Code::Usage,
             Self::Output(_) => Code::FileFailed,
             Self::Found { code, .. } => *code,
         }

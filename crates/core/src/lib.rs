@@ -14,7 +14,7 @@ pub use plan::{Base, Join, Loss, Meeting, PathView, PlanRefusal, Reach, RestoreP
 pub use retention::{
     Candidate, Decision, Go, Keep, Outcome, Pause, RetentionPlan, RetentionRules, Verdict, newest_verified,
 };
-pub use room::{PinBudget, Room, Shortage};
+pub use room::{PinBudget, Room, Shortage, is_scarce};
 pub use source::{Binding, InvalidSourceName, Mismatch, SourceName};
 pub use target::{InvalidTarget, Target};
 pub use time_cut::{Commit, StartMark, TimeCut, TimeDoubt, TimeRefusal};

@@ -68,6 +68,12 @@ impl Room {
     }
 }
 
+/// Whether so little of a file system is free, of so much, that somebody should do something before it is full:
+/// less than a fifth.
+pub fn is_scarce(available: u64, total: u64) -> bool {
+    available < total / 5
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,12 +30,12 @@ pub enum Job {
     Backup,
     /// Of this repository to another.
     Copy,
-    /// What deletes from a repository, or says what may be deleted.
+    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
     Maintain,
 }
 
 impl Job {
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
             Self::Copy => "copy",
@@ -48,7 +48,7 @@ impl Job {
         match self {
             Self::Backup => verb == "backup",
             Self::Copy => verb == "copy",
-            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release"),
+            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Repository {
         self.delete(&object_name("snapshots", id.0), lock)
     }
 
-    fn delete(&self, name: &str, lock: &Lock) -> Result<()> {
+    pub(crate) fn delete(&self, name: &str, lock: &Lock) -> Result<()> {
         if !lock.is_exclusive() || !lock.is_of(&self.inner) {
             return Err(RepositoryError::LockNotExclusive { object: name.to_owned() });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grap_task::Stopped;
 
-use crate::format::id::Id;
+use crate::format::id::{Id, SnapshotId};
 use crate::format::pack::BlobKind;
 use crate::lock::LockInfo;
 use crate::object::ObjectError;
@@ -26,6 +26,17 @@ pub enum RepositoryError {
     WrongPassword,
     #[error("the repository has no usable key: {why}")]
     NoUsableKey { why: String },
+    #[error("no key of this repository begins with {wanted}; there are: {}", list(known))]
+    KeyNotFound { wanted: String, known: Vec<Id> },
+    #[error("several keys begin with {wanted}: {}", list(matching))]
+    KeyAmbiguous { wanted: String, matching: Vec<Id> },
+    /// Of no other key it is known that it opens the repository.
+    #[error("key {id} is the one that opened the repository, and no other is proved to: it stays")]
+    KeyLast { id: Id },
+    #[error("key {id}, which opened the repository, is gone or damaged by now; no other one is removed")]
+    KeyGone { id: Id },
+    #[error("the new key {id} does not open the repository when it is read back: {why}")]
+    KeyUnproved { id: Id, why: String },
     #[error("the repository has format version {found}; this program knows version 2")]
     UnknownVersion { found: u32 },
     #[error("{object} is damaged: {why}")]
@@ -44,6 +55,14 @@ pub enum RepositoryError {
     Locked { holder: Box<LockInfo> },
     #[error("our lock {lock} is gone: somebody removed it while we worked")]
     LockGone { lock: String },
+    /// Nothing that it needs was deleted.
+    #[error("snapshot {snapshot} appeared while our exclusive lock was there: somebody does not respect it")]
+    SnapshotAppeared { snapshot: SnapshotId },
+    /// Nothing was deleted.
+    #[error(
+        "not everything that snapshot {snapshot} needs can be read, so it is not known what may be deleted"
+    )]
+    SnapshotIncomplete { snapshot: SnapshotId, source: Box<RepositoryError> },
     #[error("our lock {lock} was last refreshed {} minutes ago: others may take it for stale", age.as_secs() / 60)]
     LockStale { lock: String, age: Duration },
     /// A defect of the caller: whoever deletes holds the exclusive lock of this very repository.
@@ -73,6 +92,10 @@ pub enum RepositoryError {
     ReaderFailed,
     #[error(transparent)]
     Stopped(#[from] Stopped),
+}
+
+fn list(ids: &[Id]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A blob and where it lies.

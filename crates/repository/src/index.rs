@@ -66,6 +66,22 @@ impl Index {
         of(BlobKind::Data).chain(of(BlobKind::Tree))
     }
 
+    /// How many places there are: [`Self::all_blobs`] gives so many.
+    pub(crate) fn place_count(&self) -> usize {
+        self.data.len() + self.trees.len()
+    }
+
+    /// The first place of a blob, by its number in the order of [`Self::all_blobs`].
+    pub(crate) fn first_place(&self, kind: BlobKind, id: &Id) -> Option<usize> {
+        let entries = self.entries(kind);
+        let first = entries.partition_point(|entry| entry.id < *id);
+        entries.get(first).filter(|entry| entry.id == *id)?;
+        Some(match kind {
+            BlobKind::Data => first,
+            BlobKind::Tree => self.data.len() + first,
+        })
+    }
+
     /// Forget the blobs of packs that `keep` refuses. The numbers of the packs stay.
     pub(crate) fn retain_packs(&mut self, keep: impl Fn(&IndexedPack) -> bool) {
         let kept: Vec<bool> = self.packs.iter().map(keep).collect();

@@ -5,6 +5,8 @@
 //! - [`Writer`] stores files and trees and publishes a snapshot, last of all.
 //! - [`Reader`] reads them back; every byte it gives was checked against its SHA-256.
 //! - [`Repository::check`] finds damage, and says which snapshots and files it hurts.
+//! - [`Repository::plan_prune`] finds what no snapshot needs; [`PrunePlan::execute`] gives its room back.
+//! - [`Repository::keys`]: passwords are added, changed and removed, never the last one.
 //! - Sealed objects ([`Repository::put_sealed`]) keep small records beside the snapshots, under `grap/`.
 //!
 //! Invariants: nothing stored is ever modified; a snapshot that exists is complete; no stored byte can make
@@ -16,8 +18,10 @@ mod digest;
 mod error;
 mod format;
 mod index;
+mod keys;
 mod lock;
 pub mod object;
+mod prune;
 mod read;
 mod repository;
 mod sealed;
@@ -31,8 +35,10 @@ pub use format::key::{KdfCost, RecoveryKey};
 pub use format::pack::BlobKind;
 pub use format::snapshot::{Snapshot, SnapshotDraft};
 pub use format::tree::{Meta, Node, NodeKind};
+pub use keys::{KeyInfo, RECOVERY};
 pub use lock::{Lock, LockHolder, LockInfo, LockState, StaleReason};
 pub use object::{LocalStore, ObjectCall, ObjectError, ObjectInfo, ObjectStore};
+pub use prune::{PruneOptions, PrunePlan, PruneReport, PruneSummary};
 pub use read::Reader;
 pub use repository::{InitOptions, Repository, Snapshots};
 pub use write::{FileContent, Writer, WriterOptions, WriterReport, chunk_size};

@@ -20,6 +20,7 @@ use crate::format::index::IndexFile;
 use crate::format::key::{KdfCost, KeyFailure, KeyFile, RecoveryKey};
 use crate::format::snapshot::{Snapshot, SnapshotFile};
 use crate::index::{Index, IndexBuilder};
+use crate::keys::{self, RECOVERY};
 use crate::object::{ObjectError, ObjectStore};
 
 /// An opened repository. Cheap to clone.
@@ -32,9 +33,11 @@ pub(crate) struct Inner {
     pub(crate) store: Box<dyn ObjectStore>,
     pub(crate) key: Key,
     id: Id,
+    /// The key file that gave the key.
+    pub(crate) opened_by: Id,
 }
 
-/// What [`Repository::init`] notes in the key files.
+/// What is noted in a key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitOptions {
     pub hostname: String,
@@ -62,15 +65,24 @@ impl Repository {
             return Err(RepositoryError::AlreadyRepository);
         }
         let config = Config::new(Id::of(&KeyBytes::random().encrypt));
-        let inner = Inner { store, key: Key::new(KeyBytes::random()), id: config.id };
-        let recovery = RecoveryKey::random();
-        let keys = [inner.add_key(password, options)?, inner.add_key(recovery.secret(), options)?];
+        let (key, recovery) = (Key::new(KeyBytes::random()), RecoveryKey::random());
+        let add = |password, username: &str| {
+            let options = InitOptions { username: username.to_owned(), ..options.clone() };
+            keys::put_key(store.as_ref(), &key, password, &options)
+        };
+        let keys = [add(password, &options.username)?, add(recovery.secret(), RECOVERY)?];
+        let inner = Inner { store, key, id: config.id, opened_by: keys[0] };
         let sealed = config.seal(&inner.key).map_err(|why| RepositoryError::Encode { why })?;
         match inner.store.put("config", &[&sealed]) {
             Ok(()) => Ok((Self { inner: Arc::new(inner) }, recovery)),
             Err(ObjectError::AlreadyExists { .. }) => {
                 // Somebody else made a repository here meanwhile; our keys would only confuse it.
-                keys.iter().try_for_each(|key| inner.store.delete(key))?;
+                for key in &keys {
+                    match inner.store.delete(&object_name("keys", *key)) {
+                        Ok(()) | Err(ObjectError::Denied { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Err(RepositoryError::AlreadyRepository)
             }
             Err(error) => Err(error.into()),
@@ -89,7 +101,11 @@ impl Repository {
             let bytes = store.get(&info.name)?;
             match KeyFile::parse(&bytes).and_then(|file| file.open(password)) {
                 Ok(key) => match Config::open(&key, config.clone()) {
-                    Some(opened) => return Self::with_config(store, key, opened),
+                    // A key file may have been renamed by hand; what it is called then is no id.
+                    Some(opened) => {
+                        let id = info.base_name().parse().unwrap_or_else(|_| Id::of(&bytes));
+                        return Self::with_config(store, (key, id), opened);
+                    }
                     None => unusable.push(format!("{} does not open the config", info.name)),
                 },
                 // It might have been the one for this password: the damage is what the operator must hear of.
@@ -110,13 +126,17 @@ impl Repository {
         }
     }
 
-    fn with_config(store: Box<dyn ObjectStore>, key: Key, config: Result<Config, String>) -> Result<Self> {
+    fn with_config(
+        store: Box<dyn ObjectStore>,
+        (key, opened_by): (Key, Id),
+        config: Result<Config, String>,
+    ) -> Result<Self> {
         let damaged = |why| RepositoryError::Damaged { object: "config".to_owned(), why };
         let config = config.map_err(damaged)?;
         if config.version != VERSION {
             return Err(RepositoryError::UnknownVersion { found: config.version });
         }
-        Ok(Self { inner: Arc::new(Inner { store, key, id: config.id }) })
+        Ok(Self { inner: Arc::new(Inner { store, key, id: config.id, opened_by }) })
     }
 
     /// The random id that the repository got when it was made.
@@ -145,19 +165,6 @@ impl Repository {
 }
 
 impl Inner {
-    fn add_key(&self, password: &SecretString, options: &InitOptions) -> Result<String> {
-        let InitOptions { hostname, username, created, cost } = options;
-        let unusable = |failure| match failure {
-            KeyFailure::WrongPassword => RepositoryError::WrongPassword,
-            KeyFailure::Unusable(why) => RepositoryError::NoUsableKey { why },
-        };
-        let file =
-            KeyFile::create(&self.key, password, *cost, hostname, username, *created).map_err(unusable)?;
-        let bytes = file.to_bytes().map_err(unusable)?;
-        let id = self.put_named("keys", &[&bytes])?;
-        Ok(format!("keys/{id}"))
-    }
-
     /// Put an object under the SHA-256 of its bytes. One that is there already has the same bytes.
     pub(crate) fn put_named(&self, folder: &str, parts: &[&[u8]]) -> Result<Id> {
         let id = Id::of_parts(parts);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
+
 /// Durability for graph memory: hot backup of a running Neo4j Community Edition, from outside the server.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "grap", version, max_term_width = 100, disable_help_subcommand = false)]
@@ -18,8 +20,8 @@ pub(crate) struct Arguments {
 /// For every verb.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct Common {
-    /// Directory of the repository
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The repository: a directory, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) repo: Option<String>,
     /// File that holds the repository's password
     #[arg(long, global = true, value_name = "FILE")]
@@ -70,6 +72,11 @@ pub(crate) enum Verb {
     Copy(CopyArguments),
     /// Remove the locks of dead processes
     Unlock,
+    /// Give back the room of what no backup needs
+    Gc(GcArguments),
+    /// The passwords of the repository
+    #[command(subcommand)]
+    Key(KeyVerb),
     /// The installations that back up into this repository
     #[command(subcommand)]
     Source(SourceVerb),
@@ -157,6 +164,42 @@ pub(crate) struct RestoreArguments {
     /// Take no lock: for a repository on read-only media
     #[arg(long)]
     pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct GcArguments {
+    /// Show what would be done; nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+pub(crate) enum KeyVerb {
+    /// Every key: its id, who made it, and which is in use
+    List,
+    /// One more password
+    Add(NewPassword),
+    /// A new password in place of the one that opens the repository now
+    Change(NewPassword),
+    /// Remove a key, never the one in use
+    Remove {
+        /// As `grap key list` shows it, or how it begins
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NewPassword {
+    /// File that holds the new password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+    /// Command (for sh) that prints the new password
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) new_password_command: Option<String>,
+    /// Read where it was said, before anybody else does the work
+    #[arg(skip)]
+    pub(crate) new_password: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use crate::failure::Failure;
 impl Call<'_> {
     pub(super) fn copy(&self) -> Result<(), Failure> {
         let options = CopyOptions { writer: resolve::writer(self.settings)? };
-        let from = resolve::access(self.settings)?;
-        let to = resolve::copy_access(self.settings)?;
+        let from = resolve::access(self.settings, self.environment, self.session)?;
+        let to = resolve::copy_access(self.settings, self.environment, self.session)?;
         let report = ops::copy(&options, from, to, &self.state()?, self.session)?;
         match report.into_result() {
             Ok(report) => self.output.copy(&report),

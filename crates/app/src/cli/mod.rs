@@ -2,7 +2,9 @@
 
 mod arguments;
 mod copy;
+mod maintenance;
 mod resolve;
+mod secret;
 mod verbs;
 
 use std::process::ExitCode;

@@ -1,34 +1,90 @@
 //! From settings to what operations take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grap::live::InstallationOptions;
-use grap::ops::Access;
+use grap::ops::{Access, Session};
 use grap::state::StateDirectory;
 use grap_core::SourceName;
 use grap_disk as disk;
+use grap_remote::{RemoteOptions, RemoteStore};
 use grap_repository::WriterOptions;
+use grap_repository::object::{Limits, Retry, Throttle};
 use secrecy::SecretString;
 
-use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_between};
+use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_between, parse_rate};
 use crate::failure::Failure;
 
 /// Passwords are lines, not files.
 const PASSWORD_SIZE_MAX: u64 = 1 << 16;
 
-pub(super) fn access(settings: &Settings) -> Result<Access, Failure> {
-    let directory = PathBuf::from(settings.require("repository", "the repository")?);
-    Ok(Access::local(directory, password(settings)?))
+/// The repository of the settings.
+pub(super) fn access(
+    settings: &Settings,
+    environment: &Environment,
+    session: &Session<'_>,
+) -> Result<Access, Failure> {
+    let place = settings.require("repository", "the repository")?;
+    access_to(place, password(settings)?, settings, environment, session)
+}
+
+/// A repository in a directory, or in an object storage: there with patience and limits.
+pub(super) fn access_to(
+    place: &str,
+    password: SecretString,
+    settings: &Settings,
+    environment: &Environment,
+    session: &Session<'_>,
+) -> Result<Access, Failure> {
+    if !grap_remote::is_url(place) {
+        return Ok(Access::local(PathBuf::from(place), password));
+    }
+    let options = RemoteOptions {
+        variables: environment.variables(is_of_storages),
+        request_timeout: seconds(settings, "remote.timeout_s", 1, 3600)?,
+        ..RemoteOptions::default()
+    };
+    let limits = Limits {
+        upload: settings.parsed("remote.upload_limit", parse_rate)?,
+        download: settings.parsed("remote.download_limit", parse_rate)?,
+    };
+    let budget = seconds(settings, "remote.retry_s", 0, 86_400)?;
+    let (clock, stop) = (|| session.clock.clone(), || session.stop.clone());
+    let store = Retry::new(RemoteStore::open(place, &options)?, budget, clock(), stop());
+    let store = Throttle::new(store, limits, clock(), stop());
+    Ok(Access::remote(place.to_owned(), Box::new(store), password))
+}
+
+/// What the tools of the clouds look at.
+fn is_of_storages(variable: &str) -> bool {
+    let families = ["AWS_", "GOOGLE_", "AZURE_"];
+    families.iter().any(|family| variable.starts_with(family))
+        || matches!(variable, "STORAGE_EMULATOR_HOST" | "HOME")
+}
+
+fn seconds(settings: &Settings, key: &str, least: i32, most: i32) -> Result<Duration, Failure> {
+    let seconds = settings.parsed(key, |text| parse_between(text, least, most))?;
+    Ok(Duration::from_secs(seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0)))
+}
+
+/// Whether the repository is in an object storage: there every object has its price.
+pub(super) fn is_remote(settings: &Settings) -> bool {
+    settings.text("repository").is_some_and(grap_remote::is_url)
 }
 
 /// The second repository. Its password is the first one's where none of its own is said.
-pub(super) fn copy_access(settings: &Settings) -> Result<Access, Failure> {
-    let directory = PathBuf::from(settings.require("copy.to", "the repository to copy to")?);
+pub(super) fn copy_access(
+    settings: &Settings,
+    environment: &Environment,
+    session: &Session<'_>,
+) -> Result<Access, Failure> {
+    let place = settings.require("copy.to", "the repository to copy to")?;
     let password = match chosen(settings, ["copy.password", "copy.password_command", "copy.password_file"]) {
         Some((way, value)) => secret(way, value)?,
         None => password(settings)?,
     };
-    Ok(Access::local(directory, password))
+    access_to(place, password, settings, environment, session)
 }
 
 /// Whether a repository was named at all.
@@ -61,16 +117,30 @@ fn secret(way: &str, value: &Value) -> Result<SecretString, Failure> {
     let text = match way {
         "password" | "copy.password" => value.text.clone(),
         "password_command" | "copy.password_command" => run(&value.text)?,
-        _ => {
-            let path = PathBuf::from(&value.text);
-            let bytes = disk::read(&path, PASSWORD_SIZE_MAX)
-                .map_err(|source| SettingError::Unreadable { path: path.clone(), source })?;
-            String::from_utf8_lossy(&bytes).into_owned()
-        }
+        _ => read(&PathBuf::from(&value.text))?,
     };
+    without_line_end(&text, &value.origin)
+}
+
+/// A password that is to be one of the repository's: from a file, or from what a command prints.
+pub(super) fn new_password(file: Option<&Path>, command: Option<&str>) -> Result<SecretString, Failure> {
+    match (file, command) {
+        (Some(file), _) => without_line_end(&read(file)?, &Origin::Flag("--new-password-file")),
+        (None, Some(command)) => without_line_end(&run(command)?, &Origin::Flag("--new-password-command")),
+        (None, None) => Err(Failure::Usage("the new password is not given".to_owned())),
+    }
+}
+
+fn read(path: &Path) -> Result<String, SettingError> {
+    let bytes = disk::read(path, PASSWORD_SIZE_MAX)
+        .map_err(|source| SettingError::Unreadable { path: path.to_owned(), source })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn without_line_end(text: &str, origin: &Origin) -> Result<SecretString, Failure> {
     let text = text.trim_end_matches(['\n', '\r']);
     if text.is_empty() {
-        return Err(SettingError::EmptyPassword { origin: value.origin.clone() }.into());
+        return Err(SettingError::EmptyPassword { origin: origin.clone() }.into());
     }
     Ok(SecretString::from(text.to_owned()))
 }

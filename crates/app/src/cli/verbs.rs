@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use grap::live::Pace;
 use grap::ops::{
-    self, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, Protection, RestoreOptions, Session,
-    StatusOptions, VerifyOptions,
+    self, Access, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, Protection, RestoreOptions,
+    Session, StatusOptions, VerifyOptions,
 };
 use grap::state::StateDirectory;
 use grap::{Code, Error};
@@ -26,7 +26,12 @@ use crate::view::{self, Output, Stdout};
 /// The name of the first source, where none is given.
 const FIRST_SOURCE: &str = "neo4j";
 
-pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+/// Between two segments of a database under load: in an object storage every object has its price.
+const INTERVAL_LOCAL: Duration = Duration::from_millis(250);
+const INTERVAL_REMOTE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+    arguments.verb.read_secrets()?;
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
@@ -52,6 +57,8 @@ pub(super) fn run(arguments: Arguments, environment: &Environment, stop: &Stop) 
         Verb::Doctor(_) => call.doctor(),
         Verb::Copy(_) => call.copy(),
         Verb::Unlock => call.unlock(),
+        Verb::Gc(arguments) => call.gc(&arguments),
+        Verb::Key(verb) => call.key(verb),
         Verb::Source(verb) => call.source(verb),
         Verb::Config(ConfigVerb::Show) => output.config(&settings),
     }
@@ -70,10 +77,15 @@ impl Call<'_> {
         resolve::state(self.settings, self.environment)
     }
 
+    /// The repository of the settings.
+    pub(super) fn access(&self) -> Result<Access, Failure> {
+        resolve::access(self.settings, self.environment, self.session)
+    }
+
     fn init(&self) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
         let source = source.unwrap_or_else(|| FIRST_SOURCE.parse().expect("it is a source name"));
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         let report = ops::init(access, source, KdfCost::default(), &self.state()?, self.session)?;
         self.output.init(&report)
     }
@@ -99,24 +111,29 @@ impl Call<'_> {
             settings: Some(self.settings.to_json()),
             takeover: arguments.takeover,
         };
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         let report = ops::backup(&options, access, &self.state()?, self.session)?;
         self.output.backup(&report)
     }
 
     fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
         let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
+        let interval = interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
         let options = ArchiveOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
             takeover: arguments.takeover,
-            interval: Duration::from_millis(u64::try_from(interval.unwrap_or(250)).unwrap_or(250)),
+            interval: interval.unwrap_or(if resolve::is_remote(self.settings) {
+                INTERVAL_REMOTE
+            } else {
+                INTERVAL_LOCAL
+            }),
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
             lag_max: self.lag_max()?,
             pace: Pace::DEFAULT,
         };
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         let report = ops::archive(&options, access, &self.state()?, self.session)?;
         self.output.archive(&report)
     }
@@ -124,14 +141,14 @@ impl Call<'_> {
     fn list(&self) -> Result<(), Failure> {
         let state = self.state()?;
         let source = resolve::source(self.settings)?;
-        let report = ops::list(resolve::access(self.settings)?, source.as_ref(), &state, self.session)?;
+        let report = ops::list(self.access()?, source.as_ref(), &state, self.session)?;
         self.output.list(&report)
     }
 
     fn show(&self, backup: &str) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
         let target = target(backup)?;
-        let report = ops::show(resolve::access(self.settings)?, &target, source.as_ref(), self.session)?;
+        let report = ops::show(self.access()?, &target, source.as_ref(), self.session)?;
         self.output.show(&report)
     }
 
@@ -149,7 +166,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
         };
-        let report = ops::verify(&options, resolve::access(self.settings)?, self.session)?;
+        let report = ops::verify(&options, self.access()?, self.session)?;
         self.output.verify(&report)?;
         match report.problems.len() {
             0 => Ok(()),
@@ -170,10 +187,10 @@ impl Call<'_> {
             no_lock: arguments.no_lock,
         };
         if arguments.dry_run {
-            let report = ops::plan_restore(&options, resolve::access(self.settings)?, self.session)?;
+            let report = ops::plan_restore(&options, self.access()?, self.session)?;
             return self.output.plan(&report);
         }
-        let report = ops::restore(&options, resolve::access(self.settings)?, &self.state()?, self.session)?;
+        let report = ops::restore(&options, self.access()?, &self.state()?, self.session)?;
         match report.into_result() {
             Ok(report) => self.output.restore(&report),
             Err((report, error)) => {
@@ -185,7 +202,7 @@ impl Call<'_> {
 
     fn window(&self) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
-        let report = ops::window(resolve::access(self.settings)?, source.as_ref(), self.session)?;
+        let report = ops::window(self.access()?, source.as_ref(), self.session)?;
         self.output.window(&report)
     }
 
@@ -200,7 +217,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             lag_max: self.lag_max()?,
         };
-        let report = ops::status(&options, resolve::access(self.settings)?, self.session)?;
+        let report = ops::status(&options, self.access()?, self.session)?;
         self.output.status(&report)?;
         let (code, message) = match report.protection {
             Protection::Protected => return Ok(()),
@@ -215,8 +232,7 @@ impl Call<'_> {
 
     fn doctor(&self) -> Result<(), Failure> {
         let installation = resolve::installation(self.settings)?;
-        let access =
-            if resolve::has_repository(self.settings) { Some(resolve::access(self.settings)?) } else { None };
+        let access = if resolve::has_repository(self.settings) { Some(self.access()?) } else { None };
         let state = self.state()?;
         let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
         self.output.doctor(&report)?;
@@ -228,12 +244,12 @@ impl Call<'_> {
     }
 
     fn unlock(&self) -> Result<(), Failure> {
-        let report = ops::unlock(resolve::access(self.settings)?, &self.state()?, self.session)?;
+        let report = ops::unlock(self.access()?, &self.state()?, self.session)?;
         self.output.unlock(&report)
     }
 
     fn source(&self, verb: SourceVerb) -> Result<(), Failure> {
-        let access = resolve::access(self.settings)?;
+        let access = self.access()?;
         let report = match verb {
             SourceVerb::List => ops::list_sources(access)?,
             SourceVerb::Add { name } => {

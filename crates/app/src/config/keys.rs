@@ -21,7 +21,7 @@ pub(crate) const ALL: &[Key] = &[
         name: "repository",
         flag: "--repo",
         variables: &["GRAP_REPO", "GRAP_REPOSITORY", "BACKUP_STORAGE_PATH"],
-        help: "directory of the repository",
+        help: "directory of the repository, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX",
         ..PLAIN
     },
     Key {
@@ -117,8 +117,7 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "archive.interval_ms",
         variables: &["GRAP_ARCHIVE_INTERVAL_MS"],
-        default: Some("250"),
-        help: "under load, a segment of a database at most so often; a lone commit goes at once",
+        help: "under load, a segment of a database at most so often; a lone commit goes at once; by default 250, or 1000 where the repository is in an object storage",
         ..PLAIN
     },
     Key {
@@ -161,6 +160,39 @@ pub(crate) const ALL: &[Key] = &[
         variables: &["GRAP_COPY_PASSWORD"],
         secret: true,
         help: "the second repository's password itself",
+        ..PLAIN
+    },
+    Key {
+        name: "gc.unused_percent",
+        variables: &["GRAP_GC_UNUSED_PERCENT"],
+        default: Some("5"),
+        help: "unused room in partly used packs that gc leaves alone, in a hundred of the whole, 0 to 99; less costs more copying",
+        ..PLAIN
+    },
+    Key {
+        name: "remote.retry_s",
+        variables: &["GRAP_REMOTE_RETRY_S"],
+        default: Some("120"),
+        help: "seconds that a call to an object storage tries again what may pass, 0 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "remote.timeout_s",
+        variables: &["GRAP_REMOTE_TIMEOUT_S"],
+        default: Some("30"),
+        help: "seconds that a request to an object storage may take, and one more for each 256 KiB, 1 to 3600",
+        ..PLAIN
+    },
+    Key {
+        name: "remote.upload_limit",
+        variables: &["GRAP_REMOTE_UPLOAD_LIMIT"],
+        help: "bytes a second that are sent to an object storage, as 10MiB; no limit by default",
+        ..PLAIN
+    },
+    Key {
+        name: "remote.download_limit",
+        variables: &["GRAP_REMOTE_DOWNLOAD_LIMIT"],
+        help: "bytes a second that are fetched from an object storage, as 10MiB; no limit by default",
         ..PLAIN
     },
 ];

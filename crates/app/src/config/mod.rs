@@ -36,6 +36,12 @@ impl Environment {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+
+    /// Every variable that is set and whose name this holds for.
+    pub(crate) fn variables(&self, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+        let set = self.0.iter().filter(|(name, value)| !value.is_empty() && wanted(name));
+        set.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
 }
 
 /// Where a value came from.

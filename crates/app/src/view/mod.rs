@@ -2,6 +2,7 @@
 
 mod copy;
 mod failure;
+mod maintenance;
 mod points;
 mod progress;
 mod shapes;

@@ -12,6 +12,7 @@ mod attacked;
 mod cli;
 mod controls;
 mod damage;
+mod gc;
 mod hot;
 mod interrupted;
 mod pitr;

@@ -10,7 +10,7 @@
 //!   [`Path`] of each (its parent's path up to where it left it, then its own transactions).
 //! - [`Writer`] is the one hand that puts: it begins runs and ships what a [`Follower`](crate::live::Follower)
 //!   holds.
-//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one.
+//! - [`Shipper`] drives it; [`Merger`] puts many small segments as one; [`MergedParts`] are what may go then.
 //! - [`PathReader`] goes over a path, transaction by transaction, and believes nothing that it did not check.
 //! - [`keep`](fn@keep) says which segments the kept window needs; [`ExpiredLog`] remembers what was deleted, so that it
 //!   is never taken for lost.
@@ -32,6 +32,7 @@ mod merge;
 mod names;
 mod owner;
 mod parent;
+mod parts;
 mod path;
 mod proof;
 mod remains;
@@ -57,6 +58,7 @@ pub use latency::Latencies;
 pub use merge::Merger;
 pub use names::{RunNumber, SegmentName};
 pub use owner::{Nonces, NotOurs, Ownership};
+pub use parts::{MergedParts, PartsReport};
 pub use path::{Path, PathError, PathReader, Piece, Stretch, Visit};
 pub use proof::{Proofs, Reachable};
 pub use runs::{Run, Runs};

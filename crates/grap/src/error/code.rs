@@ -82,13 +82,17 @@ codes! {
     /// The source is there already.
     SourceExists = "SOURCE_EXISTS", 6, "Choose another name.";
     /// There is no repository at this place.
-    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted? Only where there never was one: `grap init`.";
+    RepositoryNotFound = "REPOSITORY_NOT_FOUND", 10, "Is the path right, and the volume mounted (or the bucket and the prefix)? Only where there never was one: `grap init`.";
     /// There is a repository at this place already.
     RepositoryExists = "REPOSITORY_EXISTS", 10, "Nothing was changed. To use it, run grap backup.";
     /// The repository is of a version or kind that this program does not know.
     RepositoryUnsupported = "REPOSITORY_UNSUPPORTED", 10, "Known is restic's repository format version 2.";
     /// Another process holds a lock that excludes this operation.
     RepositoryLocked = "REPOSITORY_LOCKED", 11, "Wait for it to end. If its process is surely dead: grap unlock.";
+    /// No key of the repository begins so, or several do.
+    KeyNotFound = "KEY_NOT_FOUND", 6, "`grap key list` shows the keys and their ids.";
+    /// The key is the last one that is known to open the repository. It was not removed.
+    KeyLast = "KEY_LAST", 11, "Open the repository with another password (or the recovery key) to remove this one; `grap key change` puts a new password in place of the one in use.";
     /// Our lock was removed, or not refreshed in time. Nothing was published.
     LockLost = "LOCK_LOST", 11, "Did the machine sleep, or did somebody remove locks? Run the operation again.";
     /// Another grap process runs the same job on this state directory.
@@ -97,6 +101,8 @@ codes! {
     WrongPassword = "WRONG_PASSWORD", 12, "The recovery key that was printed at `grap init` opens the repository, too: give it in place of the password.";
     /// The storage of the repository failed.
     StorageFailed = "STORAGE_FAILED", 13, "What was stored already is used by the next run.";
+    /// The storage of the repository denies a right, or does not know who asks.
+    StorageDenied = "STORAGE_DENIED", 13, "Are the credentials set, and valid? docs/object-stores.md names the rights that are needed, and where credentials are looked for. The message names the call and the object.";
     /// The target of a restore, or the place of a new repository, is not empty, or in use.
     TargetNotEmpty = "TARGET_NOT_EMPTY", 4, "Choose a directory that is empty or does not exist yet. Nothing in it was touched.";
     /// What was written by a restore is not what the backup promised. It was not put in place.

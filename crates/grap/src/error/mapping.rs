@@ -41,6 +41,7 @@ impl Error {
             Self::NoSpace { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
+            Self::NoRepository { .. } => Code::RepositoryNotFound,
             Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
@@ -205,14 +206,19 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,
         RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
+        RepositoryError::KeyNotFound { .. } | RepositoryError::KeyAmbiguous { .. } => Code::KeyNotFound,
+        RepositoryError::KeyLast { .. } | RepositoryError::KeyGone { .. } => Code::KeyLast,
+        RepositoryError::KeyUnproved { .. } => Code::StorageFailed,
         RepositoryError::NoUsableKey { .. }
         | RepositoryError::Damaged { .. }
         | RepositoryError::BlobDamaged { .. }
         | RepositoryError::BlobMissing { .. }
         | RepositoryError::FileLength { .. } => Code::BackupCorrupted,
+        RepositoryError::SnapshotIncomplete { source, .. } => repository(source),
         RepositoryError::Locked { .. } => Code::RepositoryLocked,
         RepositoryError::LockGone { .. }
         | RepositoryError::LockStale { .. }
+        | RepositoryError::SnapshotAppeared { .. }
         | RepositoryError::PackGone { .. } => Code::LockLost,
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
@@ -235,7 +241,9 @@ fn object(error: &ObjectError) -> Code {
             _ => Code::StorageFailed,
         },
         ObjectError::NotFound { .. } => Code::BackupCorrupted,
-        ObjectError::Denied { .. } | ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => {
+        ObjectError::Denied { .. } => Code::StorageDenied,
+        ObjectError::Full { .. } => Code::NoSpace,
+        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } | ObjectError::Refused { .. } => {
             Code::StorageFailed
         }
     }

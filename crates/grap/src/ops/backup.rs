@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::source::binding_of;
+use super::space::{make_reserve, scarce};
 use super::{Access, Session};
 use crate::archive::{Archive, Nonces, Ownership, RunNumber};
 use crate::catalog::{self, Catalog};
@@ -119,7 +120,7 @@ impl Run<'_> {
         let newest_start = if self.options.takeover { ownership.take_over() } else { ownership.prove() }?;
         let first = self.settle_id(&repository, &source.name)?;
         let kept = if first { kept_of_failed_runs(&repository)? } else { 0 };
-        self.require_room(&installation, &pinner, directory, first, kept)?;
+        self.require_room(&installation, &pinner, directory.as_ref(), first, kept)?;
 
         if running {
             be_nice(self.options.niceness);
@@ -134,6 +135,7 @@ impl Run<'_> {
         let report = self.publish(writer, &installation, &source.name, (captured, server, newest_start))?;
         drop(pinner);
         self.session.release(lock);
+        make_reserve(directory.as_deref(), self.session);
         Ok(report)
     }
 
@@ -209,7 +211,7 @@ impl Run<'_> {
         &self,
         installation: &Installation,
         pinner: &Pinner,
-        directory: Option<PathBuf>,
+        directory: Option<&PathBuf>,
         first: bool,
         kept: u64,
     ) -> Result<()> {
@@ -225,8 +227,11 @@ impl Run<'_> {
             log += span.bytes();
         }
         let Some(path) = directory else { return Ok(()) };
-        let room = Room::for_backup(store.saturating_sub(kept), log, first, disk::space(&path)?.available);
-        room.check().map_err(|source| Error::NoSpace { path, source })
+        if let Some(text) = scarce(path)? {
+            self.session.monitor.finding(&Finding::warning(text));
+        }
+        let room = Room::for_backup(store.saturating_sub(kept), log, first, disk::space(path)?.available);
+        room.check().map_err(|source| Error::NoSpace { path: path.clone(), source })
     }
 
     fn capture(

@@ -8,6 +8,7 @@ use grap_disk as disk;
 use grap_repository::{LockState, Repository};
 
 use super::source::binding_of;
+use super::space::scarce;
 use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::copy::read_metadata;
@@ -288,8 +289,12 @@ fn look_at_repository(
     access: Access,
     session: &Session<'_>,
 ) {
+    let directory = access.directory.clone();
     match access.open() {
         Ok(repository) => {
+            if let Some(directory) = &directory {
+                look_at_space(report, directory);
+            }
             look_at_backups(report, &repository);
             look_at_locks(report, &repository, session);
             if let Some(installation) = installation {
@@ -297,6 +302,18 @@ fn look_at_repository(
             }
         }
         Err(error) => report.fail("repository", &error),
+    }
+}
+
+fn look_at_space(report: &mut DoctorReport, directory: &Path) {
+    match scarce(directory) {
+        Ok(None) => report.pass("repository room", "more than a fifth of its file system is free"),
+        Ok(Some(text)) => report.warn(
+            "repository room",
+            text,
+            "Make room, put it on a larger file system, or keep less: grap expire, then grap gc.",
+        ),
+        Err(error) => report.fail("repository room", &error),
     }
 }
 

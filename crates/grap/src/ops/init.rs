@@ -5,6 +5,7 @@ use grap_repository::{InitOptions, KdfCost, RecoveryKey, Repository};
 
 use grap_task::Finding;
 
+use super::space::make_reserve;
 use super::{Access, Session};
 use crate::error::Result;
 use crate::sources;
@@ -36,11 +37,13 @@ fn make(access: Access, source: SourceName, cost: KdfCost, session: &Session<'_>
         cost,
     };
     access.lay_out()?;
+    let directory = access.directory.clone();
     let (repository, recovery_key) = Repository::init(access.store, &access.password, &options)?;
     // From here on the repository exists, and its recovery key is shown whatever happens.
     if let Err(error) = sources::add(&repository, &source, &Binding::default()) {
         let text = format!("source `{source}` could not be made ({error}); make it with grap source add");
         session.monitor.finding(&Finding::warning(text));
     }
+    make_reserve(directory.as_deref(), session);
     Ok(InitReport { repository_id: repository.id().to_string(), source, recovery_key })
 }

@@ -1,5 +1,7 @@
 //! `list`: the backups of a repository, and the tries that came to nothing.
 
+use std::collections::BTreeMap;
+
 use grap_core::SourceName;
 use grap_repository::RepositoryError;
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use super::{Access, Session};
 use crate::catalog::{Backup, Catalog};
 use crate::copy::Manifest;
 use crate::error::{Error, Result};
+use crate::notes::{Notes, Standing};
 use crate::state::{Attempt, AttemptStatus, StateDirectory};
 
 #[derive(Debug)]
@@ -26,9 +29,11 @@ pub struct BackupRow {
     pub status: BackupStatus,
     /// Of a complete backup whose manifest can be read.
     pub manifest: Option<Manifest>,
+    /// Of what is in the repository: whether it was verified, who holds it.
+    pub standing: Standing,
 }
 
-/// The states that a backup goes through. `VALIDATED` and `ARCHIVED` come with validation and retention.
+/// The states that a backup goes through. `VALIDATED` comes with validation.
 #[derive(Debug)]
 pub enum BackupStatus {
     InProgress,
@@ -52,9 +57,13 @@ pub fn list(
     let catalog = Catalog::load(&repository)?;
     let reader = repository.reader(session.monitor)?;
     let mut rows: Vec<BackupRow> = Vec::new();
+    let mut notes: BTreeMap<&SourceName, Notes<'_>> = BTreeMap::new();
     for backup in catalog.of(source) {
-        let manifest = backup.manifest(&reader);
-        rows.push(row_of(backup, manifest));
+        if !notes.contains_key(&backup.source) {
+            notes.insert(&backup.source, Notes::list(&repository, &backup.source)?);
+        }
+        let standing = notes.get(&backup.source).map(|notes| notes.standing(&backup.id)).transpose()?;
+        rows.push(row_of(backup, backup.manifest(&reader), standing.unwrap_or_default()));
     }
     let known = |attempt: &Attempt| rows.iter().any(|row| row.id == attempt.id.as_str());
     let failed: Vec<BackupRow> = attempts
@@ -68,7 +77,7 @@ pub fn list(
     Ok(ListReport { rows, damaged: catalog.damaged })
 }
 
-fn row_of(backup: &Backup, manifest: Result<Manifest>) -> BackupRow {
+fn row_of(backup: &Backup, manifest: Result<Manifest>, standing: Standing) -> BackupRow {
     let (status, manifest) = match manifest {
         Ok(manifest) => (BackupStatus::Complete, Some(manifest)),
         Err(error) => (BackupStatus::Damaged(error), None),
@@ -79,6 +88,7 @@ fn row_of(backup: &Backup, manifest: Result<Manifest>) -> BackupRow {
         started: backup.snapshot.time,
         status,
         manifest,
+        standing,
     }
 }
 
@@ -95,5 +105,6 @@ fn row_of_attempt(attempt: Attempt) -> Option<BackupRow> {
         started: attempt.started,
         status,
         manifest: None,
+        standing: Standing::default(),
     })
 }

@@ -9,12 +9,15 @@ mod doctor;
 mod expire;
 mod hold;
 
+mod gc;
 mod init;
+mod key;
 mod list;
 mod restore;
 mod session;
 mod show;
 mod source;
+mod space;
 mod status;
 mod unlock;
 mod verify;
@@ -28,8 +31,10 @@ pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
+pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
+pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
@@ -39,5 +44,5 @@ pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};
 pub use status::{DatabaseStatus, LastBackup, Protection, StatusOptions, StatusReport, status};
 pub use unlock::{UnlockReport, unlock};
-pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use verify::{BackupVerdict, VerifyOptions, VerifyReport, verify};
 pub use window::{SourceWindow, WindowReport, window};

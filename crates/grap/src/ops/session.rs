@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use grap_disk as disk;
-use grap_repository::{LocalStore, Lock, LockHolder, ObjectStore, Repository, RepositoryError};
+use grap_repository::object::require_put_if_absent;
+use grap_repository::{LocalStore, Lock, LockHolder, ObjectError, ObjectStore, Repository, RepositoryError};
 use grap_task::{Clock, Finding, Monitor, Stop};
 use secrecy::SecretString;
 
@@ -31,8 +32,15 @@ impl Session<'_> {
 
     /// The work is done; a lock that cannot be released now is found stale later.
     pub(super) fn release(&self, lock: Lock) {
-        if let Err(error) = lock.release() {
-            self.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")));
+        match lock.release() {
+            Ok(()) => {}
+            Err(RepositoryError::Object(ObjectError::Denied { .. })) => {
+                let why = "our lock stays, because the storage lets us delete nothing: it counts no more";
+                self.monitor.finding(&Finding::info(why));
+            }
+            Err(error) => {
+                self.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")))
+            }
         }
     }
 }
@@ -40,6 +48,8 @@ impl Session<'_> {
 /// Where a repository is, and what opens it.
 pub struct Access {
     pub store: Box<dyn ObjectStore>,
+    /// For people: a path or a URL.
+    pub place: String,
     /// The directory, where the store is one: its file system's room is looked at.
     pub directory: Option<PathBuf>,
     pub password: SecretString,
@@ -55,16 +65,53 @@ const LAYOUT: [&str; 6] = ["keys", "locks", "index", "snapshots", "grap", "data"
 impl Access {
     /// A repository in a local directory.
     pub fn local(directory: PathBuf, password: SecretString) -> Self {
-        Self { store: Box::new(LocalStore::open(&directory)), directory: Some(directory), password }
+        let place = directory.display().to_string();
+        let store = Box::new(LocalStore::open(&directory));
+        Self { store, place, directory: Some(directory), password }
+    }
+
+    /// A repository in an object storage, at this URL.
+    pub fn remote(url: String, store: Box<dyn ObjectStore>, password: SecretString) -> Self {
+        Self { store, place: url, directory: None, password }
     }
 
     pub fn open(self) -> Result<Repository> {
-        Ok(Repository::open(self.store, &self.password)?)
+        match Repository::open(self.store, &self.password) {
+            Err(RepositoryError::NotARepository) => Err(Error::NoRepository { place: self.place }),
+            other => Ok(other?),
+        }
     }
 
-    /// Make the directories of a new repository, in a place that holds nothing else.
+    /// Make ready for a new repository, in a place that holds nothing else.
     pub(super) fn lay_out(&self) -> Result<()> {
-        let Some(directory) = &self.directory else { return Ok(()) };
+        match &self.directory {
+            Some(directory) => Self::lay_out_directory(directory),
+            None => self.prepare_storage(),
+        }
+    }
+
+    /// As for a directory, but that nothing has to be made. The storage has to promise what a repository rests
+    /// on.
+    fn prepare_storage(&self) -> Result<()> {
+        let used = self.store.top_level().map_err(RepositoryError::from)?;
+        if used.iter().any(|name| name == "config") {
+            return Err(RepositoryError::AlreadyRepository.into());
+        }
+        for found in used {
+            if found != "keys" && !(found == "grap" && self.holds_only_probes()?) {
+                return Err(Error::PlaceNotEmpty { path: PathBuf::from(&self.place), found });
+            }
+        }
+        Ok(require_put_if_absent(self.store.as_ref()).map_err(RepositoryError::from)?)
+    }
+
+    /// Of a probe that could not be deleted.
+    fn holds_only_probes(&self) -> Result<bool> {
+        let below = self.store.list("grap").map_err(RepositoryError::from)?;
+        Ok(below.iter().all(|info| info.name.starts_with("grap/probe/")))
+    }
+
+    fn lay_out_directory(directory: &Path) -> Result<()> {
         for name in disk::list(directory)?.unwrap_or_default() {
             if name == "config" {
                 return Err(RepositoryError::AlreadyRepository.into());
@@ -74,7 +121,7 @@ impl Access {
             let objects = name != "keys" && LAYOUT.contains(&name.as_str());
             let ours = name == "keys" || (objects && !holds_a_file(&directory.join(&name))?);
             if !ours {
-                return Err(Error::PlaceNotEmpty { path: directory.clone(), found: name });
+                return Err(Error::PlaceNotEmpty { path: directory.to_owned(), found: name });
             }
         }
         LocalStore::create(directory).map_err(RepositoryError::from)?;

@@ -1,14 +1,17 @@
 //! `verify`: look for damage, in the whole repository (backups and archive) or in what one backup needs.
+//!
+//! What was found of a backup is noted: *good* is one whose newest verdict is that nothing was wrong. Where the storage
+//! failed, or the look was stopped, nothing was found.
 
-use grap_core::{SourceName, Target};
-use grap_repository::{CheckOptions, Damage, ReadData, Reader};
-
-use grap_task::Unit;
+use grap_core::{BackupId, SourceName, Target, Verdict};
+use grap_repository::{CheckOptions, Damage, ReadData, Reader, Repository};
+use grap_task::{Finding, Unit};
 
 use super::{Access, Session};
 use crate::archive::{self, History};
 use crate::catalog::{Backup, Catalog};
-use crate::error::Result;
+use crate::error::{Code, Error, Result, in_one_line};
+use crate::notes::{self, NoteKind, Notes};
 use crate::sources;
 
 #[derive(Debug, Clone)]
@@ -32,6 +35,16 @@ pub struct VerifyReport {
     pub timelines: usize,
     /// Each names the damaged object and what it hurts.
     pub problems: Vec<String>,
+    /// Of each backup that could be judged.
+    pub verdicts: Vec<BackupVerdict>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupVerdict {
+    pub id: BackupId,
+    pub source: SourceName,
+    /// What is wrong with it.
+    pub problems: Vec<String>,
 }
 
 pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) -> Result<VerifyReport> {
@@ -53,10 +66,20 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
 
     let backups: Vec<&Backup> = only.map_or_else(|| catalog.backups.iter().collect(), |backup| vec![backup]);
     let reader = repository.reader(session.monitor)?;
+    let mut verdicts = Vec::new();
     for backup in &backups {
-        if let Err(problem) = check_manifest(backup, &reader) {
-            problems.push(format!("backup {}: {problem}", backup.id));
+        let hurt: Vec<&Damage> = checked.damages.iter().filter(|damage| hurts(damage, backup)).collect();
+        let manifest = check_manifest(backup, &reader);
+        if let Err(unsound) = &manifest {
+            problems.push(format!("backup {}: {}", backup.id, unsound.why));
         }
+        let unsure = |damage: &&Damage| damage.storage_failed;
+        if hurt.iter().any(unsure) || manifest.as_ref().is_err_and(|unsound| unsound.storage_failed) {
+            continue;
+        }
+        let own = hurt.into_iter().map(|damage| format!("{}: {}", damage.object, damage.why.join("; ")));
+        let problems = own.chain(manifest.err().map(|unsound| unsound.why)).collect();
+        verdicts.push(BackupVerdict { id: backup.id.clone(), source: backup.source.clone(), problems });
     }
     let mut archives = archive::Verified::default();
     if only.is_none() {
@@ -78,6 +101,7 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
         }
     }
     problems.append(&mut archives.problems);
+    note(&verdicts, options, &repository, session);
     session.release(lock);
     Ok(VerifyReport {
         archive_objects: archives.objects,
@@ -87,7 +111,58 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
         packs_read: checked.packs_read,
         bytes_read: checked.bytes_read,
         problems,
+        verdicts,
     })
+}
+
+fn hurts(damage: &Damage, backup: &Backup) -> bool {
+    damage.snapshots.contains(&backup.snapshot.id)
+}
+
+/// Note what was found of each backup; of a look at all of them only what is new. A note that cannot be put changes
+/// nothing of what was found.
+fn note(verdicts: &[BackupVerdict], options: &VerifyOptions, repository: &Repository, session: &Session<'_>) {
+    for verdict in verdicts {
+        if let Err(error) = note_one(verdict, options, repository, session) {
+            let text = format!(
+                "what was found of backup {} could not be noted: {}",
+                verdict.id,
+                in_one_line(&error)
+            );
+            session.monitor.finding(&Finding::warning(text));
+        }
+    }
+}
+
+fn note_one(
+    verdict: &BackupVerdict,
+    options: &VerifyOptions,
+    repository: &Repository,
+    session: &Session<'_>,
+) -> Result<()> {
+    let BackupVerdict { id, source, problems } = verdict;
+    let read_data_percent = options.read_data_percent.unwrap_or(0);
+    let standing = Notes::list(repository, source)?.standing(id)?;
+    let found = if problems.is_empty() { Verdict::Verified } else { Verdict::Failed };
+    if found == Verdict::Verified && !standing.may_become_good(read_data_percent) {
+        let text = format!(
+            "backup {id} failed when its data was read: only a look that reads all of it makes it good again (--read-data)"
+        );
+        session.monitor.finding(&Finding::warning(text));
+        return Ok(());
+    }
+    let known = standing
+        .judged
+        .is_some_and(|judged| judged.verdict == found && judged.read_data_percent >= read_data_percent);
+    if known && options.backup.is_none() {
+        return Ok(());
+    }
+    let kind = match found {
+        Verdict::Verified => NoteKind::Verified { read_data_percent },
+        Verdict::Failed => NoteKind::failed(problems.clone(), read_data_percent),
+    };
+    notes::put(repository, source, id, &session.author(), |_| kind.clone())?;
+    Ok(())
 }
 
 /// `data/ab/...: its MAC does not match; hurts databases/neo4j/... in neo4j-20261125-020000 (and 3 more)`
@@ -105,15 +180,35 @@ pub(super) fn describe(damage: &Damage, catalog: &Catalog) -> String {
     text
 }
 
+/// What is wrong with a backup's manifest, or with what it names.
+pub(super) struct Unsound {
+    pub(super) why: String,
+    /// The storage did not give it out: whether it is damaged nobody knows.
+    pub(super) storage_failed: bool,
+}
+
+impl From<Error> for Unsound {
+    fn from(error: Error) -> Self {
+        let told = matches!(error.code(), Code::BackupCorrupted | Code::RepositoryUnsupported);
+        Self { why: error.to_string(), storage_failed: !told }
+    }
+}
+
+impl From<String> for Unsound {
+    fn from(why: String) -> Self {
+        Self { why, storage_failed: false }
+    }
+}
+
 /// The manifest can be read, and every file that it names is in the tree at its length.
-pub(super) fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), String> {
-    let manifest = backup.manifest(reader).map_err(|error| error.to_string())?;
-    let nodes = backup.files(reader).map_err(|error| error.to_string())?;
+pub(super) fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), Unsound> {
+    let manifest = backup.manifest(reader)?;
+    let nodes = backup.files(reader)?;
     for file in manifest.databases.iter().flat_map(|database| &database.files) {
         match nodes.get(&file.path).map(|node| node.size) {
-            None => return Err(format!("{} is named by its manifest, and not there", file.path)),
+            None => return Err(format!("{} is named by its manifest, and not there", file.path).into()),
             Some(size) if size != file.size => {
-                return Err(format!("{} has {size} bytes; its manifest says {}", file.path, file.size));
+                return Err(format!("{} has {size} bytes; its manifest says {}", file.path, file.size).into());
             }
             Some(_) => {}
         }

@@ -12,6 +12,7 @@
 mod copy;
 mod damage;
 mod every;
+mod expire;
 mod forks;
 mod frozen;
 mod joining;

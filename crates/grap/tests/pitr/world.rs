@@ -9,13 +9,15 @@ use grap::Result;
 use grap::archive::{Archive, DatabaseStart, Parent, RunNumber, Segment, SegmentHeader, StartRecord};
 use grap::live::{InstallationOptions, Pace, Place};
 use grap::ops::{
-    self, Access, BackupOptions, PlanReport, RestoreOptions, RestoreReport, Session, VerifyOptions,
+    self, Access, BackupOptions, ExpireOptions, ExpirePlan, ExpireReport, PlanReport, RestoreOptions,
+    RestoreReport, Session, VerifyOptions,
 };
 use grap::state::StateDirectory;
+use grap_core::RetentionRules;
 use grap_neo4j::checkpoint::CheckpointLog;
 use grap_neo4j::txlog::{FileHeader, HEADER_LENGTH, ScanStart, Scanner, Transaction};
 use grap_neo4j::{LogPosition, TransactionEnd, TxId};
-use grap_repository::{KdfCost, LocalStore, LockHolder, Repository, WriterOptions};
+use grap_repository::{KdfCost, LocalStore, LockHolder, ObjectStore as _, Repository, WriterOptions};
 use grap_task::{Clock, ManualClock, Silent, Stop};
 use grap_testkit::fixture::testdata;
 use grap_testkit::{logs, store_fixture, tree};
@@ -38,6 +40,23 @@ pub(crate) struct Logged {
 
 const SIDES: [(&str, &str); 4] =
     [("databases", "neo4j"), ("databases", "system"), ("transactions", "neo4j"), ("transactions", "system")];
+/// More than lies between the fixture's commits and the backups of a test.
+pub(crate) const WINDOW_DAYS: u32 = 500;
+
+/// What taking a lock waits.
+const LOCKING: jiff::SignedDuration = jiff::SignedDuration::from_millis(200);
+
+/// Nothing stays by its age or by counts.
+pub(crate) fn expire_options() -> ExpireOptions {
+    ExpireOptions {
+        source: None,
+        rules: RetentionRules { days: 1, daily: 0, weekly: 0, monthly: 0 },
+        window_days: WINDOW_DAYS,
+        zone: jiff::tz::TimeZone::UTC,
+        schedule: None,
+    }
+}
+
 /// Every start is this installation's.
 const NONCE: &str = "ours";
 
@@ -213,6 +232,45 @@ impl World {
 
     pub(crate) fn plan(&self, target: &str) -> Result<PlanReport> {
         ops::plan_restore(&self.options(target), self.access(), &self.session())
+    }
+
+    /// A window that begins then, for an operation that takes a lock first (the clock goes on meanwhile).
+    pub(crate) fn begin_window(&self, begins_ms: i64) {
+        if let Clock::Manual(clock) = &self.clock {
+            let reach = jiff::SignedDuration::from_hours(24 * i64::from(WINDOW_DAYS));
+            clock.step_wall(Timestamp::from_millisecond(begins_ms).unwrap() + reach - LOCKING);
+        }
+    }
+
+    pub(crate) fn expire(&self) -> Result<ExpireReport> {
+        ops::expire(&expire_options(), self.access(), &self.state(), &self.session())
+    }
+
+    pub(crate) fn plan_expire(&self) -> Result<ExpirePlan> {
+        ops::plan_expire(&expire_options(), self.access(), &self.session())
+    }
+
+    /// A backup that is good from now on.
+    pub(crate) fn good_backup(&self) -> String {
+        let id = self.backup();
+        let options =
+            VerifyOptions { backup: Some(id.parse().unwrap()), source: None, read_data_percent: None };
+        let report = ops::verify(&options, self.access(), &self.session()).unwrap();
+        assert_eq!(report.problems, Vec::<String>::new());
+        id
+    }
+
+    pub(crate) fn backups(&self) -> Vec<String> {
+        let report = ops::list(self.access(), None, &self.state(), &self.session()).unwrap();
+        report.rows.into_iter().map(|row| row.id).collect()
+    }
+
+    /// The names of the objects below a folder of the repository.
+    pub(crate) fn objects(&self, folder: &str) -> Vec<String> {
+        let store = LocalStore::open(self.path("repository"));
+        let mut names: Vec<String> = store.list(folder).unwrap().into_iter().map(|info| info.name).collect();
+        names.sort();
+        names
     }
 
     pub(crate) fn verify(&self) -> Vec<String> {

@@ -42,9 +42,9 @@ const KDF_WORK_MAX: u64 = 1 << 26;
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeyFile {
-    created: Timestamp,
-    username: String,
-    hostname: String,
+    pub(crate) created: Timestamp,
+    pub(crate) username: String,
+    pub(crate) hostname: String,
     kdf: String,
     #[serde(rename = "N")]
     n: u64,

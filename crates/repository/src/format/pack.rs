@@ -36,8 +36,9 @@ pub(crate) struct PackedBlob {
 }
 
 impl PackedBlob {
-    fn header_length(&self) -> u64 {
-        if self.uncompressed.is_some() { 41 } else { 37 }
+    /// What the pack is longer for this blob: its own bytes and its entry in the header.
+    pub(crate) fn bytes_in_pack(&self) -> u64 {
+        u64::from(self.length) + if self.uncompressed.is_some() { 41 } else { 37 }
     }
 
     /// Bytes of the plaintext.
@@ -49,7 +50,7 @@ impl PackedBlob {
 /// The size of the pack that holds exactly these blobs.
 pub(crate) fn pack_size<'a>(blobs: impl IntoIterator<Item = &'a PackedBlob>) -> u64 {
     let blobs = blobs.into_iter();
-    let body: u64 = blobs.map(|blob| u64::from(blob.length) + blob.header_length()).sum();
+    let body: u64 = blobs.map(PackedBlob::bytes_in_pack).sum();
     body + u64::from(OVERHEAD) + 4
 }
 

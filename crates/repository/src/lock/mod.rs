@@ -125,13 +125,14 @@ impl Repository {
         let own = held.current().name;
         let _ = clock.wait(SETTLE, &Stop::new());
         if let Err(error) = self.give_way(&held.template, Some(&own), clock) {
-            self.inner.store.delete(&own)?;
+            remove(&self.inner, &own)?;
             return Err(error);
         }
         Lock::refreshed(held)
     }
 
-    /// Fail if a lock that excludes ours is there. One that is provably dead is removed.
+    /// Fail if a lock that excludes ours is there. One that is provably dead is removed, where we may delete;
+    /// where we may not, it is dead all the same.
     fn give_way(&self, ours: &LockFile, own: Option<&str>, clock: &Clock) -> Result<()> {
         if !self.inner.store.list("locks")?.iter().any(|info| Some(info.name.as_str()) != own) {
             return Ok(());
@@ -141,7 +142,7 @@ impl Repository {
                 continue;
             }
             match other.state {
-                LockState::Stale(_) => self.inner.store.delete(&other.name)?,
+                LockState::Stale(_) => _ = remove(&self.inner, &other.name)?,
                 LockState::Held => return Err(RepositoryError::Locked { holder: Box::new(other) }),
             }
         }
@@ -166,17 +167,37 @@ impl Repository {
         Ok(locks)
     }
 
-    /// Remove every lock whose holder is provably dead; returns those that were removed.
+    /// What time the storage has, by an object put now; `None` where that cannot be told. Only this says how old
+    /// stored objects are: our own clock may be hours off.
+    pub fn storage_now(&self) -> Option<Timestamp> {
+        judge::storage_now(&self.inner)
+    }
+
+    /// Remove every lock whose holder is provably dead; returns those that were removed. Where we may not
+    /// delete, they stay, and do no harm.
     pub fn unlock_stale(&self, hostname: &str, clock: &Clock) -> Result<Vec<LockInfo>> {
-        let mut locks = self.locks(hostname, clock)?;
-        locks.retain(|lock| matches!(lock.state, LockState::Stale(_)));
-        locks.iter().try_for_each(|lock| self.inner.store.delete(&lock.name))?;
-        Ok(locks)
+        let mut removed = Vec::new();
+        for lock in self.locks(hostname, clock)? {
+            if matches!(lock.state, LockState::Stale(_)) && remove(&self.inner, &lock.name)? {
+                removed.push(lock);
+            }
+        }
+        Ok(removed)
     }
 
     /// Remove one lock whatever it says: for an operator who knows that its holder is dead.
     pub fn remove_lock(&self, lock: &LockInfo) -> Result<()> {
         Ok(self.inner.store.delete(&lock.name)?)
+    }
+}
+
+/// Delete a lock, where we may; says whether it is gone. A writer without the right to delete leaves its own
+/// locks: they go stale by age, or at once with its process.
+fn remove(inner: &Inner, name: &str) -> Result<bool> {
+    match inner.store.delete(name) {
+        Ok(()) => Ok(true),
+        Err(ObjectError::Denied { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -236,11 +257,12 @@ impl Held {
             Ok(true) => {
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
                     Current { name, since, gone: false };
-                Ok(self.inner.store.delete(&old.name)?)
+                remove(&self.inner, &old.name)?;
+                Ok(())
             }
             Ok(false) => {
                 self.current.lock().unwrap_or_else(PoisonError::into_inner).gone = true;
-                self.inner.store.delete(&name)?;
+                remove(&self.inner, &name)?;
                 Err(RepositoryError::LockGone { lock: old.name })
             }
             Err(error) => {

@@ -8,10 +8,16 @@ use std::path::{Path, PathBuf};
 
 use grap_disk::{DiskError, Kind, Source};
 use jiff::Timestamp;
+use rand::RngCore;
 
 use super::{ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
 
 const TEMPORARY: &str = "tmp-";
+/// Beside the folders of objects: neither restic nor `list` looks there.
+const RESERVE: &str = "grap-reserve";
+const RESERVE_SIZE_MAX: u64 = 32 << 20;
+/// Of the file system: on a small one the reserve is smaller.
+const RESERVE_SHARE: u64 = 50;
 /// Laid out with every repository.
 const MARK: &str = "keys";
 /// Nanoseconds.
@@ -65,6 +71,37 @@ impl LocalStore {
             }
         }
         Ok(removed)
+    }
+
+    /// Set room aside for the day on which the file system is full: who gives room back has to write first (a
+    /// lock, an index). Really written, of bytes that no file system can make smaller. `false`: there is not room
+    /// enough now that it would be wise.
+    pub fn make_reserve(&self) -> Result<bool, ObjectError> {
+        let failed = |error| failed(ObjectCall::Put, RESERVE, error);
+        let path = self.root.join(RESERVE);
+        if grap_disk::stat(&path).map_err(failed)?.is_some() {
+            return Ok(true);
+        }
+        let space = grap_disk::space(&self.root).map_err(failed)?;
+        let size = (space.total / RESERVE_SHARE).min(RESERVE_SIZE_MAX);
+        if space.available < 2 * size {
+            return Ok(false);
+        }
+        let mut noise = vec![0; 1 << 20];
+        rand::rng().fill_bytes(&mut noise);
+        let whole = usize::try_from(size).unwrap_or(0);
+        let mut parts = vec![noise.as_slice(); whole / noise.len()];
+        parts.push(&noise[..whole % noise.len()]);
+        match grap_disk::publish(&path, &parts) {
+            Err(error) if !error.already_exists() => Err(failed(error)),
+            _ => Ok(true),
+        }
+    }
+
+    /// Give the reserve back to the file system. Whoever does calls [`Self::make_reserve`] when he is done.
+    pub fn release_reserve(&self) -> Result<(), ObjectError> {
+        grap_disk::remove_file(&self.root.join(RESERVE))
+            .map_err(|error| failed(ObjectCall::Delete, RESERVE, error))
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, ObjectError> {

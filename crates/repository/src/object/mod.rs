@@ -5,16 +5,22 @@ pub mod faulty;
 mod local;
 #[cfg(feature = "testing")]
 pub mod memory;
+mod probe;
 #[cfg(feature = "testing")]
 pub mod recording;
+mod retry;
 #[cfg(feature = "testing")]
 pub mod suite;
+mod throttle;
 
 use std::error::Error;
 
 use jiff::Timestamp;
 
 pub use local::LocalStore;
+pub use probe::require_put_if_absent;
+pub use retry::{GaveUp, Retry};
+pub use throttle::{Limits, Throttle};
 
 /// A flat space of named, immutable objects. Blocking; shared between threads.
 ///
@@ -51,7 +57,27 @@ pub trait ObjectStore: Send + Sync {
     fn size(&self, name: &str) -> Result<u64, ObjectError>;
     /// Remove an object, durably. One that is gone already is no error.
     fn delete(&self, name: &str) -> Result<(), ObjectError>;
+    /// The first part of every name that is in use, as far as the store can tell: what is not a repository's
+    /// is there, too, where the place is shared with others.
+    fn top_level(&self) -> Result<Vec<String>, ObjectError> {
+        let mut used = Vec::new();
+        for folder in FOLDERS {
+            if !self.list(folder)?.is_empty() {
+                used.push(folder.to_owned());
+            }
+        }
+        match self.size(CONFIG) {
+            Ok(_) => used.push(CONFIG.to_owned()),
+            Err(ObjectError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(used)
+    }
 }
+
+/// The folders of a repository, and its only object without one.
+const FOLDERS: [&str; 6] = ["data", "grap", "index", "keys", "locks", "snapshots"];
+const CONFIG: &str = "config";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
@@ -78,9 +104,16 @@ pub enum ObjectError {
     AlreadyExists { name: String },
     #[error("{name:?} is not the name of an object")]
     InvalidName { name: String },
-    /// The storage answers, and refuses the right: a bucket with object lock, a user who may only add.
-    #[error("the storage refuses the right to {call} {name}")]
+    /// The storage knows us and does not let us, or does not know us. Whoever deletes leaves the object, and
+    /// says so.
+    #[error("the storage denies the right to {call} {name}")]
     Denied { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
+    #[error("the storage has no room to {call} {name}")]
+    Full { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
+    /// The request itself is wrong for this storage: no repetition helps.
+    #[error("the storage refuses to {call} {name}")]
+    Refused { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
+    /// For a reason that may pass: no answer, a broken connection, an overloaded storage.
     #[error("cannot {call} {name}")]
     Failed { call: ObjectCall, name: String, source: Box<dyn Error + Send + Sync> },
 }
@@ -145,5 +178,9 @@ impl<S: ObjectStore + ?Sized> ObjectStore for std::sync::Arc<S> {
 
     fn delete(&self, name: &str) -> Result<(), ObjectError> {
         (**self).delete(name)
+    }
+
+    fn top_level(&self) -> Result<Vec<String>, ObjectError> {
+        (**self).top_level()
     }
 }

@@ -26,6 +26,7 @@ use crate::format::tree::{Meta, Node, Tree};
 use crate::lock::Lock;
 use crate::object::ObjectError;
 use crate::repository::{Repository, object_name};
+pub(crate) use packer::Packer;
 use pipeline::Pipeline;
 
 /// The smallest chunk, and the most chunks of a file: beyond, the file's chunks are twice as large.

@@ -16,7 +16,7 @@ const INDEX_BLOBS_MAX: usize = 50_000;
 const UNINDEXED_MIN: u64 = 32 << 20;
 const UNINDEXED_SHARE: u64 = 4;
 
-pub(super) struct Packer {
+pub(crate) struct Packer {
     pack_size: usize,
     /// The pack being filled, of data and of trees.
     data: Mutex<PackBuilder>,
@@ -37,7 +37,7 @@ struct Put {
 }
 
 impl Packer {
-    pub(super) fn new(pack_size: usize) -> Self {
+    pub(crate) fn new(pack_size: usize) -> Self {
         Self {
             pack_size,
             data: Mutex::default(),
@@ -48,7 +48,7 @@ impl Packer {
     }
 
     /// Add a blob to the current pack of its kind. If that makes it full it is the caller's to hand on.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         kind: BlobKind,
         id: Id,
@@ -68,7 +68,7 @@ impl Packer {
     }
 
     /// The packs that are not full.
-    pub(super) fn rest(&self) -> impl Iterator<Item = PackBuilder> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = PackBuilder> {
         [&self.data, &self.trees]
             .map(|current| std::mem::take(&mut *lock(current)))
             .into_iter()
@@ -76,7 +76,7 @@ impl Packer {
     }
 
     /// Check what was packed against its MACs, and put it.
-    pub(super) fn put(&self, inner: &Inner, pack: PackBuilder) -> Result<()> {
+    pub(crate) fn put(&self, inner: &Inner, pack: PackBuilder) -> Result<()> {
         if let Some(blob) = pack.first_damaged(&inner.key) {
             return Err(RepositoryError::MemoryDamage { blob: blob.id });
         }
@@ -95,7 +95,7 @@ impl Packer {
     }
 
     /// Put an index object for the packs that are in none yet.
-    pub(super) fn put_index(&self, inner: &Inner) -> Result<()> {
+    pub(crate) fn put_index(&self, inner: &Inner) -> Result<()> {
         let mut put = lock(&self.put);
         put.pending_blobs = 0;
         put.indexed_bytes += std::mem::take(&mut put.pending_bytes);
@@ -108,7 +108,7 @@ impl Packer {
     }
 
     /// Every pack that was put, with its size.
-    pub(super) fn written(&self) -> Vec<(Id, u64)> {
+    pub(crate) fn written(&self) -> Vec<(Id, u64)> {
         lock(&self.put).packs.clone()
     }
 }

@@ -9,5 +9,6 @@ mod deduplication;
 mod faults;
 mod locks;
 mod oracle;
+mod prune;
 mod stores;
 mod support;

@@ -61,14 +61,14 @@ impl Judge<'_> {
         report.bytes_verified += checked.check.bytes_read;
         let reader = to.reader(*monitor).map_err(Error::at_copy)?;
         for (backup, standing) in backups {
-            let problems = self.problems(backup, &checked, &reader);
+            let (problems, unsure) = self.problems(backup, &checked, &reader);
             let whole = problems.is_empty();
             let percent = if checked.read_whole.contains(&backup.snapshot.id) { 100 } else { 0 };
             report.note_verdict(&backup.source, &backup.id, whole);
             report
                 .problems
                 .extend(problems.iter().map(|why| format!("in the copy, backup {}: {why}", backup.id)));
-            if whole && !standing.may_become_good(percent) {
+            if unsure || (whole && !standing.may_become_good(percent)) {
                 continue;
             }
             let kind = if whole {
@@ -82,12 +82,17 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn problems(&self, backup: &Backup, checked: &StoredReport, reader: &Reader) -> Vec<String> {
+    /// What is wrong with a backup; and whether nobody knows, because the storage did not answer.
+    fn problems(&self, backup: &Backup, checked: &StoredReport, reader: &Reader) -> (Vec<String>, bool) {
         let hurts = |damage: &&Damage| damage.snapshots.contains(&backup.snapshot.id);
-        let damages = checked.check.damages.iter().filter(hurts);
-        let mut problems: Vec<String> = damages.map(|damage| describe(damage, self.catalog)).collect();
-        problems.extend(check_manifest(backup, reader).err());
-        problems
+        let damages: Vec<&Damage> = checked.check.damages.iter().filter(hurts).collect();
+        let manifest = check_manifest(backup, reader).err();
+        let unsure = damages.iter().any(|damage| damage.storage_failed)
+            || manifest.as_ref().is_some_and(|unsound| unsound.storage_failed);
+        let mut problems: Vec<String> =
+            damages.into_iter().map(|damage| describe(damage, self.catalog)).collect();
+        problems.extend(manifest.map(|unsound| unsound.why));
+        (problems, unsure)
     }
 }
 
