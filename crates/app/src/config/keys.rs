@@ -226,6 +226,34 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "copy.to",
+        flag: "--to",
+        variables: &["GRAP_COPY_TO"],
+        help: "the second repository, which `grap copy` keeps in step",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_file",
+        flag: "--to-password-file",
+        variables: &["GRAP_COPY_PASSWORD_FILE"],
+        help: "file that holds the second repository's password; without any of these three it is the first one's",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_command",
+        flag: "--to-password-command",
+        variables: &["GRAP_COPY_PASSWORD_COMMAND"],
+        help: "command (for sh) that prints the second repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password",
+        variables: &["GRAP_COPY_PASSWORD"],
+        secret: true,
+        help: "the second repository's password itself",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

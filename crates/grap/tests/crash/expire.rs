@@ -26,7 +26,8 @@ impl Expiring {
     fn new() -> Self {
         let world = World::new("5.26.30");
         let log: Vec<Logged> = world.log("neo4j");
-        let time = |id: u64| log.iter().find(|one| one.transaction.id.0 == id).unwrap().transaction.commit_time.0;
+        let time =
+            |id: u64| log.iter().find(|one| one.transaction.id.0 == id).unwrap().transaction.commit_time.0;
         Start::new(1, log[0].transaction.commit_time.0 - 1000).root("neo4j", 2, None).put(&world);
         for end in [70, 100, 130] {
             world.install(end, 5);
