@@ -59,6 +59,7 @@ pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &St
         Verb::Delete(arguments) => call.delete(&arguments),
         Verb::Hold(arguments) => call.hold(arguments),
         Verb::Release(arguments) => call.release(&arguments),
+        Verb::Copy(_) => call.copy(),
         Verb::Unlock => call.unlock(),
         Verb::Gc(arguments) => call.gc(&arguments),
         Verb::Key(verb) => call.key(verb),

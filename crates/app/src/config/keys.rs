@@ -138,6 +138,54 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "backup.schedule",
+        variables: &["GRAP_BACKUP_SCHEDULE", "BACKUP_SCHEDULE"],
+        default: Some("0 2 * * *"),
+        help: "when `grap serve` makes a backup: minute, hour, day of the month, month, day of the week; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "expire.schedule",
+        variables: &["GRAP_EXPIRE_SCHEDULE"],
+        default: Some("30 3 * * *"),
+        help: "when `grap serve` lets go of what need not be kept; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "gc.schedule",
+        variables: &["GRAP_GC_SCHEDULE"],
+        default: Some("0 4 * * 0"),
+        help: "when `grap serve` gives back space that nothing uses; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "verify.schedule",
+        variables: &["GRAP_VERIFY_SCHEDULE"],
+        default: Some("0 5 * * *"),
+        help: "when `grap serve` reads a part of the repository again; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.schedule",
+        variables: &["GRAP_COPY_SCHEDULE"],
+        default: Some("0 6 * * *"),
+        help: "when `grap serve` copies to the second repository, where there is one; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.timezone",
+        variables: &["GRAP_SCHEDULE_TIMEZONE"],
+        help: "time zone of all schedules, as Europe/Berlin; by default the system's, else UTC",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.jitter_s",
+        variables: &["GRAP_SCHEDULE_JITTER_S"],
+        default: Some("0"),
+        help: "seconds over which hosts spread their runs behind a common slot, 0 to 86400",
+        ..PLAIN
+    },
+    Key {
         name: "retention.days",
         variables: &["GRAP_RETENTION_DAYS", "BACKUP_RETENTION_DAYS"],
         default: Some("30"),
@@ -175,6 +223,34 @@ pub(crate) const ALL: &[Key] = &[
         default: Some("7"),
         never_empty: true,
         help: "every point of so many days can be restored: the archive of the log is kept that far back, 1 to 36500",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.to",
+        flag: "--to",
+        variables: &["GRAP_COPY_TO"],
+        help: "the second repository, which `grap copy` keeps in step",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_file",
+        flag: "--to-password-file",
+        variables: &["GRAP_COPY_PASSWORD_FILE"],
+        help: "file that holds the second repository's password; without any of these three it is the first one's",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_command",
+        flag: "--to-password-command",
+        variables: &["GRAP_COPY_PASSWORD_COMMAND"],
+        help: "command (for sh) that prints the second repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password",
+        variables: &["GRAP_COPY_PASSWORD"],
+        secret: true,
+        help: "the second repository's password itself",
         ..PLAIN
     },
     Key {
