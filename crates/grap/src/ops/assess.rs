@@ -72,16 +72,17 @@ fn assess(backup: &Backup, history: &History, reader: &Reader, standing: Standin
         needed: false,
         doubt,
     };
-    match history.backup(&backup.id) {
-        Some(known) => candidate.began = known.manifest.started,
+    if let Some(known) = history.backup(&backup.id) {
+        candidate.began = known.manifest.started;
+    } else {
         // Without its manifest nothing is restored from it, whatever an earlier verification found.
-        None => {
-            candidate.verdict = candidate.verdict.map(|_| Verdict::Failed);
-            if let Err(error) = backup.manifest(reader)
-                && error.code() == Code::RepositoryUnsupported
-            {
+        candidate.verdict = candidate.verdict.map(|_| Verdict::Failed);
+        match backup.manifest(reader) {
+            Err(error) if error.code() == Code::RepositoryUnsupported => {
                 candidate.doubt.get_or_insert(format!("it is of a newer program: {error}"));
             }
+            Err(error) if error.code() != Code::BackupCorrupted => return Err(error),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(AssessedBackup { backup: backup.clone(), standing, candidate })
