@@ -7,6 +7,7 @@ use grap_task::Unit;
 
 use super::assess::{Assessed, window_begins};
 use super::expire::delete_backup;
+use super::space::without_reserve;
 use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
@@ -49,8 +50,10 @@ pub fn delete(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<DeleteReport> {
-    let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled("delete", session.clock, || run(options, access, session))
+    without_reserve(access.directory.clone().as_deref(), session, || {
+        let _job = state.lock(Job::Maintain, session.clock)?;
+        state.journaled("delete", session.clock, || run(options, access, session))
+    })
 }
 
 fn run(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeleteReport> {

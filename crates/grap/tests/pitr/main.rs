@@ -14,6 +14,7 @@ mod every;
 mod expire;
 mod forks;
 mod frozen;
+mod gc;
 mod joining;
 mod latest;
 mod status;
