@@ -50,7 +50,8 @@ pub fn delete(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<DeleteReport> {
-    without_reserve(access.directory.clone().as_deref(), session, || {
+    let directory = access.directory.clone();
+    without_reserve(directory.as_deref(), session, || {
         let _job = state.lock(Job::Maintain, session.clock)?;
         state.journaled("delete", session.clock, || run(options, access, session))
     })

@@ -85,7 +85,8 @@ pub fn expire(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<ExpireReport> {
-    without_reserve(access.directory.clone().as_deref(), session, || {
+    let directory = access.directory.clone();
+    without_reserve(directory.as_deref(), session, || {
         let _job = state.lock(Job::Maintain, session.clock)?;
         state.journaled("expire", session.clock, || run(options, access, session))
     })
