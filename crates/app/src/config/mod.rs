@@ -32,6 +32,11 @@ impl Environment {
         )
     }
 
+    /// As it is set, be it to nothing.
+    fn get_as_set(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A variable that is set to nothing is not set.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
@@ -116,7 +121,12 @@ impl Settings {
         settings.add_file(file, environment)?;
         for key in keys::ALL {
             for variable in key.variables {
-                if let Some(value) = environment.get(variable) {
+                let said = if key.never_empty {
+                    environment.get_as_set(variable)
+                } else {
+                    environment.get(variable)
+                };
+                if let Some(value) = said {
                     settings.set(key, value.to_owned(), Origin::Environment(variable));
                     break;
                 }

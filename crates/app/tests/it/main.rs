@@ -19,6 +19,8 @@ mod pitr;
 mod rebuild;
 mod refused;
 mod restic;
+mod retention;
+mod s3;
 mod salvage;
 mod settings;
 mod support;
