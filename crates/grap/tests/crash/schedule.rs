@@ -54,7 +54,7 @@ fn enumerate(mode: Mode) {
     let rest = events(BEFORE, BEFORE + 7);
     let count = calls(|| assert!(life(directory, &rest).1.is_none())).len();
     assert!(std::fs::read(&path).unwrap().len() < before.len(), "it was folded");
-    for at in (1..=count).step_by(stride(3)) {
+    for at in (1..=count).step_by(stride(1)) {
         std::fs::write(&path, &before).unwrap();
         let ((acknowledged, last), hit) = struck(at, mode, || life(directory, &rest));
         assert!(hit, "call {at} of {count} was not reached");
