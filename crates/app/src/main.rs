@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod daemon;
 #[cfg(test)]
 mod documented;
 mod failure;

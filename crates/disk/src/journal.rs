@@ -105,6 +105,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Put these entries in place of all that are there, at once: a reader finds the old ones or the new ones.
+    pub fn rewrite<T: Serialize>(&self, entries: &[T]) -> Result<(), JournalError> {
+        let _lock = self.lock()?;
+        let lines: Vec<u8> = entries.iter().flat_map(|entry| line_of(entry)).collect();
+        Ok(replace(&self.path, &[self.header().as_bytes(), &lines])?)
+    }
+
     fn cut(&self, length: usize) -> Result<(), JournalError> {
         let text = read(&self.path, SIZE_MAX)?;
         Ok(replace(&self.path, &[text.get(..length).unwrap_or(&text)])?)
@@ -173,6 +180,17 @@ mod tests {
         bytes[place] ^= 1;
         std::fs::write(journal.path(), bytes).unwrap();
         assert!(matches!(journal.entries::<String>(), Err(JournalError::Damaged { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_rewritten_journal_goes_on() {
+        let (_directory, journal) = journal();
+        for number in 0..3 {
+            journal.append(&number).unwrap();
+        }
+        journal.rewrite(&[7]).unwrap();
+        journal.append(&8).unwrap();
+        assert_eq!(journal.entries::<i32>().unwrap(), [7, 8]);
     }
 
     #[test]

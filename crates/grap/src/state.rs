@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use grap_core::schedule::Illegal;
 use grap_core::{BackupId, SourceName};
 use grap_disk::{self as disk, DiskError, FileLock, Journal, JournalError};
 use grap_task::Clock;
@@ -20,6 +21,8 @@ pub enum StateError {
     Unusable { path: PathBuf, source: DiskError },
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("entry {entry} of the journal {} cannot be", path.display())]
+    Schedule { path: PathBuf, entry: usize, source: Illegal },
     #[error("another grap process is running ({job}) on the state directory {}", path.display())]
     Busy { job: &'static str, path: PathBuf },
 }
@@ -28,6 +31,8 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
+    /// Of this repository to another.
+    Copy,
     /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
     Maintain,
 }
@@ -36,6 +41,7 @@ impl Job {
     pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Copy => "copy",
             Self::Maintain => "maintain",
         }
     }
@@ -44,6 +50,7 @@ impl Job {
     fn runs(self, verb: &str) -> bool {
         match self {
             Self::Backup => verb == "backup",
+            Self::Copy => verb == "copy",
             Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
         }
     }

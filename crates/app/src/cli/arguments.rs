@@ -68,6 +68,16 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
+    /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
+    Expire(ExpireArguments),
+    /// Delete one backup
+    Delete(DeleteArguments),
+    /// Let nothing delete a backup until it is released
+    Hold(HoldArguments),
+    /// End every hold on a backup
+    Release(ReleaseArguments),
+    /// Keep a second repository in step: backups, sources, holds and the archive of the log
+    Copy(CopyArguments),
     /// Remove the locks of dead processes
     Unlock,
     /// Give back the room of what no backup needs
@@ -201,9 +211,53 @@ pub(crate) struct NewPassword {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ExpireArguments {
+    /// Show what would go and why each item stays or goes. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct DeleteArguments {
+    /// A backup's id
+    pub(crate) backup: String,
+    /// Say whether it may go. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct HoldArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
+    /// Why: `grap show` and `grap expire --dry-run` say it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ReleaseArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     pub(crate) installation: Installation,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct CopyArguments {
+    /// The second repository; make it with grap init
+    #[arg(long, value_name = "REPO")]
+    pub(crate) to: Option<String>,
+    /// File that holds its password; the first one's by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to_password_file: Option<String>,
+    /// Command (for sh) that prints its password
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) to_password_command: Option<String>,
 }
 
 #[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
@@ -246,6 +300,14 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Copy(copy) => {
+                said.extend([
+                    ("copy.to", &copy.to),
+                    ("copy.password_file", &copy.to_password_file),
+                    ("copy.password_command", &copy.to_password_command),
+                ]);
+                None
+            }
             Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
             | Verb::Status(StatusArguments { installation }) => Some(installation),

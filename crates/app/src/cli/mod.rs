@@ -1,8 +1,10 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod copy;
 mod maintenance;
 mod resolve;
+mod retention;
 mod secret;
 mod verbs;
 

@@ -13,7 +13,7 @@ use grap_repository::WriterOptions;
 use grap_repository::object::{Limits, Retry, Throttle};
 use secrecy::SecretString;
 
-use crate::config::{Environment, Origin, SettingError, Settings, parse_between, parse_rate};
+use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_between, parse_rate};
 use crate::failure::Failure;
 
 /// Passwords are lines, not files.
@@ -73,31 +73,50 @@ pub(super) fn is_remote(settings: &Settings) -> bool {
     settings.text("repository").is_some_and(grap_remote::is_url)
 }
 
+/// The second repository. Its password is the first one's where none of its own is said.
+pub(super) fn copy_access(
+    settings: &Settings,
+    environment: &Environment,
+    session: &Session<'_>,
+) -> Result<Access, Failure> {
+    let place = settings.require("copy.to", "the repository to copy to")?;
+    let password = match chosen(settings, ["copy.password", "copy.password_command", "copy.password_file"]) {
+        Some((way, value)) => secret(way, value)?,
+        None => password(settings)?,
+    };
+    access_to(place, password, settings, environment, session)
+}
+
 /// Whether a repository was named at all.
 pub(super) fn has_repository(settings: &Settings) -> bool {
     settings.text("repository").is_some()
 }
 
-/// From the file, the command or the environment; whichever was said last in the order of origins.
 fn password(settings: &Settings) -> Result<SecretString, Failure> {
+    let Some((way, value)) = chosen(settings, ["password", "password_command", "password_file"]) else {
+        settings.require("password_file", "the repository's password")?;
+        return Err(Failure::Usage("the repository's password is not set".to_owned()));
+    };
+    secret(way, value)
+}
+
+/// From the file, the command or the environment; whichever was said last in the order of origins.
+fn chosen<'a>(settings: &'a Settings, ways: [&'static str; 3]) -> Option<(&'static str, &'a Value)> {
     let rank = |origin: &Origin| match origin {
         Origin::Default => 0,
         Origin::File(_) => 1,
         Origin::Environment(_) => 2,
         Origin::Flag(_) => 3,
     };
-    let ways = ["password", "password_command", "password_file"];
-    let chosen = ways
-        .into_iter()
+    ways.into_iter()
         .filter_map(|way| Some((way, settings.value(way)?)))
-        .max_by_key(|(_, value)| rank(&value.origin));
-    let Some((way, value)) = chosen else {
-        settings.require("password_file", "the repository's password")?;
-        return Err(Failure::Usage("the repository's password is not set".to_owned()));
-    };
+        .max_by_key(|(_, value)| rank(&value.origin))
+}
+
+fn secret(way: &str, value: &Value) -> Result<SecretString, Failure> {
     let text = match way {
-        "password" => value.text.clone(),
-        "password_command" => run(&value.text)?,
+        "password" | "copy.password" => value.text.clone(),
+        "password_command" | "copy.password_command" => run(&value.text)?,
         _ => read(&PathBuf::from(&value.text))?,
     };
     without_line_end(&text, &value.origin)
@@ -150,7 +169,7 @@ pub(super) fn source(settings: &Settings) -> Result<Option<SourceName>, Failure>
 pub(super) fn installation(settings: &Settings) -> Result<InstallationOptions, Failure> {
     let home = settings.value("neo4j.home");
     let data = settings.value("neo4j.data");
-    let is_flag = |value: &crate::config::Value| matches!(value.origin, Origin::Flag(_));
+    let is_flag = |value: &Value| matches!(value.origin, Origin::Flag(_));
     let use_home = match (home, data) {
         (Some(home), Some(data)) if is_flag(home) == is_flag(data) => {
             let (first, second) = (home.origin.clone(), data.origin.clone());

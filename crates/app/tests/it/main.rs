@@ -19,6 +19,7 @@ mod pitr;
 mod rebuild;
 mod refused;
 mod restic;
+mod retention;
 mod s3;
 mod salvage;
 mod settings;

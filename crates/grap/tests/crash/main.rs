@@ -1,4 +1,4 @@
-//! Crash enumeration: every local call of a backup, of a restore and of a follower fails, is torn, or is the last thing the
+//! Crash enumeration: every local call of a backup, of a restore, of a follower and of expire fails, is torn, or is the last thing the
 //! process did.
 //!
 //! The calls of one run are counted once (K); then the run is repeated K times for each fault. The store is a
@@ -17,6 +17,7 @@
 )]
 
 mod backup;
+mod expire;
 mod follow;
 mod point;
 mod restore;

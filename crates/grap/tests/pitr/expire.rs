@@ -85,6 +85,7 @@ fn a_base_that_ends_inside_a_segment_keeps_that_segment() {
     assert_eq!(world.refused("tx=99").0, "TARGET_OUTSIDE_WINDOW");
     // Again: there is nothing left to do, and nothing new to say.
     let records = world.objects("grap");
+    world.begin_window(commit_ms(&log, 110));
     let again = world.expire().unwrap();
     assert_eq!((again.deleted.len(), again.segments), (0, 0));
     assert_eq!(world.objects("grap"), records);

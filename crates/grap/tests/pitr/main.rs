@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed; it changes files behind the program's back"
 )]
 
+mod copy;
 mod damage;
 mod every;
 mod expire;
