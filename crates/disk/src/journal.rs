@@ -105,6 +105,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Put these entries in the place of all that are there, at once: for a journal of which only the sum counts.
+    pub fn replace_all<T: Serialize>(&self, entries: &[T]) -> Result<(), JournalError> {
+        let _lock = self.lock()?;
+        let lines: Vec<u8> = entries.iter().flat_map(line_of).collect();
+        Ok(replace(&self.path, &[self.header().as_bytes(), &lines])?)
+    }
+
     fn cut(&self, length: usize) -> Result<(), JournalError> {
         let text = read(&self.path, SIZE_MAX)?;
         Ok(replace(&self.path, &[text.get(..length).unwrap_or(&text)])?)
@@ -161,6 +168,17 @@ mod tests {
             journal.append(&9).unwrap();
             assert_eq!(journal.entries::<i32>().unwrap().last(), Some(&9), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn all_entries_can_be_replaced() {
+        let (_directory, journal) = journal();
+        journal.replace_all(&[7]).unwrap();
+        journal.append(&8).unwrap();
+        journal.append(&9).unwrap();
+        journal.replace_all(&[17]).unwrap();
+        journal.append(&10).unwrap();
+        assert_eq!(journal.entries::<i32>().unwrap(), [17, 10]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Two {
 }
 
 fn access(store: impl ObjectStore + 'static, password: &str) -> Access {
-    Access { store: Box::new(store), directory: None, password: SecretString::from(password) }
+    Access::remote("memory".to_owned(), Box::new(store), SecretString::from(password))
 }
 
 fn faulty(memory: &Arc<MemoryStore>) -> Store {
@@ -136,7 +136,12 @@ fn contents(world: &World) -> BTreeMap<String, Vec<u8>> {
     let files = grap_disk::walk(&root).unwrap().into_iter();
     let files = files.filter(|entry| entry.stat.kind == grap_disk::Kind::File);
     files
-        .map(|entry| (entry.path.strip_prefix(&root).unwrap().display().to_string(), std::fs::read(&entry.path).unwrap()))
+        .map(|entry| {
+            (
+                entry.path.strip_prefix(&root).unwrap().display().to_string(),
+                std::fs::read(&entry.path).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -161,7 +166,10 @@ fn the_copy_gives_the_same_answers_and_a_second_run_moves_nothing() {
     two.assert_same(|| two.to());
     // The parts of what is merged stay behind.
     let folder = "grap/log/neo4j/0000000001/neo4j";
-    assert_eq!(objects(&two.second, folder), two.world.path("repository").join(folder).read_dir().unwrap().count() - 8);
+    assert_eq!(
+        objects(&two.second, folder),
+        two.world.path("repository").join(folder).read_dir().unwrap().count() - 8
+    );
     let packs = objects(&two.second, "data");
     let again = two.copy().unwrap();
     assert_eq!((again.copied.len(), again.present, again.starts, again.segments), (0, 2, 0, 0));
@@ -202,7 +210,8 @@ fn at_every_call_on_either_side() {
     two.copy_with(from_access(), access(Arc::clone(&to), PASSWORD)).unwrap();
     let (calls_from, calls_to) = (from.seen(), to.seen());
     assert!(calls_from > 60 && calls_to > 100, "{calls_from} and {calls_to} calls");
-    let stride: usize = std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+    let stride: usize =
+        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
     let mut partly = 0;
     for (mode, offset) in [(Mode::Fail, 0), (Mode::Kill, 1), (Mode::LoseReply, 2)] {
         for at in (1 + offset..=calls_from).step_by(stride) {
@@ -229,7 +238,9 @@ fn at_every_call_on_either_side() {
             }
         }
     }
-    println!("{calls_from} calls on the source, {calls_to} on the copy, every {stride}th; {partly} ended partly");
+    println!(
+        "{calls_from} calls on the source, {calls_to} on the copy, every {stride}th; {partly} ended partly"
+    );
 }
 
 /// What was interrupted shows nothing wrong, and the next run ends it.
@@ -295,7 +306,8 @@ fn what_is_damaged_here_is_named_and_the_rest_is_copied() {
     // A merged one: its parts are copied in its place.
     let two = Two::new();
     let folder = two.world.path("repository/grap/log/neo4j/0000000001/neo4j");
-    let merged = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let merged =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let merged = merged.into_iter().find(|name| name.contains('-')).unwrap();
     flip(&two.world, &format!("grap/log/neo4j/0000000001/neo4j/{merged}"));
     let report = two.copy().unwrap();
@@ -304,7 +316,8 @@ fn what_is_damaged_here_is_named_and_the_rest_is_copied() {
 
     // A snapshot; and every pack in turn, of which at least one hurts only one backup.
     let two = Two::new();
-    let snapshot = std::fs::read_dir(two.world.path("repository/snapshots")).unwrap().next().unwrap().unwrap();
+    let snapshot =
+        std::fs::read_dir(two.world.path("repository/snapshots")).unwrap().next().unwrap().unwrap();
     flip(&two.world, &format!("snapshots/{}", snapshot.file_name().into_string().unwrap()));
     let report = two.copy().unwrap();
     assert_eq!((report.copied.len(), report.problems.len()), (1, 1), "{report:?}");
@@ -348,13 +361,15 @@ fn nothing_is_mixed() {
     two.assert_same(|| access(Arc::clone(&third), PASSWORD));
     assert_eq!(code(two.copy_with(two.world.access(), access(third, PASSWORD))), Code::CopyMixed);
     // Somebody archives into the copy: the next run of the original has the same number, and is another one.
-    let repository = Repository::open(Box::new(Arc::clone(&two.second)), &SecretString::from(PASSWORD)).unwrap();
+    let repository =
+        Repository::open(Box::new(Arc::clone(&two.second)), &SecretString::from(PASSWORD)).unwrap();
     let archive = grap::archive::Archive::new(repository, "neo4j".parse().unwrap());
     let mut start = archive.start(RunNumber(2)).unwrap().unwrap();
     start.nonce = "another".to_owned();
     archive.put_start(RunNumber(3), &start).unwrap();
     two.copy().unwrap();
-    let parent = two.log.iter().find(|logged| logged.transaction.id.0 == 120).unwrap().transaction.end_point();
+    let parent =
+        two.log.iter().find(|logged| logged.transaction.id.0 == 120).unwrap().transaction.end_point();
     Start::new(3, parent.commit_time.0 + 1).behind("neo4j", (2, parent), None).put(&two.world);
     assert_eq!(code(two.copy()), Code::CopyMixed);
 }
@@ -365,8 +380,7 @@ fn holds_travel() {
     let two = Two::new();
     let held = two.rows(two.world.access())[0].0.clone();
     let hold = |access: Access, reason: &str| {
-        let options =
-            HoldOptions { backup: held.parse().unwrap(), source: None, reason: reason.to_owned() };
+        let options = HoldOptions { backup: held.parse().unwrap(), source: None, reason: reason.to_owned() };
         ops::hold(&options, access, &two.world.state(), &two.world.session()).unwrap()
     };
     let holds = |access: Access| {
