@@ -65,11 +65,10 @@ impl Outbox {
         Some(first.clone())
     }
 
-    /// It has arrived.
-    pub fn told(&mut self) {
-        if let Some(number) = self.telling.take() {
-            self.waiting.retain(|event| event.number != number);
-        }
+    /// The event of this number has arrived.
+    pub fn told(&mut self, number: u64) {
+        self.waiting.retain(|event| event.number != number);
+        self.telling = self.telling.filter(|telling| *telling != number);
     }
 
     /// It has not: what has come since may have made it pointless.

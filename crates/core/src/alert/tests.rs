@@ -56,7 +56,7 @@ impl World {
     fn end_telling(&mut self, arrives: bool) {
         let Some(event) = self.telling.take() else { return };
         if arrives {
-            self.outbox.told();
+            self.outbox.told(event.number);
             self.told.insert(event.number);
             self.heard.push(event);
         } else {
