@@ -74,6 +74,8 @@ pub struct Standing {
     pub judged: Option<Judged>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
+    /// Those that somebody did.
+    pub released: Vec<Hold>,
     /// When it was (about to be) deleted.
     pub expired: Option<Timestamp>,
     /// Why a note cannot be read, naming it.
@@ -124,9 +126,11 @@ impl Standing {
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Held { hold, holder, reason } => {
-                self.holds.push(Hold { hold, holder, reason, since: at })
+                self.holds.push(Hold { hold, holder, reason, since: at });
             }
-            NoteKind::Released { hold } => self.holds.retain(|held| held.hold != hold),
+            NoteKind::Released { hold } => {
+                self.released.extend(self.holds.extract_if(.., |held| held.hold == hold));
+            }
             NoteKind::Expired { .. } => self.expired = Some(at),
         }
     }

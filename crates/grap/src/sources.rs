@@ -4,11 +4,13 @@
 //! Records are only ever put, never changed: who finds its number taken looks again. A source that is not
 //! bound yet (an empty binding) is bound by its first backup.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use grap_core::{Binding, SourceName};
 use grap_repository::{ObjectError, Repository, RepositoryError};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result, in_one_line};
 
 const FOLDER: &str = "grap/sources";
 /// Of a record. A newer one is refused.
@@ -32,19 +34,54 @@ pub struct Source {
 
 /// Every source, by name.
 pub fn load(repository: &Repository) -> Result<Vec<Source>> {
-    let mut newest: std::collections::BTreeMap<SourceName, u32> = std::collections::BTreeMap::new();
+    let mut newest = BTreeMap::new();
+    for (name, number) in records(repository)? {
+        newest.insert(name, number);
+    }
+    newest.into_iter().map(|(name, number)| read(repository, name, number)).collect()
+}
+
+/// The names of all sources.
+pub fn names(repository: &Repository) -> Result<BTreeSet<SourceName>> {
+    Ok(records(repository)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Which records there are: by source, and of each by number.
+fn records(repository: &Repository) -> Result<BTreeSet<(SourceName, u32)>> {
+    let mut found = BTreeSet::new();
     for object in repository.list_sealed(FOLDER)? {
         let Some(name) = object.name.strip_prefix(FOLDER).and_then(|name| name.strip_prefix('/')) else {
             continue;
         };
         let Some((source, number)) = name.split_once('/') else { continue };
-        let (Ok(source), Ok(number)) = (source.parse::<SourceName>(), number.parse::<u32>()) else {
-            continue;
-        };
-        let known = newest.entry(source).or_default();
-        *known = number.max(*known);
+        if let (Ok(source), Ok(number)) = (source.parse(), number.parse()) {
+            found.insert((source, number));
+        }
     }
-    newest.into_iter().map(|(name, number)| read(repository, name, number)).collect()
+    Ok(found)
+}
+
+/// Put the records of one repository into another. One that cannot be read is noted, and the others go on.
+pub fn carry(from: &Repository, to: &Repository, problems: &mut Vec<String>) -> Result<()> {
+    for (name, number) in records(from)? {
+        let record = object(&name, number);
+        let source = match read(from, name.clone(), number) {
+            Err(error) if matches!(error.code(), Code::BackupCorrupted) => {
+                problems.push(in_one_line(&error));
+                continue;
+            }
+            other => other?,
+        };
+        match put(to, &name, number, &source.binding) {
+            Err(Error::Repository(RepositoryError::Object(ObjectError::AlreadyExists { .. }))) => {
+                if read(to, name, number).map_err(Error::at_copy)? != source {
+                    return Err(Error::CopyDiverged { object: record });
+                }
+            }
+            other => other.map_err(Error::at_copy)?,
+        }
+    }
+    Ok(())
 }
 
 fn read(repository: &Repository, name: SourceName, number: u32) -> Result<Source> {

@@ -31,6 +31,8 @@ pub enum StateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
+    /// Of this repository to another.
+    Copy,
     /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
     Maintain,
 }
@@ -39,6 +41,7 @@ impl Job {
     pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::Copy => "copy",
             Self::Maintain => "maintain",
         }
     }
@@ -47,6 +50,7 @@ impl Job {
     fn runs(self, verb: &str) -> bool {
         match self {
             Self::Backup => verb == "backup",
+            Self::Copy => verb == "copy",
             Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
         }
     }

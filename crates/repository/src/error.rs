@@ -82,6 +82,9 @@ pub enum RepositoryError {
     Encode { why: String },
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// As against the one that is written.
+    #[error("the snapshot cannot be read in the repository that it is copied from")]
+    CopySource(#[source] Box<RepositoryError>),
     /// What ended the writer was reported by the call that met it.
     #[error("the writer has failed before")]
     WriterFailed,

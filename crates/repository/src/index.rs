@@ -41,6 +41,13 @@ pub(crate) struct Place {
     pub blob: PackedBlob,
 }
 
+impl Place {
+    /// Sorts places as they lie.
+    pub(crate) fn order(&self) -> (usize, u32) {
+        (self.pack, self.blob.offset)
+    }
+}
+
 impl Index {
     pub(crate) fn packs(&self) -> &[IndexedPack] {
         &self.packs

@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     Hold(HoldArguments),
     /// End every hold on a backup
     Release(ReleaseArguments),
+    /// Keep a second repository in step: backups, sources, holds and the archive of the log
+    Copy(CopyArguments),
     /// Remove the locks of dead processes
     Unlock,
     /// Give back the room of what no backup needs
@@ -253,6 +255,19 @@ pub(crate) struct StatusArguments {
     pub(crate) installation: Installation,
 }
 
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct CopyArguments {
+    /// The second repository; make it with grap init
+    #[arg(long, value_name = "REPO")]
+    pub(crate) to: Option<String>,
+    /// File that holds its password; the first one's by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to_password_file: Option<String>,
+    /// Command (for sh) that prints its password
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) to_password_command: Option<String>,
+}
+
 #[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
 pub(crate) enum SourceVerb {
     /// The sources and what they are bound to
@@ -284,7 +299,7 @@ impl Verb {
             | Self::Unlock
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
-            Self::Hold(_) | Self::Release(_) => true,
+            Self::Hold(_) | Self::Release(_) | Self::Copy(_) => true,
             Self::Gc(arguments) => !arguments.dry_run,
             Self::Expire(arguments) => !arguments.dry_run,
             Self::Delete(arguments) => !arguments.dry_run,
@@ -310,6 +325,7 @@ impl Verb {
             Self::Backup(_) => "backup",
             Self::Unlock => "unlock",
             Self::Gc(_) => "gc",
+            Self::Copy(_) => "copy",
             Self::Expire(_) => "expire",
             Self::Delete(_) => "delete",
             Self::Hold(_) => "hold",
@@ -342,6 +358,14 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Copy(copy) => {
+                said.extend([
+                    ("copy.to", &copy.to),
+                    ("copy.password_file", &copy.to_password_file),
+                    ("copy.password_command", &copy.to_password_command),
+                ]);
+                None
+            }
             Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
             | Verb::Serve(ServeArguments { installation })

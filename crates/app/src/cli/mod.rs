@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod copy;
 mod maintenance;
 mod resolve;
 mod retention;
@@ -20,7 +21,7 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::{Arguments, Common, ExpireArguments, GcArguments, PLACES, Verb};
+pub(crate) use arguments::{Arguments, Common, CopyArguments, ExpireArguments, GcArguments, PLACES, Verb};
 pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.

@@ -73,6 +73,20 @@ pub(super) fn is_remote(settings: &Settings) -> bool {
     settings.text("repository").is_some_and(grap_remote::is_url)
 }
 
+/// The second repository. Its password is the first one's where none of its own is said.
+pub(super) fn copy_access(
+    settings: &Settings,
+    environment: &Environment,
+    session: &Session<'_>,
+) -> Result<Access, Failure> {
+    let place = settings.require("copy.to", "the repository to copy to")?;
+    let password = match chosen(settings, ["copy.password", "copy.password_command", "copy.password_file"]) {
+        Some((way, value)) => secret(way, value)?,
+        None => password(settings)?,
+    };
+    access_to(place, password, settings, environment, session)
+}
+
 /// Whether a repository was named at all.
 pub(super) fn has_repository(settings: &Settings) -> bool {
     settings.text("repository").is_some()
@@ -83,20 +97,8 @@ pub(super) fn require_password(settings: &Settings) -> Result<(), Failure> {
     password_way(settings).map(drop)
 }
 
-/// From the file, the command or the environment; whichever was said last in the order of origins.
 fn password_way(settings: &Settings) -> Result<(&'static str, &Value), Failure> {
-    let rank = |origin: &Origin| match origin {
-        Origin::Default => 0,
-        Origin::File(_) => 1,
-        Origin::Environment(_) => 2,
-        Origin::Flag(_) => 3,
-    };
-    let ways = ["password", "password_command", "password_file"];
-    let chosen = ways
-        .into_iter()
-        .filter_map(|way| Some((way, settings.value(way)?)))
-        .max_by_key(|(_, value)| rank(&value.origin));
-    let Some(chosen) = chosen else {
+    let Some(chosen) = chosen(settings, ["password", "password_command", "password_file"]) else {
         settings.require("password_file", "the repository's password")?;
         return Err(Failure::Usage("the repository's password is not set".to_owned()));
     };
@@ -105,9 +107,26 @@ fn password_way(settings: &Settings) -> Result<(&'static str, &Value), Failure> 
 
 fn password(settings: &Settings) -> Result<SecretString, Failure> {
     let (way, value) = password_way(settings)?;
+    secret(way, value)
+}
+
+/// From the file, the command or the environment; whichever was said last in the order of origins.
+fn chosen<'a>(settings: &'a Settings, ways: [&'static str; 3]) -> Option<(&'static str, &'a Value)> {
+    let rank = |origin: &Origin| match origin {
+        Origin::Default => 0,
+        Origin::File(_) => 1,
+        Origin::Environment(_) => 2,
+        Origin::Flag(_) => 3,
+    };
+    ways.into_iter()
+        .filter_map(|way| Some((way, settings.value(way)?)))
+        .max_by_key(|(_, value)| rank(&value.origin))
+}
+
+fn secret(way: &str, value: &Value) -> Result<SecretString, Failure> {
     let text = match way {
-        "password" => value.text.clone(),
-        "password_command" => run(&value.text)?,
+        "password" | "copy.password" => value.text.clone(),
+        "password_command" | "copy.password_command" => run(&value.text)?,
         _ => read(&PathBuf::from(&value.text))?,
     };
     without_line_end(&text, &value.origin)

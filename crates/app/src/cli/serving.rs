@@ -6,7 +6,7 @@ use grap::ops::{
 use grap_core::SourceName;
 use grap_repository::Repository;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES};
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES, Verb};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
 use crate::config::{Origin, Settings, parse_between};
@@ -18,7 +18,7 @@ impl Call<'_> {
     pub(super) fn by_the_daemon_or_here(&self, arguments: Arguments) -> Result<u8, Failure> {
         let state = resolve::state_path(self.settings, self.environment)?;
         let request =
-            RunRequest { common: arguments.common.clone(), verb: arguments.verb.clone(), said: self.said() };
+            RunRequest { common: arguments.common.clone(), verb: arguments.verb.clone().made_absolute(), said: self.said() };
         let session = self.session;
         if let Some(status) = daemon::forward(&state, request, session.stop, session.monitor)? {
             return Ok(status);
@@ -103,7 +103,18 @@ fn percent_per_day(settings: &Settings) -> Result<u8, Failure> {
     Ok(percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(1))
 }
 
-/// The daemon stands in another directory.
+impl Verb {
+    /// The daemon stands in another directory.
+    fn made_absolute(mut self) -> Self {
+        if let Self::Copy(copy) = &mut self {
+            for (key, path) in [("copy.to", &mut copy.to), ("copy.password_file", &mut copy.to_password_file)] {
+                *path = path.take().map(|path| absolute(key, &path));
+            }
+        }
+        self
+    }
+}
+
 fn absolute(key: &str, text: &str) -> String {
     let is_path = !matches!(key, "source" | "neo4j.database") && !text.contains("://");
     let path = is_path.then(|| std::path::absolute(text).ok()).flatten();

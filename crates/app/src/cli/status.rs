@@ -59,7 +59,7 @@ fn judge(report: &StatusReport) -> Result<(), Failure> {
 }
 
 fn judge_daemon(daemon: &DaemonStatus) -> Result<(), Failure> {
-    let open: Vec<&str> = daemon.critical();
+    let open = daemon.critical();
     if open.is_empty() {
         return Ok(());
     }

@@ -80,6 +80,7 @@ impl Call<'_> {
             Verb::Delete(arguments) => self.delete(&arguments),
             Verb::Hold(arguments) => self.hold(arguments),
             Verb::Release(arguments) => self.release(&arguments),
+            Verb::Copy(_) => self.copy(),
             Verb::Unlock => self.unlock(),
             Verb::Gc(arguments) => self.gc(&arguments),
             Verb::Key(verb) => self.key(verb),

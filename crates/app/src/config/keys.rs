@@ -138,6 +138,19 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "alert.exec",
+        variables: &["GRAP_ALERT_EXEC"],
+        help: "command (for sh) that `grap serve` runs for each alert: its JSON on standard input",
+        ..PLAIN
+    },
+    Key {
+        name: "alert.webhook",
+        variables: &["GRAP_ALERT_WEBHOOK"],
+        secret: true,
+        help: "URL that `grap serve` posts each alert to, as JSON",
+        ..PLAIN
+    },
+    Key {
         name: "log.format",
         variables: &["GRAP_LOG_FORMAT"],
         default: Some("text"),
@@ -244,6 +257,34 @@ pub(crate) const ALL: &[Key] = &[
         variables: &["GRAP_VERIFY_PERCENT_PER_DAY"],
         default: Some("1"),
         help: "how many in a hundred of the stored packs `grap serve` reads again in a day, 1 to 100: at 1 every byte in a hundred days",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.to",
+        flag: "--to",
+        variables: &["GRAP_COPY_TO"],
+        help: "the second repository, which `grap copy` keeps in step",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_file",
+        flag: "--to-password-file",
+        variables: &["GRAP_COPY_PASSWORD_FILE"],
+        help: "file that holds the second repository's password; without any of these three it is the first one's",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password_command",
+        flag: "--to-password-command",
+        variables: &["GRAP_COPY_PASSWORD_COMMAND"],
+        help: "command (for sh) that prints the second repository's password",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.password",
+        variables: &["GRAP_COPY_PASSWORD"],
+        secret: true,
+        help: "the second repository's password itself",
         ..PLAIN
     },
     Key {

@@ -217,6 +217,20 @@ impl Settings {
         })
     }
 
+    /// As [`Settings::parsed`], of a value that is not to be shown.
+    pub(crate) fn parsed_secret<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingError> {
+        self.parsed(name, parse).map_err(|error| match error {
+            SettingError::Invalid { key, origin, why, .. } => {
+                SettingError::Invalid { key, value: "<hidden>".to_owned(), origin, why }
+            }
+            other => other,
+        })
+    }
+
     /// Every key with its value, secrets masked.
     pub(crate) fn shown(&self) -> Vec<(&'static Key, Option<(String, Origin)>)> {
         keys::ALL

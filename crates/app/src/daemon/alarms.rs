@@ -1,13 +1,19 @@
 //! What the daemon raises an alert for, by key. One situation has one key: while it lasts there is one alert, and one
 //! all-clear when it has passed.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+
+use grap::state::{StateDirectory, StateError};
+use grap_core::AlertLevel;
+use grap_task::{Clock, Level};
 
 use super::Daemon;
 use super::job::{JobState, JobView};
 use super::log::Log;
-use super::status::AlertView;
+use crate::alert::{AlertCenter, Origin, Sink};
+use crate::config::{SettingError, Settings};
+use crate::failure::Failure;
+use crate::host;
 
 /// The repository cannot be opened.
 pub(super) const REPOSITORY: &str = "repository";
@@ -22,51 +28,38 @@ pub(super) const SCHEDULE: &str = "schedule";
 /// Little room on the repository's file system.
 pub(super) const SPACE: &str = "space";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AlertLevel {
-    Warning,
-    Critical,
-}
-
-/// INTERIM: until the alert centre is there.
-pub(super) struct Alerts {
-    log: Log,
-    open: Mutex<BTreeMap<String, (AlertLevel, String)>>,
-}
-
-impl Alerts {
-    pub(super) fn new(log: &Log) -> Self {
-        Self { log: log.of("alert"), open: Mutex::default() }
-    }
-
-    pub(super) fn raise(&self, key: &str, level: AlertLevel, text: &str) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = open.insert(key.to_owned(), (level, text.to_owned()));
-        if before.is_none_or(|(before, _)| before != level) {
-            self.log.warning(&format!("{level:?} {key}: {text}"));
-        }
-    }
-
-    pub(super) fn view(&self) -> Vec<AlertView> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter()
-            .map(|(key, (level, message))| AlertView {
-                key: key.clone(),
-                critical: *level == AlertLevel::Critical,
-                message: message.clone(),
-            })
-            .collect()
-    }
-
-    pub(super) fn clear(&self, key: &str) {
-        if self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some() {
-            self.log.info(&format!("over: {key}"));
-        }
-    }
-}
-
 /// A run of this length has shown that the job works again.
 const WORKS_AGAIN_S: i64 = 60;
+
+/// The sinks as they are set. A webhook that is no URL is refused.
+pub(super) fn sinks(settings: &Settings, host: &str) -> Result<Vec<Sink>, SettingError> {
+    let origin = || Origin { host: host.to_owned(), program: host::PROGRAM.to_owned() };
+    let exec = settings.text("alert.exec").map(|command| Sink::Exec { command: command.to_owned(), origin: origin() });
+    let is_url = |text: &str| {
+        let http = text.starts_with("http://") || text.starts_with("https://");
+        if http { Ok(text.to_owned()) } else { Err("it begins with neither http:// nor https://".to_owned()) }
+    };
+    // It may hold a secret, so it is not shown where it makes no sense.
+    let webhook = settings.parsed_secret("alert.webhook", is_url)?;
+    let webhook = webhook.map(|url| Sink::Webhook { url, origin: origin() });
+    Ok(exec.into_iter().chain(webhook).collect())
+}
+
+/// The alerts of this state directory, told to its log.
+pub(super) fn open(
+    state: &StateDirectory,
+    sinks: Vec<Sink>,
+    clock: &Clock,
+    log: &Log,
+) -> Result<AlertCenter, Failure> {
+    let log = log.of("alert");
+    let tell = move |level: Level, text: &str| match level {
+        Level::Info => log.info(text),
+        Level::Warning => log.warning(text),
+    };
+    let opened = AlertCenter::open(state.root(), sinks, clock.clone(), Arc::new(tell));
+    Ok(opened.map_err(|error| grap::Error::from(StateError::from(error)))?)
+}
 
 impl Daemon {
     /// Of a job that fails again and again, or waits for an operator.

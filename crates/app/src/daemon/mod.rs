@@ -34,6 +34,7 @@ use grap_repository::LockHolder;
 use grap_task::{Clock, Stop};
 use jiff::Timestamp;
 
+use crate::alert::AlertCenter;
 use crate::cli::{Arguments, Call};
 use crate::config::{Environment, Settings};
 use crate::failure::Failure;
@@ -41,12 +42,12 @@ use crate::host;
 
 pub(crate) use control::{RunRequest, Said, ask_status, forward};
 
-use alarms::Alerts;
 use control::Server;
 use job::{Job, RunEnd};
 use log::{Log, LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
-use scheduler::{Scheduler, Timetable};
+pub(crate) use scheduler::Timetable;
+use scheduler::Scheduler;
 use status::SpaceView;
 use watching::Watched;
 
@@ -70,7 +71,7 @@ pub(crate) struct Daemon {
     jobs: RwLock<Vec<Arc<Job>>>,
     /// Set at the start.
     scheduler: OnceLock<Arc<Scheduler>>,
-    alerts: Alerts,
+    alerts: AlertCenter,
     watched: RwLock<Watched>,
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
@@ -113,12 +114,15 @@ impl Daemon {
     fn new(arguments: &Arguments, call: &Call<'_>, state: StateDirectory) -> Result<Arc<Self>, Failure> {
         let clock = Clock::System;
         let log = Log::new(log_style(call.settings)?, clock.clone());
+        let holder = host::holder(call.environment);
+        let sinks = alarms::sinks(call.settings, &holder.hostname)?;
+        let alerts = alarms::open(&state, sinks, &clock, &log)?;
         Ok(Arc::new(Self {
             arguments: arguments.clone(),
             environment: call.environment.clone(),
             settings: RwLock::new(Arc::new(call.settings.clone())),
-            holder: host::holder(call.environment),
-            alerts: Alerts::new(&log),
+            holder,
+            alerts,
             log,
             watched: RwLock::default(),
             look_now: AtomicBool::new(false),
@@ -191,6 +195,7 @@ impl Daemon {
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
+    alarms::sinks(settings, "")?;
     Ok(())
 }
 

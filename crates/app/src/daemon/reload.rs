@@ -10,6 +10,7 @@ use grap::in_one_line;
 use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
+use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
 use crate::cli::PLACES;
 use crate::config::Settings;
@@ -72,6 +73,11 @@ impl Daemon {
         }
         if let (Ok(timetable), Some(scheduler)) = (self.timetable(&new), self.scheduler()) {
             scheduler.replace(timetable);
+        }
+        if changed.iter().any(|key| key.starts_with("alert."))
+            && let Ok(sinks) = sinks(&new, &self.holder.hostname)
+        {
+            self.alerts.replace_sinks(sinks);
         }
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         if changed.iter().any(|key| needs_new_start(key)) {

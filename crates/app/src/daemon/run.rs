@@ -11,7 +11,7 @@ use grap_repository::Repository;
 use grap_task::{Finding, Monitor, Stop, Stopped, Unit};
 
 use super::Daemon;
-use super::alarms::{AlertLevel, REPOSITORY};
+use super::alarms::{REPOSITORY};
 use super::control::{RunRequest, Said};
 use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
@@ -97,7 +97,7 @@ impl Daemon {
                         ));
                     }
                     failed = true;
-                    self.alerts.raise(REPOSITORY, AlertLevel::Critical, &why);
+                    self.alerts.raise(REPOSITORY, grap_core::AlertLevel::Critical, &why);
                 }
             }
             self.clock.wait(wait, stop);
@@ -176,7 +176,8 @@ impl Daemon {
             pid: std::process::id(),
             since: self.since,
             refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            alerts: self.alerts.view(),
+            alerts: self.alerts.alerts(),
+            sinks: self.alerts.sinks(),
             lag: self.watched().lag,
             protection: self.watched().protection,
             space: *self.space.lock().unwrap_or_else(PoisonError::into_inner),

@@ -8,7 +8,7 @@ use grap_disk as disk;
 use grap_task::Stop;
 
 use super::Daemon;
-use super::alarms::{AlertLevel, SPACE};
+use super::alarms::{SPACE};
 use super::job::RunEnd;
 use super::status::SpaceView;
 
@@ -45,7 +45,7 @@ impl Daemon {
                 "{percent} % of the file system of the repository is free, {} MiB: make room, or shorten the retention",
                 available >> 20
             );
-            self.alerts.raise(SPACE, AlertLevel::Warning, &text);
+            self.alerts.raise(SPACE, grap_core::AlertLevel::Warning, &text);
         } else {
             self.alerts.clear(SPACE);
         }

@@ -1,10 +1,12 @@
 //! What the daemon knows of itself, as `grap status` asks for it over the socket.
 
+use grap_core::AlertLevel;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::job::{JobState, JobView};
 pub(crate) use super::scheduler::TaskView;
+pub(crate) use crate::alert::{AlertView, SinkView};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct DaemonStatus {
@@ -18,23 +20,23 @@ pub(crate) struct DaemonStatus {
     pub(crate) lag: Vec<LagView>,
     pub(crate) protection: Option<ProtectionView>,
     pub(crate) alerts: Vec<AlertView>,
+    pub(crate) sinks: Vec<SinkView>,
     /// `None`: not a local one, or it could not be measured.
     pub(crate) space: Option<SpaceView>,
 }
 
 impl DaemonStatus {
-    /// What is wrong badly enough that somebody has to look.
-    pub(crate) fn critical(&self) -> Vec<&str> {
-        self.alerts.iter().filter(|alert| alert.critical).map(|alert| alert.message.as_str()).collect()
+    /// What is wrong badly enough that somebody has to look: critical alerts, and sinks that tell nobody of them.
+    pub(crate) fn critical(&self) -> Vec<String> {
+        let alerts = self.alerts.iter().filter(|alert| alert.level == AlertLevel::Critical);
+        let alerts = alerts.map(|alert| alert.message.clone());
+        let sinks = self.sinks.iter().filter_map(|sink| {
+            let since = sink.failing_since?;
+            let why = sink.last_error.as_deref().unwrap_or("it does not answer");
+            Some(format!("the alert sink {} has failed since {since}: {why}", sink.sink))
+        });
+        alerts.chain(sinks).collect()
     }
-}
-
-/// An open alert.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct AlertView {
-    pub(crate) key: String,
-    pub(crate) critical: bool,
-    pub(crate) message: String,
 }
 
 /// How far the archive of a database is behind, as it was last seen.

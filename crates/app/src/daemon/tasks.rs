@@ -12,10 +12,10 @@ use grap_core::schedule::{Event, FAILURES_MAX, Outcome, Reason, Task, TaskState}
 use grap_task::Stop;
 
 use super::Daemon;
-use super::alarms::{AlertLevel, SCHEDULE};
+use super::alarms::{SCHEDULE};
 use super::job::{JobError, RunEnd};
 use super::scheduler::{Note, Scheduler, Timetable};
-use crate::cli::{Call, ExpireArguments, GcArguments, Verb};
+use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::view::{Output, Stdout};
@@ -67,7 +67,7 @@ impl Daemon {
         self.log.warning(&format!("a backup is asked for: {why}"));
         if let Some(Err(error)) = self.scheduler().map(|scheduler| scheduler.request(Task::Backup, why)) {
             let why = format!("the request for a backup cannot be noted: {}", in_one_line(&error));
-            self.alerts.raise(SCHEDULE, AlertLevel::Critical, &why);
+            self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);
         }
     }
 
@@ -101,7 +101,7 @@ impl Daemon {
                     "the schedule's journal cannot be written, nothing new begins: {}",
                     in_one_line(error)
                 );
-                self.alerts.raise(SCHEDULE, AlertLevel::Critical, &why);
+                self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);
                 return;
             }
         }
@@ -127,7 +127,7 @@ impl Daemon {
                     state.failures
                 );
                 let critical = state.failures >= FAILURES_MAX || is_critical(code);
-                let level = if critical { AlertLevel::Critical } else { AlertLevel::Warning };
+                let level = if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
                 self.alerts.raise(&key(task), level, &text);
             }
         }
@@ -140,7 +140,7 @@ fn run(task: Task, call: &Call<'_>) -> Result<(), Failure> {
         Task::Verify => call.verify_part(),
         Task::Expire => call.perform(Verb::Expire(ExpireArguments { dry_run: false })),
         Task::Gc => call.perform(Verb::Gc(GcArguments { dry_run: false })),
-        Task::Copy => Ok(()),
+        Task::Copy => call.perform(Verb::Copy(CopyArguments::default())),
     }
 }
 
@@ -177,6 +177,7 @@ pub(super) fn task_of(verb: &Verb) -> Option<Task> {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
         Verb::Gc(_) => Some(Task::Gc),
+        Verb::Copy(_) => Some(Task::Copy),
         _ => None,
     }
 }

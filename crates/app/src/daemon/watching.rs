@@ -13,7 +13,7 @@ use grap::ops::{LagLook, Look, Onlooker, Protection, StatusReport};
 use grap_task::Stop;
 
 use super::Daemon;
-use super::alarms::{AlertLevel, LAG, PROTECTION, WATCH};
+use super::alarms::{LAG, PROTECTION, WATCH};
 use super::job::RunEnd;
 use super::status::{LagView, ProtectionView};
 use crate::cli::lag_max;
@@ -72,7 +72,7 @@ impl Daemon {
         match look {
             Look::Blind(error) => {
                 let why = format!("the protection cannot be looked at: {}", in_one_line(&error));
-                self.alerts.raise(WATCH, AlertLevel::Critical, &why);
+                self.alerts.raise(WATCH, grap_core::AlertLevel::Critical, &why);
             }
             Look::Lag(lag) => self.see_lag(&lag, memory),
             Look::Protection(status) => self.see_protection(&status, memory),
@@ -84,7 +84,7 @@ impl Daemon {
         if lag.late.is_empty() {
             self.alerts.clear(LAG);
         } else {
-            self.alerts.raise(LAG, AlertLevel::Critical, &lag.late.join("; "));
+            self.alerts.raise(LAG, grap_core::AlertLevel::Critical, &lag.late.join("; "));
         }
         let views = lag.databases.iter().map(|lag| LagView {
             database: lag.database.clone(),
@@ -107,7 +107,7 @@ impl Daemon {
         }
         let since = *memory.unprotected.get_or_insert(now);
         if now.saturating_sub(since) >= self.lag_max() {
-            self.alerts.raise(PROTECTION, AlertLevel::Critical, &status.reasons.join("; "));
+            self.alerts.raise(PROTECTION, grap_core::AlertLevel::Critical, &status.reasons.join("; "));
         }
         if status.backup_wanted {
             self.want_backup(&status.reasons.join("; "), now, memory);

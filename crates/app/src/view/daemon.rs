@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::shapes::merge;
 use super::text::{bytes, second};
-use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView, TaskView};
+use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView, SinkView, TaskView};
 
 pub(super) fn shape(daemon: &DaemonStatus) -> Value {
     let jobs: Vec<Value> = daemon.jobs.iter().map(job).collect();
@@ -40,6 +40,7 @@ pub(super) fn shape(daemon: &DaemonStatus) -> Value {
         "seen": protection,
         "space": space,
         "alerts": alerts,
+        "sinks": daemon.sinks.iter().map(sink).collect::<Vec<_>>(),
     })
 }
 
@@ -70,8 +71,21 @@ fn outcome(outcome: &Outcome) -> (&'static str, Option<Value>) {
 }
 
 fn alert(alert: &AlertView) -> Value {
-    let level = if alert.critical { "critical" } else { "warning" };
-    json!({ "key": alert.key, "level": level, "message": alert.message })
+    json!({
+        "key": alert.key,
+        "level": alert.level.to_string(),
+        "message": alert.message,
+        "since": alert.since,
+    })
+}
+
+fn sink(sink: &SinkView) -> Value {
+    json!({
+        "name": sink.sink,
+        "failing_since": sink.failing_since,
+        "last_error": sink.last_error,
+        "waiting": sink.waiting,
+    })
 }
 
 fn job(job: &JobView) -> Value {
@@ -153,8 +167,13 @@ pub(super) fn text(daemon: Option<&DaemonStatus>) -> String {
         text += &format!("  looked at {}: {word}\n", second(seen.at));
     }
     for alert in &daemon.alerts {
-        let level = if alert.critical { "CRITICAL" } else { "warning" };
-        text += &format!("  {level}: {}\n", alert.message);
+        text += &format!("  {} since {}: {}\n", alert.level, second(alert.since), alert.message);
+    }
+    for sink in &daemon.sinks {
+        if let Some(since) = sink.failing_since {
+            let why = sink.last_error.as_deref().unwrap_or_default();
+            text += &format!("  the alert sink {} has failed since {}: {why}\n", sink.sink, second(since));
+        }
     }
     if let Some(space) = &daemon.space {
         text +=

@@ -118,6 +118,19 @@ impl ExpiredLog {
         ranges.into_iter().flatten().any(|(from, to)| *from <= first && last <= *to)
     }
 
+    /// All that was deleted on purpose.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = ExpiredRange> + '_ {
+        self.ranges.iter().flat_map(|((run, database), ranges)| {
+            let range = move |(first, last): &(TxId, TxId)| ExpiredRange {
+                run: *run,
+                database: database.clone(),
+                first: *first,
+                last: *last,
+            };
+            ranges.iter().map(range)
+        })
+    }
+
     /// Whether all transactions of a path in this range were, whichever runs they stood under.
     pub(super) fn covers_path(&self, path: &Path, first: TxId, last: TxId) -> bool {
         let mut next = first;

@@ -20,6 +20,7 @@
 
 mod ahead;
 mod begin;
+mod carry;
 mod cursor;
 mod expired;
 mod held;
@@ -48,6 +49,7 @@ mod write_error;
 mod writer;
 
 pub use begin::Floor;
+pub use carry::{Carried, carry};
 pub use expired::{ExpiredLog, ExpiredRange};
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
 pub use keep::{Begins, Going, Keeping, KeptPath, keep};

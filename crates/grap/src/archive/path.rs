@@ -152,16 +152,17 @@ impl PathReader<'_> {
         next: TxId,
         walk: &mut Walk<'_, E>,
     ) -> Result<Option<Vec<Segment>>, E> {
+        let mut damage = None;
         for name in self.candidates(run, next) {
             match self.archive.find_segments(run, &self.path.database, name) {
                 Ok(Some(segments)) if holds(&segments, next) => return Ok(Some(segments)),
                 Ok(_) => {}
-                Err(error) if error.is_damage() => {
-                    walk.hole = Some(in_one_line(&error));
-                }
+                Err(error) if error.is_damage() => damage = Some(in_one_line(&error)),
                 Err(error) => return Err(error.into()),
             }
         }
+        // Where another object holds it whole, nothing is missing.
+        walk.hole = damage.or(walk.hole.take());
         Ok(None)
     }
 

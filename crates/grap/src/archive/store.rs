@@ -201,6 +201,16 @@ impl Archive {
         database: &str,
         name: SegmentName,
     ) -> Result<Vec<Segment>, ArchiveError> {
+        self.load(run, database, name).map(|(_, segments)| segments)
+    }
+
+    /// The same, and the bytes of the object without its seal.
+    pub(super) fn load(
+        &self,
+        run: RunNumber,
+        database: &str,
+        name: SegmentName,
+    ) -> Result<(Vec<u8>, Vec<Segment>), ArchiveError> {
         let object = names::segment(&self.source, run, database, name);
         let bytes = self.repository.get_sealed(&object)?;
         let damaged = |source| ArchiveError::Segment { object: object.clone(), source };
@@ -211,7 +221,7 @@ impl Archive {
             let (named, found) = (name.first, first.unwrap_or(name.first));
             return Err(damaged(SegmentError::OtherName { named, found }));
         }
-        Ok(found)
+        Ok((bytes, found))
     }
 
     /// Read an object whole: its seal, its hashes, and every transaction in it.

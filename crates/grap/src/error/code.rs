@@ -109,6 +109,12 @@ codes! {
     RestoreWrong = "RESTORE_WRONG", 9, "Restore another backup, and report this as a bug with the output of `grap show ID --json`.";
     /// Some files were restored, others are damaged in the repository.
     RestoredPartly = "RESTORED_PARTLY", 3, "This is no database: its log is missing on purpose. Use it only to save what can be saved.";
+    /// Something is damaged where it is copied from, or where it was copied to; everything else is copied.
+    CopiedPartly = "COPIED_PARTLY", 3, "Each problem names the object. `grap verify --read-data` on that repository says what it hurts. What could not be copied is tried again by the next copy.";
+    /// There is no repository at the place that is to be copied to.
+    CopyTargetMissing = "COPY_TARGET_MISSING", 10, "Is the path right, and the volume mounted? Only where there never was one: make it with grap init --repo R2 --source NAME (the name that this repository's source has).";
+    /// The repository to copy to is no copy of this one, or no longer.
+    CopyMixed = "COPY_MIXED", 10, "Two histories are never mixed in one repository. Copy to a new one: grap init --repo R2. If the copy is in production now, it is the repository to copy from.";
     /// The state directory cannot be used.
     StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR.";
     /// `grap doctor` found something that stands in the way of backups.

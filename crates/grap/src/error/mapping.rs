@@ -62,6 +62,15 @@ impl Error {
             | Self::BackupInDoubt { .. }
             | Self::Damaged { .. } => Code::BackupCorrupted,
             Self::RestoredPartly { .. } => Code::RestoredPartly,
+            Self::AtCopy { error } => match error.code() {
+                Code::RepositoryNotFound => Code::CopyTargetMissing,
+                code => code,
+            },
+            Self::CopyToItself { .. }
+            | Self::CopyOfOther { .. }
+            | Self::CopyNotEmpty { .. }
+            | Self::CopyDiverged { .. } => Code::CopyMixed,
+            Self::CopiedPartly { .. } => Code::CopiedPartly,
         }
     }
 }
@@ -192,6 +201,7 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::Object(error) | RepositoryError::BlobUnreadable { source: error, .. } => {
             object(error)
         }
+        RepositoryError::CopySource(error) => repository(error),
         RepositoryError::AlreadyRepository => Code::RepositoryExists,
         RepositoryError::NotARepository => Code::RepositoryNotFound,
         RepositoryError::WrongPassword => Code::WrongPassword,

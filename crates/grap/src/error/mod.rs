@@ -122,8 +122,33 @@ pub enum Error {
     DatabaseNotFound { id: BackupId, database: String, known: Vec<String> },
     #[error("the repository is damaged: {problems} problems were found")]
     Damaged { problems: usize },
+    #[error("in the repository that is copied to")]
+    AtCopy {
+        #[source]
+        error: Box<Error>,
+    },
+    #[error("the repository to copy to is the same one, or a copy of its files: both have the id {id}")]
+    CopyToItself { id: String },
+    #[error("the repository to copy to is a copy of repository {other}; this is {this}")]
+    CopyOfOther { this: String, other: String },
+    #[error("the repository to copy to holds {what} of its own: it is no copy of this one")]
+    CopyNotEmpty { what: String },
+    #[error("the repository to copy to has gone its own way: {object} is another one there")]
+    CopyDiverged { object: String },
+    #[error("{problems} problems were found; everything else is copied")]
+    CopiedPartly { problems: usize },
     #[error("backup {id} is damaged: {damaged} files could not be restored; the others are in {}", kept.display())]
     RestoredPartly { id: BackupId, damaged: usize, kept: PathBuf },
+}
+
+impl Error {
+    /// What failed in the repository that is copied to: two are open.
+    pub(crate) fn at_copy(error: impl Into<Self>) -> Self {
+        match error.into() {
+            stopped @ (Self::Stopped(_) | Self::Repository(RepositoryError::Stopped(_))) => stopped,
+            error => Self::AtCopy { error: Box::new(error) },
+        }
+    }
 }
 
 fn list<T: std::fmt::Display>(names: &[T]) -> String {

@@ -3,6 +3,7 @@
 mod archive;
 mod assess;
 mod backup;
+mod copy;
 mod delete;
 mod doctor;
 mod expire;
@@ -28,6 +29,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};

@@ -177,7 +177,7 @@ fn note_one(
 }
 
 /// `data/ab/...: its MAC does not match; hurts databases/neo4j/... in neo4j-20261125-020000 (and 3 more)`
-fn describe(damage: &Damage, catalog: &Catalog) -> String {
+pub(super) fn describe(damage: &Damage, catalog: &Catalog) -> String {
     let mut text = format!("{}: {}", damage.object, damage.why.join("; "));
     if let Some(first) = damage.affected.first() {
         let backup = catalog.backups.iter().find(|backup| backup.snapshot.id == first.snapshot);
@@ -192,10 +192,10 @@ fn describe(damage: &Damage, catalog: &Catalog) -> String {
 }
 
 /// What is wrong with a backup's manifest, or with what it names.
-struct Unsound {
-    why: String,
+pub(super) struct Unsound {
+    pub(super) why: String,
     /// The storage did not give it out: whether it is damaged nobody knows.
-    storage_failed: bool,
+    pub(super) storage_failed: bool,
 }
 
 impl From<Error> for Unsound {
@@ -212,7 +212,7 @@ impl From<String> for Unsound {
 }
 
 /// The manifest can be read, and every file that it names is in the tree at its length.
-fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), Unsound> {
+pub(super) fn check_manifest(backup: &Backup, reader: &Reader) -> std::result::Result<(), Unsound> {
     let manifest = backup.manifest(reader)?;
     let nodes = backup.files(reader)?;
     for file in manifest.databases.iter().flat_map(|database| &database.files) {

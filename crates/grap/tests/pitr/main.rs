@@ -9,11 +9,13 @@
     reason = "a test that cannot go on has failed; it changes files behind the program's back"
 )]
 
+mod copy;
 mod damage;
 mod every;
 mod expire;
 mod forks;
 mod frozen;
+mod gc;
 mod joining;
 mod latest;
 mod status;

@@ -9,6 +9,7 @@
 
 mod packs;
 mod report;
+mod stored;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};
@@ -26,6 +27,7 @@ use crate::object::ObjectError;
 use crate::repository::{Repository, object_name};
 pub use report::{Affected, CheckReport, Damage};
 use report::{DamageNumber, Damages};
+pub use stored::{StoredPacks, StoredReport};
 use walk::Walk;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -168,14 +170,8 @@ impl Repository {
         };
         let mut packs: Vec<usize> = (0..index.packs().len()).collect();
         if options.snapshot.is_some() {
-            let (nothing_lost, mut unreported) = (Lost::new(), Damages::default());
-            let mut walk = Walk::new(self, index, &nothing_lost, &mut unreported)?;
-            snapshots.iter().try_for_each(|snapshot| {
-                stop.check()?;
-                walk.snapshot(snapshot);
-                Ok::<_, RepositoryError>(())
-            })?;
-            packs.retain(|pack| walk.used_packs().contains(pack));
+            let used = self.used_packs(index, snapshots, stop)?;
+            packs.retain(|pack| used.contains(pack));
         }
         if let ReadData::Part(range) = options.read_data {
             let place = |pack: usize| (pack, place_of(&index.packs()[pack].id));

@@ -15,13 +15,13 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use grap_task::{Finding, Monitor, Stop};
 
 use crate::error::{RepositoryError, Result};
-use crate::format::id::TreeId;
+use crate::format::id::{Id, TreeId};
 use crate::format::pack::BlobKind;
 use crate::format::tree::{Node, Tree};
 use crate::index::Index;
 use crate::repository::{Inner, Repository};
 pub(crate) use window::Decoder;
-use window::{Window, windows};
+use window::{Window, file_windows, windows};
 
 /// Reads what the index knew when it was made.
 pub struct Reader {
@@ -50,6 +50,26 @@ impl Reader {
         Ok(Tree::parse(&bytes).map_err(damaged)?.nodes)
     }
 
+    /// The bytes of a directory, as they are stored.
+    pub(crate) fn tree_bytes(&self, id: TreeId) -> Result<Vec<u8>> {
+        Decoder::new(&self.inner, &self.index)?.blob(BlobKind::Tree, &id.0)
+    }
+
+    /// Give each of these chunks to `sink`, in the order in which they are stored.
+    pub(crate) fn read_chunks<E: From<RepositoryError>>(
+        &self,
+        mut ids: Vec<Id>,
+        stop: &Stop,
+        mut sink: impl FnMut(&Id, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        ids.sort_by_cached_key(|id| self.index.places(BlobKind::Data, id).next().map(|place| place.order()));
+        let windows = windows(&self.index, &ids)?;
+        self.read_ahead(&windows, |window, bytes| {
+            stop.check().map_err(RepositoryError::from)?;
+            window.split(&self.index, bytes)?.into_iter().try_for_each(|(id, chunk)| sink(id, chunk))
+        })
+    }
+
     /// One chunk of a file, by its number: for what lies around damage.
     pub fn read_chunk(&self, node: &Node, number: u64) -> Result<Vec<u8>> {
         let ids = node.content();
@@ -67,7 +87,7 @@ impl Reader {
         stop: &Stop,
         mut sink: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let windows = windows(&self.index, node, from)?;
+        let windows = file_windows(&self.index, node, from)?;
         let mut deliver = |window: &Window<'_>, bytes: &[u8]| {
             stop.check().map_err(RepositoryError::from)?;
             let skip = usize::try_from(from.saturating_sub(window.offset)).unwrap_or(usize::MAX);

@@ -19,9 +19,33 @@ pub(super) struct Window<'a> {
     length: usize,
 }
 
+impl<'a> Window<'a> {
+    /// Its bytes, chunk by chunk.
+    pub(super) fn split<'b>(&self, index: &Index, mut bytes: &'b [u8]) -> Result<Vec<(&'a Id, &'b [u8])>> {
+        let mut chunks = Vec::with_capacity(self.chunks.len());
+        for id in self.chunks {
+            let length = first_place(index, BlobKind::Data, id)?.blob.plain_length() as usize;
+            let (chunk, rest) = bytes.split_at_checked(length).ok_or(RepositoryError::ReaderFailed)?;
+            chunks.push((id, chunk));
+            bytes = rest;
+        }
+        Ok(chunks)
+    }
+}
+
 /// The windows of a file from byte `from` on.
-pub(super) fn windows<'a>(index: &Index, node: &'a Node, from: u64) -> Result<Vec<Window<'a>>> {
-    let ids = node.content();
+pub(super) fn file_windows<'a>(index: &Index, node: &'a Node, from: u64) -> Result<Vec<Window<'a>>> {
+    let mut windows = windows(index, node.content())?;
+    let found = windows.last().map_or(0, |last| last.offset + last.length as u64);
+    if found != node.size {
+        return Err(RepositoryError::FileLength { name: node.name.clone(), found, expected: node.size });
+    }
+    windows.retain(|window| window.offset + window.length as u64 > from);
+    Ok(windows)
+}
+
+/// Chunks, one after the other, as windows.
+pub(super) fn windows<'a>(index: &Index, ids: &'a [Id]) -> Result<Vec<Window<'a>>> {
     let mut windows = Vec::new();
     let mut start = 0;
     let mut offset = 0;
@@ -35,11 +59,7 @@ pub(super) fn windows<'a>(index: &Index, node: &'a Node, from: u64) -> Result<Ve
         length += chunk;
     }
     windows.push(Window { offset, chunks: &ids[start..], length: to_usize(length) });
-    let found = offset + length;
-    if found != node.size {
-        return Err(RepositoryError::FileLength { name: node.name.clone(), found, expected: node.size });
-    }
-    windows.retain(|window| window.length > 0 && window.offset + window.length as u64 > from);
+    windows.retain(|window| window.length > 0);
     Ok(windows)
 }
 

@@ -1,4 +1,5 @@
 //! Writing a snapshot: [`Writer::add`] every file, [`Writer::save_tree`] every directory, [`Writer::finish`].
+//! Or taking over those of another repository: [`Writer::copy`].
 //!
 //! Why a published snapshot is complete:
 //! - A chunk counts as stored only if it is in a pack that an index lists and that the storage lists at the
@@ -8,6 +9,7 @@
 //! - Right before the snapshot every pack that it uses is seen at its size, and then our lock is seen to be
 //!   there and fresh: so nobody has deleted meanwhile, and nobody does.
 
+mod copy;
 mod packer;
 mod pipeline;
 
@@ -184,10 +186,21 @@ impl Writer<'_> {
         if let Some((plain, stored)) = done.new {
             content.new_bytes += plain;
             content.stored_bytes += stored;
-            self.report.new_bytes += plain;
-            self.report.stored_bytes += stored;
         }
+        self.note_new(done.new);
         Ok(true)
+    }
+
+    /// Plain and stored bytes of a blob that is new.
+    fn note_new(&mut self, new: Option<(u64, u64)>) {
+        let (plain, stored) = new.unwrap_or_default();
+        self.report.new_bytes += plain;
+        self.report.stored_bytes += stored;
+    }
+
+    /// The packs that this writer has put.
+    pub fn packs_put(&self) -> Vec<Id> {
+        self.pipeline.written().into_iter().map(|(pack, _)| pack).collect()
     }
 
     pub fn report(&self) -> WriterReport {
@@ -214,12 +227,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Store what is still in memory, make sure that everything is there, publish the snapshot.
+    /// Publish the snapshot that this writer is for.
     pub fn finish(mut self, root: TreeId, draft: SnapshotDraft) -> Result<Snapshot> {
+        self.publish(root, draft)
+    }
+
+    /// Store what is still in memory, make sure that everything is there, publish the snapshot. The writer can
+    /// go on with another one.
+    pub(crate) fn publish(&mut self, root: TreeId, draft: SnapshotDraft) -> Result<Snapshot> {
         if !self.trees.contains(&root) {
             return Err(RepositoryError::InvalidTree { why: format!("{root} was not saved by this writer") });
         }
-        let packs = self.pipeline.finish()?;
+        let packs = self.pipeline.flush()?;
         self.stop.check()?;
         self.see_packs(packs)?;
         // Last: that it is still there says that nobody deletes, and nobody did since the packs were seen.

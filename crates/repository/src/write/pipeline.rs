@@ -15,7 +15,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ pub(super) struct Pipeline {
 struct Shared {
     inner: Arc<Inner>,
     failure: Failure,
+    uploads: Uploads,
     packer: Packer,
     known: Index,
     /// By the number of the pack in `known`: the new snapshot uses it.
@@ -86,6 +87,7 @@ impl Pipeline {
         let shared = Arc::new(Shared {
             inner: Arc::clone(&repository.inner),
             failure: Failure::default(),
+            uploads: Uploads::default(),
             packer: Packer::new(options.pack_size),
             used: known.packs().iter().map(|_| AtomicBool::new(false)).collect(),
             known,
@@ -164,17 +166,21 @@ impl Pipeline {
         self.shared.failure.check().map(|()| None)
     }
 
+    /// Whether a blob is stored, or will be: then what is published next uses it.
+    pub(super) fn has(&self, kind: BlobKind, id: Id) -> bool {
+        self.shared.has(kind, id)
+    }
+
     /// Put everything that is still in memory. Returns the packs that hold what was submitted, with their
     /// sizes.
-    pub(super) fn finish(&mut self) -> Result<Vec<(Id, u64)>> {
+    pub(super) fn flush(&mut self) -> Result<Vec<(Id, u64)>> {
         while self.receive()?.is_some() {}
-        self.jobs = None;
-        if let Some(packs) = self.packs.take() {
+        if let Some(packs) = &self.packs {
             for pack in self.shared.packer.rest() {
-                packs.send(pack).map_err(|_| RepositoryError::WriterFailed)?;
+                self.shared.uploads.hand_on(packs, pack)?;
             }
         }
-        self.join();
+        self.shared.uploads.wait(&self.shared.failure);
         self.shared.failure.check()?;
         self.shared.packer.put_index(&self.shared.inner)?;
         let used = |(pack, used): (&crate::index::IndexedPack, &AtomicBool)| {
@@ -184,6 +190,11 @@ impl Pipeline {
             self.shared.known.packs().iter().zip(&self.shared.used).filter_map(used).collect();
         packs.extend(self.shared.packer.written());
         Ok(packs)
+    }
+
+    /// The packs that were put.
+    pub(super) fn written(&self) -> Vec<(Id, u64)> {
+        self.shared.packer.written()
     }
 
     fn join(&mut self) {
@@ -197,7 +208,7 @@ impl Pipeline {
 }
 
 impl Drop for Pipeline {
-    /// Without `finish` nothing more is put.
+    /// Without `flush` nothing more is put.
     fn drop(&mut self) {
         self.shared.failure.end();
         self.join();
@@ -244,7 +255,7 @@ impl<'a> Worker<'a> {
         let (length, uncompressed) = self.seal(buffer)?;
         let sealed = &self.scratch[..length];
         if let Some(full) = self.shared.packer.add(*kind, id, sealed, uncompressed) {
-            packs.send(full).map_err(|_| RepositoryError::WriterFailed)?;
+            self.shared.uploads.hand_on(packs, full)?;
         }
         Ok((id, Some((buffer.len() as u64, length as u64))))
     }
@@ -281,21 +292,56 @@ impl<'a> Worker<'a> {
 impl Shared {
     /// Whether the caller has to store the blob: nobody else has or does.
     fn claim(&self, kind: BlobKind, id: Id) -> bool {
-        if let Some(place) = self.known.places(kind, &id).next() {
-            self.used[place.pack].store(true, Ordering::Relaxed);
-            return false;
-        }
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, id))
+        !self.is_known(kind, id)
+            && self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, id))
+    }
+
+    fn has(&self, kind: BlobKind, id: Id) -> bool {
+        self.is_known(kind, id)
+            || self.fresh.lock().unwrap_or_else(PoisonError::into_inner).contains(&(kind, id))
+    }
+
+    /// Whether a pack of before holds it, which is used then.
+    fn is_known(&self, kind: BlobKind, id: Id) -> bool {
+        let place = self.known.places(kind, &id).next();
+        place.inspect(|place| self.used[place.pack].store(true, Ordering::Relaxed)).is_some()
     }
 }
 
 fn upload(shared: &Shared, packs: &Receiver<PackBuilder>) {
     for pack in packs {
-        if shared.failure.is_set() {
-            continue;
-        }
-        if let Err(error) = shared.packer.put(&shared.inner, pack) {
+        if !shared.failure.is_set()
+            && let Err(error) = shared.packer.put(&shared.inner, pack)
+        {
             shared.failure.set(error);
+        }
+        shared.uploads.done();
+    }
+}
+
+/// How many packs are handed on and not yet put.
+#[derive(Default)]
+struct Uploads {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Uploads {
+    fn hand_on(&self, packs: &Sender<PackBuilder>, pack: PackBuilder) -> Result<()> {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        packs.send(pack).map_err(|_| RepositoryError::WriterFailed)
+    }
+
+    fn done(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Until all are put, or one failed. An uploader that panicked is a failure, too.
+    fn wait(&self, failure: &Failure) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count > 0 && !failure.is_set() {
+            count = self.changed.wait_timeout(count, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -1,0 +1,109 @@
+//! What was written is read back, and judged in the repository where it is now: its notes say of these bytes what
+//! nobody else can say. A backup that an earlier copy wrote and was killed before it judged is read whole.
+
+use std::collections::BTreeSet;
+
+use grap_core::{BackupId, SourceName};
+use grap_repository::{Damage, Id, Reader, SnapshotId, StoredPacks, StoredReport};
+use grap_task::Unit;
+
+use super::{CopyReport, Pair, Standings};
+use crate::catalog::{Backup, Catalog};
+use crate::error::{Error, Result};
+use crate::notes::{self, NoteKind, Standing};
+use crate::ops::Session;
+use crate::ops::verify::{check_manifest, describe};
+
+/// Judge what was copied now, and what nobody has judged there yet. `packs`: those that were written now.
+pub(super) fn judge(
+    pair: &Pair,
+    packs: BTreeSet<Id>,
+    session: &Session<'_>,
+    report: &mut CopyReport,
+) -> Result<()> {
+    let catalog = Catalog::load(&pair.to).map_err(Error::at_copy)?;
+    let (mut now, mut before) = (Vec::new(), Vec::new());
+    let mut notes = Standings::of(&pair.to);
+    for backup in &catalog.backups {
+        let standing = notes.standing(backup).map_err(Error::at_copy)?;
+        if report.is_copied(backup) {
+            now.push((backup, standing));
+        } else if standing.judged.is_none() {
+            before.push((backup, standing));
+        }
+    }
+    let judge = Judge { pair, catalog: &catalog, session };
+    judge.all(&now, &StoredPacks::These(packs), report)?;
+    judge.all(&before, &StoredPacks::Used, report)
+}
+
+struct Judge<'a> {
+    pair: &'a Pair,
+    catalog: &'a Catalog,
+    session: &'a Session<'a>,
+}
+
+impl Judge<'_> {
+    fn all(
+        &self,
+        backups: &[(&Backup, Standing)],
+        packs: &StoredPacks,
+        report: &mut CopyReport,
+    ) -> Result<()> {
+        if backups.is_empty() {
+            return Ok(());
+        }
+        let Session { stop, monitor, .. } = self.session;
+        monitor.begin("reading the copies", Unit::Bytes, None);
+        let snapshots: Vec<SnapshotId> = backups.iter().map(|(backup, _)| backup.snapshot.id).collect();
+        let to = &self.pair.to;
+        let checked = to.check_stored(&snapshots, packs, stop, *monitor).map_err(Error::at_copy)?;
+        report.bytes_verified += checked.check.bytes_read;
+        let reader = to.reader(*monitor).map_err(Error::at_copy)?;
+        for (backup, standing) in backups {
+            let (problems, unsure) = self.problems(backup, &checked, &reader);
+            let whole = problems.is_empty();
+            let percent = if checked.read_whole.contains(&backup.snapshot.id) { 100 } else { 0 };
+            report.note_verdict(&backup.source, &backup.id, whole);
+            report
+                .problems
+                .extend(problems.iter().map(|why| format!("in the copy, backup {}: {why}", backup.id)));
+            if unsure || (whole && !standing.may_become_good(percent)) {
+                continue;
+            }
+            let kind = if whole {
+                NoteKind::Verified { read_data_percent: percent }
+            } else {
+                NoteKind::failed(problems, percent)
+            };
+            let author = self.session.author();
+            notes::put(to, &backup.source, &backup.id, &author, |_| kind.clone()).map_err(Error::at_copy)?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a backup; and whether nobody knows, because the storage did not answer.
+    fn problems(&self, backup: &Backup, checked: &StoredReport, reader: &Reader) -> (Vec<String>, bool) {
+        let hurts = |damage: &&Damage| damage.snapshots.contains(&backup.snapshot.id);
+        let damages: Vec<&Damage> = checked.check.damages.iter().filter(hurts).collect();
+        let manifest = check_manifest(backup, reader).err();
+        let unsure = damages.iter().any(|damage| damage.storage_failed)
+            || manifest.as_ref().is_some_and(|unsound| unsound.storage_failed);
+        let mut problems: Vec<String> =
+            damages.into_iter().map(|damage| describe(damage, self.catalog)).collect();
+        problems.extend(manifest.map(|unsound| unsound.why));
+        (problems, unsure)
+    }
+}
+
+impl CopyReport {
+    fn is_copied(&self, backup: &Backup) -> bool {
+        self.copied.iter().any(|copied| (&copied.source, &copied.id) == (&backup.source, &backup.id))
+    }
+
+    fn note_verdict(&mut self, source: &SourceName, id: &BackupId, verified: bool) {
+        for copied in self.copied.iter_mut().filter(|copied| (&copied.source, &copied.id) == (source, id)) {
+            copied.verified = verified;
+        }
+    }
+}

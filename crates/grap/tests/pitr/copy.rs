@@ -1,0 +1,418 @@
+//! A second repository, kept in step: what it holds, what it never holds twice, and what every call that fails
+//! leaves behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use grap::archive::RunNumber;
+use grap::ops::{self, Access, CopyOptions, CopyReport, HoldOptions, RestoreOptions, VerifyOptions};
+use grap::{Code, Result};
+use grap_repository::object::faulty::{Faulty, Mode};
+use grap_repository::object::memory::MemoryStore;
+use grap_repository::{KdfCost, LocalStore, ObjectStore, Repository, WriterOptions};
+use secrecy::SecretString;
+
+use crate::world::{Logged, Start, World, put_all, segments};
+
+pub(crate) const PASSWORD: &str = "second";
+
+/// A repository in memory, of which every call can be made to fail.
+type Store = Arc<Faulty<Arc<MemoryStore>>>;
+
+/// A history with two backups, a rotation, two runs, merged segments; and an empty second repository.
+struct Two {
+    world: World,
+    log: Vec<Logged>,
+    second: Arc<MemoryStore>,
+}
+
+fn access(store: impl ObjectStore + 'static, password: &str) -> Access {
+    Access::remote("memory".to_owned(), Box::new(store), SecretString::from(password))
+}
+
+fn faulty(memory: &Arc<MemoryStore>) -> Store {
+    Arc::new(Faulty::new(Arc::clone(memory)))
+}
+
+/// What is stored now, in a store of its own.
+fn copy_of(memory: &Arc<MemoryStore>) -> Arc<MemoryStore> {
+    Arc::new(memory.copy())
+}
+
+pub(crate) fn upto(log: &[Logged], first: u64, last: u64) -> Vec<Logged> {
+    log.iter().filter(|logged| (first..=last).contains(&logged.transaction.id.0)).cloned().collect()
+}
+
+/// Small packs, so that there are several.
+fn options() -> CopyOptions {
+    CopyOptions { writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() } }
+}
+
+fn empty_second(world: &World, source: &str) -> Arc<MemoryStore> {
+    let memory = Arc::new(MemoryStore::default());
+    let to = access(Arc::clone(&memory), PASSWORD);
+    ops::init(to, source.parse().unwrap(), KdfCost::cheapest(), &world.state(), &world.session()).unwrap();
+    memory
+}
+
+impl Two {
+    fn new() -> Self {
+        let world = World::new("5.26.30");
+        let (log, system) = (world.log("neo4j"), world.log("system"));
+        let begin = log[0].transaction.commit_time.0 - 1000;
+        Start::new(1, begin).root("neo4j", 2, None).root("system", 2, None).put(&world);
+        world.install(60, 5);
+        world.backup();
+        let parts = segments(&upto(&log, 2, 90), 5);
+        put_all(&world.archive(), 1, "neo4j", &parts);
+        world.archive().put_merged(RunNumber(1), "neo4j", &parts[..8]).unwrap();
+        put_all(&world.archive(), 1, "system", &segments(&system, 3));
+        world.install(80, 5);
+        world.backup();
+        let parent = log.iter().find(|logged| logged.transaction.id.0 == 90).unwrap().transaction.end_point();
+        let at = parent.commit_time.0 + 1;
+        Start { server: "server 2", ..Start::new(2, at).behind("neo4j", (1, parent), None) }.put(&world);
+        put_all(&world.archive(), 2, "neo4j", &segments(&upto(&log, 91, 120), 5));
+        let second = empty_second(&world, "neo4j");
+        Self { world, log, second }
+    }
+
+    fn to(&self) -> Access {
+        access(Arc::clone(&self.second), PASSWORD)
+    }
+
+    fn copy(&self) -> Result<CopyReport> {
+        self.copy_with(self.world.access(), self.to())
+    }
+
+    fn copy_with(&self, from: Access, to: Access) -> Result<CopyReport> {
+        ops::copy(&options(), from, to, &self.world.state(), &self.world.session())
+    }
+
+    fn restore(&self, access: Access, target: &str) -> u64 {
+        let options: RestoreOptions = self.world.options(target);
+        let _ = std::fs::remove_dir_all(&options.to);
+        let report = ops::restore(&options, access, &self.world.state(), &self.world.session());
+        report.unwrap_or_else(|error| panic!("{target}: {error}: {:?}", grap::causes(&error))).databases[0]
+            .end
+            .tx_id
+    }
+
+    /// Lists, windows and restores of the copy give what the original gives.
+    fn assert_same(&self, to: impl Fn() -> Access) {
+        assert_eq!(self.rows(to()), self.rows(self.world.access()));
+        assert_eq!(self.windows(to()), self.windows(self.world.access()));
+        for target in ["latest", "tx=61", "tx=90", "tx=91", "before-tx=neo4j:105"] {
+            let restored = self.restore(to(), target);
+            let copied = contents(&self.world);
+            assert_eq!(restored, self.restore(self.world.access(), target), "{target}");
+            assert!(copied == contents(&self.world), "{target}");
+            self.world.assert_log("neo4j", restored);
+        }
+        for (id, ..) in self.rows(self.world.access()) {
+            self.restore(to(), &id);
+            let copied = contents(&self.world);
+            self.restore(self.world.access(), &id);
+            assert!(copied == contents(&self.world), "{id}");
+        }
+        assert_eq!(problems(&self.world, to()), Vec::<String>::new());
+    }
+
+    fn rows(&self, access: Access) -> Vec<(String, String, String)> {
+        let report = ops::list(access, None, &self.world.state(), &self.world.session()).unwrap();
+        let row = |row: ops::BackupRow| {
+            (row.id, format!("{:?} {}", row.source, row.started), format!("{:?}", row.manifest))
+        };
+        report.rows.into_iter().map(row).collect()
+    }
+
+    fn windows(&self, access: Access) -> String {
+        format!("{:?}", ops::window(access, None, &self.world.session()).unwrap())
+    }
+}
+
+fn contents(world: &World) -> BTreeMap<String, Vec<u8>> {
+    let root = world.path("to");
+    let files = grap_disk::walk(&root).unwrap().into_iter();
+    let files = files.filter(|entry| entry.stat.kind == grap_disk::Kind::File);
+    files
+        .map(|entry| {
+            (
+                entry.path.strip_prefix(&root).unwrap().display().to_string(),
+                std::fs::read(&entry.path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Everything in a repository, read whole.
+fn problems(world: &World, access: Access) -> Vec<String> {
+    let options = VerifyOptions { backup: None, source: None, read_data_percent: Some(100) };
+    ops::verify(&options, access, &world.session()).unwrap().problems
+}
+
+fn objects(memory: &MemoryStore, folder: &str) -> usize {
+    memory.list(folder).unwrap().len()
+}
+
+#[test]
+fn the_copy_gives_the_same_answers_and_a_second_run_moves_nothing() {
+    let two = Two::new();
+    let report = two.copy().unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!((report.copied.len(), report.present, report.starts), (2, 0, 2));
+    assert!(report.copied.iter().all(|copied| copied.verified), "{report:?}");
+    assert!(report.bytes_stored > 0 && report.bytes_verified >= report.bytes_stored, "{report:?}");
+    two.assert_same(|| two.to());
+    // The parts of what is merged stay behind.
+    let folder = "grap/log/neo4j/0000000001/neo4j";
+    assert_eq!(
+        objects(&two.second, folder),
+        two.world.path("repository").join(folder).read_dir().unwrap().count() - 8
+    );
+    let packs = objects(&two.second, "data");
+    let again = two.copy().unwrap();
+    assert_eq!((again.copied.len(), again.present, again.starts, again.segments), (0, 2, 0, 0));
+    assert_eq!((again.bytes_read, again.bytes_stored, again.bytes_verified), (0, 0, 0));
+    assert_eq!(objects(&two.second, "data"), packs);
+}
+
+/// Between two copies the archive grows, by segments, a new run and a backup; each time the copy catches up, and
+/// what the two backups share is not moved again.
+#[test]
+fn in_step_while_the_archive_grows() {
+    let two = Two::new();
+    let first = two.copy().unwrap();
+    put_all(&two.world.archive(), 2, "neo4j", &segments(&upto(&two.log, 121, 130), 4));
+    assert_eq!(two.copy().unwrap().segments, 3);
+    two.world.install(125, 5);
+    two.world.backup();
+    let parent = two.log.iter().find(|logged| logged.transaction.id.0 == 130).unwrap();
+    let parent = parent.transaction.end_point();
+    Start::new(3, parent.commit_time.0 + 1).behind("neo4j", (2, parent), None).put(&two.world);
+    put_all(&two.world.archive(), 3, "neo4j", &segments(&upto(&two.log, 131, 146), 4));
+    let report = two.copy().unwrap();
+    assert_eq!((report.copied.len(), report.present, report.starts), (1, 2, 1));
+    assert!(report.bytes_read * 2 < first.bytes_read, "{report:?} after {first:?}");
+    assert!(report.copied[0].verified);
+    two.assert_same(|| two.to());
+}
+
+/// Fails, loses the answer, tears, dies, at every call on either side. Until then the copy shows nothing wrong; the
+/// next run completes it.
+#[test]
+fn at_every_call_on_either_side() {
+    let two = Two::new();
+    let from = Arc::new(Faulty::new(LocalStore::open(two.world.path("repository"))));
+    let from_access = || access(Arc::clone(&from), "secret");
+    let to = faulty(&copy_of(&two.second));
+    from.clear();
+    two.copy_with(from_access(), access(Arc::clone(&to), PASSWORD)).unwrap();
+    let (calls_from, calls_to) = (from.seen(), to.seen());
+    assert!(calls_from > 60 && calls_to > 100, "{calls_from} and {calls_to} calls");
+    let stride: usize =
+        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+    let mut partly = 0;
+    for (mode, offset) in [(Mode::Fail, 0), (Mode::Kill, 1), (Mode::LoseReply, 2)] {
+        for at in (1 + offset..=calls_from).step_by(stride) {
+            let second = copy_of(&two.second);
+            from.inject(at, mode);
+            let result = two.copy_with(from_access(), access(Arc::clone(&second), PASSWORD));
+            from.clear();
+            partly += usize::from(result.is_ok_and(|report| !report.problems.is_empty()));
+            complete(&two, &second, &format!("{mode:?} at call {at} on the source"));
+        }
+    }
+    for (mode, offset) in [(Mode::Fail, 3), (Mode::Kill, 4), (Mode::LoseReply, 5), (Mode::Tear, 6)] {
+        for at in (1 + offset..=calls_to).step_by(stride) {
+            let second = copy_of(&two.second);
+            let to = faulty(&second);
+            to.inject(at, mode);
+            let result = two.copy_with(two.world.access(), access(Arc::clone(&to), PASSWORD));
+            partly += usize::from(result.is_ok_and(|report| !report.problems.is_empty()));
+            let what = format!("{mode:?} at call {at} on the copy");
+            if mode == Mode::Tear {
+                torn(&two, &second, &what);
+            } else {
+                complete(&two, &second, &what);
+            }
+        }
+    }
+    println!(
+        "{calls_from} calls on the source, {calls_to} on the copy, every {stride}th; {partly} ended partly"
+    );
+}
+
+/// What was interrupted shows nothing wrong, and the next run ends it.
+fn complete(two: &Two, second: &Arc<MemoryStore>, what: &str) {
+    let to = || access(Arc::clone(second), PASSWORD);
+    assert_eq!(problems(&two.world, to()), Vec::<String>::new(), "{what}: before the next run");
+    let report = two.copy_with(two.world.access(), to());
+    let report = report.unwrap_or_else(|error| panic!("{what}: {error}: {:?}", grap::causes(&error)));
+    assert_eq!(report.problems, Vec::<String>::new(), "{what}");
+    assert_eq!(two.rows(to()), two.rows(two.world.access()), "{what}");
+    assert_eq!(two.windows(to()), two.windows(two.world.access()), "{what}");
+    assert_eq!(problems(&two.world, to()), Vec::<String>::new(), "{what}");
+    for (id, ..) in two.rows(to()) {
+        assert!(is_good(second, &id), "{what}: {id} has no verdict");
+    }
+}
+
+/// Half an object under its final name is damage that nobody can mend without deleting. It is named, and what does not
+/// need it is there.
+fn torn(two: &Two, second: &Arc<MemoryStore>, what: &str) {
+    let to = || access(Arc::clone(second), PASSWORD);
+    match two.copy_with(two.world.access(), to()) {
+        Ok(report) if report.problems.is_empty() => {
+            assert_eq!(two.rows(to()), two.rows(two.world.access()), "{what}");
+            assert_eq!(two.windows(to()), two.windows(two.world.access()), "{what}");
+        }
+        Ok(_) => assert!(!problems(&two.world, to()).is_empty(), "{what}: it says that something is wrong"),
+        // The record of whose copy it is, or of a source.
+        Err(error) => assert_eq!(error.code(), Code::BackupCorrupted, "{what}: {error}"),
+    }
+}
+
+fn is_good(second: &Arc<MemoryStore>, id: &str) -> bool {
+    let repository = Repository::open(Box::new(Arc::clone(second)), &SecretString::from(PASSWORD)).unwrap();
+    let source = "neo4j".parse().unwrap();
+    let notes = grap::notes::Notes::list(&repository, &source).unwrap();
+    let standing = notes.standing(&id.parse().unwrap()).unwrap();
+    standing.verdict() == Some(grap_core::Verdict::Verified)
+}
+
+/// A pack, a segment, a start, a snapshot, damaged where it is copied from: named; the others are copied.
+#[test]
+fn what_is_damaged_here_is_named_and_the_rest_is_copied() {
+    let flip = |world: &World, name: &str| {
+        let path = world.path("repository").join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+    };
+    let two = Two::new();
+    let segment = "grap/log/neo4j/0000000002/neo4j/00000000000000000096";
+    flip(&two.world, segment);
+    let report = two.copy().unwrap();
+    assert!(report.problems.iter().any(|problem| problem.contains("00000000000000000096")), "{report:?}");
+    let (report, error) = report.into_result().unwrap_err();
+    assert_eq!((error.code(), error.code().exit_status()), (Code::CopiedPartly, 3));
+    assert_eq!((report.copied.len(), report.starts), (2, 2));
+    assert_eq!(two.windows(two.to()).contains("hole"), two.windows(two.world.access()).contains("hole"));
+    assert_eq!(two.restore(two.to(), "tx=95"), 95);
+
+    // A merged one: its parts are copied in its place.
+    let two = Two::new();
+    let folder = two.world.path("repository/grap/log/neo4j/0000000001/neo4j");
+    let merged =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let merged = merged.into_iter().find(|name| name.contains('-')).unwrap();
+    flip(&two.world, &format!("grap/log/neo4j/0000000001/neo4j/{merged}"));
+    let report = two.copy().unwrap();
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(two.windows(two.to()), two.windows(two.world.access()));
+
+    // A snapshot; and every pack in turn, of which at least one hurts only one backup.
+    let two = Two::new();
+    let snapshot =
+        std::fs::read_dir(two.world.path("repository/snapshots")).unwrap().next().unwrap().unwrap();
+    flip(&two.world, &format!("snapshots/{}", snapshot.file_name().into_string().unwrap()));
+    let report = two.copy().unwrap();
+    assert_eq!((report.copied.len(), report.problems.len()), (1, 1), "{report:?}");
+
+    let two = Two::new();
+    let store = LocalStore::open(two.world.path("repository"));
+    let mut hurt = Vec::new();
+    for pack in store.list("data").unwrap() {
+        flip(&two.world, &pack.name);
+        let second = copy_of(&two.second);
+        let report = two.copy_with(two.world.access(), access(Arc::clone(&second), PASSWORD)).unwrap();
+        assert_eq!(report.copied.len() + report.problems.len(), 2, "{report:?}");
+        assert!(report.problems.iter().all(|problem| problem.contains(pack.base_name())), "{report:?}");
+        assert!(report.copied.iter().all(|copied| copied.verified));
+        assert_eq!(problems(&two.world, access(Arc::clone(&second), PASSWORD)), Vec::<String>::new());
+        hurt.push(report.problems.len());
+        flip(&two.world, &pack.name);
+    }
+    assert!(hurt.contains(&1) && hurt.contains(&2), "{hurt:?}");
+}
+
+/// Histories are not mixed: another repository's copy, one with something of its own, itself, one that has gone its own
+/// way. A copy of a copy is one.
+#[test]
+fn nothing_is_mixed() {
+    let code = |result: Result<CopyReport>| result.map(drop).unwrap_err().code();
+    let two = Two::new();
+    assert_eq!(code(two.copy_with(two.world.access(), two.world.access())), Code::CopyMixed);
+    let none = Arc::new(MemoryStore::default());
+    assert_eq!(code(two.copy_with(two.world.access(), access(none, PASSWORD))), Code::CopyTargetMissing);
+    let wrong = access(Arc::clone(&two.second), "wrong");
+    assert_eq!(code(two.copy_with(two.world.access(), wrong)), Code::WrongPassword);
+    two.copy().unwrap();
+    // Back from the copy: the original holds backups of its own.
+    assert_eq!(code(two.copy_with(two.to(), two.world.access())), Code::CopyMixed);
+    let other = Two::new();
+    assert_eq!(code(other.copy_with(other.world.access(), two.to())), Code::CopyMixed);
+    // On from the copy: the third gives the same answers.
+    let third = empty_second(&two.world, "neo4j");
+    two.copy_with(two.to(), access(Arc::clone(&third), PASSWORD)).unwrap();
+    two.assert_same(|| access(Arc::clone(&third), PASSWORD));
+    assert_eq!(code(two.copy_with(two.world.access(), access(third, PASSWORD))), Code::CopyMixed);
+    // Somebody archives into the copy: the next run of the original has the same number, and is another one.
+    let repository =
+        Repository::open(Box::new(Arc::clone(&two.second)), &SecretString::from(PASSWORD)).unwrap();
+    let archive = grap::archive::Archive::new(repository, "neo4j".parse().unwrap());
+    let mut start = archive.start(RunNumber(2)).unwrap().unwrap();
+    start.nonce = "another".to_owned();
+    archive.put_start(RunNumber(3), &start).unwrap();
+    two.copy().unwrap();
+    let parent =
+        two.log.iter().find(|logged| logged.transaction.id.0 == 120).unwrap().transaction.end_point();
+    Start::new(3, parent.commit_time.0 + 1).behind("neo4j", (2, parent), None).put(&two.world);
+    assert_eq!(code(two.copy()), Code::CopyMixed);
+}
+
+/// A hold travels before its backup, its release after it; what one side lets go alone stays so.
+#[test]
+fn holds_travel() {
+    let two = Two::new();
+    let held = two.rows(two.world.access())[0].0.clone();
+    let hold = |access: Access, reason: &str| {
+        let options = HoldOptions { backup: held.parse().unwrap(), source: None, reason: reason.to_owned() };
+        ops::hold(&options, access, &two.world.state(), &two.world.session()).unwrap()
+    };
+    let holds = |access: Access| {
+        let repository = access.open().unwrap();
+        let source = "neo4j".parse().unwrap();
+        let notes = grap::notes::Notes::list(&repository, &source).unwrap();
+        let holds = notes.standing(&held.parse().unwrap()).unwrap().holds;
+        holds.into_iter().map(|hold| hold.reason).collect::<Vec<_>>()
+    };
+    let release = |access: Access| {
+        ops::release(&held.parse().unwrap(), None, access, &two.world.state(), &two.world.session()).unwrap()
+    };
+    hold(two.world.access(), "audit");
+    two.copy().unwrap();
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), ["audit"]);
+    // Said there alone, it stays there alone; released there alone, it does not come back.
+    hold(two.to(), "theirs");
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), ["audit", "theirs"]);
+    assert_eq!(holds(two.world.access()), ["audit"]);
+    two.world.tick(std::time::Duration::from_secs(1));
+    hold(two.world.access(), "audit");
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), ["audit", "theirs", "audit"]);
+    release(two.to());
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), Vec::<String>::new());
+    hold(two.world.access(), "again");
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), ["again"]);
+    release(two.world.access());
+    two.copy().unwrap();
+    assert_eq!(holds(two.to()), Vec::<String>::new());
+}
