@@ -17,8 +17,11 @@ impl Call<'_> {
     /// Where a daemon runs on our state directory it is the one who does it.
     pub(super) fn by_the_daemon_or_here(&self, arguments: Arguments) -> Result<u8, Failure> {
         let state = resolve::state_path(self.settings, self.environment)?;
-        let request =
-            RunRequest { common: arguments.common.clone(), verb: arguments.verb.clone().made_absolute(), said: self.said() };
+        let request = RunRequest {
+            common: arguments.common.clone(),
+            verb: arguments.verb.clone().made_absolute(),
+            said: self.said(),
+        };
         let session = self.session;
         if let Some(status) = daemon::forward(&state, request, session.stop, session.monitor)? {
             return Ok(status);
@@ -107,7 +110,8 @@ impl Verb {
     /// The daemon stands in another directory.
     fn made_absolute(mut self) -> Self {
         if let Self::Copy(copy) = &mut self {
-            for (key, path) in [("copy.to", &mut copy.to), ("copy.password_file", &mut copy.to_password_file)] {
+            for (key, path) in [("copy.to", &mut copy.to), ("copy.password_file", &mut copy.to_password_file)]
+            {
                 *path = path.take().map(|path| absolute(key, &path));
             }
         }

@@ -34,7 +34,9 @@ const WORKS_AGAIN_S: i64 = 60;
 /// The sinks as they are set. A webhook that is no URL is refused.
 pub(super) fn sinks(settings: &Settings, host: &str) -> Result<Vec<Sink>, SettingError> {
     let origin = || Origin { host: host.to_owned(), program: host::PROGRAM.to_owned() };
-    let exec = settings.text("alert.exec").map(|command| Sink::Exec { command: command.to_owned(), origin: origin() });
+    let exec = settings
+        .text("alert.exec")
+        .map(|command| Sink::Exec { command: command.to_owned(), origin: origin() });
     let is_url = |text: &str| {
         let http = text.starts_with("http://") || text.starts_with("https://");
         if http { Ok(text.to_owned()) } else { Err("it begins with neither http:// nor https://".to_owned()) }

@@ -46,8 +46,8 @@ use control::Server;
 use job::{Job, RunEnd};
 use log::{Log, LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
-pub(crate) use scheduler::Timetable;
 use scheduler::Scheduler;
+pub(crate) use scheduler::Timetable;
 use status::SpaceView;
 use watching::Watched;
 

@@ -11,7 +11,7 @@ use grap_repository::Repository;
 use grap_task::{Finding, Monitor, Stop, Stopped, Unit};
 
 use super::Daemon;
-use super::alarms::{REPOSITORY};
+use super::alarms::REPOSITORY;
 use super::control::{RunRequest, Said};
 use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;

@@ -8,7 +8,7 @@ use grap_disk as disk;
 use grap_task::Stop;
 
 use super::Daemon;
-use super::alarms::{SPACE};
+use super::alarms::SPACE;
 use super::job::RunEnd;
 use super::status::SpaceView;
 

@@ -12,7 +12,7 @@ use grap_core::schedule::{Event, FAILURES_MAX, Outcome, Reason, Task, TaskState}
 use grap_task::Stop;
 
 use super::Daemon;
-use super::alarms::{SCHEDULE};
+use super::alarms::SCHEDULE;
 use super::job::{JobError, RunEnd};
 use super::scheduler::{Note, Scheduler, Timetable};
 use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
@@ -127,7 +127,8 @@ impl Daemon {
                     state.failures
                 );
                 let critical = state.failures >= FAILURES_MAX || is_critical(code);
-                let level = if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
+                let level =
+                    if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
                 self.alerts.raise(&key(task), level, &text);
             }
         }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use grap_testkit::Grap;
+use grap_testkit::workload::Indexes;
+use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ impl Daemon {
 
     fn try_start(mut command: Command, config: &Path, arguments: &[&str]) -> Self {
         let said = config.with_extension(format!("{}.log", std::process::id()));
-        command.arg("--config").arg(config).arg("serve").args(arguments);
+        command.arg("serve").args(arguments).arg("--config").arg(config);
         let log = File::options().create(true).append(true).open(&said).unwrap();
         let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().unwrap();
         Self { child, said }
@@ -212,5 +213,212 @@ fn settings_are_read_anew_and_wrong_ones_are_refused_whole() {
     file("archive.interval_ms = 100\n");
     reload("archive.interval_ms");
     eventually("a new start", || named(&status(&stopped.grap)["jobs"], "archiver")["restarts"] == 1);
+    daemon.end();
+}
+
+/// A live server with rotating logs that keeps none, its writers, and a repository.
+struct Live {
+    server: Server,
+    workload: Workload,
+    grap: Grap,
+    folder: tempfile::TempDir,
+}
+
+impl Live {
+    fn new() -> Self {
+        let distribution = Distribution::standard().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Server::builder(&distribution)
+            .busy_logs()
+            .setting("db.tx_log.rotation.retention_policy", "keep_none");
+        let server = builder.start(&folder.path().join("home")).unwrap();
+        let options = WorkloadOptions {
+            writers: 1,
+            indexes: Indexes::None,
+            operations: Some(5),
+            operations_per_second: Some(100.0),
+            ..WorkloadOptions::default()
+        };
+        let workload = Workload::start(&server, options).unwrap();
+        let grap = cheap_repository(folder.path(), "neo4j");
+        Self { server, workload, grap, folder }
+    }
+
+    fn home(&self) -> String {
+        self.server.home().display().to_string()
+    }
+
+    fn serve(&self, config: &Path) -> Daemon {
+        Daemon::start(&self.grap, config, &["--neo4j-home", &self.home()])
+    }
+
+    fn status(&self) -> Ran {
+        Ran::grap(&self.grap, &["status", "--neo4j-home", &self.home()])
+    }
+
+    fn is_protected(&self) -> bool {
+        self.status().status == 0
+    }
+
+    fn complete(&self) -> usize {
+        let list = self.grap.json(&["list"]).unwrap();
+        list["backups"].as_array().unwrap().iter().filter(|row| row["status"] == "COMPLETE").count()
+    }
+}
+
+/// The first backup comes because nothing can be restored without one, the next ones by the minute; each is verified.
+#[test]
+fn a_daemon_protects_a_running_server_by_itself() {
+    let live = Live::new();
+    let config = write_config(
+        live.folder.path(),
+        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"*/2 * * * *\"\n[gc]\nschedule = \"off\"\n",
+    );
+    let mut daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    wait_for(&live.workload, 50);
+    let shown = live.status().succeeded().json();
+    assert_eq!(shown["protection"], "PROTECTED", "{shown}");
+    let seen = &shown["daemon"];
+    assert_eq!(named(&seen["jobs"], "archiver")["state"], "running", "{seen}");
+    assert!(named(&seen["tasks"], "backup")["next"].is_string(), "{seen}");
+    assert!(seen["space"]["available_bytes"].as_u64().unwrap() > 0);
+    let before = live.complete();
+    let begun = Instant::now();
+    while live.complete() <= before {
+        assert!(begun.elapsed() < Duration::from_secs(150), "no scheduled backup: {}", daemon.said());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    eventually("the last run is recorded", || {
+        named(&status(&live.grap)["tasks"], "backup")["last"]["outcome"] == "succeeded"
+    });
+    let list = live.grap.json(&["list"]).unwrap();
+    for row in list["backups"].as_array().unwrap() {
+        assert_eq!(row["verified"], true, "{row}");
+    }
+    // Everything ends within seconds, and what was committed until then is stored.
+    let last = live.workload.stop().unwrap().1.transactions;
+    assert!(last > 0);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(Duration::from_secs(30)), 0, "{}", daemon.said());
+    assert!(!live.grap.state.join("control.sock").exists());
+    let shown = Ran::grap(&live.grap, &["status", "--neo4j-home", &live.server.home().display().to_string()]);
+    let shown = shown.json();
+    for database in shown["databases"].as_array().unwrap() {
+        assert_eq!(database["lag_transactions"], 0, "{shown}");
+    }
+    assert!(shown["daemon"].is_null());
+}
+
+/// Killed at any moment nothing is held for ever, and the next one goes on.
+#[test]
+fn a_killed_daemon_is_followed_by_one_that_goes_on() {
+    let live = Live::new();
+    let config = write_config(
+        live.folder.path(),
+        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"* * * * *\"\n[gc]\nschedule = \"* * * * *\"\n",
+    );
+    for kill in 0..8_u64 {
+        let daemon = live.serve(&config);
+        std::thread::sleep(Duration::from_millis(200 + 450 * kill));
+        if kill == 3 {
+            // In the middle of a backup that is asked for.
+            let asked = live.grap.spawn(&["backup", "--read-limit", "300KiB"]).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            daemon.signal(Signal::KILL);
+            assert_ne!(Ran::of(&asked.wait_with_output().unwrap()).status, 0);
+        }
+        drop(daemon);
+    }
+    let daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    let before = live.complete();
+    live.grap.json(&["backup"]).unwrap();
+    assert_eq!(live.complete(), before + 1);
+    daemon.end();
+    Ran::grap(&live.grap, &["verify", "--read-data"]).succeeded();
+    Ran::grap(&live.grap, &["gc"]).succeeded();
+}
+
+/// Neither a database nor a repository that is away ends the daemon; when it is back the work goes on.
+#[test]
+fn what_is_away_is_waited_for() {
+    let mut live = Live::new();
+    let config = quiet(live.folder.path(), "");
+    let daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    daemon.end();
+    let (away, repository) = (live.folder.path().join("away"), live.grap.repository.clone());
+    fs::rename(&repository, &away).unwrap();
+    let daemon = live.serve(&config);
+    eventually("it says so", || daemon.said().contains("critical alert repository"));
+    assert_ne!(live.status().status, 0);
+    wait_for(&live.workload, 200);
+    fs::rename(&away, &repository).unwrap();
+    eventually("it is protected", || live.is_protected());
+    eventually("the alert is over", || daemon.said().contains("over: repository"));
+    // What was written while the repository was away was pinned, though the server kept no log: no new timeline begins.
+    let database = named(&live.status().json()["databases"], "neo4j").clone();
+    assert_eq!((&database["timeline"], &database["begins_with_run"]), (&2.into(), &1.into()), "{database}");
+    live.server.stop().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let home = live.server.home().to_owned();
+    let moved = home.with_extension("away");
+    fs::rename(&home, &moved).unwrap();
+    eventually("a job fails", || {
+        let jobs = status(&live.grap)["jobs"].clone();
+        !named(&jobs, "archiver")["last_error"].is_null()
+    });
+    fs::rename(&moved, &home).unwrap();
+    live.server.restart().unwrap();
+    eventually("it archives again", || named(&status(&live.grap)["jobs"], "archiver")["state"] == "running");
+    daemon.end();
+}
+
+/// A user that has no name and no home: it works with what is given, and names what is missing.
+#[test]
+fn a_user_without_a_name_or_a_home_is_served_or_told_what_is_missing() {
+    if !rustix::process::getuid().is_root() {
+        println!("SKIPPED: only root can become another user");
+        return;
+    }
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let owner = |path: &Path| {
+        let done = Command::new("chown").args(["-R", "1000700000:0"]).arg(path).status().unwrap();
+        assert!(done.success());
+    };
+    owner(stopped.folder.path());
+    let bare = |more: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "1000700000", "--regid", "0", "--clear-groups", "env", "-i", PROGRAM]);
+        command.arg("--config").arg(&config).args(more);
+        command
+    };
+    let file = format!(
+        "{}repository = {:?}\npassword_file = {:?}\nneo4j.data = {:?}\n",
+        fs::read_to_string(&config).unwrap(),
+        stopped.grap.repository,
+        stopped.grap.password_file,
+        stopped.path("data")
+    );
+    fs::write(&config, &file).unwrap();
+    let ran = Ran::command(bare(&["--json"]).arg("serve")).refused("USAGE", 2);
+    assert!(ran.stderr.contains("state directory"), "{ran:?}");
+    fs::write(&config, format!("state_dir = {:?}\n{file}", stopped.path("state"))).unwrap();
+    let mut daemon = Daemon::try_start(bare(&[]), &config, &[]);
+    eventually("it serves", || daemon.said().contains("serves on the state directory"));
+    Ran::command(bare(&["--json"]).arg("backup")).succeeded();
+    // Root may ask, too.
+    stopped.run(&["backup"]).succeeded();
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(Duration::from_secs(20)), 0, "{}", daemon.said());
+    // Another user may not.
+    let daemon = Daemon::start(&stopped.grap, &config, &[]);
+    fs::set_permissions(&stopped.grap.state, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let socket = stopped.grap.state.join("control.sock");
+    fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let ran = Ran::command(bare(&["--json"]).arg("backup")).refused("USAGE", 2);
+    assert!(ran.stderr.contains("user 1000700000"), "{ran:?}");
     daemon.end();
 }
