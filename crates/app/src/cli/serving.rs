@@ -32,7 +32,9 @@ impl Call<'_> {
 
     /// Where we would work, as far as it was said at all.
     fn said(&self) -> Vec<Said> {
-        let said = PLACES.iter().filter_map(|key| {
+        // The state directory is where we met.
+        let places = PLACES.iter().filter(|key| **key != "state_dir");
+        let said = places.filter_map(|key| {
             let value = self.settings.value(key)?;
             let is_flag = matches!(value.origin, Origin::Flag(_));
             let (key, origin) = ((*key).to_owned(), value.origin.to_string());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::shapes::merge;
 use super::text::{bytes, second};
-use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView, SinkView, TaskView};
+use crate::daemon::status::{AlertView, DaemonStatus, JobState, JobView, LagView, SinkView, TaskView};
 
 pub(super) fn shape(daemon: &DaemonStatus) -> Value {
     let jobs: Vec<Value> = daemon.jobs.iter().map(job).collect();
@@ -161,6 +161,10 @@ pub(super) fn text(daemon: Option<&DaemonStatus>) -> String {
     }
     for task in &daemon.tasks {
         text += &task_line(task);
+    }
+    for lag in daemon.lag.iter().filter(|lag| lag.follows) {
+        let LagView { database, transactions, milliseconds, .. } = lag;
+        text += &format!("  {database:<12} {transactions} transactions behind, {milliseconds} ms\n");
     }
     if let Some(seen) = &daemon.protection {
         let word = if seen.protected { "PROTECTED" } else { "UNPROTECTED" };

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use grap_testkit::workload::Indexes;
-use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions};
+use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -30,9 +31,10 @@ impl Daemon {
     }
 
     fn try_start(mut command: Command, config: &Path, arguments: &[&str]) -> Self {
-        let said = config.with_extension(format!("{}.log", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let said = config.with_extension(format!("{}.log", STARTED.fetch_add(1, Ordering::SeqCst)));
         command.arg("serve").args(arguments).arg("--config").arg(config);
-        let log = File::options().create(true).append(true).open(&said).unwrap();
+        let log = File::create_new(&said).unwrap();
         let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().unwrap();
         Self { child, said }
     }
@@ -214,6 +216,43 @@ fn settings_are_read_anew_and_wrong_ones_are_refused_whole() {
     reload("archive.interval_ms");
     eventually("a new start", || named(&status(&stopped.grap)["jobs"], "archiver")["restarts"] == 1);
     daemon.end();
+}
+
+/// Of two installations only one writes for a source: the other's archiver stops for good, and says so, until an
+/// operator decides.
+#[test]
+fn of_two_daemons_one_works_and_the_other_says_why_not() {
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let first = Daemon::start(&stopped.grap, &config, &["--data", &stopped.text("data")]);
+    stopped.run(&["backup"]).succeeded();
+    let archiver = |grap: &Grap| named(&status(grap)["jobs"], "archiver").clone();
+    assert_eq!(archiver(&stopped.grap)["state"], "running");
+
+    tree::copy(&stopped.path("data"), &stopped.path("copy")).unwrap();
+    let other = Grap { state: stopped.path("other-state"), ..stopped.grap.clone() };
+    fs::create_dir(stopped.path("other")).unwrap();
+    let second =
+        Daemon::start(&other, &quiet(&stopped.path("other"), ""), &["--data", &stopped.text("copy")]);
+    eventually("the second one's archiver stops", || archiver(&other)["state"] == "stopped");
+    assert_eq!(archiver(&other)["last_error"]["code"], "SOURCE_MISMATCH");
+    eventually("it is an alert", || {
+        let alerts = status(&other)["alerts"].clone();
+        alerts
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|alert| alert["key"] == "job.archiver" && alert["level"] == "critical")
+    });
+    assert_eq!(archiver(&stopped.grap)["state"], "running");
+    stopped.run(&["backup"]).succeeded();
+    Ran::grap(&other, &["backup"]).refused("SOURCE_MISMATCH", 4);
+
+    Ran::grap(&other, &["backup", "--takeover"]).succeeded();
+    eventually("the second one works", || archiver(&other)["state"] == "running");
+    eventually("the first one stops", || archiver(&stopped.grap)["state"] == "stopped");
+    first.end();
+    second.end();
 }
 
 /// A live server with rotating logs that keeps none, its writers, and a repository.
