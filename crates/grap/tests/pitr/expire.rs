@@ -156,8 +156,10 @@ struct PromotedAndBack {
 }
 
 const LATER: i64 = 60_000;
-/// By path: which run gives which ids.
-const PATHS: [(u64, &[(u64, u64, u64)]); 3] =
+/// A run, and from which id to which it gives.
+type Piece = (u64, u64, u64);
+/// By path.
+const PATHS: [(u64, &[Piece]); 3] =
     [(1, &[(1, 2, 100)]), (2, &[(1, 2, 80), (2, 81, 120)]), (3, &[(1, 2, 90), (3, 91, 110)])];
 
 impl PromotedAndBack {
@@ -185,7 +187,7 @@ impl PromotedAndBack {
         Self { world, logs: BTreeMap::from([(1, first), (2, second), (3, third)]), bases }
     }
 
-    fn path(&self, pieces: &[(u64, u64, u64)]) -> Vec<(u64, &Logged)> {
+    fn path(&self, pieces: &[Piece]) -> Vec<(u64, &Logged)> {
         let mut path = Vec::new();
         for (run, from, to) in pieces {
             path.extend((*from..=*to).map(|id| (*run, at(&self.logs[run], id))));
