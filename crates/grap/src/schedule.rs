@@ -17,6 +17,8 @@ pub struct ScheduleJournal {
     journal: Journal,
     state: State,
     entries: usize,
+    /// An append failed, and may have left its event there all the same.
+    unsure: bool,
 }
 
 impl ScheduleJournal {
@@ -32,33 +34,41 @@ impl ScheduleJournal {
                 source,
             })?;
         }
-        Ok(Self { journal, state, entries: events.len() })
+        Ok(Self { journal, state, entries: events.len(), unsure: false })
     }
 
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Durable, and part of the state, when this returns; neither where it fails.
+    /// Durable, and part of the state, when this returns. Where it fails the event is no part of the state; after a
+    /// crash it may turn out to be there: the same as if the crash had come a moment later.
     pub fn record(&mut self, event: &Event) -> Result<(), StateError> {
-        let path = self.journal.path().to_owned();
-        let entry = self.entries + 1;
-        let state =
-            self.state.clone().apply(event).map_err(|source| StateError::Schedule { path, entry, source })?;
+        let state = self.state.clone().apply(event).map_err(|source| StateError::Schedule {
+            path: self.journal.path().to_owned(),
+            entry: self.entries + 1,
+            source,
+        })?;
+        if self.unsure {
+            self.fold()?;
+        }
+        self.unsure = true;
         self.journal.append(event)?;
+        self.unsure = false;
         self.state = state;
-        self.entries = entry;
+        self.entries += 1;
         if self.entries > ENTRIES_MAX {
-            self.fold();
+            // It stays long, and is tried again with the next.
+            let _ = self.fold();
         }
         Ok(())
     }
 
-    fn fold(&mut self) {
-        let folded = Event::Folded { state: self.state.clone() };
-        if self.journal.rewrite(&[folded]).is_ok() {
-            self.entries = 1;
-        }
+    /// One entry in place of all: what the state is.
+    fn fold(&mut self) -> Result<(), StateError> {
+        self.journal.rewrite(&[Event::Folded { state: self.state.clone() }])?;
+        self.entries = 1;
+        Ok(())
     }
 }
 

@@ -100,8 +100,6 @@ fn eight_weeks_leave_exactly_the_promised_backups() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
     #[test]
     fn eight_weeks_with_the_machine_off_at_random_times_leave_exactly_the_promised_backups(
         zone in prop_oneof![Just("Europe/Berlin"), Just("America/New_York"), Just("Asia/Seoul")],
