@@ -2,12 +2,13 @@
 
 use grap::ops::{self, DeleteOptions, ExpireOptions, HoldOptions};
 use grap_core::RetentionRules;
-use grap_core::schedule::{Schedule, time_zone};
+use grap_core::schedule::Task;
 
 use super::arguments::{DeleteArguments, ExpireArguments, HoldArguments, ReleaseArguments};
 use super::resolve;
 use super::verbs::{Call, target};
 use crate::config::{Settings, parse_between};
+use crate::daemon::Timetable;
 use crate::failure::Failure;
 
 /// A hundred years.
@@ -41,15 +42,13 @@ fn window_days(settings: &Settings) -> Result<u32, Failure> {
 
 impl Call<'_> {
     pub(super) fn expire(&self, arguments: &ExpireArguments) -> Result<(), Failure> {
-        let zone = time_zone("UTC").map_err(|error| Failure::Usage(error.to_string()))?;
-        let schedule =
-            Schedule::parse("0 2 * * *", &zone).map_err(|error| Failure::Usage(error.to_string()))?;
+        let timetable = Timetable::of(self.settings, &self.session.holder.hostname, false)?;
         let options = ExpireOptions {
             source: resolve::source(self.settings)?,
             rules: rules(self.settings)?,
             window_days: window_days(self.settings)?,
-            zone,
-            schedule: Some(schedule),
+            zone: Timetable::zone(self.settings)?,
+            schedule: timetable.schedules.get(&Task::Backup).cloned(),
         };
         let access = self.access()?;
         if arguments.dry_run {

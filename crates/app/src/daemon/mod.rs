@@ -5,3 +5,5 @@
 mod gate;
 mod scheduler;
 mod timetable;
+
+pub(crate) use scheduler::Timetable;

@@ -16,7 +16,7 @@ const JITTER_MAX_S: i32 = 86_400;
 impl Timetable {
     /// `host` decides how long this host waits behind a slot; `copies`: there is somewhere to copy to.
     pub(crate) fn of(settings: &Settings, host: &str, copies: bool) -> Result<Self, SettingError> {
-        let zone = settings.parsed("schedule.timezone", parse_time_zone)?.unwrap_or_else(system_time_zone);
+        let zone = Self::zone(settings)?;
         let spread = settings.parsed("schedule.jitter_s", |text| parse_between(text, 0, JITTER_MAX_S))?;
         let mut schedules = BTreeMap::new();
         for task in Task::ALL {
@@ -27,6 +27,11 @@ impl Timetable {
         }
         let spread_s = spread.and_then(|spread| u32::try_from(spread).ok()).unwrap_or(0);
         Ok(Self { schedules, jitter: Jitter { spread_s, host: host.to_owned() } })
+    }
+
+    /// Of every schedule; days, weeks and months of backups are counted in it, too.
+    pub(crate) fn zone(settings: &Settings) -> Result<TimeZone, SettingError> {
+        Ok(settings.parsed("schedule.timezone", parse_time_zone)?.unwrap_or_else(system_time_zone))
     }
 
     /// Whether nobody makes backups but by hand: worth a warning.

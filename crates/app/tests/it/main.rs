@@ -15,6 +15,7 @@ mod damage;
 mod gc;
 mod hot;
 mod interrupted;
+mod keys;
 mod pitr;
 mod rebuild;
 mod refused;

@@ -191,6 +191,13 @@ fn a_note_that_cannot_be_read_keeps_its_backup() {
     let refused = stopped.run(&["delete", &old[0]]).refused("BACKUP_CORRUPTED", 9);
     assert!(refused.said().contains(&format!("{}/0000000001", old[0])), "{refused:?}");
     assert_eq!(ids(&stopped).len(), 2);
+    // The newest one counts as good no longer, so that nothing goes in its favour.
+    std::fs::write(&note, bytes).unwrap();
+    let note = stopped.grap.repository.join("grap/notes/neo4j").join(&newest).join("0000000001");
+    std::fs::remove_file(&note).unwrap();
+    std::fs::write(note, b"torn").unwrap();
+    let plan = stopped.run(&["expire", "--dry-run"]).succeeded().json();
+    assert!(plan["sources"][0]["paused"].as_str().unwrap().contains(&old[0]), "{plan}");
 }
 
 /// A mistyped rule would delete everything; it is refused, by name, wherever it was said.

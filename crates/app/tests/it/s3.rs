@@ -66,17 +66,18 @@ fn restic(bucket: &Bucket, prefix: &str, port: u16, password: &Path, arguments: 
     ran.stdout
 }
 
-/// One request in twelve goes wrong, in ways that pass.
+/// One request in eight goes wrong, in ways that pass.
 fn bad_network(seed: u64) -> impl Fn(&Request) -> Fault + Send + Sync {
     let random = Mutex::new(StdRng::seed_from_u64(seed));
-    move |_| match random.lock().unwrap().random_range(0..84) {
-        0 => Fault::Answer(503, "SlowDown"),
-        1 => Fault::AnswerAfter(500, "InternalError"),
-        2 => Fault::Cut,
-        3 => Fault::LoseAnswer,
-        4 => Fault::HalfAnswer,
-        5 => Fault::Late(150),
-        6 => Fault::Hang(2500),
+    move |_| match random.lock().unwrap().random_range(0..300) {
+        0..5 => Fault::Answer(503, "SlowDown"),
+        5..10 => Fault::AnswerAfter(500, "InternalError"),
+        10..15 => Fault::Cut,
+        15..20 => Fault::LoseAnswer,
+        20..25 => Fault::HalfAnswer,
+        25..35 => Fault::Late(150),
+        // Until the client gives it up.
+        35 => Fault::Hang(2500),
         _ => Fault::None,
     }
 }
@@ -118,7 +119,7 @@ fn a_server_under_load_is_kept_in_a_bucket_behind_a_bad_network() {
     let report = archiver.stop().unwrap();
     let (seen, struck) = (proxy.seen(), proxy.struck());
     println!("{seen} requests, {struck} faults: {report}");
-    assert!(struck > 20, "{struck} faults in {seen} requests");
+    assert!(struck >= 8, "{struck} faults in {seen} requests");
     let log = world.log().unwrap();
     let last = *log.last_key_value().unwrap().0;
     let markers = oracle.markers_in(log.iter().map(|(id, bytes)| (*id, bytes)));
@@ -165,7 +166,8 @@ fn copies_answer_the_same(world: &World, bucket: &Bucket, last: u64) {
     let copies = [Grap { repository: local, ..original.clone() }, in_bucket(original, bucket, "other")];
     let said = |grap: &Grap| (grap.json(&["list"]).unwrap(), grap.json(&["window"]).unwrap());
     let expected = said(original);
-    let restored = contents(&world.folder.path().join("latest"));
+    // Restored anew: the judge has opened the others, which changes them.
+    let restored = contents(&world.restore(&[&format!("tx={last}")], "again").unwrap().0);
     for (number, copy) in copies.iter().enumerate() {
         assert_eq!(said(copy), expected);
         let to = world.folder.path().join(format!("of-copy-{number}"));
@@ -240,7 +242,6 @@ fn rights_room_and_a_dead_storage_are_told_apart() {
             if request.method == "PUT" && request.target.contains("/data/") { fault } else { Fault::None }
         }
     };
-    std::fs::write(stopped.path("data/databases/neo4j/new"), vec![7; 1 << 20]).ok();
     proxy.set(
         |request| if request.method == "PUT" { Fault::Answer(403, "AccessDenied") } else { Fault::None },
     );
@@ -257,5 +258,7 @@ fn rights_room_and_a_dead_storage_are_told_apart() {
     proxy.clear();
     Ran::grap(&other, &backup).succeeded();
     let listed = run(&["list"]).succeeded().json();
-    assert_eq!(listed["backups"].as_array().map(Vec::len), Some(2), "{listed}");
+    let statuses: Vec<&str> =
+        listed["backups"].as_array().unwrap().iter().filter_map(|backup| backup["status"].as_str()).collect();
+    assert_eq!(statuses, ["COMPLETE", "COMPLETE", "FAILED", "FAILED"], "{listed}");
 }

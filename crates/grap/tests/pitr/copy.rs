@@ -27,7 +27,7 @@ struct Two {
 }
 
 fn access(store: impl ObjectStore + 'static, password: &str) -> Access {
-    Access { store: Box::new(store), directory: None, password: SecretString::from(password) }
+    Access::remote("memory".to_owned(), Box::new(store), SecretString::from(password))
 }
 
 fn faulty(memory: &Arc<MemoryStore>) -> Store {

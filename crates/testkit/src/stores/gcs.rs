@@ -11,7 +11,7 @@ use super::{Bucket, Running, install, installed, request};
 use crate::error::Result;
 
 const VERSION: &str = "1.56.1";
-const HINT: &str = "apt-get install -y golang";
+const HINT: &str = "install Go 1.21 or newer: https://go.dev/dl/";
 
 #[derive(Debug)]
 pub struct FakeGcs {
