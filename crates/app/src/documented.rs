@@ -109,9 +109,14 @@ fn describe(command: &clap::Command, text: &mut String) {
 /// Every field that is written in `shapes.rs` and `points.rs` is named on the page.
 #[test]
 fn the_json_is_documented() {
-    let source =
-        [include_str!("view/shapes.rs"), include_str!("view/points.rs"), include_str!("view/failure.rs")]
-            .concat();
+    let source = [
+        include_str!("view/shapes.rs"),
+        include_str!("view/points.rs"),
+        include_str!("view/failure.rs"),
+        include_str!("view/retention.rs"),
+        include_str!("view/maintenance.rs"),
+    ]
+    .concat();
     let mut names: Vec<&str> = source
         .split("\":")
         .filter_map(|before| before.rsplit_once('"'))

@@ -105,10 +105,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Put these entries in the place of all that are there, at once: for a journal of which only the sum counts.
-    pub fn replace_all<T: Serialize>(&self, entries: &[T]) -> Result<(), JournalError> {
+    /// Put these entries in place of all that are there, at once: a reader finds the old ones or the new ones.
+    pub fn rewrite<T: Serialize>(&self, entries: &[T]) -> Result<(), JournalError> {
         let _lock = self.lock()?;
-        let lines: Vec<u8> = entries.iter().flat_map(line_of).collect();
+        let lines: Vec<u8> = entries.iter().flat_map(|entry| line_of(entry)).collect();
         Ok(replace(&self.path, &[self.header().as_bytes(), &lines])?)
     }
 
@@ -173,10 +173,10 @@ mod tests {
     #[test]
     fn all_entries_can_be_replaced() {
         let (_directory, journal) = journal();
-        journal.replace_all(&[7]).unwrap();
+        journal.rewrite(&[7]).unwrap();
         journal.append(&8).unwrap();
         journal.append(&9).unwrap();
-        journal.replace_all(&[17]).unwrap();
+        journal.rewrite(&[17]).unwrap();
         journal.append(&10).unwrap();
         assert_eq!(journal.entries::<i32>().unwrap(), [17, 10]);
     }

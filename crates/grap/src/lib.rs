@@ -7,6 +7,7 @@
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
+//! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
@@ -19,6 +20,7 @@ mod error;
 pub mod live;
 pub mod notes;
 pub mod ops;
+pub mod schedule;
 pub mod sources;
 pub mod state;
 

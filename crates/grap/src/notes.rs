@@ -126,7 +126,7 @@ impl Standing {
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Held { hold, holder, reason } => {
-                self.holds.push(Hold { hold, holder, reason, since: at })
+                self.holds.push(Hold { hold, holder, reason, since: at });
             }
             NoteKind::Released { hold } => {
                 self.released.extend(self.holds.extract_if(.., |held| held.hold == hold));

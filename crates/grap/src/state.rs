@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use grap_core::schedule::Illegal;
 use grap_core::{BackupId, SourceName};
 use grap_disk::{self as disk, DiskError, FileLock, Journal, JournalError};
 use grap_task::Clock;
@@ -20,6 +21,8 @@ pub enum StateError {
     Unusable { path: PathBuf, source: DiskError },
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("entry {entry} of the journal {} cannot be", path.display())]
+    Schedule { path: PathBuf, entry: usize, source: Illegal },
     #[error("another grap process is running ({job}) on the state directory {}", path.display())]
     Busy { job: &'static str, path: PathBuf },
 }

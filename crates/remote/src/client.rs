@@ -77,8 +77,8 @@ fn google(
         }
     }
     if let Some(emulator) = emulator {
-        // An emulator knows nobody.
-        builder = builder.with_base_url(&emulator).with_skip_signature(true);
+        // An emulator knows nobody; without a token the machine's own would be looked for.
+        builder = builder.with_base_url(&emulator).with_bearer_token("emulator");
     }
     let built = builder
         .with_bucket_name(&address.bucket)

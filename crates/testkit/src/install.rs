@@ -139,7 +139,7 @@ impl Distribution {
     }
 }
 
-fn cache_folder() -> PathBuf {
+pub(crate) fn cache_folder() -> PathBuf {
     std::env::var_os("GRAP_TEST_CACHE")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache/neo4j"), PathBuf::from)
 }

@@ -23,6 +23,7 @@ pub mod pitr;
 pub mod program;
 pub mod server;
 mod settings;
+pub mod stores;
 pub mod tree;
 pub mod value;
 pub mod workload;

@@ -10,10 +10,12 @@ use crate::error::{Error, Result};
 /// One repository, one state directory, and the program.
 #[derive(Debug, Clone)]
 pub struct Grap {
-    binary: PathBuf,
+    pub binary: PathBuf,
     pub repository: PathBuf,
     pub password_file: PathBuf,
     pub state: PathBuf,
+    /// Set for every run: what opens an object storage.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Grap {
@@ -28,6 +30,7 @@ impl Grap {
             repository: folder.join("repository"),
             state: folder.join("state"),
             password_file,
+            environment: Vec::new(),
         })
     }
 
@@ -48,6 +51,7 @@ impl Grap {
                 command.env_remove(&name);
             }
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--repo").arg(&self.repository).arg("--password-file").arg(&self.password_file);
         command.arg("--state-dir").arg(&self.state).stdin(Stdio::null());
         command

@@ -77,7 +77,7 @@ impl History {
         entries.extend(alerts.reminders().into_iter().map(|event| Entry::Happened { event }));
         let wait = |(sink, events): (&str, _)| Entry::Waiting { sink: sink.to_owned(), events };
         entries.extend(waiting.into_iter().map(wait));
-        self.journal.replace_all(&entries)?;
+        self.journal.rewrite(&entries)?;
         self.lines = entries.len();
         Ok(())
     }

@@ -68,6 +68,14 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
+    /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
+    Expire(ExpireArguments),
+    /// Delete one backup
+    Delete(DeleteArguments),
+    /// Let nothing delete a backup until it is released
+    Hold(HoldArguments),
+    /// End every hold on a backup
+    Release(ReleaseArguments),
     /// Keep a second repository in step: backups, sources, holds and the archive of the log
     Copy(CopyArguments),
     /// Remove the locks of dead processes
@@ -200,6 +208,37 @@ pub(crate) struct NewPassword {
     /// Read where it was said, before anybody else does the work
     #[arg(skip)]
     pub(crate) new_password: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ExpireArguments {
+    /// Show what would go and why each item stays or goes. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct DeleteArguments {
+    /// A backup's id
+    pub(crate) backup: String,
+    /// Say whether it may go. Nothing is deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct HoldArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
+    /// Why: `grap show` and `grap expire --dry-run` say it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ReleaseArguments {
+    /// A backup's id, or latest
+    pub(crate) backup: String,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod arguments;
 mod copy;
 mod maintenance;
 mod resolve;
+mod retention;
 mod secret;
 mod verbs;
 

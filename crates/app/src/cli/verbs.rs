@@ -17,7 +17,7 @@ use super::arguments::{
     ArchiveArguments, Arguments, BackupArguments, ConfigVerb, RestoreArguments, SourceVerb, Verb,
     VerifyArguments,
 };
-use super::resolve;
+use super::{resolve, retention};
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
 use crate::failure::Failure;
 use crate::host;
@@ -55,6 +55,10 @@ pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &St
         Verb::Window => call.window(),
         Verb::Status(_) => call.status(),
         Verb::Doctor(_) => call.doctor(),
+        Verb::Expire(arguments) => call.expire(&arguments),
+        Verb::Delete(arguments) => call.delete(&arguments),
+        Verb::Hold(arguments) => call.hold(arguments),
+        Verb::Release(arguments) => call.release(&arguments),
         Verb::Copy(_) => call.copy(),
         Verb::Unlock => call.unlock(),
         Verb::Gc(arguments) => call.gc(&arguments),
@@ -113,7 +117,7 @@ impl Call<'_> {
         };
         let access = self.access()?;
         let report = ops::backup(&options, access, &self.state()?, self.session)?;
-        self.output.backup(&report)
+        self.output.backup(&report, &retention::rules(self.settings)?)
     }
 
     fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
@@ -139,17 +143,19 @@ impl Call<'_> {
     }
 
     fn list(&self) -> Result<(), Failure> {
+        let rules = retention::rules(self.settings)?;
         let state = self.state()?;
         let source = resolve::source(self.settings)?;
         let report = ops::list(self.access()?, source.as_ref(), &state, self.session)?;
-        self.output.list(&report)
+        self.output.list(&report, &rules)
     }
 
     fn show(&self, backup: &str) -> Result<(), Failure> {
         let source = resolve::source(self.settings)?;
         let target = target(backup)?;
+        let rules = retention::rules(self.settings)?;
         let report = ops::show(self.access()?, &target, source.as_ref(), self.session)?;
-        self.output.show(&report)
+        self.output.show(&report, &rules)
     }
 
     fn verify(&self, arguments: &VerifyArguments) -> Result<(), Failure> {
@@ -269,6 +275,6 @@ impl Call<'_> {
     }
 }
 
-fn target(text: &str) -> Result<Target, Failure> {
+pub(super) fn target(text: &str) -> Result<Target, Failure> {
     text.parse().map_err(|error: grap_core::InvalidTarget| Failure::Usage(error.to_string()))
 }

@@ -11,10 +11,13 @@ pub(crate) struct Key {
     pub(crate) variables: &'static [&'static str],
     pub(crate) default: Option<&'static str>,
     pub(crate) secret: bool,
+    /// A variable that is set to nothing is a mistake: what it decides must not fall back to a default in silence.
+    pub(crate) never_empty: bool,
     pub(crate) help: &'static str,
 }
 
-const PLAIN: Key = Key { name: "", flag: "", variables: &[], default: None, secret: false, help: "" };
+const PLAIN: Key =
+    Key { name: "", flag: "", variables: &[], default: None, secret: false, never_empty: false, help: "" };
 
 pub(crate) const ALL: &[Key] = &[
     Key {
@@ -145,6 +148,94 @@ pub(crate) const ALL: &[Key] = &[
         variables: &["GRAP_ALERT_WEBHOOK"],
         secret: true,
         help: "http or https URL that each alert and its all-clear is posted to, as JSON; it may hold a secret",
+        ..PLAIN
+    },
+    Key {
+        name: "backup.schedule",
+        variables: &["GRAP_BACKUP_SCHEDULE", "BACKUP_SCHEDULE"],
+        default: Some("0 2 * * *"),
+        help: "when `grap serve` makes a backup: minute, hour, day of the month, month, day of the week; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "expire.schedule",
+        variables: &["GRAP_EXPIRE_SCHEDULE"],
+        default: Some("30 3 * * *"),
+        help: "when `grap serve` lets go of what need not be kept; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "gc.schedule",
+        variables: &["GRAP_GC_SCHEDULE"],
+        default: Some("0 4 * * 0"),
+        help: "when `grap serve` gives back space that nothing uses; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "verify.schedule",
+        variables: &["GRAP_VERIFY_SCHEDULE"],
+        default: Some("0 5 * * *"),
+        help: "when `grap serve` reads a part of the repository again; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "copy.schedule",
+        variables: &["GRAP_COPY_SCHEDULE"],
+        default: Some("0 6 * * *"),
+        help: "when `grap serve` copies to the second repository, where there is one; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.timezone",
+        variables: &["GRAP_SCHEDULE_TIMEZONE"],
+        help: "time zone of all schedules, as Europe/Berlin; by default the system's, else UTC",
+        ..PLAIN
+    },
+    Key {
+        name: "schedule.jitter_s",
+        variables: &["GRAP_SCHEDULE_JITTER_S"],
+        default: Some("0"),
+        help: "seconds over which hosts spread their runs behind a common slot, 0 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "retention.days",
+        variables: &["GRAP_RETENTION_DAYS", "BACKUP_RETENTION_DAYS"],
+        default: Some("30"),
+        never_empty: true,
+        help: "a backup that began within so many days stays, 1 to 36500",
+        ..PLAIN
+    },
+    Key {
+        name: "retention.daily",
+        variables: &["GRAP_RETENTION_DAILY_COUNT", "BACKUP_RETENTION_DAILY_COUNT"],
+        default: Some("7"),
+        never_empty: true,
+        help: "of so many of the last days that have a verified backup the newest one stays, 0 to 1000; not all three counts can be 0",
+        ..PLAIN
+    },
+    Key {
+        name: "retention.weekly",
+        variables: &["GRAP_RETENTION_WEEKLY_COUNT", "BACKUP_RETENTION_WEEKLY_COUNT"],
+        default: Some("4"),
+        never_empty: true,
+        help: "of so many of the last weeks that have a verified backup the newest one stays, 0 to 1000; not all three counts can be 0",
+        ..PLAIN
+    },
+    Key {
+        name: "retention.monthly",
+        variables: &["GRAP_RETENTION_MONTHLY_COUNT", "BACKUP_RETENTION_MONTHLY_COUNT"],
+        default: Some("1"),
+        never_empty: true,
+        help: "of so many of the last months that have a verified backup the newest one stays, 0 to 1000; not all three counts can be 0",
+        ..PLAIN
+    },
+    Key {
+        name: "retention.window_days",
+        variables: &["GRAP_RETENTION_WINDOW_DAYS", "BACKUP_RETENTION_WINDOW_DAYS"],
+        default: Some("7"),
+        never_empty: true,
+        help: "every point of so many days can be restored: the archive of the log is kept that far back, 1 to 36500",
         ..PLAIN
     },
     Key {

@@ -17,7 +17,7 @@ pub(crate) use keys::{Key, key};
 pub(crate) fn every_key() -> &'static [Key] {
     keys::ALL
 }
-pub(crate) use parse::{parse_between, parse_owner, parse_rate};
+pub(crate) use parse::{parse_between, parse_owner, parse_rate, parse_time_zone, system_time_zone};
 
 /// The variables of the process, read once.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,11 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
         )
+    }
+
+    /// As it is set, be it to nothing.
+    fn get_as_set(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// A variable that is set to nothing is not set.
@@ -116,7 +121,12 @@ impl Settings {
         settings.add_file(file, environment)?;
         for key in keys::ALL {
             for variable in key.variables {
-                if let Some(value) = environment.get(variable) {
+                let said = if key.never_empty {
+                    environment.get_as_set(variable)
+                } else {
+                    environment.get(variable)
+                };
+                if let Some(value) = said {
                     settings.set(key, value.to_owned(), Origin::Environment(variable));
                     break;
                 }

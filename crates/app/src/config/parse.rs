@@ -1,5 +1,8 @@
 //! Values that are more than text.
 
+use grap_core::schedule::time_zone;
+use jiff::tz::TimeZone;
+
 /// Bytes, or bytes a second: `1048576`, `100KiB`, `1.5MB`.
 pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     let text = text.trim();
@@ -39,6 +42,16 @@ pub(crate) fn parse_between(text: &str, least: i32, most: i32) -> Result<i32, St
     } else {
         Err(format!("it is not between {least} and {most}"))
     }
+}
+
+/// A name of the IANA database.
+pub(crate) fn parse_time_zone(text: &str) -> Result<TimeZone, String> {
+    time_zone(text).map_err(|error| error.to_string())
+}
+
+/// The zone that the system is set to (`$TZ`, `/etc/localtime`); UTC where it is set to none.
+pub(crate) fn system_time_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 
 #[cfg(test)]

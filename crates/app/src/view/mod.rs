@@ -5,6 +5,7 @@ mod failure;
 mod maintenance;
 mod points;
 mod progress;
+mod retention;
 mod shapes;
 mod text;
 mod timeline;
@@ -15,6 +16,7 @@ use grap::ops::{
     ArchiveReport, BackupReport, DoctorReport, InitReport, ListReport, PlanReport, RestoreReport, ShowReport,
     SourceReport, StatusReport, UnlockReport, VerifyReport, WindowReport,
 };
+use grap_core::RetentionRules;
 use serde::Serialize;
 
 use crate::config::Settings;
@@ -71,20 +73,20 @@ impl Output<'_> {
         self.print(&shapes::init(report), || text::init(report))
     }
 
-    pub(crate) fn backup(self, report: &BackupReport) -> Result<(), Failure> {
-        self.print(&shapes::backup(report), || text::backup(report))
+    pub(crate) fn backup(self, report: &BackupReport, rules: &RetentionRules) -> Result<(), Failure> {
+        self.print(&shapes::backup(report, rules), || text::backup(report))
     }
 
     pub(crate) fn archive(self, report: &ArchiveReport) -> Result<(), Failure> {
         self.print(&shapes::archive(report), || text::archive(report))
     }
 
-    pub(crate) fn list(self, report: &ListReport) -> Result<(), Failure> {
-        self.print(&shapes::list(report), || text::list(report))
+    pub(crate) fn list(self, report: &ListReport, rules: &RetentionRules) -> Result<(), Failure> {
+        self.print(&shapes::list(report, rules), || text::list(report))
     }
 
-    pub(crate) fn show(self, report: &ShowReport) -> Result<(), Failure> {
-        self.print(&shapes::show(report), || text::show(report))
+    pub(crate) fn show(self, report: &ShowReport, rules: &RetentionRules) -> Result<(), Failure> {
+        self.print(&shapes::show(report, rules), || text::show(report, rules))
     }
 
     pub(crate) fn verify(self, report: &VerifyReport) -> Result<(), Failure> {

@@ -2,14 +2,17 @@
 //! added.
 
 use grap::copy::Manifest;
+use grap::notes::Standing;
 use grap::ops::{
-    ArchiveReport, BackupReport, BackupRow, BackupStatus, CheckStatus, DoctorReport, InitReport, ListReport,
-    RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
+    ArchiveReport, BackupReport, BackupRow, BackupStatus, BackupVerdict, CheckStatus, DoctorReport,
+    InitReport, ListReport, RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
 };
+use grap_core::RetentionRules;
 use grap_repository::{LockInfo, LockState};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::retention;
 use crate::config::Settings;
 
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -23,8 +26,8 @@ pub(super) fn init(report: &InitReport) -> Value {
     })
 }
 
-pub(super) fn backup(report: &BackupReport) -> Value {
-    let mut shape = summary(&report.manifest);
+pub(super) fn backup(report: &BackupReport, rules: &RetentionRules) -> Value {
+    let mut shape = summary(&report.manifest, &Standing::default(), rules);
     merge(&mut shape, json!({ "snapshot": report.snapshot, "duration_ms": milliseconds(report.duration) }));
     shape
 }
@@ -48,7 +51,7 @@ pub(super) fn archive(report: &ArchiveReport) -> Value {
 }
 
 /// What list, backup and show say of every backup. The field of the mission that is not known yet is null.
-fn summary(manifest: &Manifest) -> Value {
+fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> Value {
     let databases: Vec<Value> = manifest
         .databases
         .iter()
@@ -78,7 +81,9 @@ fn summary(manifest: &Manifest) -> Value {
         "status": "COMPLETE",
         "started": manifest.started,
         "finished": manifest.finished,
-        "expires": null,
+        "expires": rules.expires(manifest.started),
+        "verified": retention::verified(standing),
+        "held": !standing.holds.is_empty(),
         "neo4j_version": manifest.server.version,
         "server_running": manifest.server.running,
         "bytes": manifest.bytes,
@@ -97,17 +102,17 @@ pub(super) fn merge(shape: &mut Value, more: Value) {
     }
 }
 
-pub(super) fn list(report: &ListReport) -> Value {
+pub(super) fn list(report: &ListReport, rules: &RetentionRules) -> Value {
     json!({
         "schema_version": SCHEMA_VERSION,
-        "backups": report.rows.iter().map(row).collect::<Vec<_>>(),
+        "backups": report.rows.iter().map(|one| row(one, rules)).collect::<Vec<_>>(),
         "damaged_snapshots": report.damaged.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
-fn row(row: &BackupRow) -> Value {
+fn row(row: &BackupRow, rules: &RetentionRules) -> Value {
     let mut shape = match &row.manifest {
-        Some(manifest) => summary(manifest),
+        Some(manifest) => summary(manifest, &row.standing, rules),
         None => json!({ "id": row.id, "source": row.source, "started": row.started }),
     };
     merge(&mut shape, json!({ "status": status_name(&row.status) }));
@@ -135,9 +140,10 @@ pub(super) fn status_name(status: &BackupStatus) -> &'static str {
     }
 }
 
-pub(super) fn show(report: &ShowReport) -> Value {
-    let mut shape = summary(&report.manifest);
+pub(super) fn show(report: &ShowReport, rules: &RetentionRules) -> Value {
+    let mut shape = summary(&report.manifest, &report.standing, rules);
     merge(&mut shape, json!({ "snapshot": report.snapshot, "manifest": report.manifest }));
+    merge(&mut shape, retention::standing(&report.standing));
     shape
 }
 
@@ -152,7 +158,12 @@ pub(super) fn verify(report: &VerifyReport) -> Value {
         "timelines": report.timelines,
         "ok": report.problems.is_empty(),
         "problems": report.problems,
+        "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
     })
+}
+
+fn verdict(found: &BackupVerdict) -> Value {
+    json!({ "id": found.id, "source": found.source, "verified": found.problems.is_empty() })
 }
 
 pub(super) fn restore(report: &RestoreReport) -> Value {

@@ -7,10 +7,12 @@ use grap::ops::{
     PlanReport, Protection, RestoreReport, ShowReport, SourceReport, StatusReport, UnlockReport,
     VerifyReport,
 };
+use grap_core::RetentionRules;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::points::protection_name;
+use super::retention;
 use super::shapes::{status_name, status_word};
 use crate::config::Settings;
 
@@ -30,7 +32,7 @@ pub(super) fn instant(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map_or_else(|_| "?".to_owned(), second)
 }
 
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
@@ -92,8 +94,8 @@ pub(super) fn list(report: &ListReport) -> String {
         text += "no backups\n";
     } else {
         text += &format!(
-            "{:<26} {:<12} {:<12} {:>12} {:>12}  transactions\n",
-            "ID", "SOURCE", "STATUS", "SIZE", "ADDED"
+            "{:<26} {:<12} {:<12} {:<9} {:>12} {:>12}  transactions\n",
+            "ID", "SOURCE", "STATUS", "VERIFIED", "SIZE", "ADDED"
         );
     }
     for row in &report.rows {
@@ -120,10 +122,12 @@ fn list_row(row: &BackupRow) -> String {
         (None, BackupStatus::Damaged(error)) => format!("{:>12} {:>12}  {error}", "", ""),
         (None, _) => String::new(),
     };
-    format!("{:<26} {source:<12} {status:<12} {detail}\n", row.id)
+    let verified = retention::verified_word(&row.standing);
+    let held = if row.standing.holds.is_empty() { "" } else { "  held" };
+    format!("{:<26} {source:<12} {status:<12} {verified:<9} {detail}{held}\n", row.id)
 }
 
-pub(super) fn show(report: &ShowReport) -> String {
+pub(super) fn show(report: &ShowReport, rules: &RetentionRules) -> String {
     let manifest = &report.manifest;
     let mut text = format!("backup    {}\nsource    {}\nstatus    COMPLETE\n", manifest.id, manifest.source);
     text += &format!("started   {}\nfinished  {}\n", second(manifest.started), second(manifest.finished));
@@ -138,6 +142,8 @@ pub(super) fn show(report: &ShowReport) -> String {
     if let Some(note) = &manifest.note {
         text += &format!("note      {note}\n");
     }
+    text += &format!("expires   {}, by its age alone\n", second(rules.expires(manifest.started)));
+    text += &retention::standing_text(&report.standing);
     text += &databases(manifest);
     for database in &manifest.databases {
         text += &format!(

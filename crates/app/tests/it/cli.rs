@@ -18,14 +18,16 @@ fn has(value: &Value, fields: &[&str]) {
     }
 }
 
-const SUMMARY: [&str; 17] = [
+const SUMMARY: [&str; 19] = [
     "schema_version",
     "id",
     "source",
     "status",
     "started",
     "finished",
-    "expires?",
+    "expires",
+    "verified?",
+    "held",
     "neo4j_version?",
     "server_running",
     "bytes",

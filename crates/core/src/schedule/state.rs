@@ -83,6 +83,12 @@ pub enum Event {
         at: Timestamp,
         outcome: Outcome,
     },
+    /// It was done outside of the schedule, from `since` to `at`, and went well: it counts.
+    DoneByHand {
+        task: Task,
+        since: Timestamp,
+        at: Timestamp,
+    },
     /// The clock had been ahead: what waits for an instant that is far off does not wait for it.
     ClockTurnedBack {
         at: Timestamp,
@@ -204,6 +210,13 @@ impl State {
                 let state = self.entry(*task);
                 let running = state.running.take().ok_or(Illegal::NotBegun { task: *task })?;
                 state.end(*at, running, outcome.clone());
+            }
+            Event::DoneByHand { task, since, at } => {
+                let state = self.entry(*task);
+                state.pending = None;
+                state.cover(*since);
+                let running = Running { since: *since, reason: Reason::Requested { why: String::new() } };
+                state.end(*at, running, Outcome::Succeeded);
             }
         }
         Ok(self)
@@ -368,6 +381,20 @@ mod tests {
             (pending.due, pending.reason),
             (at("25T02:02:01"), Reason::Slot { slot: at("25T02:01:00") })
         );
+    }
+
+    #[test]
+    fn a_run_by_hand_that_went_well_counts() {
+        let by_hand =
+            Event::DoneByHand { task: Task::Backup, since: at("25T02:00:30"), at: at("25T02:00:50") };
+        let state = fold(&[
+            scheduled("25T00:00:00"),
+            started("25T02:00:00"),
+            ended("25T02:00:10", failed()),
+            by_hand,
+        ]);
+        assert_eq!((state.failures, state.pending, state.running), (0, None, None));
+        assert_eq!((state.covered, state.last_success), (Some(at("25T02:00:30")), Some(at("25T02:00:50"))));
     }
 
     #[test]

@@ -150,8 +150,6 @@ fn assert_retries_come(machine: &Machine, on: &Periods) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
     /// With a clock that is right: everything promised, and nothing else.
     #[test]
     fn everything_promised_happens(

@@ -97,8 +97,6 @@ fn retries_keep_their_times_through_restarts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-
     /// Eight weeks, off at random times, for minutes or days: exactly the promised runs.
     #[test]
     fn eight_weeks_with_the_machine_off_at_random_times(

@@ -217,9 +217,10 @@ fn going(all: &[SegmentName], kept: &[Range]) -> Vec<SegmentName> {
     all.iter().copied().filter(|name| !holds(name)).collect()
 }
 
-/// What the single segment that begins with this transaction can hold at most: up to where the next one begins.
+/// What the single segment that begins with this transaction can hold at most: up to where the next one begins, which
+/// may be there only as the first part of a merged one.
 fn before_next(all: &[SegmentName], first: TxId) -> Option<TxId> {
-    let next = all.iter().find(|name| name.last.is_none() && name.first > first)?;
+    let next = all.iter().find(|name| name.first > first)?;
     Some(TxId(next.first.0 - 1))
 }
 
@@ -279,5 +280,8 @@ mod tests {
         assert_eq!(going(&[(2, 9), (30, 30)]), [single(10), single(20), single(40)]);
         // How far the last one reaches its name does not say.
         assert_eq!(going(&[(1000, 1000)]), all[..6]);
+        // Parts that gc took: the single one before reaches up to the merged one, and no further.
+        let all = [single(2), merged(10, 39), single(40)];
+        assert_eq!(super::going(&all, &[(TxId(10), TxId(39))]), [single(2), single(40)]);
     }
 }

@@ -62,24 +62,27 @@ impl Assessed {
 }
 
 fn assess(backup: &Backup, history: &History, reader: &Reader, standing: Standing) -> Result<AssessedBackup> {
+    let doubt = standing.doubt();
     let mut candidate = Candidate {
         id: backup.id.clone(),
         began: backup.snapshot.time,
-        verdict: standing.verdict(),
+        // A note that cannot be read may be the newest verdict: others must not go because this one counts as good.
+        verdict: if doubt.is_none() { standing.verdict() } else { None },
         holds: standing.holds.iter().map(ToString::to_string).collect(),
         needed: false,
-        doubt: standing.doubt(),
+        doubt,
     };
-    match history.backup(&backup.id) {
-        Some(known) => candidate.began = known.manifest.started,
+    if let Some(known) = history.backup(&backup.id) {
+        candidate.began = known.manifest.started;
+    } else {
         // Without its manifest nothing is restored from it, whatever an earlier verification found.
-        None => {
-            candidate.verdict = candidate.verdict.map(|_| Verdict::Failed);
-            if let Err(error) = backup.manifest(reader)
-                && error.code() == Code::RepositoryUnsupported
-            {
+        candidate.verdict = candidate.verdict.map(|_| Verdict::Failed);
+        match backup.manifest(reader) {
+            Err(error) if error.code() == Code::RepositoryUnsupported => {
                 candidate.doubt.get_or_insert(format!("it is of a newer program: {error}"));
             }
+            Err(error) if error.code() != Code::BackupCorrupted => return Err(error),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(AssessedBackup { backup: backup.clone(), standing, candidate })

@@ -7,6 +7,7 @@ use grap_task::Unit;
 
 use super::assess::{Assessed, window_begins};
 use super::expire::delete_backup;
+use super::space::without_reserve;
 use super::{Access, Session};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
@@ -49,8 +50,11 @@ pub fn delete(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<DeleteReport> {
-    let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled("delete", session.clock, || run(options, access, session))
+    let directory = access.directory.clone();
+    without_reserve(directory.as_deref(), session, || {
+        let _job = state.lock(Job::Maintain, session.clock)?;
+        state.journaled("delete", session.clock, || run(options, access, session))
+    })
 }
 
 fn run(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeleteReport> {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::assess::{Assessed, AssessedBackup, window_begins};
+use super::space::without_reserve;
 use super::{Access, Session};
 use crate::archive::{ArchiveError, ExpiredLog, Keeping};
 use crate::catalog::Catalog;
@@ -84,8 +85,11 @@ pub fn expire(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<ExpireReport> {
-    let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled("expire", session.clock, || run(options, access, session))
+    let directory = access.directory.clone();
+    without_reserve(directory.as_deref(), session, || {
+        let _job = state.lock(Job::Maintain, session.clock)?;
+        state.journaled("expire", session.clock, || run(options, access, session))
+    })
 }
 
 fn run(options: &ExpireOptions, access: Access, session: &Session<'_>) -> Result<ExpireReport> {

@@ -1,5 +1,5 @@
-//! Crash enumeration: every local call of a backup, of a restore and of a follower fails, is torn, or is the last thing the
-//! process did.
+//! Crash enumeration: every local call of a backup, of a restore, of a follower, of expire and of the journal of
+//! schedules fails, is torn, or is the last thing the process did.
 //!
 //! The calls of one run are counted once (K); then the run is repeated K times for each fault. The store is a
 //! stopped fixture, there is one worker and one uploader, the pinner looks only when it is asked, and the
@@ -17,9 +17,11 @@
 )]
 
 mod backup;
+mod expire;
 mod follow;
 mod point;
 mod restore;
+mod schedule;
 mod world;
 
 /// How many calls are passed over between two that are tried.

@@ -3,7 +3,7 @@
 
 #[expect(dead_code, reason = "the tests of points in time use the rest of it")]
 #[path = "../pitr/world.rs"]
-mod world;
+pub(crate) mod world;
 
 use std::path::Path;
 

@@ -3,10 +3,13 @@
 //! The rule is worked out here a second time, transaction by transaction, from the history that the test made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use grap::archive::Begins;
-use grap::ops;
+use grap::ops::{self, Access};
 use grap_neo4j::TxId;
+use grap_repository::{LocalStore, ObjectError, ObjectInfo, ObjectStore};
 
 use crate::every::archived;
 use crate::world::{Logged, Start, World, forged, put_all, refusal, segments};
@@ -85,6 +88,7 @@ fn a_base_that_ends_inside_a_segment_keeps_that_segment() {
     assert_eq!(world.refused("tx=99").0, "TARGET_OUTSIDE_WINDOW");
     // Again: there is nothing left to do, and nothing new to say.
     let records = world.objects("grap");
+    world.begin_window(commit_ms(&log, 110));
     let again = world.expire().unwrap();
     assert_eq!((again.deleted.len(), again.segments), (0, 0));
     assert_eq!(world.objects("grap"), records);
@@ -297,21 +301,76 @@ fn what_a_promoted_and_taken_back_history_needs_stays() {
     assert!(seen.len() > 4, "the windows differ: {seen:?}");
 }
 
-/// Whoever reads or adds holds the lock: expire does nothing.
+/// A storage that waits before it gives out the first segment.
+struct Paused {
+    inner: LocalStore,
+    reached: Sender<()>,
+    go_on: Mutex<Option<Receiver<()>>>,
+}
+
+impl ObjectStore for Paused {
+    fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
+        self.inner.put(name, parts)
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>, ObjectError> {
+        if name.starts_with("grap/log/neo4j/0000000001/neo4j/")
+            && let Some(go_on) = self.go_on.lock().unwrap().take()
+        {
+            self.reached.send(()).unwrap();
+            go_on.recv().unwrap();
+        }
+        self.inner.get(name)
+    }
+
+    fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError> {
+        self.inner.get_range(name, offset, length)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError> {
+        self.inner.list(prefix)
+    }
+
+    fn top_level(&self) -> Result<Vec<String>, ObjectError> {
+        self.inner.top_level()
+    }
+
+    fn size(&self, name: &str) -> Result<u64, ObjectError> {
+        self.inner.size(name)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        self.inner.delete(name)
+    }
+}
+
+/// Beside a restore that stands still in the middle expire does nothing, and the restore comes to its end.
 #[test]
 fn beside_a_restore_nothing_is_deleted() {
     let (world, log) = archived("5.26.30", 70, 7);
     world.install(130, 5);
     world.good_backup();
+    let (reached, waiting) = channel();
+    let (let_go, go_on) = channel();
+    let inner = LocalStore::open(world.path("repository"));
+    let store = Paused { inner, reached, go_on: Mutex::new(Some(go_on)) };
+    std::thread::scope(|scope| {
+        let restore = scope.spawn(|| {
+            let access = Access { store: Box::new(store), ..world.access() };
+            ops::restore(&world.options("tx=80"), access, &world.state(), &world.session())
+        });
+        waiting.recv().unwrap();
+        world.begin_window(commit_ms(&log, 140));
+        let before = world.objects("grap");
+        let (code, said) = refusal(world.expire());
+        assert_eq!(code, "REPOSITORY_LOCKED", "{said}");
+        assert_eq!(world.objects("grap"), before);
+        world.plan_expire().unwrap();
+        let_go.send(()).unwrap();
+        restore.join().unwrap().unwrap();
+    });
+    world.assert_log("neo4j", 80);
     world.begin_window(commit_ms(&log, 140));
-    let repository = grap_repository::Repository::open(world.access().store, &"secret".into()).unwrap();
-    let reading = repository.lock_shared(world.session().holder, world.session().clock).unwrap();
-    let before = world.objects("grap");
-    let (code, said) = refusal(world.expire());
-    assert_eq!(code, "REPOSITORY_LOCKED", "{said}");
-    assert_eq!(world.objects("grap"), before);
-    world.plan_expire().unwrap();
-    reading.release().unwrap();
     assert!(world.expire().unwrap().segments > 0);
     assert!(restores(&world, 146));
 }

@@ -15,6 +15,7 @@ mod every;
 mod expire;
 mod forks;
 mod frozen;
+mod gc;
 mod joining;
 mod latest;
 mod status;

@@ -243,7 +243,8 @@ impl World {
     }
 
     pub(crate) fn expire(&self) -> Result<ExpireReport> {
-        ops::expire(&expire_options(), self.access(), &self.state(), &self.session())
+        let state = StateDirectory::open(&self.path("state"))?;
+        ops::expire(&expire_options(), self.access(), &state, &self.session())
     }
 
     pub(crate) fn plan_expire(&self) -> Result<ExpirePlan> {

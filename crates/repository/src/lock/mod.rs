@@ -299,11 +299,13 @@ impl Lock {
         // A refresh may come between; then its name is the one to look for.
         for _ in 0..2 {
             let current = self.held.current();
+            let is_there = !current.gone && self.held.is_there(&current.name)?;
+            // Behind the answer: the machine may have slept while it was under way.
             let age = self.held.age();
             if age >= RELIED_ON_MAX {
                 return Err(RepositoryError::LockStale { lock: current.name, age });
             }
-            if !current.gone && self.held.is_there(&current.name)? {
+            if is_there {
                 return Ok(());
             }
         }

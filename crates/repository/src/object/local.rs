@@ -16,6 +16,8 @@ const TEMPORARY: &str = "tmp-";
 /// Beside the folders of objects: neither restic nor `list` looks there.
 const RESERVE: &str = "grap-reserve";
 const RESERVE_SIZE_MAX: u64 = 32 << 20;
+/// Left free when the reserve is made: for a lock or a record of somebody else.
+const RESERVE_SLACK: u64 = 256 << 10;
 /// Of the file system: on a small one the reserve is smaller.
 const RESERVE_SHARE: u64 = 50;
 /// Laid out with every repository.
@@ -74,28 +76,26 @@ impl LocalStore {
     }
 
     /// Set room aside for the day on which the file system is full: who gives room back has to write first (a
-    /// lock, an index). Really written, of bytes that no file system can make smaller. `false`: there is not room
-    /// enough now that it would be wise.
+    /// lock, an index). Really written, of bytes that no file system can make smaller. Where there is little room
+    /// it is smaller, and made anew when there is more. `false`: there is too little for any.
     pub fn make_reserve(&self) -> Result<bool, ObjectError> {
         let failed = |error| failed(ObjectCall::Put, RESERVE, error);
         let path = self.root.join(RESERVE);
-        if grap_disk::stat(&path).map_err(failed)?.is_some() {
-            return Ok(true);
-        }
+        let had = grap_disk::stat(&path).map_err(failed)?.map_or(0, |stat| stat.size);
         let space = grap_disk::space(&self.root).map_err(failed)?;
-        let size = (space.total / RESERVE_SHARE).min(RESERVE_SIZE_MAX);
-        if space.available < 2 * size {
-            return Ok(false);
+        let wanted = (space.total / RESERVE_SHARE).min(RESERVE_SIZE_MAX);
+        // The old one stays until the new one is there.
+        let size = space.available.saturating_sub(RESERVE_SLACK).min(wanted);
+        if had >= wanted || size <= had || size < wanted / 8 {
+            return Ok(had > 0);
         }
-        let mut noise = vec![0; 1 << 20];
+        let mut noise = vec![0; 4 << 20];
         rand::rng().fill_bytes(&mut noise);
         let whole = usize::try_from(size).unwrap_or(0);
         let mut parts = vec![noise.as_slice(); whole / noise.len()];
         parts.push(&noise[..whole % noise.len()]);
-        match grap_disk::publish(&path, &parts) {
-            Err(error) if !error.already_exists() => Err(failed(error)),
-            _ => Ok(true),
-        }
+        grap_disk::replace(&path, &parts).map_err(failed)?;
+        Ok(true)
     }
 
     /// Give the reserve back to the file system. Whoever does calls [`Self::make_reserve`] when he is done.

@@ -22,7 +22,7 @@ fn check(repository: &Repository, read_data: ReadData, snapshot: Option<Snapshot
     repository.check(&CheckOptions { read_data, snapshot }, &Stop::new(), &Silent).unwrap()
 }
 
-type Change = fn(&Path, &Path);
+pub(crate) type Change = fn(&Path, &Path);
 
 fn flip(path: &Path, at: impl Fn(usize) -> usize) {
     let mut bytes = std::fs::read(path).unwrap();
@@ -32,7 +32,7 @@ fn flip(path: &Path, at: impl Fn(usize) -> usize) {
 }
 
 /// Each gets the object and another one of the same kind.
-const CHANGES: [(&str, Change); 8] = [
+pub(crate) const CHANGES: [(&str, Change); 8] = [
     ("flip the first byte", |path, _| flip(path, |_| 0)),
     ("flip the middle", |path, _| flip(path, |length| length / 2)),
     ("flip the last byte", |path, _| flip(path, |length| length - 1)),

@@ -22,9 +22,9 @@ fn after() -> Vec<(&'static str, Vec<u8>)> {
     vec![("a", records(1, 150_000)), ("d/b", noise(3, 800_000)), ("d/c", Vec::new())]
 }
 
-type Store = Arc<Faulty<Arc<MemoryStore>>>;
+pub(crate) type Store = Arc<Faulty<Arc<MemoryStore>>>;
 
-fn world(stored: &MemoryStore) -> (Arc<MemoryStore>, Store, Repository) {
+pub(crate) fn world(stored: &MemoryStore) -> (Arc<MemoryStore>, Store, Repository) {
     let memory = Arc::new(stored.copy());
     let faulty = Arc::new(Faulty::new(Arc::clone(&memory)));
     let repository = Repository::open(Box::new(Arc::clone(&faulty)), &password()).unwrap();
@@ -112,7 +112,7 @@ fn remove_torn_locks(repository: &Repository) {
     }
 }
 
-fn restic_agrees(memory: &MemoryStore, what: &str) {
+pub(crate) fn restic_agrees(memory: &MemoryStore, what: &str) {
     let dir = tempfile::tempdir().unwrap();
     write_out(memory, dir.path());
     let checked = restic(dir.path(), PASSWORD, &["check", "--read-data"]);

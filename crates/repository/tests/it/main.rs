@@ -4,11 +4,15 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the rest of the world")]
 
 mod bench;
+mod bench_prune;
 mod damage;
 mod deduplication;
 mod faults;
+mod hook;
+mod keys;
 mod locks;
 mod oracle;
 mod prune;
+mod prune_faults;
 mod stores;
 mod support;
