@@ -138,6 +138,19 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "alert.exec",
+        variables: &["GRAP_ALERT_EXEC"],
+        help: "command (for sh) that is run for each alert and its all-clear, with the event as JSON on its standard input",
+        ..PLAIN
+    },
+    Key {
+        name: "alert.webhook",
+        variables: &["GRAP_ALERT_WEBHOOK"],
+        secret: true,
+        help: "http or https URL that each alert and its all-clear is posted to, as JSON; it may hold a secret",
+        ..PLAIN
+    },
+    Key {
         name: "backup.schedule",
         variables: &["GRAP_BACKUP_SCHEDULE", "BACKUP_SCHEDULE"],
         default: Some("0 2 * * *"),
