@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap::live::InstallationOptions;
-use grap::ops::{Access, Session};
+use grap::ops::{Access, SecondRepository, Session};
 use grap::state::StateDirectory;
 use grap_core::SourceName;
 use grap_disk as disk;
@@ -85,6 +85,13 @@ pub(super) fn copy_access(
         None => password(settings)?,
     };
     access_to(place, password, settings, environment, session)
+}
+
+/// Where the second repository is, if one is set.
+pub(super) fn copy_place(settings: &Settings) -> Option<SecondRepository> {
+    let place = settings.text("copy.to")?;
+    let remote = grap_remote::is_url(place);
+    Some(if remote { SecondRepository::Remote } else { SecondRepository::Directory(PathBuf::from(place)) })
 }
 
 /// Whether a repository was named at all.

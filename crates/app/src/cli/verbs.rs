@@ -247,7 +247,8 @@ impl Call<'_> {
         let installation = resolve::installation(self.settings)?;
         let access = if resolve::has_repository(self.settings) { Some(self.access()?) } else { None };
         let state = self.state()?;
-        let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
+        let copy = resolve::copy_place(self.settings);
+        let report = ops::doctor(DoctorOptions { installation, access, copy }, &state, self.session);
         self.output.doctor(&report)?;
         if report.worst() == CheckStatus::Fail {
             let message = "this installation cannot be backed up as it is".to_owned();

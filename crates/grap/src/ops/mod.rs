@@ -32,7 +32,7 @@ pub use backup::{BackupOptions, BackupReport, backup};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
-pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, doctor};
+pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, SecondRepository, doctor};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use hold::{HoldOptions, HoldReport, hold, release};
