@@ -384,7 +384,7 @@ fn a_killed_daemon_is_followed_by_one_that_goes_on() {
 #[test]
 fn what_is_away_is_waited_for() {
     let mut live = Live::new();
-    let config = quiet(live.folder.path(), "");
+    let config = quiet(live.folder.path(), "archive.lag_max_s = 5\n");
     let daemon = live.serve(&config);
     eventually("it is protected", || live.is_protected());
     daemon.end();
@@ -406,7 +406,8 @@ fn what_is_away_is_waited_for() {
     let moved = home.with_extension("away");
     fs::rename(&home, &moved).unwrap();
     let alerts = || status(&live.grap)["alerts"].to_string();
-    eventually("it is an alert", || alerts().contains("cannot be measured"));
+    eventually("it is an alert", || alerts().contains("\"lag\""));
+    println!("{}", alerts());
     fs::rename(&moved, &home).unwrap();
     live.server.restart().unwrap();
     eventually("it is protected again", || live.is_protected());
