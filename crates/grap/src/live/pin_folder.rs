@@ -54,6 +54,10 @@ impl PinFolder {
         pins: &Path,
         choose: impl FnOnce(&Path) -> Result<String, DiskError>,
     ) -> Result<Option<Self>, DiskError> {
+        // A data directory that is away is not made anew: the volume that holds it may be mounted there later.
+        if let Some(data) = pins.ancestors().nth(2) {
+            disk::absolute(data)?;
+        }
         disk::create_dir_all(pins)?;
         let Some(_gate) = wait_for_gate(pins)? else { return Ok(None) };
         let path = pins.join(choose(pins)?);

@@ -73,7 +73,7 @@ fn owed(round: Option<Round>, percent_per_day: u8, now: Timestamp) -> PackRange 
     let since = round.map_or(DAY_S, |round| now.duration_since(round.at).as_secs());
     let seconds = u128::try_from(since.clamp(HOUR_S, DAYS_MAX * DAY_S)).unwrap_or(0);
     let length =
-        (1_u128 << 32) * u128::from(percent_per_day) * seconds / (100 * DAY_S.unsigned_abs() as u128);
+        (1_u128 << 32) * u128::from(percent_per_day) * seconds / (100 * u128::from(DAY_S.unsigned_abs()));
     PackRange { from: round.map_or(0, |round| round.from), length: u32::try_from(length).unwrap_or(u32::MAX) }
 }
 

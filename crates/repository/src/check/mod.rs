@@ -241,8 +241,8 @@ mod tests {
     #[test]
     fn a_round_reads_every_pack() {
         for count in [1usize, 7, 100, 5000] {
-            let packs: Vec<(usize, u32)> =
-                (0..count).map(|pack| (pack, (pack as u32).wrapping_mul(0x9E37_79B1))).collect();
+            let places = (0..).map(|pack: u32| pack.wrapping_mul(0x9E37_79B1));
+            let packs: Vec<(usize, u32)> = (0..count).zip(places).collect();
             let mut from = 0xFFFF_0000_u32;
             let (mut read, mut parts) = (BTreeSet::new(), 0);
             while read.len() < count {
