@@ -2,7 +2,6 @@
 //!
 //! stdout is data, stderr is for people; the exit status says how it ended (docs/errors.md).
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the daemon, which raises alerts, comes with its own branch"))]
 mod alert;
 mod cli;
 mod config;

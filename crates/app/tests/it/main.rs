@@ -24,5 +24,6 @@ mod restic;
 mod retention;
 mod s3;
 mod salvage;
+mod serve;
 mod settings;
 mod support;
