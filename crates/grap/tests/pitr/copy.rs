@@ -211,7 +211,7 @@ fn at_every_call_on_either_side() {
     let (calls_from, calls_to) = (from.seen(), to.seen());
     assert!(calls_from > 60 && calls_to > 100, "{calls_from} and {calls_to} calls");
     let stride: usize =
-        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(29);
     let mut partly = 0;
     for (mode, offset) in [(Mode::Fail, 0), (Mode::Kill, 1), (Mode::LoseReply, 2)] {
         for at in (1 + offset..=calls_from).step_by(stride) {
