@@ -159,6 +159,14 @@ impl Scheduler {
         Ok(ByHand { scheduler: self, task, since: self.clock.now(), went_well: false })
     }
 
+    /// Somebody waits to run this: a gc lets a backup pass.
+    pub(crate) fn make_way(&self, task: Task) {
+        let inner = self.lock();
+        if let Some(gc) = inner.running.get(&Task::Gc).filter(|_| task == Task::Backup) {
+            gc.request();
+        }
+    }
+
     pub(crate) fn view(&self) -> Vec<TaskView> {
         let (inner, now) = (self.lock(), self.clock.now());
         let waiting = inner.owed(now);
