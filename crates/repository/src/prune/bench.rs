@@ -70,15 +70,12 @@ fn bench() {
 /// Each snapshot has a new file of a thousand chunks, and those of the nine before it.
 fn fill(repository: &Repository) -> Vec<Id> {
     let inner = &repository.inner;
-    let mut sealed_size = 0;
-    let mut chunk = |number: u64| {
+    let chunk = |number: u64| {
         let content = Id::of(&number.to_le_bytes());
-        let sealed = inner.key.seal(content.as_bytes());
-        sealed_size = sealed.len();
-        (Id::of(content.as_bytes()), sealed)
+        (Id::of(content.as_bytes()), inner.key.seal(content.as_bytes()))
     };
     let packer = Packer::new(PER_PACK * chunk(0).1.len());
-    let mut add = |kind, id, sealed: &[u8]| {
+    let add = |kind, id, sealed: &[u8]| {
         if let Some(full) = packer.add(kind, id, sealed, None) {
             packer.put(inner, full).unwrap();
         }
