@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use history::History;
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Origin, Sink};
 
 /// How often it is looked whether an alert is to be told again.
 const LOOK_EVERY: Duration = Duration::from_mins(1);

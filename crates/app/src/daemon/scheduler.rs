@@ -119,6 +119,7 @@ impl Scheduler {
 
     /// Until the stop, which every run is told, and waited for.
     pub(crate) fn run(self: &Arc<Self>, stop: &Stop) -> io::Result<()> {
+        self.lock().ending = false;
         self.end_with(stop)?;
         self.close_interrupted();
         loop {
@@ -156,6 +157,14 @@ impl Scheduler {
         }
         inner.running.insert(task, stop.clone());
         Ok(ByHand { scheduler: self, task, since: self.clock.now(), went_well: false })
+    }
+
+    /// Somebody waits to run this: a gc lets a backup pass.
+    pub(crate) fn make_way(&self, task: Task) {
+        let inner = self.lock();
+        if let Some(gc) = inner.running.get(&Task::Gc).filter(|_| task == Task::Backup) {
+            gc.request();
+        }
     }
 
     pub(crate) fn view(&self) -> Vec<TaskView> {

@@ -51,7 +51,7 @@ pub fn carry(
         carried.problems.push(format!("{}: {why}", names::start(from.source(), *run)));
     }
     let sizes = (from.sizes()?, to.sizes().map_err(Error::at_copy)?);
-    let mut carrier = Carrier { from, to, there: &there, sizes, expired, stop, monitor, carried };
+    let mut carrier = Carrier { from, to, sizes, expired, stop, monitor, carried };
     for (number, run) in here.iter() {
         if there.get(number).is_none() {
             carrier.start(number)?;
@@ -115,8 +115,6 @@ enum Done {
 struct Carrier<'a> {
     from: &'a Archive,
     to: &'a Archive,
-    /// What `to` held at the beginning.
-    there: &'a Runs,
     /// Bytes, here and there.
     sizes: (Sizes, Sizes),
     /// What it has deleted.
