@@ -115,6 +115,7 @@ fn the_json_is_documented() {
         include_str!("view/failure.rs"),
         include_str!("view/retention.rs"),
         include_str!("view/maintenance.rs"),
+        include_str!("view/daemon.rs"),
     ]
     .concat();
     let mut names: Vec<&str> = source

@@ -2,6 +2,7 @@
 //!
 //! stdout is data, stderr is for people; the exit status says how it ended (docs/errors.md).
 
+mod alert;
 mod cli;
 mod config;
 mod daemon;

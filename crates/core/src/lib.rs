@@ -1,5 +1,6 @@
 //! Decisions, pure: no files, no clock, no network. What needs the time takes `now`.
 
+mod alert;
 mod backup_id;
 mod plan;
 mod retention;
@@ -9,6 +10,7 @@ mod source;
 mod target;
 mod time_cut;
 
+pub use alert::{AlertChange, AlertEvent, AlertLevel, Alerts, OpenAlert, Outbox};
 pub use backup_id::{BackupId, InvalidBackupId};
 pub use plan::{Base, Join, Loss, Meeting, PathView, PlanRefusal, Reach, RestorePlan, Span};
 pub use retention::{

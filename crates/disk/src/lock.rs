@@ -46,6 +46,23 @@ impl FileLock {
         }
     }
 
+    /// Whether some process holds the lock. Who asks is in nobody's way who asks, too; only who wants the lock at
+    /// this very moment has to ask again. Where there is no such file it is held by nobody.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        step(Call::Lock, path)?;
+        let failed = |error: io::Error| DiskError::new(Call::Lock, path, error);
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
     /// As [`FileLock::try_exclusive`], asked again for as long as `longest`: for locks that are held for a
     /// moment.
     pub fn wait_exclusive(path: &Path, longest: Duration) -> Result<Option<Self>> {

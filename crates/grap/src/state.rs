@@ -130,6 +130,7 @@ impl Outcome {
 
 /// How long somebody may hold a lock who only asks whether it is held.
 const ASKED_MAX: Duration = Duration::from_secs(1);
+const SERVE_LOCK: &str = "serve.lock";
 /// What an abandoned operation is reported as.
 const ABANDONED: (&str, &str) = ("INTERRUPTED", "its process died before it was done");
 
@@ -168,6 +169,23 @@ impl StateDirectory {
         FileLock::wait_exclusive(&path, ASKED_MAX)
             .map_err(|source| self.unusable(source))?
             .ok_or_else(|| StateError::Busy { job: "archive", path: self.root.clone() })
+    }
+
+    /// Take the lock of the daemon: one on each state directory, held for its life.
+    pub fn lock_serve(&self) -> Result<FileLock, StateError> {
+        FileLock::wait_exclusive(&self.serve_lock(), ASKED_MAX)
+            .map_err(|source| self.unusable(source))?
+            .ok_or_else(|| StateError::Busy { job: "serve", path: self.root.clone() })
+    }
+
+    /// Whether a daemon runs here. A state directory that is not there has none.
+    pub fn is_served(root: &Path) -> Result<bool, StateError> {
+        let path = root.join(SERVE_LOCK);
+        FileLock::is_held(&path).map_err(|source| StateError::Unusable { path: root.to_owned(), source })
+    }
+
+    fn serve_lock(&self) -> PathBuf {
+        self.root.join(SERVE_LOCK)
     }
 
     fn runs(&self, job: Job) -> Result<bool, StateError> {

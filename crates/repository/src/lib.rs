@@ -27,7 +27,9 @@ mod repository;
 mod sealed;
 mod write;
 
-pub use check::{Affected, CheckOptions, CheckReport, Damage, ReadData, StoredPacks, StoredReport};
+pub use check::{
+    Affected, CheckOptions, CheckReport, Damage, PackRange, ReadData, StoredPacks, StoredReport,
+};
 pub use digest::digest_of;
 pub use error::{RepositoryError, Result, StoredBlob};
 pub use format::id::{Id, NotAnId, SnapshotId, TreeId};

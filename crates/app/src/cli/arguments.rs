@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     Backup(BackupArguments),
     /// Keep every transaction from now on, until told to stop (SIGTERM)
     Archive(ArchiveArguments),
+    /// Archive, and do everything that has a schedule, until told to stop (SIGTERM)
+    Serve(ServeArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -135,6 +137,12 @@ pub(crate) struct ArchiveArguments {
     /// This installation writes for the source from now on, whoever did before
     #[arg(long)]
     pub(crate) takeover: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -279,6 +287,56 @@ pub(crate) enum ConfigVerb {
     Show,
 }
 
+/// Where the work is done: a daemon does it for a client only where these are its own.
+pub(crate) const PLACES: [&str; 7] =
+    ["repository", "source", "state_dir", "neo4j.home", "neo4j.data", "neo4j.transactions", "neo4j.database"];
+
+impl Verb {
+    /// Whether it changes something that a daemon looks after: then it is the daemon that does it, where one runs.
+    pub(crate) fn is_for_the_daemon(&self) -> bool {
+        match self {
+            Self::Backup(_)
+            | Self::Unlock
+            | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
+            | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Hold(_) | Self::Release(_) | Self::Copy(_) => true,
+            Self::Gc(arguments) => !arguments.dry_run,
+            Self::Expire(arguments) => !arguments.dry_run,
+            Self::Delete(arguments) => !arguments.dry_run,
+            Self::Init
+            | Self::Archive(_)
+            | Self::Serve(_)
+            | Self::List
+            | Self::Show { .. }
+            | Self::Verify(_)
+            | Self::Restore(_)
+            | Self::Window
+            | Self::Status(_)
+            | Self::Doctor(_)
+            | Self::Key(KeyVerb::List)
+            | Self::Source(SourceVerb::List)
+            | Self::Config(_) => false,
+        }
+    }
+
+    /// For the log of the daemon.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Unlock => "unlock",
+            Self::Gc(_) => "gc",
+            Self::Copy(_) => "copy",
+            Self::Expire(_) => "expire",
+            Self::Delete(_) => "delete",
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
+            Self::Key(_) => "key",
+            Self::Source(_) => "source",
+            _ => "client",
+        }
+    }
+}
+
 impl Arguments {
     pub(crate) fn json(&self) -> bool {
         self.common.json
@@ -310,6 +368,7 @@ impl Arguments {
             }
             Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
+            | Verb::Serve(ServeArguments { installation })
             | Verb::Status(StatusArguments { installation }) => Some(installation),
             _ => None,
         };

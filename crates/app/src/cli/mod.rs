@@ -6,6 +6,8 @@ mod maintenance;
 mod resolve;
 mod retention;
 mod secret;
+mod serving;
+mod status;
 mod verbs;
 
 use std::process::ExitCode;
@@ -19,7 +21,8 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{Arguments, Common, CopyArguments, ExpireArguments, GcArguments, PLACES, Verb};
+pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.
 pub(crate) fn run() -> ExitCode {
@@ -34,7 +37,7 @@ pub(crate) fn run() -> ExitCode {
     let stop = Stop::new();
     let outcome = heed_signals(&stop).and_then(|()| verbs::run(arguments, &Environment::of_process(), &stop));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         Err(failure) => {
             view::failure(&failure, json);
             ExitCode::from(failure.code().exit_status())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap::live::InstallationOptions;
-use grap::ops::{Access, Session};
+use grap::ops::{Access, SecondRepository, Session};
 use grap::state::StateDirectory;
 use grap_core::SourceName;
 use grap_disk as disk;
@@ -87,16 +87,33 @@ pub(super) fn copy_access(
     access_to(place, password, settings, environment, session)
 }
 
+/// Where the second repository is, if one is set.
+pub(super) fn copy_place(settings: &Settings) -> Option<SecondRepository> {
+    let place = settings.text("copy.to")?;
+    let remote = grap_remote::is_url(place);
+    Some(if remote { SecondRepository::Remote } else { SecondRepository::Directory(PathBuf::from(place)) })
+}
+
 /// Whether a repository was named at all.
 pub(super) fn has_repository(settings: &Settings) -> bool {
     settings.text("repository").is_some()
 }
 
-fn password(settings: &Settings) -> Result<SecretString, Failure> {
-    let Some((way, value)) = chosen(settings, ["password", "password_command", "password_file"]) else {
+/// Whether a way to the password was named; it is not gone.
+pub(super) fn require_password(settings: &Settings) -> Result<(), Failure> {
+    password_way(settings).map(drop)
+}
+
+fn password_way(settings: &Settings) -> Result<(&'static str, &Value), Failure> {
+    let Some(chosen) = chosen(settings, ["password", "password_command", "password_file"]) else {
         settings.require("password_file", "the repository's password")?;
         return Err(Failure::Usage("the repository's password is not set".to_owned()));
     };
+    Ok(chosen)
+}
+
+fn password(settings: &Settings) -> Result<SecretString, Failure> {
+    let (way, value) = password_way(settings)?;
     secret(way, value)
 }
 
@@ -207,8 +224,13 @@ pub(super) fn installation_if_named(settings: &Settings) -> Result<Option<Instal
     named.then(|| installation(settings)).transpose()
 }
 
-/// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
 pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<StateDirectory, Failure> {
+    let directory = state_path(settings, environment)?;
+    Ok(StateDirectory::open(&directory).map_err(grap::Error::from)?)
+}
+
+/// --state-dir or GRAP_STATE_DIR; else what systemd gives; else the system's place (root) or the user's.
+pub(super) fn state_path(settings: &Settings, environment: &Environment) -> Result<PathBuf, Failure> {
     let given = settings.path("state_dir").or_else(|| environment.get("STATE_DIRECTORY").map(PathBuf::from));
     let own = || {
         let root = rustix::process::getuid().is_root().then(|| PathBuf::from("/var/lib/grap"));
@@ -217,13 +239,13 @@ pub(super) fn state(settings: &Settings, environment: &Environment) -> Result<St
             environment.get("XDG_STATE_HOME").map(PathBuf::from).or_else(home).map(|state| state.join("grap"))
         })
     };
-    let directory = given.or_else(own).ok_or(SettingError::Missing {
+    let missing = SettingError::Missing {
         what: "the state directory",
         key: "state_dir",
         flag: "--state-dir",
         variable: "GRAP_STATE_DIR",
-    })?;
-    Ok(StateDirectory::open(&directory).map_err(grap::Error::from)?)
+    };
+    Ok(given.or_else(own).ok_or(missing)?)
 }
 
 pub(super) fn writer(settings: &Settings) -> Result<WriterOptions, Failure> {

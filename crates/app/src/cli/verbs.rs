@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use grap::live::Pace;
 use grap::ops::{
-    self, Access, ArchiveOptions, BackupOptions, CheckStatus, DoctorOptions, Protection, RestoreOptions,
-    Session, StatusOptions, VerifyOptions,
+    self, Access, ArchiveOptions, BackupOptions, BackupReport, CheckStatus, DoctorOptions, RestoreOptions,
+    Session, VerifyOptions, VerifyReport,
 };
-use grap::state::StateDirectory;
+use grap::state::{StateDirectory, StateError};
 use grap::{Code, Error};
 use grap_core::{SourceName, Target};
 use grap_repository::KdfCost;
@@ -19,6 +19,7 @@ use super::arguments::{
 };
 use super::{resolve, retention};
 use crate::config::{Environment, Settings, parse_between, parse_owner, parse_rate};
+use crate::daemon;
 use crate::failure::Failure;
 use crate::host;
 use crate::view::{self, Output, Stdout};
@@ -30,7 +31,8 @@ const FIRST_SOURCE: &str = "neo4j";
 const INTERVAL_LOCAL: Duration = Duration::from_millis(250);
 const INTERVAL_REMOTE: Duration = Duration::from_secs(1);
 
-pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<(), Failure> {
+/// The exit status, where it is not a failure's.
+pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<u8, Failure> {
     arguments.verb.read_secrets()?;
     let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
@@ -44,40 +46,50 @@ pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &St
         program: host::PROGRAM,
     };
     let call = Call { settings: &settings, environment, session: &session, output };
-    match arguments.verb {
-        Verb::Init => call.init(),
-        Verb::Backup(arguments) => call.backup(arguments),
-        Verb::Archive(arguments) => call.archive(&arguments),
-        Verb::List => call.list(),
-        Verb::Show { backup } => call.show(&backup),
-        Verb::Verify(arguments) => call.verify(&arguments),
-        Verb::Restore(arguments) => call.restore(arguments),
-        Verb::Window => call.window(),
-        Verb::Status(_) => call.status(),
-        Verb::Doctor(_) => call.doctor(),
-        Verb::Expire(arguments) => call.expire(&arguments),
-        Verb::Delete(arguments) => call.delete(&arguments),
-        Verb::Hold(arguments) => call.hold(arguments),
-        Verb::Release(arguments) => call.release(&arguments),
-        Verb::Copy(_) => call.copy(),
-        Verb::Unlock => call.unlock(),
-        Verb::Gc(arguments) => call.gc(&arguments),
-        Verb::Key(verb) => call.key(verb),
-        Verb::Source(verb) => call.source(verb),
-        Verb::Config(ConfigVerb::Show) => output.config(&settings),
+    match &arguments.verb {
+        Verb::Serve(_) => daemon::serve(&arguments, &call)?,
+        verb if verb.is_for_the_daemon() => return call.by_the_daemon_or_here(arguments),
+        _ => call.perform(arguments.verb)?,
     }
+    Ok(0)
 }
 
 /// One call of the program.
-pub(super) struct Call<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) environment: &'a Environment,
-    pub(super) session: &'a Session<'a>,
-    pub(super) output: Output<'a>,
+pub(crate) struct Call<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) environment: &'a Environment,
+    pub(crate) session: &'a Session<'a>,
+    pub(crate) output: Output<'a>,
 }
 
 impl Call<'_> {
-    pub(super) fn state(&self) -> Result<StateDirectory, Failure> {
+    pub(crate) fn perform(&self, verb: Verb) -> Result<(), Failure> {
+        match verb {
+            Verb::Init => self.init(),
+            Verb::Backup(arguments) => self.backup(arguments),
+            Verb::Archive(arguments) => self.archive(&arguments),
+            Verb::Serve(_) => Err(Failure::Usage("a daemon is not run by another".to_owned())),
+            Verb::List => self.list(),
+            Verb::Show { backup } => self.show(&backup),
+            Verb::Verify(arguments) => self.verify(&arguments),
+            Verb::Restore(arguments) => self.restore(arguments),
+            Verb::Window => self.window(),
+            Verb::Status(_) => self.status(),
+            Verb::Doctor(_) => self.doctor(),
+            Verb::Expire(arguments) => self.expire(&arguments),
+            Verb::Delete(arguments) => self.delete(&arguments),
+            Verb::Hold(arguments) => self.hold(arguments),
+            Verb::Release(arguments) => self.release(&arguments),
+            Verb::Copy(_) => self.copy(),
+            Verb::Unlock => self.unlock(),
+            Verb::Gc(arguments) => self.gc(&arguments),
+            Verb::Key(verb) => self.key(verb),
+            Verb::Source(verb) => self.source(verb),
+            Verb::Config(ConfigVerb::Show) => self.output.config(self.settings),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Result<StateDirectory, Failure> {
         resolve::state(self.settings, self.environment)
     }
 
@@ -95,6 +107,16 @@ impl Call<'_> {
     }
 
     fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
+        let report = self.backup_report(arguments)?;
+        self.output.backup(&report, &retention::rules(self.settings)?)
+    }
+
+    pub(crate) fn backup_report(&self, arguments: BackupArguments) -> Result<BackupReport, Failure> {
+        let options = self.backup_options(arguments)?;
+        Ok(ops::backup(&options, self.access()?, &self.state()?, self.session)?)
+    }
+
+    pub(super) fn backup_options(&self, arguments: BackupArguments) -> Result<BackupOptions, Failure> {
         for tag in &arguments.tags {
             if tag.is_empty() || tag.contains([',', ':']) {
                 return Err(Failure::Usage(format!(
@@ -103,7 +125,7 @@ impl Call<'_> {
             }
         }
         let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
-        let options = BackupOptions {
+        Ok(BackupOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
             tags: arguments.tags,
@@ -114,17 +136,25 @@ impl Call<'_> {
             pace: Pace::DEFAULT,
             settings: Some(self.settings.to_json()),
             takeover: arguments.takeover,
-        };
-        let access = self.access()?;
-        let report = ops::backup(&options, access, &self.state()?, self.session)?;
-        self.output.backup(&report, &retention::rules(self.settings)?)
+        })
     }
 
     fn archive(&self, arguments: &ArchiveArguments) -> Result<(), Failure> {
+        let state = self.state()?;
+        if StateDirectory::is_served(state.root()).map_err(Error::from)? {
+            return Err(Error::from(StateError::Busy { job: "serve", path: state.root().to_owned() }).into());
+        }
+        let options = self.archive_options(arguments)?;
+        let access = self.access()?;
+        let report = ops::archive(&options, || access.open(), &state, self.session)?;
+        self.output.archive(&report)
+    }
+
+    pub(super) fn archive_options(&self, arguments: &ArchiveArguments) -> Result<ArchiveOptions, Failure> {
         let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
         let interval = interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
-        let options = ArchiveOptions {
+        Ok(ArchiveOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
             takeover: arguments.takeover,
@@ -134,12 +164,9 @@ impl Call<'_> {
                 INTERVAL_LOCAL
             }),
             segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
-            lag_max: self.lag_max()?,
+            lag_max: Some(lag_max(self.settings)?),
             pace: Pace::DEFAULT,
-        };
-        let access = self.access()?;
-        let report = ops::archive(&options, access, &self.state()?, self.session)?;
-        self.output.archive(&report)
+        })
     }
 
     fn list(&self) -> Result<(), Failure> {
@@ -173,6 +200,10 @@ impl Call<'_> {
             read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
         };
         let report = ops::verify(&options, self.access()?, self.session)?;
+        self.verified(report)
+    }
+
+    pub(super) fn verified(&self, report: VerifyReport) -> Result<(), Failure> {
         self.output.verify(&report)?;
         match report.problems.len() {
             0 => Ok(()),
@@ -212,35 +243,12 @@ impl Call<'_> {
         self.output.window(&report)
     }
 
-    fn lag_max(&self) -> Result<Duration, Failure> {
-        let seconds = self.settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
-        Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
-    }
-
-    fn status(&self) -> Result<(), Failure> {
-        let options = StatusOptions {
-            installation: resolve::installation_if_named(self.settings)?,
-            source: resolve::source(self.settings)?,
-            lag_max: self.lag_max()?,
-        };
-        let report = ops::status(&options, self.access()?, self.session)?;
-        self.output.status(&report)?;
-        let (code, message) = match report.protection {
-            Protection::Protected => return Ok(()),
-            Protection::Unprotected => (Code::Unprotected, report.reasons.join("; ")),
-            Protection::Unknown => {
-                let why = "without --neo4j-home or --data the lag of the archive cannot be measured";
-                (Code::ProtectionUnknown, why.to_owned())
-            }
-        };
-        Err(Failure::Found { code, message })
-    }
-
     fn doctor(&self) -> Result<(), Failure> {
         let installation = resolve::installation(self.settings)?;
         let access = if resolve::has_repository(self.settings) { Some(self.access()?) } else { None };
         let state = self.state()?;
-        let report = ops::doctor(DoctorOptions { installation, access }, &state, self.session);
+        let copy = resolve::copy_place(self.settings);
+        let report = ops::doctor(DoctorOptions { installation, access, copy }, &state, self.session);
         self.output.doctor(&report)?;
         if report.worst() == CheckStatus::Fail {
             let message = "this installation cannot be backed up as it is".to_owned();
@@ -272,6 +280,11 @@ impl Call<'_> {
         };
         self.output.sources(&report)
     }
+}
+
+pub(crate) fn lag_max(settings: &Settings) -> Result<Duration, Failure> {
+    let seconds = settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
+    Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
 }
 
 pub(super) fn target(text: &str) -> Result<Target, Failure> {

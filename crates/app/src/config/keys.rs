@@ -138,6 +138,33 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "alert.exec",
+        variables: &["GRAP_ALERT_EXEC"],
+        help: "command (for sh) that is run for each alert and its all-clear, with the event as JSON on its standard input",
+        ..PLAIN
+    },
+    Key {
+        name: "alert.webhook",
+        variables: &["GRAP_ALERT_WEBHOOK"],
+        secret: true,
+        help: "http or https URL that each alert and its all-clear is posted to, as JSON; it may hold a secret",
+        ..PLAIN
+    },
+    Key {
+        name: "log.format",
+        variables: &["GRAP_LOG_FORMAT"],
+        default: Some("text"),
+        help: "of the lines that `grap serve` writes to standard error: text or json",
+        ..PLAIN
+    },
+    Key {
+        name: "log.level",
+        variables: &["GRAP_LOG_LEVEL", "LOG_LEVEL"],
+        default: Some("info"),
+        help: "what `grap serve` says: error, warn, info or debug",
+        ..PLAIN
+    },
+    Key {
         name: "backup.schedule",
         variables: &["GRAP_BACKUP_SCHEDULE", "BACKUP_SCHEDULE"],
         default: Some("0 2 * * *"),
@@ -223,6 +250,13 @@ pub(crate) const ALL: &[Key] = &[
         default: Some("7"),
         never_empty: true,
         help: "every point of so many days can be restored: the archive of the log is kept that far back, 1 to 36500",
+        ..PLAIN
+    },
+    Key {
+        name: "verify.percent_per_day",
+        variables: &["GRAP_VERIFY_PERCENT_PER_DAY"],
+        default: Some("1"),
+        help: "how many in a hundred of the stored packs `grap serve` reads again in a day, 1 to 100: at 1 every byte in a hundred days",
         ..PLAIN
     },
     Key {

@@ -132,11 +132,22 @@ impl Settings {
                 }
             }
         }
+        settings.say(flags);
+        Ok(settings)
+    }
+
+    /// What was said on a command line, over everything else.
+    pub(crate) fn say(&mut self, flags: impl IntoIterator<Item = (&'static str, String)>) {
         for (name, value) in flags {
             let key = key(name);
-            settings.set(key, value, Origin::Flag(key.flag));
+            self.set(key, value, Origin::Flag(key.flag));
         }
-        Ok(settings)
+    }
+
+    /// The names of the keys whose values differ.
+    pub(crate) fn difference(&self, other: &Self) -> Vec<&'static str> {
+        let names = keys::ALL.iter().map(|key| key.name);
+        names.filter(|name| self.text(name) != other.text(name)).collect()
     }
 
     fn set(&mut self, key: &'static Key, text: String, origin: Origin) {
@@ -203,6 +214,20 @@ impl Settings {
             value: value.text.clone(),
             origin: value.origin.clone(),
             why,
+        })
+    }
+
+    /// As [`Settings::parsed`], of a value that is not to be shown.
+    pub(crate) fn parsed_secret<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingError> {
+        self.parsed(name, parse).map_err(|error| match error {
+            SettingError::Invalid { key, origin, why, .. } => {
+                SettingError::Invalid { key, value: "<hidden>".to_owned(), origin, why }
+            }
+            other => other,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
 mod copy;
+mod daemon;
 mod failure;
 mod maintenance;
 mod points;
@@ -20,6 +21,7 @@ use grap_core::RetentionRules;
 use serde::Serialize;
 
 use crate::config::Settings;
+use crate::daemon::status::DaemonStatus;
 use crate::failure::Failure;
 
 pub(crate) use failure::{failure, failure_text};
@@ -106,8 +108,16 @@ impl Output<'_> {
         self.print(&points::window(report), || timeline::window(report, picture))
     }
 
-    pub(crate) fn status(self, report: &StatusReport) -> Result<(), Failure> {
-        self.print(&points::status(report), || text::status(report))
+    pub(crate) fn status(self, report: &StatusReport, daemon: Option<&DaemonStatus>) -> Result<(), Failure> {
+        let shape = daemon::beside(points::status(report), daemon);
+        self.print(&shape, || text::status(report) + &daemon::text(daemon))
+    }
+
+    /// Where the repository cannot be asked.
+    pub(crate) fn daemon_status(self, daemon: &DaemonStatus) -> Result<(), Failure> {
+        let shape =
+            daemon::beside(serde_json::json!({ "schema_version": shapes::SCHEMA_VERSION }), Some(daemon));
+        self.print(&shape, || daemon::text(Some(daemon)))
     }
 
     pub(crate) fn doctor(self, report: &DoctorReport) -> Result<(), Failure> {

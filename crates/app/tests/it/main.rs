@@ -11,6 +11,7 @@
 mod attacked;
 mod cli;
 mod controls;
+mod copy;
 mod damage;
 mod gc;
 mod hot;
@@ -23,5 +24,6 @@ mod restic;
 mod retention;
 mod s3;
 mod salvage;
+mod serve;
 mod settings;
 mod support;

@@ -9,9 +9,11 @@
 //! Nothing is put again that the other repository has expired: it has records of that. And what this one has
 //! expired before it was carried is recorded there, so that it is not taken for lost.
 
+use std::collections::HashMap;
+
 use grap_neo4j::TxId;
 use grap_repository::{ObjectError, RepositoryError};
-use grap_task::{Monitor, Stop};
+use grap_task::{Finding, Monitor, Stop};
 
 use super::expired::{ExpiredLog, ExpiredRange};
 use super::names::{self, RunNumber, SegmentName};
@@ -48,7 +50,8 @@ pub fn carry(
     for (run, why) in here.damaged() {
         carried.problems.push(format!("{}: {why}", names::start(from.source(), *run)));
     }
-    let mut carrier = Carrier { from, to, there: &there, expired, stop, monitor, carried };
+    let sizes = (from.sizes()?, to.sizes().map_err(Error::at_copy)?);
+    let mut carrier = Carrier { from, to, sizes, expired, stop, monitor, carried };
     for (number, run) in here.iter() {
         if there.get(number).is_none() {
             carrier.start(number)?;
@@ -98,11 +101,22 @@ fn before_held(there: &Runs, range: ExpiredRange) -> Option<ExpiredRange> {
     (range.first <= last).then_some(ExpiredRange { last, ..range })
 }
 
+type Sizes = HashMap<(RunNumber, String, SegmentName), u64>;
+
+/// What became of a put.
+enum Done {
+    Stored,
+    /// It was there, the same.
+    Present,
+    /// What is there is not whole.
+    Damaged(String),
+}
+
 struct Carrier<'a> {
     from: &'a Archive,
     to: &'a Archive,
-    /// What `to` held at the beginning.
-    there: &'a Runs,
+    /// Bytes, here and there.
+    sizes: (Sizes, Sizes),
     /// What it has deleted.
     expired: ExpiredLog,
     stop: &'a Stop,
@@ -114,15 +128,15 @@ impl Carrier<'_> {
     fn start(&mut self, number: RunNumber) -> Result<()> {
         let object = names::start(self.from.source(), number);
         let bytes = self.from.repository().get_sealed(&object).map_err(ArchiveError::from)?;
-        if self.put(&object, &bytes)? {
-            self.carried.starts += 1;
+        match self.put(&object, &bytes)? {
+            Done::Stored => self.carried.starts += 1,
+            Done::Present => {}
+            Done::Damaged(why) => self.carried.problems.push(format!("in the copy: {why}")),
         }
         Ok(())
     }
 
     fn database(&mut self, number: RunNumber, run: &Run, database: &str) -> Result<()> {
-        let there = self.there.get(number);
-        let present: Vec<SegmentName> = there.into_iter().flat_map(|run| run.segments(database)).collect();
         let mut names: Vec<SegmentName> = run.segments(database).collect();
         // A merged one before its first part.
         names.sort_by_key(|name| (name.first, name.last.is_none()));
@@ -136,7 +150,7 @@ impl Carrier<'_> {
             // Single ones go whole; of a merged one a part may be wanted still.
             let upto = name.last.unwrap_or(name.first);
             let expired = self.expired.covers(number, database, name.first, upto);
-            if !done && !expired && !present.contains(&name) {
+            if !done && !expired && !self.is_there(number, database, name) {
                 last = self.segment(number, database, name)?;
                 let listed = names.peek().map(|next| next.first);
                 last = self.hidden(number, database, last, listed)?;
@@ -182,8 +196,11 @@ impl Carrier<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let whole = self.put(&object, &bytes)? || self.put_beside(number, database, name, &parts)?;
-        if whole {
+        let stored = match self.put(&object, &bytes)? {
+            Done::Damaged(why) => self.put_beside(number, database, &parts, &why)?,
+            done => matches!(done, Done::Stored),
+        };
+        if stored {
             self.carried.segments += 1;
             self.carried.bytes += bytes.len() as u64;
             self.monitor.advance(1);
@@ -191,37 +208,52 @@ impl Carrier<'_> {
         Ok(parts.last().map(|part| part.header.last.0))
     }
 
-    /// Where the other storage keeps damaged bytes under a name, what it should hold is put as a merged object of
-    /// one part: readers take whichever is whole.
+    /// Whether the other repository holds it, as far as listings tell.
+    fn is_there(&self, number: RunNumber, database: &str, name: SegmentName) -> bool {
+        let object = (number, database.to_owned(), name);
+        let there = self.sizes.1.get(&object);
+        there.is_some() && there == self.sizes.0.get(&object)
+    }
+
+    /// Where the other storage keeps damaged bytes under a name, what it should hold is put part by part as
+    /// merged objects of one: readers take whichever is whole. Whether it was put now.
     fn put_beside(
         &mut self,
         number: RunNumber,
         database: &str,
-        name: SegmentName,
         parts: &[Segment],
+        why: &str,
     ) -> Result<bool> {
-        let Some(last) = parts.last().map(|part| part.header.last.0).filter(|_| name.last.is_none()) else {
-            return Ok(false);
-        };
-        let beside = SegmentName { first: name.first, last: Some(last) };
-        let object = names::segment(self.from.source(), number, database, beside);
-        self.put(&object, &Segment::merge(parts))
+        let mut stored = false;
+        for part in parts {
+            let name = SegmentName { first: part.header.first.0, last: Some(part.header.last.0) };
+            let object = names::segment(self.from.source(), number, database, name);
+            match self.put(&object, &Segment::merge(std::slice::from_ref(part)))? {
+                Done::Stored => stored = true,
+                Done::Present => {}
+                Done::Damaged(again) => {
+                    self.carried.problems.push(format!("in the copy: {again}"));
+                    return Ok(false);
+                }
+            }
+        }
+        let text = format!("in the copy: {why}; what it should hold stands beside it");
+        self.monitor.finding(&Finding::warning(text));
+        Ok(stored)
     }
 
-    /// Put an object and read it back. False: what is there is damaged, which is noted.
-    fn put(&mut self, object: &str, bytes: &[u8]) -> Result<bool> {
+    /// Put an object and read it back.
+    fn put(&mut self, object: &str, bytes: &[u8]) -> Result<Done> {
         let to = self.to.repository();
-        match to.put_sealed(object, bytes) {
-            Ok(()) | Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => {}
+        let done = match to.put_sealed(object, bytes) {
+            Ok(()) => Done::Stored,
+            Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => Done::Present,
             Err(error) => return Err(Error::at_copy(error)),
-        }
+        };
         match to.get_sealed(object) {
-            Ok(stored) if stored == bytes => Ok(true),
+            Ok(stored) if stored == bytes => Ok(done),
             Ok(_) => Err(Error::CopyDiverged { object: object.to_owned() }),
-            Err(error @ RepositoryError::Damaged { .. }) => {
-                self.carried.problems.push(format!("in the copy: {error}"));
-                Ok(false)
-            }
+            Err(error @ RepositoryError::Damaged { .. }) => Ok(Done::Damaged(error.to_string())),
             Err(error) => Err(Error::at_copy(error)),
         }
     }

@@ -130,6 +130,11 @@ impl<'a> LagProbe<'a> {
         Ok(lags)
     }
 
+    /// The newest start of an archiver that the last measurement found.
+    pub fn newest_run(&self) -> Option<RunNumber> {
+        self.known.as_ref().map(|known| known.run)
+    }
+
     fn is_current(&self, known: &Known, now: Timestamp) -> Result<bool> {
         Ok(now.duration_since(known.at).abs() < KNOWN_MAX && !self.archive.has_begun(known.run.next())?)
     }

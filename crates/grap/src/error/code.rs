@@ -123,6 +123,8 @@ codes! {
     Unprotected = "UNPROTECTED", 17, "Each reason is named. Mostly: is `grap archive` running? After a break of the history or a hole a new backup is needed: grap backup.";
     /// Whether the database is protected cannot be said without looking at it.
     ProtectionUnknown = "PROTECTION_UNKNOWN", 18, "Run it where the database is, with --neo4j-home or --data.";
+    /// The daemon has a critical alert open: `grap status` names it.
+    AlertOpen = "ALERT_OPEN", 20, "What is wrong is named in the message, and in the daemon's log. When it is mended the alert closes by itself.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.

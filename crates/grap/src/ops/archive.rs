@@ -4,11 +4,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use grap_core::SourceName;
+use grap_repository::Repository;
 use grap_task::{Finding, Stop, Unit};
 
+use super::Session;
 use super::source::binding_of;
 use super::watchdog::Watchdog;
-use super::{Access, Session};
 use crate::archive::{Archive, Merger, Nonces, RunNumber, ShipOptions, Shipped, Shipper, Stored, Writer};
 use crate::error::{Error, Result, in_one_line};
 use crate::live::{FollowOptions, Follower, Installation, InstallationOptions, Pace, PinMode};
@@ -26,8 +27,8 @@ pub struct ArchiveOptions {
     pub interval: Duration,
     /// Bytes of log in one segment, as long as a transaction is not longer.
     pub segment_bytes: usize,
-    /// A longer lag is told.
-    pub lag_max: Duration,
+    /// A longer lag is told; `None`: somebody else watches.
+    pub lag_max: Option<Duration>,
     pub pace: Pace,
 }
 
@@ -41,10 +42,11 @@ pub struct ArchiveReport {
 /// How often the end of a log is looked at: two reads for each database.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Archive until a stop is asked for; then store the last complete transaction and return.
+/// Archive until a stop is asked for; then store the last complete transaction and return. However long it takes to
+/// `open` the repository, meanwhile no log is lost that the server deletes.
 pub fn archive(
     options: &ArchiveOptions,
-    access: Access,
+    open: impl FnOnce() -> Result<Repository>,
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<ArchiveReport> {
@@ -57,7 +59,7 @@ pub fn archive(
     tell_mode(&follower, session);
 
     session.monitor.begin("opening the repository", Unit::Items, None);
-    let repository = access.open()?;
+    let repository = open()?;
     let source = sources::choose(&repository, options.source.as_ref())?;
     let _job = state.lock_archive(&source.name)?;
     let owner = format!("{}/{}", repository.id(), source.name);
@@ -79,15 +81,15 @@ pub fn archive(
         let source = sources::choose(&repository, Some(&source.name))?;
         sources::admit(&repository, &source, &binding_of(&installation)?)
     };
-    let watchdog = Watchdog {
+    let watchdog = options.lag_max.map(|lag_max| Watchdog {
         installation: &installation,
         repository: &repository,
         source: &source.name,
         archive: &archive,
-        lag_max: options.lag_max,
+        lag_max,
         session,
-    };
-    let shipped = ship(writer, options, &admit, &watchdog)?;
+    });
+    let shipped = ship(writer, options, &admit, (watchdog.as_ref(), session))?;
     Ok(ArchiveReport {
         source: source.name.clone(),
         shipped,
@@ -101,9 +103,9 @@ fn ship(
     writer: Writer<'_>,
     options: &ArchiveOptions,
     admit: &dyn Fn() -> Result<()>,
-    watchdog: &Watchdog<'_>,
+    (watchdog, session): (Option<&Watchdog<'_>>, &Session<'_>),
 ) -> Result<Shipped> {
-    let Watchdog { archive, session, .. } = *watchdog;
+    let archive = writer.archive;
     let ended = Stop::new();
     std::thread::scope(|scope| {
         let (stored, to_merge) = mpsc::channel();
@@ -112,8 +114,10 @@ fn ship(
         started.map_err(Error::Thread)?;
         // Requested whatever happens here: else the scope would wait for the watchdog for ever.
         let _guard = EndsAtDrop(&ended);
-        let started = named("watchdog").spawn_scoped(scope, || watchdog.run(&ended));
-        started.map_err(Error::Thread)?;
+        if let Some(watchdog) = watchdog {
+            let started = named("watchdog").spawn_scoped(scope, || watchdog.run(&ended));
+            started.map_err(Error::Thread)?;
+        }
         let mut note = |run: RunNumber, database: &str, segment: &Stored| {
             // A merger that ended merges nothing more; nothing depends on it.
             let _ = stored.send((run, database.to_owned(), *segment));

@@ -1,7 +1,7 @@
 //! `doctor`: can this installation be backed up, and what is wrong. It changes nothing that stays: a pin for
 //! a moment, a probe of the storage's clock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use grap_core::PinBudget;
 use grap_disk as disk;
@@ -42,6 +42,16 @@ pub struct DoctorOptions {
     pub installation: InstallationOptions,
     /// The repository, where it is to be looked at, too.
     pub access: Option<Access>,
+    /// Where `copy` is set to keep a second one.
+    pub copy: Option<SecondRepository>,
+}
+
+/// Where a second repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecondRepository {
+    Directory(PathBuf),
+    /// In an object storage.
+    Remote,
 }
 
 impl DoctorReport {
@@ -82,7 +92,7 @@ pub fn doctor(options: DoctorOptions, state: &StateDirectory, session: &Session<
             look_at_room(&mut report, &installation);
             look_at_clock(&mut report, &installation, session);
             if let Some(directory) = &directory {
-                look_at_devices(&mut report, &installation, directory);
+                look_at_devices(&mut report, &installation, directory, options.copy.as_ref());
             }
             if let Some(access) = options.access {
                 look_at_repository(&mut report, Some(&installation), access, session);
@@ -256,21 +266,37 @@ fn look_at_clock(report: &mut DoctorReport, installation: &Installation, session
     }
 }
 
-fn look_at_devices(report: &mut DoctorReport, installation: &Installation, directory: &Path) {
+fn look_at_devices(
+    report: &mut DoctorReport,
+    installation: &Installation,
+    directory: &Path,
+    copy: Option<&SecondRepository>,
+) {
     let device = |path: &Path| disk::stat(path).ok().flatten().map(|stat| stat.device);
-    let repository = device(directory);
-    let same = repository.is_some()
-        && [&installation.data, &installation.transactions]
-            .into_iter()
-            .any(|path| device(path) == repository);
-    if same {
-        report.warn(
-            "device",
-            "the repository lies on the database's own device",
-            "What destroys the database destroys its backups. Put the repository on another device or machine.",
-        );
-    } else {
-        report.pass("device", "the repository lies on another device than the database");
+    let beside = |path: &Path| {
+        let repository = device(path);
+        let ours = [&installation.data, &installation.transactions];
+        repository.is_some() && ours.into_iter().any(|path| device(path) == repository)
+    };
+    let advice = "What destroys the database destroys its backups. Put the repository on another device or machine, or keep a second one there: copy.to, grap copy.";
+    match copy {
+        _ if !beside(directory) => {
+            report.pass("device", "the repository lies on another device than the database");
+        }
+        None => report.warn("device", "the repository lies on the database's own device", advice),
+        Some(SecondRepository::Directory(copy)) if device(copy).is_none() => {
+            let message = format!(
+                "the repository lies on the database's own device, and its copy is not at {}",
+                copy.display()
+            );
+            report.warn("device", message, "Is the volume mounted? grap init makes it, grap copy fills it.");
+        }
+        Some(SecondRepository::Directory(copy)) if beside(copy) => {
+            report.warn("device", "the repository and its copy lie on the database's own device", advice);
+        }
+        Some(_) => {
+            report.pass("device", "the repository lies on the database's own device, its copy on another");
+        }
     }
     match disk::supports_directory_sync(directory) {
         Ok(true) => {}

@@ -40,6 +40,8 @@ pub struct StatusReport {
     pub protection: Protection,
     /// Every reason why it is not PROTECTED.
     pub reasons: Vec<String>,
+    /// A new backup would do away with one of them.
+    pub backup_wanted: bool,
     pub last_backup: Option<LastBackup>,
     pub databases: Vec<DatabaseStatus>,
 }
@@ -85,7 +87,8 @@ pub(super) fn look(
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
     let history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;
-    let mut look = Look { history: &history, session, lag_max, proofs, reasons: Vec::new() };
+    let mut look =
+        Look { history: &history, session, lag_max, proofs, reasons: Vec::new(), backup_wanted: false };
     let last_backup = look.last_backup();
     let names = match installation {
         Some(installation) => installation.databases.clone(),
@@ -95,13 +98,13 @@ pub(super) fn look(
     for database in names {
         databases.push(look.database(&database, installation)?);
     }
-    let reasons = look.reasons;
+    let Look { reasons, backup_wanted, .. } = look;
     let protection = match (reasons.is_empty(), installation) {
         (false, _) => Protection::Unprotected,
         (true, None) => Protection::Unknown,
         (true, Some(_)) => Protection::Protected,
     };
-    Ok(StatusReport { source: source.clone(), protection, reasons, last_backup, databases })
+    Ok(StatusReport { source: source.clone(), protection, reasons, backup_wanted, last_backup, databases })
 }
 
 fn known_databases(history: &History) -> Vec<String> {
@@ -118,12 +121,14 @@ struct Look<'a> {
     lag_max: Duration,
     proofs: &'a mut Proofs,
     reasons: Vec<String>,
+    backup_wanted: bool,
 }
 
 impl Look<'_> {
     fn last_backup(&mut self) -> Option<LastBackup> {
         let Some(newest) = self.history.backups.last() else {
             self.reasons.push("there is no backup".to_owned());
+            self.backup_wanted = true;
             return None;
         };
         let age = self.session.clock.now().duration_since(newest.manifest.finished);
@@ -199,11 +204,14 @@ impl Look<'_> {
     /// The newest backup that joins the path, and how far a restore goes from there.
     fn reach(&mut self, path: &Path, status: &mut DatabaseStatus) -> Result<()> {
         match self.proofs.reach(self.history, path)? {
-            None => self
-                .reasons
-                .push(format!("{}: no backup joins the current timeline: take a backup", path.database)),
+            None => {
+                self.backup_wanted = true;
+                self.reasons
+                    .push(format!("{}: no backup joins the current timeline: take a backup", path.database));
+            }
             Some(Reachable { last, hole }) => {
                 status.restorable = Some(last);
+                self.backup_wanted |= hole.is_some();
                 let hole = hole.map(|why| format!("the archive has a hole ({why}): take a backup"));
                 self.reasons.extend(hole.map(|why| format!("{}: {why}", path.database)));
             }

@@ -29,6 +29,8 @@ pub struct VerifyReport {
     pub packs: usize,
     pub packs_read: usize,
     pub bytes_read: u64,
+    /// Where a part of a round was read: where the next one begins.
+    pub read_until: Option<u32>,
     /// Of the archive, merged ones included.
     pub archive_objects: usize,
     /// Paths that were gone over, from their first transaction to their last.
@@ -48,19 +50,27 @@ pub struct BackupVerdict {
 }
 
 pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) -> Result<VerifyReport> {
+    let read_data = match options.read_data_percent {
+        None => ReadData::None,
+        Some(100..) => ReadData::All,
+        Some(percent) => ReadData::Percent(percent),
+    };
+    verify_reading(options, read_data, access, session)
+}
+
+/// The same, with another choice of packs to read.
+pub(super) fn verify_reading(
+    options: &VerifyOptions,
+    read_data: ReadData,
+    access: Access,
+    session: &Session<'_>,
+) -> Result<VerifyReport> {
     let repository = access.open()?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
     let catalog = Catalog::load(&repository)?;
     let only =
         options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
-    let check = CheckOptions {
-        read_data: match options.read_data_percent {
-            None => ReadData::None,
-            Some(100..) => ReadData::All,
-            Some(percent) => ReadData::Percent(percent),
-        },
-        snapshot: only.map(|backup| backup.snapshot.id),
-    };
+    let check = CheckOptions { read_data, snapshot: only.map(|backup| backup.snapshot.id) };
     let checked = repository.check(&check, session.stop, session.monitor)?;
     let mut problems: Vec<String> = checked.damages.iter().map(|damage| describe(damage, &catalog)).collect();
 
@@ -110,6 +120,7 @@ pub fn verify(options: &VerifyOptions, access: Access, session: &Session<'_>) ->
         packs: checked.packs,
         packs_read: checked.packs_read,
         bytes_read: checked.bytes_read,
+        read_until: checked.read_until,
         problems,
         verdicts,
     })

@@ -12,7 +12,7 @@ use grap_repository::object::memory::MemoryStore;
 use grap_repository::{KdfCost, LocalStore, ObjectStore, Repository, WriterOptions};
 use secrecy::SecretString;
 
-use crate::world::{Logged, Start, World, put_all, segments};
+use crate::world::{Logged, Start, World, expire_options, put_all, segments};
 
 pub(crate) const PASSWORD: &str = "second";
 
@@ -415,4 +415,75 @@ fn holds_travel() {
     release(two.world.access());
     two.copy().unwrap();
     assert_eq!(holds(two.to()), Vec::<String>::new());
+}
+
+/// wal-g/wal-g#1768: what is held goes on neither side, by age or by name. What the copy has expired does not come
+/// back, neither backups nor log, and nothing that it shows is missing.
+#[test]
+fn each_side_lets_go_for_itself() {
+    let two = Two::new();
+    let [first, second] = [0, 1].map(|row| two.rows(two.world.access())[row].0.clone());
+    let hold = |reason: &str| {
+        let options = HoldOptions { backup: first.parse().unwrap(), source: None, reason: reason.to_owned() };
+        ops::hold(&options, two.world.access(), &two.world.state(), &two.world.session()).unwrap();
+    };
+    hold("audit");
+    two.copy().unwrap();
+    let options = ops::DeleteOptions { backup: first.parse().unwrap(), source: None, window_days: 1 };
+    for access in [two.world.access(), two.to()] {
+        let deleted = ops::delete(&options, access, &two.world.state(), &two.world.session());
+        assert_eq!(deleted.unwrap_err().code(), Code::BackupHeld);
+    }
+    let inside = two.log.iter().find(|logged| logged.transaction.id.0 == 100).unwrap();
+    let expire = || {
+        two.world.begin_window(inside.transaction.commit_time.0);
+        ops::expire(&expire_options(), two.to(), &two.world.state(), &two.world.session()).unwrap()
+    };
+    let folder = "grap/log/neo4j/0000000001/neo4j";
+    let ids = || two.rows(two.to()).into_iter().map(|row| row.0).collect::<Vec<_>>();
+    let segments = objects(&two.second, folder);
+    let report = expire();
+    assert!(report.deleted.is_empty() && report.segments > 0, "{report:?}");
+    let left = objects(&two.second, folder);
+    assert!(left < segments);
+    // Nothing comes back, and what is left is whole.
+    let again = two.copy().unwrap();
+    assert_eq!((again.segments, again.copied.len(), again.expired), (0, 0, 0), "{again:?}");
+    assert_eq!(objects(&two.second, folder), left);
+    assert_eq!(problems(&two.world, two.to()), Vec::<String>::new());
+    assert_eq!((two.restore(two.to(), "tx=110"), two.restore(two.to(), &first)), (110, 60));
+    // The release travels; then it goes there, and there alone.
+    ops::release(&first.parse().unwrap(), None, two.world.access(), &two.world.state(), &two.world.session())
+        .unwrap();
+    two.copy().unwrap();
+    assert_eq!(expire().deleted.len(), 1);
+    let again = two.copy().unwrap();
+    assert_eq!((again.copied.len(), again.present, again.expired), (0, 1, 1));
+    assert_eq!(ids(), [second.clone()]);
+    assert_eq!(two.rows(two.world.access()).len(), 2);
+    // Whoever holds it here wants it there, too.
+    hold("again");
+    assert_eq!(two.copy().unwrap().copied.len(), 1);
+    assert_eq!(ids(), [first, second]);
+    assert!(expire().deleted.is_empty());
+    assert_eq!(problems(&two.world, two.to()), Vec::<String>::new());
+}
+
+/// What expired here before it was ever copied is not taken for lost there.
+#[test]
+fn what_expired_before_the_first_copy_is_not_missed() {
+    let two = Two::new();
+    for (id, ..) in two.rows(two.world.access()) {
+        let options =
+            VerifyOptions { backup: Some(id.parse().unwrap()), source: None, read_data_percent: None };
+        ops::verify(&options, two.world.access(), &two.world.session()).unwrap();
+    }
+    let inside = two.log.iter().find(|logged| logged.transaction.id.0 == 100).unwrap();
+    two.world.begin_window(inside.transaction.commit_time.0);
+    let report = two.world.expire().unwrap();
+    assert!(report.segments > 0 && report.deleted.len() == 1, "{report:?}");
+    two.copy().unwrap();
+    assert_eq!(problems(&two.world, two.to()), Vec::<String>::new());
+    assert_eq!(two.windows(two.to()), two.windows(two.world.access()));
+    assert_eq!(two.restore(two.to(), "tx=101"), 101);
 }

@@ -44,7 +44,34 @@ pub enum ReadData {
     None,
     /// A random choice of so many in a hundred.
     Percent(u8),
+    /// The next part of a round through all of them.
+    Part(PackRange),
     All,
+}
+
+/// A part of a round through the packs: from a place on, so far; at least one pack. The place of a pack is the first
+/// four bytes of its id, which are as good as random: so the share of the packs is that of the range, packs come and go
+/// without a list of them, and who goes on from where the last part ended has read every pack that stayed, in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackRange {
+    pub from: u32,
+    /// Of 2^32.
+    pub length: u32,
+}
+
+impl PackRange {
+    /// How far behind its beginning a place lies, going round.
+    fn distance(self, place: u32) -> u32 {
+        place.wrapping_sub(self.from)
+    }
+
+    /// The packs (each with its place), and where the next part begins.
+    fn choose(self, packs: &[(usize, u32)]) -> (Vec<usize>, u32) {
+        let nearest = packs.iter().map(|(_, place)| self.distance(*place)).min();
+        let length = self.length.max(nearest.map_or(0, |nearest| nearest.saturating_add(1)));
+        let chosen = packs.iter().filter(|(_, place)| self.distance(*place) < length);
+        (chosen.map(|(pack, _)| *pack).collect(), self.from.wrapping_add(length))
+    }
 }
 
 /// Blobs that lie nowhere whole, each with the damage that took its last place.
@@ -60,7 +87,7 @@ impl Repository {
         let listed = self.inner.list_packs()?;
         let mut bad = check_listing(&index, &listed, &mut damages);
 
-        let chosen = self.choose_packs(options, &index, &snapshots, stop)?;
+        let (chosen, read_until) = self.choose_packs(options, &index, &snapshots, stop)?;
         let readable: Vec<usize> = chosen.into_iter().filter(|pack| !bad.whole.contains_key(pack)).collect();
         let bytes_read = packs::read(self, &index, &readable, stop, monitor, &mut damages, &mut bad)?;
 
@@ -80,6 +107,7 @@ impl Repository {
             packs_read: readable.len(),
             packs_unused: listed.keys().filter(|pack| !indexed.contains(pack)).count(),
             bytes_read,
+            read_until,
         })
     }
 
@@ -127,29 +155,40 @@ impl Repository {
         Ok(index)
     }
 
-    /// The numbers of the packs to read.
+    /// The numbers of the packs to read; and where the next part begins, where a part is read.
     fn choose_packs(
         &self,
         options: &CheckOptions,
         index: &Index,
         snapshots: &[Snapshot],
         stop: &Stop,
-    ) -> Result<Vec<usize>> {
+    ) -> Result<(Vec<usize>, Option<u32>)> {
         let percent = match options.read_data {
-            ReadData::None => return Ok(Vec::new()),
+            ReadData::None => return Ok((Vec::new(), None)),
             ReadData::Percent(percent) => percent,
-            ReadData::All => 100,
+            ReadData::Part(_) | ReadData::All => 100,
         };
         let mut packs: Vec<usize> = (0..index.packs().len()).collect();
         if options.snapshot.is_some() {
             let used = self.used_packs(index, snapshots, stop)?;
             packs.retain(|pack| used.contains(pack));
         }
+        if let ReadData::Part(range) = options.read_data {
+            let place = |pack: usize| (pack, place_of(&index.packs()[pack].id));
+            let placed: Vec<(usize, u32)> = packs.into_iter().map(place).collect();
+            let (chosen, next) = range.choose(&placed);
+            return Ok((chosen, Some(next)));
+        }
         // At least one, where there is one: a check that read nothing must not say that all is well.
         packs.shuffle(&mut rand::rng());
         packs.truncate((packs.len() * usize::from(percent.min(100))).div_ceil(100));
-        Ok(packs)
+        Ok((packs, None))
     }
+}
+
+fn place_of(pack: &Id) -> u32 {
+    let [a, b, c, d, ..] = *pack.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// What is known to be bad: whole packs by number, and single blobs of packs.
@@ -191,4 +230,33 @@ fn lost_blobs(index: &Index, bad: &Bad) -> Lost {
         }
     }
     lost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many packs there are, and however small the part is: one round reads every one of them, and a share of a
+    /// hundredth takes about a hundred parts.
+    #[test]
+    fn a_round_reads_every_pack() {
+        for count in [1usize, 7, 100, 5000] {
+            let packs: Vec<(usize, u32)> =
+                (0..count).map(|pack| (pack, (pack as u32).wrapping_mul(0x9E37_79B1))).collect();
+            let mut from = 0xFFFF_0000_u32;
+            let (mut read, mut parts) = (BTreeSet::new(), 0);
+            while read.len() < count {
+                let range = PackRange { from, length: u32::MAX / 100 };
+                let (chosen, next) = range.choose(&packs);
+                assert!(!chosen.is_empty(), "a part reads something");
+                assert!(chosen.len() <= count.div_ceil(90), "{} of {count}", chosen.len());
+                read.extend(chosen);
+                from = next;
+                parts += 1;
+                assert!(parts <= 101, "{count}");
+            }
+        }
+        let none = PackRange { from: 5, length: 10 };
+        assert_eq!(none.choose(&[]), (Vec::new(), 15));
+    }
 }

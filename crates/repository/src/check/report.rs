@@ -20,6 +20,8 @@ pub struct CheckReport {
     /// ... and named by no index: left by a run that died. No damage.
     pub packs_unused: usize,
     pub bytes_read: u64,
+    /// Where a part of a round was read: where the next one begins.
+    pub read_until: Option<u32>,
 }
 
 /// Something stored that is not as it should be.

@@ -76,6 +76,7 @@ impl Repository {
                 packs_read: readable.len(),
                 packs_unused: 0,
                 bytes_read,
+                read_until: None,
             },
         })
     }

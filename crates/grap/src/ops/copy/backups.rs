@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use grap_core::{BackupId, SourceName};
 use grap_repository::{Id, RepositoryError, WriterOptions};
-use grap_task::Unit;
+use grap_task::{Finding, Unit};
 
 use super::{CopiedBackup, CopyReport, Pair, Standings};
 use crate::catalog::{Backup, Catalog};
@@ -22,6 +22,10 @@ pub(super) fn copy(
     report: &mut CopyReport,
 ) -> Result<BTreeSet<Id>> {
     let there = Catalog::load(&pair.to).map_err(Error::at_copy)?;
+    for error in &there.damaged {
+        let text = format!("in the copy: {error}; the backup in it is copied again");
+        session.monitor.finding(&Finding::warning(text));
+    }
     let mut notes = Standings::of(&pair.to);
     let mut missing = Vec::new();
     for (backup, standing) in here.backups.iter().zip(standings).rev() {

@@ -1,0 +1,38 @@
+//! Words to the service manager (systemd's `sd_notify`). Without one they go nowhere.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// The daemon listens on its socket, and its jobs have begun.
+pub(super) fn ready() {
+    say(&[NotifyState::Ready]);
+}
+
+/// The settings are read anew; [`ready`] says that it is done.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => say(&[NotifyState::Reloading, now]),
+        Err(_) => say(&[NotifyState::Reloading]),
+    }
+}
+
+pub(super) fn stopping() {
+    say(&[NotifyState::Stopping]);
+}
+
+/// The daemon lives.
+pub(super) fn alive() {
+    say(&[NotifyState::Watchdog]);
+}
+
+/// How often [`alive`] has to be said; `None`: nobody waits for it.
+pub(super) fn watchdog_interval() -> Option<Duration> {
+    // Half of it, as the manual of sd_watchdog_enabled advises.
+    sd_notify::watchdog_enabled().map(|longest| longest / 2)
+}
+
+/// A service manager that does not listen is no reason to fail.
+fn say(words: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(words);
+}

@@ -1,0 +1,95 @@
+//! SIGHUP: the settings are read anew from the places they were read from at the start, checked as a whole, and taken;
+//! or refused, and the old ones stay.
+//!
+//! A reload without a change does nothing: `restic unlock` sends SIGHUP to the holder of a lock.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use grap::in_one_line;
+use grap_task::Stop;
+use signal_hook::consts::SIGHUP;
+
+use super::alarms::sinks;
+use super::{Daemon, SCHEDULER, log_style, notify};
+use crate::cli::PLACES;
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// Whether SIGHUP has come.
+pub(super) struct Hangups(Arc<AtomicBool>);
+
+impl Hangups {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let came = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGHUP, Arc::clone(&came))
+            .map_err(|error| Failure::Usage(format!("cannot heed SIGHUP: {error}")))?;
+        Ok(Self(came))
+    }
+
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Daemon {
+    pub(super) fn reload(&self) {
+        notify::reloading();
+        let refused = match self.read_anew() {
+            Ok(new) => {
+                self.take_settings(new);
+                None
+            }
+            Err(failure) => {
+                let why = in_one_line(&failure);
+                self.log
+                    .error(&format!("the settings were read anew and are refused, the old ones stay: {why}"));
+                Some(why)
+            }
+        };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        notify::ready();
+    }
+
+    /// The settings as they are now, if every one of them makes sense.
+    fn read_anew(&self) -> Result<Settings, Failure> {
+        let config = self.arguments.common.config.as_deref();
+        let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
+        let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
+        self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
+        Ok(settings)
+    }
+
+    fn take_settings(&self, new: Settings) {
+        let old = self.settings();
+        let changed = old.difference(&new);
+        if changed.is_empty() {
+            self.log.info("the settings were read anew; none has changed");
+            return;
+        }
+        self.log.info(&format!("the settings were read anew; changed: {}", changed.join(", ")));
+        if let Ok(style) = log_style(&new) {
+            self.log.restyle(style);
+        }
+        if let (Ok(timetable), Some(scheduler)) = (self.timetable(&new), self.scheduler()) {
+            scheduler.replace(timetable);
+        }
+        if changed.iter().any(|key| key.starts_with("alert."))
+            && let Ok(sinks) = sinks(&new, &self.holder.hostname)
+        {
+            self.alerts.replace_sinks(sinks);
+        }
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        if changed.iter().any(|key| needs_new_start(key)) {
+            for job in self.jobs().iter().filter(|job| job.name() != SCHEDULER) {
+                job.start_anew();
+            }
+        }
+    }
+}
+
+/// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
+fn needs_new_start(key: &str) -> bool {
+    let parts = ["archive.", "remote.", "password"];
+    PLACES.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
+}

@@ -1,0 +1,53 @@
+//! Room on the file system of a local repository: told before backups are refused for want of it.
+
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use grap_disk as disk;
+use grap_task::Stop;
+
+use super::Daemon;
+use super::alarms::SPACE;
+use super::job::RunEnd;
+use super::status::SpaceView;
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_mins(1);
+/// Less of the whole is an alert.
+const FREE_MIN_PERCENT: u64 = 20;
+
+impl Daemon {
+    pub(super) fn measure_space(&self, stop: &Stop) -> RunEnd {
+        loop {
+            // A file system that hangs holds up nobody but this job.
+            let space = self.local_repository().and_then(|directory| disk::space(&directory).ok());
+            let view = space.map(|space| SpaceView { available: space.available, total: space.total });
+            *self.space.lock().unwrap_or_else(PoisonError::into_inner) = view;
+            self.judge_space(view);
+            if self.clock.wait(INTERVAL, stop) {
+                return RunEnd::Done;
+            }
+        }
+    }
+
+    fn local_repository(&self) -> Option<PathBuf> {
+        let settings = self.settings();
+        let repository = settings.text("repository")?;
+        (!repository.contains("://")).then(|| PathBuf::from(repository))
+    }
+
+    fn judge_space(&self, space: Option<SpaceView>) {
+        let Some(SpaceView { available, total }) = space else { return };
+        if total > 0 && available.saturating_mul(100) / total < FREE_MIN_PERCENT {
+            let percent = available.saturating_mul(100) / total;
+            let text = format!(
+                "{percent} % of the file system of the repository is free, {} MiB: make room, or shorten the retention",
+                available >> 20
+            );
+            self.alerts.raise(SPACE, grap_core::AlertLevel::Warning, &text);
+        } else {
+            self.alerts.clear(SPACE);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What has a schedule: how each task is run, and what is told of it.
+//!
+//! A backup is verified as soon as it is there: only a verified one is *good*, and counts for the retention. Whatever a
+//! task reports goes to the log; a task that fails is an alert until it has gone well again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use grap::schedule::ScheduleJournal;
+use grap::{Code, in_one_line};
+use grap_core::schedule::{Event, FAILURES_MAX, Outcome, Reason, Task, TaskState};
+use grap_task::Stop;
+
+use super::Daemon;
+use super::alarms::SCHEDULE;
+use super::job::{JobError, RunEnd};
+use super::scheduler::{Note, Scheduler, Timetable};
+use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::view::{Output, Stdout};
+
+impl Daemon {
+    /// The scheduler, which goes on where the journal ends.
+    pub(super) fn make_scheduler(self: &Arc<Self>) -> Result<Arc<Scheduler>, Failure> {
+        let journal = ScheduleJournal::open(&self.state).map_err(grap::Error::from)?;
+        let timetable = self.timetable(&self.settings())?;
+        // The daemon holds the scheduler: it must not be held by it, too.
+        let (performer, listener) = (Arc::downgrade(self), Arc::downgrade(self));
+        let perform = move |task: Task, reason: &Reason, stop: &Stop| match performer.upgrade() {
+            Some(daemon) => daemon.perform(task, reason, stop),
+            None => Outcome::Deferred { why: "the daemon has ended".to_owned() },
+        };
+        let hear = move |note: &Note| {
+            if let Some(daemon) = listener.upgrade() {
+                daemon.hear(note);
+            }
+        };
+        Ok(Scheduler::new(journal, timetable, self.clock.clone(), Box::new(perform), Box::new(hear)))
+    }
+
+    pub(super) fn timetable(&self, settings: &Settings) -> Result<Timetable, Failure> {
+        let copies = settings.text("copy.to").is_some();
+        let table = Timetable::of(settings, &self.holder.hostname, copies)?;
+        if table.backups_are_off() {
+            self.log.warning(
+                "backup.schedule is off: backups are made only by hand, and where a new timeline needs one",
+            );
+        }
+        Ok(table)
+    }
+
+    pub(super) fn run_scheduler(&self, stop: &Stop) -> RunEnd {
+        let ended = self.scheduler().map(|scheduler| scheduler.run(stop));
+        match ended {
+            Some(Err(error)) => RunEnd::Failed(JobError {
+                code: Code::FileFailed.name().to_owned(),
+                message: format!("cannot start a thread: {error}"),
+                at: self.clock.now(),
+            }),
+            _ => RunEnd::Done,
+        }
+    }
+
+    /// One that a new timeline needs to be restored.
+    pub(super) fn request_backup(&self, why: &str) {
+        self.log.warning(&format!("a backup is asked for: {why}"));
+        if let Some(Err(error)) = self.scheduler().map(|scheduler| scheduler.request(Task::Backup, why)) {
+            let why = format!("the request for a backup cannot be noted: {}", in_one_line(&error));
+            self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);
+        }
+    }
+
+    fn perform(&self, task: Task, reason: &Reason, stop: &Stop) -> Outcome {
+        let log = self.log.of(task.name());
+        log.info(&format!("begins: {}", described(reason)));
+        let lines = log.clone();
+        let stdout = Stdout::Asker(Box::new(move |text| {
+            text.lines().for_each(|line| lines.info(line.trim()));
+            Ok(())
+        }));
+        let output = Output { json: false, stdout: &stdout };
+        let ended = self.call(&self.settings(), (stop, &log), output, |call| run(task, call));
+        // What was deleted, or has come, may change what can be restored.
+        self.look_now.store(true, Ordering::SeqCst);
+        ended.map_or_else(|failure| outcome_of(&failure), |()| Outcome::Succeeded)
+    }
+
+    fn hear(&self, note: &Note) {
+        match note {
+            Note::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
+            Note::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
+            Note::Happened(..) => {}
+            Note::ClockTurnedBack => {
+                self.log.of("scheduler").warning(
+                    "the clock was ahead and has been set back: what waits for an instant far off waits no longer",
+                );
+            }
+            Note::NotRecorded(error) => {
+                let why = format!(
+                    "the schedule's journal cannot be written, nothing new begins: {}",
+                    in_one_line(error)
+                );
+                self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);
+                return;
+            }
+        }
+        self.alerts.clear(SCHEDULE);
+    }
+
+    fn hear_end(&self, task: Task, outcome: &Outcome, state: &TaskState) {
+        let log = self.log.of(task.name());
+        match outcome {
+            Outcome::Succeeded => {
+                log.info("done");
+                self.alerts.clear(&key(task));
+            }
+            Outcome::Deferred { why } => log.info(&format!("put off: {why}")),
+            Outcome::Failed { code, message } => {
+                log.error(&format!("error[{code}]: {message}"));
+                let next = state.pending.as_ref().map_or_else(
+                    || "it is not tried again before its next time".to_owned(),
+                    |pending| format!("the next try is at {}", pending.due.strftime("%Y-%m-%dT%H:%M:%SZ")),
+                );
+                let text = format!(
+                    "{task} has failed {} times in a row ({code}: {message}); {next}",
+                    state.failures
+                );
+                let critical = state.failures >= FAILURES_MAX || is_critical(code);
+                let level =
+                    if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
+                self.alerts.raise(&key(task), level, &text);
+            }
+        }
+    }
+}
+
+fn run(task: Task, call: &Call<'_>) -> Result<(), Failure> {
+    match task {
+        Task::Backup => call.backup_and_verify(),
+        Task::Verify => call.verify_part(),
+        Task::Expire => call.perform(Verb::Expire(ExpireArguments { dry_run: false })),
+        Task::Gc => call.perform(Verb::Gc(GcArguments { dry_run: false })),
+        Task::Copy => call.perform(Verb::Copy(CopyArguments::default())),
+    }
+}
+
+fn key(task: Task) -> String {
+    format!("task.{task}")
+}
+
+/// What the next try will hardly mend.
+fn is_critical(code: &str) -> bool {
+    [Code::NoSpace, Code::BackupCorrupted, Code::ArchiveDamaged, Code::SourceMismatch]
+        .iter()
+        .any(|critical| critical.name() == code)
+}
+
+/// Who finds another at work comes again: that is no failure.
+fn outcome_of(failure: &Failure) -> Outcome {
+    match failure.code() {
+        Code::JobRunning | Code::RepositoryLocked => Outcome::Deferred { why: in_one_line(failure) },
+        code => Outcome::Failed { code: code.name().to_owned(), message: in_one_line(failure) },
+    }
+}
+
+fn described(reason: &Reason) -> String {
+    match reason {
+        Reason::Slot { slot } => format!("its time was {}", slot.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        Reason::Retry { failures } => format!("it has failed {failures} times"),
+        Reason::Requested { why } => format!("asked for, because {why}"),
+    }
+}
+
+/// As what a verb counts that a client asks for.
+pub(super) fn task_of(verb: &Verb) -> Option<Task> {
+    match verb {
+        Verb::Backup(_) => Some(Task::Backup),
+        Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
+        Verb::Gc(_) => Some(Task::Gc),
+        Verb::Copy(_) => Some(Task::Copy),
+        _ => None,
+    }
+}

@@ -1,0 +1,463 @@
+//! `grap serve`: what it answers on its socket, what signals do to it, and that it outlives what fails around it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use grap_testkit::workload::Indexes;
+use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{PROGRAM, Ran, Stopped, cheap_repository, eventually, wait_for};
+
+/// A running daemon; dropping it kills it.
+pub(crate) struct Daemon {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Daemon {
+    /// With this configuration and these arguments; it listens when this returns.
+    pub(crate) fn start(grap: &Grap, config: &Path, arguments: &[&str]) -> Self {
+        let daemon = Self::try_start(grap.command(), config, arguments);
+        let socket = grap.state.join("control.sock");
+        eventually("the daemon listens", || {
+            socket.exists() && daemon.said().contains("serves on the state directory")
+        });
+        daemon
+    }
+
+    fn try_start(mut command: Command, config: &Path, arguments: &[&str]) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let said = config.with_extension(format!("{}.log", STARTED.fetch_add(1, Ordering::SeqCst)));
+        command.arg("serve").args(arguments).arg("--config").arg(config);
+        let log = File::create_new(&said).unwrap();
+        let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().unwrap();
+        Self { child, said }
+    }
+
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        // It is ours, and not waited for: the id cannot be another's.
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Its exit status, when it ends within this time.
+    pub(crate) fn ends_within(&mut self, longest: Duration) -> i32 {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(!self.said().contains("panicked"), "{}", self.said());
+                return status.code().unwrap_or(-1);
+            }
+            assert!(begun.elapsed() < longest, "it has not ended: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn end(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ends_within(Duration::from_secs(20)), 0, "{}", self.said());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A configuration in which nothing has a schedule, and what is to be said besides.
+fn quiet(folder: &Path, more: &str) -> PathBuf {
+    let off = ["backup", "expire", "gc", "verify", "copy"].map(|task| format!("{task}.schedule = \"off\"\n"));
+    write_config(folder, &(off.concat() + more))
+}
+
+fn write_config(folder: &Path, text: &str) -> PathBuf {
+    let config = folder.join("grap.toml");
+    fs::write(&config, text).unwrap();
+    config
+}
+
+/// What the daemon of this state directory says of itself.
+fn status(grap: &Grap) -> Value {
+    let ran = Ran::grap(grap, &["status"]);
+    let shown = ran.json();
+    assert!(shown["daemon"].is_object(), "{ran:?}");
+    shown["daemon"].clone()
+}
+
+fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
+    list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap()
+}
+
+#[test]
+fn a_backup_through_the_socket_is_the_same_as_one_by_hand() {
+    let stopped = Stopped::new();
+    let direct = stopped.try_backup().succeeded().json();
+    let config = quiet(stopped.folder.path(), "");
+    let data = stopped.text("data");
+    let daemon = Daemon::start(&stopped.grap, &config, &["--data", &data]);
+    let ran = stopped.run(&["backup", "--tag", "asked", "--data", &data]).succeeded();
+    let asked = ran.json();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&direct), keys(&asked), "{ran:?}");
+    assert_eq!(asked["tags"], serde_json::json!(["asked"]));
+    assert!(daemon.said().contains("backup: asked for by a client"), "{}", daemon.said());
+    // Errors have the same shape and status.
+    let ran = stopped.run(&["backup", "--tag", "a,b"]).refused("USAGE", 2);
+    assert!(ran.stderr.contains("a,b"), "{ran:?}");
+    stopped.run(&["archive", "--data", &data]).refused("JOB_RUNNING", 11);
+    // Who would have worked elsewhere is not told that it is done.
+    let ran = stopped.run(&["backup", "--data", &stopped.text("other")]).refused("USAGE", 2);
+    assert!(ran.said().contains(&data) && ran.said().contains("other"), "{ran:?}");
+    assert!(stopped.run(&["list"]).succeeded().json()["backups"].as_array().unwrap().len() == 2);
+    // It counts as a run.
+    assert!(!named(&status(&stopped.grap)["tasks"], "backup")["last_success"].is_null());
+    daemon.end();
+    stopped.try_backup().succeeded();
+    assert!(stopped.run(&["status"]).json()["daemon"].is_null());
+}
+
+#[test]
+fn a_client_that_is_stopped_or_killed_stops_its_backup_and_nothing_else() {
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let data = stopped.text("data");
+    let daemon = Daemon::start(&stopped.grap, &config, &["--data", &data]);
+    for signal in [Signal::INT, Signal::KILL] {
+        let child = stopped.grap.spawn(&["--json", "backup", "--read-limit", "100KiB"]).unwrap();
+        eventually("it copies", || daemon.said().matches("asked for by a client").count() > 0);
+        std::thread::sleep(Duration::from_millis(500));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let begun = Instant::now();
+        let ran = Ran::of(&child.wait_with_output().unwrap());
+        if signal == Signal::INT {
+            ran.refused("INTERRUPTED", 130);
+        }
+        let interrupted = || daemon.said().matches("error[INTERRUPTED]").count();
+        let expected = if signal == Signal::INT { 1 } else { 2 };
+        eventually("it is told to stop", || interrupted() == expected);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+    stopped.run(&["backup"]).succeeded();
+    daemon.end();
+}
+
+#[test]
+fn a_second_daemon_and_a_wrong_setting_end_at_the_start() {
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let data = stopped.text("data");
+    let daemon = Daemon::start(&stopped.grap, &config, &["--data", &data]);
+    stopped.run(&["--config", config.to_str().unwrap(), "serve", "--data", &data]).refused("JOB_RUNNING", 11);
+    assert_eq!(status(&stopped.grap)["pid"], daemon.child.id());
+    daemon.end();
+    for (wrong, key) in [
+        ("schedule.timezone = \"Europe/Atlantis\"", "schedule.timezone"),
+        ("retension = 3", "retension"),
+        ("retention.days = \"30d\"", "retention.days"),
+        ("log.level = \"loud\"", "log.level"),
+        ("verify.percent_per_day = 0", "verify.percent_per_day"),
+        ("backup.compression = 40", "backup.compression"),
+    ] {
+        let config = quiet(stopped.folder.path(), wrong);
+        let ran = stopped.run(&["--config", config.to_str().unwrap(), "serve", "--data", &data]);
+        let ran = ran.refused("USAGE", 2);
+        assert!(ran.stderr.contains(key), "{ran:?}");
+    }
+    // A name that the system does not take for a socket.
+    let deep = stopped.path(&"d".repeat(100));
+    let ran = stopped.run(&["--state-dir", deep.to_str().unwrap(), "serve", "--data", &data]);
+    assert!(ran.refused("USAGE", 2).stderr.contains("shorter state directory"));
+}
+
+#[test]
+fn settings_are_read_anew_and_wrong_ones_are_refused_whole() {
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "log.level = \"info\"\n");
+    let daemon = Daemon::start(&stopped.grap, &config, &["--data", &stopped.text("data")]);
+    let reload = |what: &str| {
+        let before = daemon.said().matches("the settings were read anew").count();
+        daemon.signal(Signal::HUP);
+        eventually("a reload", || daemon.said().matches("the settings were read anew").count() > before);
+        let said = daemon.said();
+        let line = said.lines().filter(|line| line.contains("read anew")).next_back().unwrap().to_owned();
+        assert!(line.contains(what), "{line}");
+    };
+    reload("none has changed");
+    assert_eq!(named(&status(&stopped.grap)["jobs"], "archiver")["restarts"], 0);
+    let file = |more: &str| quiet(stopped.folder.path(), more);
+    // One wrong value among good ones: nothing of it is taken.
+    file("log.level = \"debug\"\nretention.days = 0\n");
+    reload("retention.days");
+    assert!(status(&stopped.grap)["settings_refused"].as_str().unwrap().contains("retention.days"));
+    assert!(!daemon.said().contains(" debug "));
+    file("log.level = \"debug\"\nschedule.timezone = \"Asia/Seoul\"\n");
+    fs::write(
+        &config,
+        fs::read_to_string(&config).unwrap().replace("gc.schedule = \"off\"", "gc.schedule = \"0 9 * * 0\""),
+    )
+    .unwrap();
+    reload("changed: ");
+    let shown = status(&stopped.grap);
+    assert!(shown["settings_refused"].is_null());
+    let gc = named(&shown["tasks"], "gc");
+    assert!(gc["next"].as_str().unwrap().ends_with("T00:00:00Z"), "{gc}");
+    // What the archiver works by gives it a new start.
+    file("archive.interval_ms = 100\n");
+    reload("archive.interval_ms");
+    eventually("a new start", || named(&status(&stopped.grap)["jobs"], "archiver")["restarts"] == 1);
+    daemon.end();
+}
+
+/// Of two installations only one writes for a source: the other's archiver stops for good, and says so, until an
+/// operator decides.
+#[test]
+fn of_two_daemons_one_works_and_the_other_says_why_not() {
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let first = Daemon::start(&stopped.grap, &config, &["--data", &stopped.text("data")]);
+    stopped.run(&["backup"]).succeeded();
+    let archiver = |grap: &Grap| named(&status(grap)["jobs"], "archiver").clone();
+    assert_eq!(archiver(&stopped.grap)["state"], "running");
+
+    tree::copy(&stopped.path("data"), &stopped.path("copy")).unwrap();
+    let other = Grap { state: stopped.path("other-state"), ..stopped.grap.clone() };
+    fs::create_dir(stopped.path("other")).unwrap();
+    let second =
+        Daemon::start(&other, &quiet(&stopped.path("other"), ""), &["--data", &stopped.text("copy")]);
+    eventually("the second one's archiver stops", || archiver(&other)["state"] == "stopped");
+    assert_eq!(archiver(&other)["last_error"]["code"], "SOURCE_MISMATCH");
+    eventually("it is an alert", || {
+        let alerts = status(&other)["alerts"].clone();
+        alerts
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|alert| alert["key"] == "job.archiver" && alert["level"] == "critical")
+    });
+    assert_eq!(archiver(&stopped.grap)["state"], "running");
+    stopped.run(&["backup"]).succeeded();
+    Ran::grap(&other, &["backup"]).refused("SOURCE_MISMATCH", 4);
+
+    Ran::grap(&other, &["backup", "--takeover"]).succeeded();
+    eventually("the second one works", || archiver(&other)["state"] == "running");
+    eventually("the first one stops", || archiver(&stopped.grap)["state"] == "stopped");
+    first.end();
+    second.end();
+}
+
+/// A live server with rotating logs that keeps none, its writers, and a repository.
+struct Live {
+    server: Server,
+    workload: Workload,
+    grap: Grap,
+    folder: tempfile::TempDir,
+}
+
+impl Live {
+    fn new() -> Self {
+        let distribution = Distribution::standard().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Server::builder(&distribution)
+            .busy_logs()
+            .setting("db.tx_log.rotation.retention_policy", "keep_none");
+        let server = builder.start(&folder.path().join("home")).unwrap();
+        let options = WorkloadOptions {
+            writers: 1,
+            indexes: Indexes::None,
+            operations: Some(5),
+            operations_per_second: Some(100.0),
+            ..WorkloadOptions::default()
+        };
+        let workload = Workload::start(&server, options).unwrap();
+        let grap = cheap_repository(folder.path(), "neo4j");
+        Self { server, workload, grap, folder }
+    }
+
+    fn home(&self) -> String {
+        self.server.home().display().to_string()
+    }
+
+    fn serve(&self, config: &Path) -> Daemon {
+        Daemon::start(&self.grap, config, &["--neo4j-home", &self.home()])
+    }
+
+    fn status(&self) -> Ran {
+        Ran::grap(&self.grap, &["status", "--neo4j-home", &self.home()])
+    }
+
+    fn is_protected(&self) -> bool {
+        self.status().status == 0
+    }
+
+    fn complete(&self) -> usize {
+        let list = self.grap.json(&["list"]).unwrap();
+        list["backups"].as_array().unwrap().iter().filter(|row| row["status"] == "COMPLETE").count()
+    }
+}
+
+/// The first backup comes because nothing can be restored without one, the next ones by the minute; each is verified.
+#[test]
+fn a_daemon_protects_a_running_server_by_itself() {
+    let live = Live::new();
+    let config = write_config(
+        live.folder.path(),
+        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"*/2 * * * *\"\n[gc]\nschedule = \"off\"\n",
+    );
+    let mut daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    wait_for(&live.workload, 50);
+    let shown = live.status().succeeded().json();
+    assert_eq!(shown["protection"], "PROTECTED", "{shown}");
+    let seen = &shown["daemon"];
+    assert_eq!(named(&seen["jobs"], "archiver")["state"], "running", "{seen}");
+    assert!(named(&seen["tasks"], "backup")["next"].is_string(), "{seen}");
+    assert!(seen["space"]["available_bytes"].as_u64().unwrap() > 0);
+    let before = live.complete();
+    let begun = Instant::now();
+    while live.complete() <= before {
+        assert!(begun.elapsed() < Duration::from_secs(150), "no scheduled backup: {}", daemon.said());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    eventually("the last run is recorded", || {
+        named(&status(&live.grap)["tasks"], "backup")["last"]["outcome"] == "succeeded"
+    });
+    let list = live.grap.json(&["list"]).unwrap();
+    for row in list["backups"].as_array().unwrap() {
+        assert_eq!(row["verified"], true, "{row}");
+    }
+    // Everything ends within seconds, and what was committed until then is stored.
+    let last = live.workload.stop().unwrap().1.transactions;
+    assert!(last > 0);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(Duration::from_secs(30)), 0, "{}", daemon.said());
+    assert!(!live.grap.state.join("control.sock").exists());
+    let shown = Ran::grap(&live.grap, &["status", "--neo4j-home", &live.server.home().display().to_string()]);
+    let shown = shown.json();
+    for database in shown["databases"].as_array().unwrap() {
+        assert_eq!(database["lag_transactions"], 0, "{shown}");
+    }
+    assert!(shown["daemon"].is_null());
+}
+
+/// Killed at any moment nothing is held for ever, and the next one goes on.
+#[test]
+fn a_killed_daemon_is_followed_by_one_that_goes_on() {
+    let live = Live::new();
+    let config = write_config(
+        live.folder.path(),
+        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"* * * * *\"\n[gc]\nschedule = \"* * * * *\"\n",
+    );
+    for kill in 0..8_u64 {
+        let daemon = live.serve(&config);
+        std::thread::sleep(Duration::from_millis(200 + 450 * kill));
+        if kill == 3 {
+            // In the middle of a backup that is asked for.
+            let asked = live.grap.spawn(&["backup", "--read-limit", "300KiB"]).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            daemon.signal(Signal::KILL);
+            assert_ne!(Ran::of(&asked.wait_with_output().unwrap()).status, 0);
+        }
+        drop(daemon);
+    }
+    let daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    let before = live.complete();
+    live.grap.json(&["backup"]).unwrap();
+    assert_eq!(live.complete(), before + 1);
+    daemon.end();
+    Ran::grap(&live.grap, &["verify", "--read-data"]).succeeded();
+    Ran::grap(&live.grap, &["gc"]).succeeded();
+}
+
+/// Neither a database nor a repository that is away ends the daemon; when it is back the work goes on.
+#[test]
+fn what_is_away_is_waited_for() {
+    let mut live = Live::new();
+    let config = quiet(live.folder.path(), "");
+    let daemon = live.serve(&config);
+    eventually("it is protected", || live.is_protected());
+    daemon.end();
+    let (away, repository) = (live.folder.path().join("away"), live.grap.repository.clone());
+    fs::rename(&repository, &away).unwrap();
+    let daemon = live.serve(&config);
+    eventually("it says so", || daemon.said().contains("critical alert repository"));
+    assert_ne!(live.status().status, 0);
+    wait_for(&live.workload, 200);
+    fs::rename(&away, &repository).unwrap();
+    eventually("it is protected", || live.is_protected());
+    eventually("the alert is over", || daemon.said().contains("over: repository"));
+    // What was written while the repository was away was pinned, though the server kept no log: no new timeline begins.
+    let database = named(&live.status().json()["databases"], "neo4j").clone();
+    assert_eq!((&database["timeline"], &database["begins_with_run"]), (&2.into(), &1.into()), "{database}");
+    live.server.stop().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let home = live.server.home().to_owned();
+    let moved = home.with_extension("away");
+    fs::rename(&home, &moved).unwrap();
+    eventually("a job fails", || {
+        let jobs = status(&live.grap)["jobs"].clone();
+        !named(&jobs, "archiver")["last_error"].is_null()
+    });
+    fs::rename(&moved, &home).unwrap();
+    live.server.restart().unwrap();
+    eventually("it archives again", || named(&status(&live.grap)["jobs"], "archiver")["state"] == "running");
+    daemon.end();
+}
+
+/// A user that has no name and no home: it works with what is given, and names what is missing.
+#[test]
+fn a_user_without_a_name_or_a_home_is_served_or_told_what_is_missing() {
+    if !rustix::process::getuid().is_root() {
+        println!("SKIPPED: only root can become another user");
+        return;
+    }
+    let stopped = Stopped::new();
+    let config = quiet(stopped.folder.path(), "");
+    let owner = |path: &Path| {
+        let done = Command::new("chown").args(["-R", "1000700000:0"]).arg(path).status().unwrap();
+        assert!(done.success());
+    };
+    owner(stopped.folder.path());
+    let bare = |more: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "1000700000", "--regid", "0", "--clear-groups", "env", "-i", PROGRAM]);
+        command.arg("--config").arg(&config).args(more);
+        command
+    };
+    let file = format!(
+        "{}repository = {:?}\npassword_file = {:?}\nneo4j.data = {:?}\n",
+        fs::read_to_string(&config).unwrap(),
+        stopped.grap.repository,
+        stopped.grap.password_file,
+        stopped.path("data")
+    );
+    fs::write(&config, &file).unwrap();
+    let ran = Ran::command(bare(&["--json"]).arg("serve")).refused("USAGE", 2);
+    assert!(ran.stderr.contains("state directory"), "{ran:?}");
+    fs::write(&config, format!("state_dir = {:?}\n{file}", stopped.path("state"))).unwrap();
+    let mut daemon = Daemon::try_start(bare(&[]), &config, &[]);
+    eventually("it serves", || daemon.said().contains("serves on the state directory"));
+    Ran::command(bare(&["--json"]).arg("backup")).succeeded();
+    // Root may ask, too.
+    stopped.run(&["backup"]).succeeded();
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(Duration::from_secs(20)), 0, "{}", daemon.said());
+    // Another user may not.
+    let daemon = Daemon::start(&stopped.grap, &config, &[]);
+    fs::set_permissions(&stopped.grap.state, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let socket = stopped.grap.state.join("control.sock");
+    fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let ran = Ran::command(bare(&["--json"]).arg("backup")).refused("USAGE", 2);
+    assert!(ran.stderr.contains("user 1000700000"), "{ran:?}");
+    daemon.end();
+}

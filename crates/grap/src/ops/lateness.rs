@@ -1,0 +1,145 @@
+//! How long the archive has been behind, or not going on from the log: what of it is too long.
+
+use std::time::Duration;
+
+use crate::archive::{DatabaseLag, Standing};
+use crate::error::{Result, in_one_line};
+
+/// Something that has lasted too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Late {
+    pub(super) text: String,
+    /// It was not late at the last look.
+    pub(super) new: bool,
+}
+
+/// How the archive stood to each database's log the last time, so that what lasts too long is known, and told once.
+#[derive(Default)]
+pub(super) struct Lateness {
+    seen: Vec<Seen>,
+    /// It could not be measured.
+    failed: bool,
+}
+
+#[derive(Clone)]
+struct Seen {
+    database: String,
+    standing: Standing,
+    /// By the boot clock.
+    since: Duration,
+    told: bool,
+}
+
+impl Lateness {
+    pub(super) fn hear(
+        &mut self,
+        measured: Result<Vec<DatabaseLag>>,
+        now: Duration,
+        lag_max: Duration,
+    ) -> Vec<Late> {
+        let failed_before = std::mem::replace(&mut self.failed, measured.is_err());
+        match measured {
+            Ok(lags) => {
+                let before = std::mem::take(&mut self.seen);
+                lags.iter().filter_map(|lag| self.hear_one(lag, &before, now, lag_max)).collect()
+            }
+            Err(error) => {
+                let why = in_one_line(&error);
+                let text = format!("how far the archive is behind cannot be measured: {why}");
+                vec![Late { text, new: !failed_before }]
+            }
+        }
+    }
+
+    /// A lag lasts since its oldest transaction was committed; whatever else is wrong since it was first seen: a new
+    /// run of the archiver mostly ends it.
+    fn hear_one(
+        &mut self,
+        lag: &DatabaseLag,
+        before: &[Seen],
+        now: Duration,
+        lag_max: Duration,
+    ) -> Option<Late> {
+        let DatabaseLag { database, standing, milliseconds, .. } = lag;
+        let known = before.iter().find(|seen| seen.database == *database && seen.standing == *standing);
+        let (since, told) = known.map_or((now, false), |seen| (seen.since, seen.told));
+        let lasts = match standing {
+            Standing::Follows => Duration::from_millis(milliseconds.unsigned_abs()),
+            _ => now.saturating_sub(since),
+        };
+        let late = lasts > lag_max;
+        self.seen.push(Seen { database: database.clone(), standing: *standing, since, told: late });
+        late.then(|| Late { text: lag.to_string(), new: !told })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_neo4j::TxId;
+
+    use super::*;
+    use crate::error::Error;
+
+    const LAG_MAX: Duration = Duration::from_mins(1);
+
+    fn lag(standing: Standing, milliseconds: i64) -> DatabaseLag {
+        let (database, live) = ("neo4j".to_owned(), TxId(9));
+        DatabaseLag { database, live, archived: None, transactions: 3, milliseconds, standing }
+    }
+
+    /// What is told.
+    fn hear(lateness: &mut Lateness, second: u64, lag: DatabaseLag) -> Vec<Late> {
+        news(lateness.hear(Ok(vec![lag]), Duration::from_secs(second), LAG_MAX))
+    }
+
+    fn news(late: Vec<Late>) -> Vec<Late> {
+        late.into_iter().filter(|late| late.new).collect()
+    }
+
+    #[test]
+    fn whatever_keeps_the_archive_from_going_on_is_told_when_it_lasts_and_once() {
+        for standing in [Standing::Gap, Standing::Fork, Standing::OtherStore, Standing::NothingArchived] {
+            let mut lateness = Lateness::default();
+            assert!(hear(&mut lateness, 5, lag(standing, 0)).is_empty());
+            assert!(hear(&mut lateness, 65, lag(standing, 0)).is_empty());
+            assert_eq!(hear(&mut lateness, 66, lag(standing, 0)).len(), 1, "{standing:?}");
+            assert!(hear(&mut lateness, 70, lag(standing, 0)).is_empty());
+            assert!(hear(&mut lateness, 75, lag(Standing::Follows, 0)).is_empty());
+            assert!(hear(&mut lateness, 80, lag(standing, 0)).is_empty(), "it is counted anew");
+            assert_eq!(hear(&mut lateness, 141, lag(standing, 0)).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_lag_is_told_once_until_it_is_gone() {
+        let mut lateness = Lateness::default();
+        let told: Vec<usize> = [0, 60_000, 60_001, 70_000, 10, 61_000]
+            .into_iter()
+            .map(|late| hear(&mut lateness, 5, lag(Standing::Follows, late)).len())
+            .collect();
+        assert_eq!(told, [0, 0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_late_and_told_once() {
+        let mut lateness = Lateness::default();
+        let mut failed = || lateness.hear(Err(Error::NoSource), LAG_MAX, LAG_MAX);
+        assert_eq!(failed().len(), 1);
+        assert_eq!((failed().len(), news(failed()).len()), (1, 0));
+    }
+
+    #[test]
+    fn what_is_late_stays_late_until_it_is_not() {
+        let mut lateness = Lateness::default();
+        let mut hear = |second, standing| {
+            lateness.hear(Ok(vec![lag(standing, 0)]), Duration::from_secs(second), LAG_MAX).len()
+        };
+        let late = [
+            hear(5, Standing::Gap),
+            hear(70, Standing::Gap),
+            hear(75, Standing::Gap),
+            hear(80, Standing::Follows),
+        ];
+        assert_eq!(late, [0, 1, 1, 0]);
+    }
+}
