@@ -44,6 +44,7 @@ bench: ## figures, optimised build, takes minutes
 	$(RELEASE)
 	$(DRIVE) bench
 	$(DRIVE) pitr -- bench
+	$(DRIVE) storages
 
 soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak

@@ -14,6 +14,7 @@ use object_store::client::{
     ReqwestConnector,
 };
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
 /// Where clouds tell an instance who it is: nothing of a repository is stored there.
 const METADATA_HOSTS: [&str; 4] =
@@ -73,7 +74,10 @@ pub(crate) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Looking(ReqwestConnector::default().connect(options)?)))
+        // Those of the options are in what `object_store` signs. Below it they would be sent unsigned where it
+        // leaves them out, as in listings, and S3 refuses that.
+        let options = options.clone().with_default_headers(HeaderMap::new());
+        Ok(HttpClient::new(Looking(ReqwestConnector::default().connect(&options)?)))
     }
 }
 

@@ -8,6 +8,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::RemoteOptions;
 use crate::address::{Address, Kind};
@@ -40,7 +41,9 @@ fn s3(
 ) -> Result<Arc<dyn ObjectStore>, RemoteError> {
     let endpoint = variables.get("AWS_ENDPOINT_URL_S3").or_else(|| variables.get("AWS_ENDPOINT_URL"));
     let client_options = client_options(options, endpoint, variables.get("AWS_ALLOW_HTTP"))?;
-    let mut builder = AmazonS3Builder::new().with_region(REGION_DEFAULT);
+    // A bucket with object lock takes only what comes with a checksum; and damage on the way is refused.
+    let mut builder =
+        AmazonS3Builder::new().with_region(REGION_DEFAULT).with_config(AmazonS3ConfigKey::Checksum, "sha256");
     for (name, value) in variables {
         if let Some(key) = key::<AmazonS3ConfigKey>("AWS_", name) {
             builder = builder.with_config(key, value);
@@ -55,9 +58,17 @@ fn s3(
         .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true")
         .with_retry(no_retries())
         .with_http_connector(Connector)
-        .with_client_options(client_options)
+        .with_client_options(client_options.with_default_headers(names_its_checksum()))
         .build();
     Ok(Arc::new(built.map_err(|source| RemoteError::Settings { url: url.to_owned(), source })?))
+}
+
+/// A bucket with object lock asks which checksum is meant.
+fn names_its_checksum() -> HeaderMap {
+    HeaderMap::from_iter([(
+        HeaderName::from_static("x-amz-sdk-checksum-algorithm"),
+        HeaderValue::from_static("SHA256"),
+    )])
 }
 
 fn google(
@@ -135,7 +146,7 @@ fn client_options(
         return Err(RemoteError::PlainText { endpoint: endpoint.clone() });
     }
     Ok(ClientOptions::new()
-        .with_user_agent(reqwest::header::HeaderValue::from_static(USER_AGENT))
+        .with_user_agent(HeaderValue::from_static(USER_AGENT))
         .with_allow_http(plain.is_some())
         .with_connect_timeout(options.connect_timeout)
         .with_read_timeout(options.request_timeout)

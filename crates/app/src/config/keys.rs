@@ -140,14 +140,14 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "alert.exec",
         variables: &["GRAP_ALERT_EXEC"],
-        help: "command (for sh) that `grap serve` runs for each alert: its JSON on standard input",
+        help: "command (for sh) that is run for each alert and its all-clear, with the event as JSON on its standard input",
         ..PLAIN
     },
     Key {
         name: "alert.webhook",
         variables: &["GRAP_ALERT_WEBHOOK"],
         secret: true,
-        help: "URL that `grap serve` posts each alert to, as JSON",
+        help: "http or https URL that each alert and its all-clear is posted to, as JSON; it may hold a secret",
         ..PLAIN
     },
     Key {

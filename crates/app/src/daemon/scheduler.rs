@@ -119,6 +119,7 @@ impl Scheduler {
 
     /// Until the stop, which every run is told, and waited for.
     pub(crate) fn run(self: &Arc<Self>, stop: &Stop) -> io::Result<()> {
+        self.lock().ending = false;
         self.end_with(stop)?;
         self.close_interrupted();
         loop {

@@ -11,7 +11,7 @@ use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Ran, Stopped, eventually};
+use crate::support::{PROGRAM, Ran, Stopped, cheap_repository, eventually, wait_for};
 
 /// A running daemon; dropping it kills it.
 pub(crate) struct Daemon {

@@ -228,7 +228,6 @@ mod tests {
             unreadable: None,
         };
         assert!(!log.covers_path(&path(20), TxId(5), TxId(28)), "21 to 25 of run 2 are not in it");
-        let mut log = log;
         log.add(range(2, 21, 25));
         assert!(log.covers_path(&path(20), TxId(5), TxId(28)));
         assert!(!log.covers_path(&path(20), TxId(5), TxId(31)));

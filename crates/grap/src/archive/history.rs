@@ -38,6 +38,11 @@ pub struct Bases {
 }
 
 impl History {
+    /// From what is known already.
+    pub fn of(archive: Archive, runs: Runs, backups: Vec<KnownBackup>, stop: Stop) -> Self {
+        Self { archive, runs, backups, stop }
+    }
+
     pub fn load(
         repository: &Repository,
         reader: &Reader,
@@ -62,7 +67,7 @@ impl History {
             }
         }
         backups.sort_by(|a, b| (a.manifest.started, &a.backup.id).cmp(&(b.manifest.started, &b.backup.id)));
-        Ok(Self { archive, runs, backups, stop: stop.clone() })
+        Ok(Self::of(archive, runs, backups, stop.clone()))
     }
 
     pub fn bases(&self, database: &str) -> Bases {

@@ -5,6 +5,9 @@
 //! that end or anything behind it on that path. Where there is no such backup everything of the path stays, the backups
 //! on it too. A segment goes only if no path keeps it.
 //!
+//! A restore takes every database from the same backup. So the other databases' paths under the same run keep what lies
+//! behind the ends of that backup, too, even where they would do with a newer one.
+//!
 //! "First" is in log order: the path decides, commit times do not (clocks step). A path that goes on from all of another
 //! one keeps what that one would, so only paths with something of their own are gone over. Starts are never deleted, so
 //! what a path is follows from the starts even when its beginning is gone. Whatever cannot be told (a start that cannot
@@ -103,23 +106,16 @@ impl Keeping {
 /// Decide over the archive of a source. Reads every path with something of its own.
 pub fn keep(history: &History, verified: &dyn Fn(&BackupId) -> bool, since: Timestamp) -> Result<Keeping> {
     let mut keeping = Keeping { doubt: doubt(history), ..Keeping::default() };
-    let mut kept: BTreeMap<(RunNumber, String), Vec<Range>> = BTreeMap::new();
+    let mut judged = Vec::new();
     for database in history.runs.databases() {
         for tip in own_tips(history, &database)? {
             history.stop().check()?;
             let current = history.runs.current(&database) == Some(tip.path.run);
-            let begins = begins(history, &tip, current, verified, since)?;
-            let from = match &begins {
-                Begins::Backup { end, .. } => Some(*end),
-                Begins::Everything { .. } => Some(TxId(0)),
-                Begins::Nothing => None,
-            };
-            for (run, range) in from.into_iter().flat_map(|from| behind(&tip.path, from)) {
-                kept.entry((run, database.clone())).or_default().push(range);
-            }
-            keeping.paths.push(KeptPath { database: database.clone(), run: tip.path.run, current, begins });
+            judged.push(judge(history, tip, current, verified, since)?);
         }
     }
+    let kept = kept_ranges(&judged);
+    keeping.paths = judged.into_iter().map(|judged| judged.kept).collect();
     let sizes = history.archive.sizes()?;
     for (number, run) in history.runs.iter() {
         for database in run.stored_databases() {
@@ -160,13 +156,52 @@ fn doubt(history: &History) -> Option<String> {
     None
 }
 
-fn begins(
+/// A path with what joins it, by the end there.
+struct Judged {
+    path: Path,
+    joins: Vec<(TxId, BackupId)>,
+    kept: KeptPath,
+}
+
+/// What the paths keep, by run and database.
+fn kept_ranges(judged: &[Judged]) -> BTreeMap<(RunNumber, String), Vec<Range>> {
+    let mut kept: BTreeMap<(RunNumber, String), Vec<Range>> = BTreeMap::new();
+    for one in judged {
+        let own = match &one.kept.begins {
+            Begins::Backup { end, .. } => Some(*end),
+            Begins::Everything { .. } => Some(TxId(0)),
+            Begins::Nothing => None,
+        };
+        let from = own.into_iter().chain(begins_beside(one, judged)).min();
+        for (run, range) in from.into_iter().flat_map(|from| behind(&one.path, from)) {
+            kept.entry((run, one.kept.database.clone())).or_default().push(range);
+        }
+    }
+    kept
+}
+
+/// From where on a restore of another database takes this one along, from that one's backup.
+fn begins_beside(one: &Judged, judged: &[Judged]) -> Option<TxId> {
+    let beside = judged.iter().filter(|other| {
+        let (own, others) = (&one.kept, &other.kept);
+        own.database != others.database && (own.run == others.run || (own.current && others.current))
+    });
+    let bases = beside.filter_map(|other| match &other.kept.begins {
+        Begins::Backup { id, .. } => Some(std::slice::from_ref(id)),
+        Begins::Everything { backups, .. } => Some(backups.as_slice()),
+        Begins::Nothing => None,
+    });
+    let ends = bases.flatten().filter_map(|base| one.joins.iter().find(|(_, id)| id == base));
+    ends.map(|(end, _)| *end).min()
+}
+
+fn judge(
     history: &History,
-    tip: &Tip,
+    tip: Tip,
     current: bool,
     verified: &dyn Fn(&BackupId) -> bool,
     since: Timestamp,
-) -> Result<Begins> {
+) -> Result<Judged> {
     let bases = history.bases(&tip.path.database);
     let since_ms = since.as_millisecond();
     let mut first_inside: Option<TxId> = None;
@@ -180,23 +215,25 @@ fn begins(
         ..SurveyOptions::default()
     };
     let joins = history.survey(&tip.path, options)?.view.joins;
+    let named = joins.iter().filter_map(|join| Some((join.at.end.id, bases.plan.get(join.base)?.id.clone())));
+    let joins: Vec<(TxId, BackupId)> = named.collect();
     let end_unread = tip.end.is_some_and(|(_, id)| id == END);
-    if !current && first_inside.is_none() && !end_unread {
-        return Ok(Begins::Nothing);
-    }
-    let id = |base: usize| bases.plan.get(base).map(|base| base.id.clone());
-    let before = joins.iter().filter(|join| first_inside.is_none_or(|inside| join.at.end.id < inside));
-    let good =
-        before.filter_map(|join| Some((join.at.end.id, id(join.base)?))).filter(|(_, id)| verified(id));
-    let all_of_it = |why| {
-        let backups = joins.iter().filter_map(|join| id(join.base)).collect();
-        Begins::Everything { why, backups }
+    let begins = if !current && first_inside.is_none() && !end_unread {
+        Begins::Nothing
+    } else {
+        let before = joins.iter().filter(|(end, _)| first_inside.is_none_or(|inside| *end < inside));
+        let all_of_it = |why| {
+            let backups = joins.iter().map(|(_, id)| id.clone()).collect();
+            Begins::Everything { why, backups }
+        };
+        match before.filter(|(_, id)| verified(id)).max() {
+            _ if end_unread => all_of_it("its end cannot be read"),
+            Some((end, id)) => Begins::Backup { id: id.clone(), end: *end },
+            None => all_of_it("no verified backup ends before the window"),
+        }
     };
-    Ok(match good.max() {
-        _ if end_unread => all_of_it("its end cannot be read"),
-        Some((end, id)) => Begins::Backup { id, end },
-        None => all_of_it("no verified backup ends before the window"),
-    })
+    let kept = KeptPath { database: tip.path.database.clone(), run: tip.path.run, current, begins };
+    Ok(Judged { path: tip.path, joins, kept })
 }
 
 /// What a path holds from a transaction on, by run.

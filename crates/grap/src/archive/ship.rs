@@ -13,7 +13,7 @@ use super::begin::Floor;
 use super::latency::Latencies;
 use super::names::RunNumber;
 use super::store::ArchiveError;
-use super::write_error::{WriteError, follow_may_pass, storage_may_pass};
+use super::write_error::{WriteError, follow_may_pass, storage_may_pass, storage_refuses};
 use super::writer::{Round, Stored, Writer};
 use crate::copy::CaptureError;
 use crate::error::{Error, Result, in_one_line};
@@ -356,8 +356,18 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
-/// Whether the system refused for want of a permission, somewhere behind the error.
-fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether the storage said no, or the system refused for want of a permission somewhere behind the error.
+fn is_denied(error: &Error) -> bool {
+    let refused = match error {
+        Error::Write(WriteError::Archive(ArchiveError::Repository(error)))
+        | Error::Archive(ArchiveError::Repository(error))
+        | Error::Repository(error) => storage_refuses(error),
+        _ => false,
+    };
+    refused || is_denied_by_system(error)
+}
+
+fn is_denied_by_system(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut systems = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
     systems.any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
@@ -368,6 +378,7 @@ mod tests {
     use std::path::Path;
 
     use grap_disk::DiskError;
+    use grap_repository::{ObjectCall, ObjectError, RepositoryError};
 
     use super::*;
     use crate::live::FollowError;
@@ -380,5 +391,17 @@ mod tests {
         let error = Error::Follow(FollowError::Disk(denied));
         assert!(may_pass(&error) && is_denied(&error));
         assert!(!may_pass(&Error::Follow(FollowError::RunIsPresent)));
+    }
+
+    /// Credentials that run out are an outage; at the start they are a setting that is wrong.
+    #[test]
+    fn what_the_storage_refuses_for_a_while_is_waited_out() {
+        let (call, name) = (ObjectCall::Put, "grap/log/a".to_owned());
+        let refused = |error: ObjectError| Error::Repository(RepositoryError::Object(error));
+        let denied = refused(ObjectError::Denied { call, name: name.clone(), source: "no".into() });
+        assert!(may_pass(&denied) && is_denied(&denied));
+        let full = refused(ObjectError::Full { call, name: name.clone(), source: "no".into() });
+        assert!(may_pass(&full) && !is_denied(&full));
+        assert!(!may_pass(&refused(ObjectError::AlreadyExists { name })));
     }
 }

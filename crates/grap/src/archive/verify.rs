@@ -101,7 +101,7 @@ fn own_part(history: &History, path: &Path, expired: &ExpiredLog) -> Result<Vec<
     let begins_with_parent = survey.stretches.first().is_some_and(is_parent);
     if let Some(parent) = piece.parent
         && !begins_with_parent
-        && !expired.covers(parent.run, &path.database, parent.id, parent.id)
+        && !expired.covers_path(path, parent.id, parent.id)
     {
         told.push(format!(": transaction {}, which it goes on from, is not stored whole", parent.id));
     }

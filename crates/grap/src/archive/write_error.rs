@@ -63,9 +63,23 @@ impl WriteError {
     }
 }
 
-/// A storage that does not answer, as against one that answers badly.
+/// A storage that does not answer, or refuses for a while (credentials that ran out, a quota, a bucket that is
+/// away), as against one that answers badly.
 pub(super) fn storage_may_pass(error: &RepositoryError) -> bool {
-    matches!(error, RepositoryError::Object(ObjectError::Failed { .. } | ObjectError::NotFound { .. }))
+    let RepositoryError::Object(error) = error else { return false };
+    match error {
+        ObjectError::Failed { .. }
+        | ObjectError::NotFound { .. }
+        | ObjectError::Denied { .. }
+        | ObjectError::Full { .. }
+        | ObjectError::Refused { .. } => true,
+        ObjectError::AlreadyExists { .. } | ObjectError::InvalidName { .. } => false,
+    }
+}
+
+/// A storage that understood us and says no.
+pub(super) fn storage_refuses(error: &RepositoryError) -> bool {
+    matches!(error, RepositoryError::Object(ObjectError::Denied { .. } | ObjectError::Refused { .. }))
 }
 
 /// A source that cannot be looked at for a while.

@@ -208,7 +208,6 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::UnknownVersion { .. } => Code::RepositoryUnsupported,
         RepositoryError::KeyNotFound { .. } | RepositoryError::KeyAmbiguous { .. } => Code::KeyNotFound,
         RepositoryError::KeyLast { .. } | RepositoryError::KeyGone { .. } => Code::KeyLast,
-        RepositoryError::KeyUnproved { .. } => Code::StorageFailed,
         RepositoryError::NoUsableKey { .. }
         | RepositoryError::Damaged { .. }
         | RepositoryError::BlobDamaged { .. }
@@ -223,7 +222,8 @@ fn repository(error: &RepositoryError) -> Code {
         RepositoryError::SourceShort { .. } => Code::ServerChanged,
         RepositoryError::SourceUnreadable { .. } => Code::SourceUnreadable,
         RepositoryError::Stopped(_) => Code::Interrupted,
-        RepositoryError::IndexTooLarge { .. }
+        RepositoryError::KeyUnproved { .. }
+        | RepositoryError::IndexTooLarge { .. }
         | RepositoryError::InvalidTree { .. }
         | RepositoryError::LockNotExclusive { .. }
         | RepositoryError::MemoryDamage { .. }

@@ -1,13 +1,14 @@
 //! What others do to the archive: bases are taken, segments merged, what is old expires; and objects are
-//! destroyed.
+//! destroyed. What expires is worked out here, transaction by transaction, and must be what the code decides.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use grap::archive::{ArchiveError, PathReader, RunNumber, Runs, SegmentName};
-use grap_neo4j::TxId;
+use grap_neo4j::{StoreId, TransactionEnd, TxId};
 use grap_repository::ObjectStore;
 use grap_task::Stop;
 
+use crate::expiry::names;
 use crate::history::Key;
 use crate::judge::ReadPath;
 use crate::random::Random;
@@ -16,8 +17,10 @@ use crate::world::World;
 /// A backup's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base {
-    database: String,
+    pub(crate) database: String,
     key: Key,
+    pub(crate) store_id: StoreId,
+    pub(crate) end: TransactionEnd,
 }
 
 /// A part of the archive: run, database, first id of the segment.
@@ -32,7 +35,8 @@ impl World {
             let node = self.history.get(tip);
             // Nothing joins at a transaction without commands.
             if !node.transaction.without_commands {
-                self.bases.push(Base { database: name.clone(), key: node.key });
+                let (store_id, end) = (log.store().clone(), node.transaction.end_point());
+                self.bases.push(Base { database: name.clone(), key: node.key, store_id, end });
             }
         }
     }
@@ -93,6 +97,10 @@ impl World {
         self.shelf.grow_old();
         let runs = self.archive.runs().unwrap();
         let since = self.time().0 - 1000 * random.number(120);
+        let decided = self.decide(since);
+        let problems = self.problems();
+        self.record(&decided);
+        let mut gone = BTreeSet::new();
         for database in self.names.clone() {
             let mut kept: HashSet<Part> = HashSet::new();
             let mut holes = HashMap::new();
@@ -113,7 +121,7 @@ impl World {
                     holes.insert(read.path.run, (Some(base), holes_behind(read, Some(base))));
                 }
             }
-            self.delete_all_but(&runs, &database, &kept);
+            gone.extend(self.delete_all_but(&runs, &database, &kept));
             let exempt: Vec<Key> = paths
                 .iter()
                 .flat_map(|read| &read.transactions)
@@ -131,6 +139,10 @@ impl World {
                 assert_eq!(holes_behind(&read, found), *count, "expire made a hole behind {base:?}");
             }
         }
+        assert_eq!(names(&decided), gone, "what goes before {since}");
+        let new: Vec<String> =
+            self.problems().into_iter().filter(|found| !problems.contains(found)).collect();
+        assert_eq!(new, Vec::<String>::new(), "what expired is taken for lost");
         self.note(format!("expired before {since}"));
     }
 
@@ -147,7 +159,13 @@ impl World {
         covering.map(|(number, _)| self.read_path(runs, database, number, None)).collect()
     }
 
-    fn delete_all_but(&self, runs: &Runs, database: &str, kept: &HashSet<Part>) {
+    fn delete_all_but(
+        &self,
+        runs: &Runs,
+        database: &str,
+        kept: &HashSet<Part>,
+    ) -> Vec<(RunNumber, String, SegmentName)> {
+        let mut gone = Vec::new();
         for (number, run) in runs.iter() {
             for name in run.segments(database) {
                 let last = name.last.unwrap_or(name.first);
@@ -156,9 +174,11 @@ impl World {
                 };
                 if !kept.iter().any(holds) {
                     self.delete(number, database, &name.to_string());
+                    gone.push((number, database.to_owned(), name));
                 }
             }
         }
+        gone
     }
 
     fn delete(&self, run: RunNumber, database: &str, name: &str) {

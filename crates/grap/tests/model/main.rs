@@ -5,6 +5,7 @@
 //! - [`server`]: log files as a server writes them; crashes, imports, older states put back.
 //! - [`shelf`]: the storage, with faults; [`archiver`]: one process; [`world`]: all of it.
 //! - [`ledger`] judges each object as it is put, [`judge`] what the reader makes of all of them.
+//! - [`keeper`] merges, collects and expires; [`expiry`] asks the code what it would expire.
 //! - [`traces`]: the traces that broke earlier drafts of the rules, each by name.
 //! - [`random`]: random sequences. A failure prints its seed, the steps that are needed, and what happened.
 //!
@@ -20,6 +21,7 @@
 )]
 
 mod archiver;
+mod expiry;
 mod history;
 mod judge;
 mod keeper;

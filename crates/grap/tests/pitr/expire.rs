@@ -95,6 +95,28 @@ fn a_base_that_ends_inside_a_segment_keeps_that_segment() {
 }
 
 #[test]
+fn the_other_database_keeps_what_a_restore_from_the_kept_backup_needs() {
+    let (world, log) = archived("5.26.30", 70, 8);
+    let system = world.log("system");
+    let (middle, last) = (system[system.len() / 2].transaction.id.0, system.last().unwrap().transaction.id.0);
+    world.install(100, middle);
+    let base = world.good_backup();
+    // It knows more of `system`, and is the newest before the window there: nothing happened in `system` since.
+    world.install(130, last);
+    world.good_backup();
+    world.begin_window(commit_ms(&log, 110));
+    let report = world.expire().unwrap();
+    assert!(report.segments > 0);
+    let needed = report.plan.sources[0].archive.paths.iter().find(|path| path.database == "neo4j").unwrap();
+    assert_eq!(needed.begins, Begins::Backup { id: base.parse().unwrap(), end: TxId(100) });
+    let stored = world.objects("grap/log/neo4j/0000000001/system");
+    let first: u64 = stored[0].rsplit('/').next().unwrap().parse().unwrap();
+    assert!(first <= middle, "{first} is stored, {middle} is where the backup of the window ends");
+    assert!(middle + 8 < last, "the fixture is as it was");
+    assert_eq!(world.restore("tx=neo4j:118").unwrap().databases[1].end.tx_id, last);
+}
+
+#[test]
 fn what_is_lost_is_still_told_from_what_has_expired() {
     let (world, log) = archived("5.26.30", 70, 7);
     for end in [100, 130] {
@@ -156,8 +178,10 @@ struct PromotedAndBack {
 }
 
 const LATER: i64 = 60_000;
-/// By path: which run gives which ids.
-const PATHS: [(u64, &[(u64, u64, u64)]); 3] =
+/// A run, and from which id to which it gives.
+type Piece = (u64, u64, u64);
+/// By path.
+const PATHS: [(u64, &[Piece]); 3] =
     [(1, &[(1, 2, 100)]), (2, &[(1, 2, 80), (2, 81, 120)]), (3, &[(1, 2, 90), (3, 91, 110)])];
 
 impl PromotedAndBack {
@@ -185,7 +209,7 @@ impl PromotedAndBack {
         Self { world, logs: BTreeMap::from([(1, first), (2, second), (3, third)]), bases }
     }
 
-    fn path(&self, pieces: &[(u64, u64, u64)]) -> Vec<(u64, &Logged)> {
+    fn path(&self, pieces: &[Piece]) -> Vec<(u64, &Logged)> {
         let mut path = Vec::new();
         for (run, from, to) in pieces {
             path.extend((*from..=*to).map(|id| (*run, at(&self.logs[run], id))));

@@ -1,11 +1,13 @@
 //! The conformance suite on each kind of storage, and what is theirs alone.
 
+use std::sync::{Arc, Mutex};
+
 use grap_repository::object::require_put_if_absent;
 use grap_repository::object::suite::conformance;
 use grap_repository::{ObjectError, ObjectStore};
-use grap_testkit::stores::{Azurite, Bucket, FakeGcs};
+use grap_testkit::stores::{Azurite, Bucket, FakeGcs, Fault};
 
-use crate::support::{new_name, noise, or_skip, s3, store};
+use crate::support::{new_name, noise, or_skip, proxied, s3, store};
 
 /// Two prefixes of one bucket are two stores; a bucket may be one, too.
 fn conforms(bucket: &Bucket) {
@@ -63,6 +65,43 @@ fn s3_as_moto_plays_it() {
     let bucket = s3.bucket(&new_name()).unwrap();
     conforms(&bucket);
     missing_bucket_is_told_apart(&bucket);
+}
+
+/// The servers of these tests look at no signature; S3 does, and refuses a header of its own that is not signed.
+#[test]
+fn every_header_of_s3_is_signed_and_every_put_has_its_condition_and_checksum() {
+    let Some(s3) = s3() else { return };
+    let (proxy, bucket) = proxied(s3);
+    let wrong = Arc::new(Mutex::new(Vec::new()));
+    let found = Arc::clone(&wrong);
+    proxy.set(move |request| {
+        let signed = request.header("authorization").unwrap_or_default();
+        let signed = signed.split("SignedHeaders=").nth(1).and_then(|rest| rest.split(',').next());
+        let signed: Vec<&str> = signed.unwrap_or_default().split(';').collect();
+        let headers = request.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let names = headers.map(|(name, _)| name.to_lowercase());
+        let unsigned = names.filter(|name| name.starts_with("x-amz-") && !signed.contains(&name.as_str()));
+        let put = request.method == "PUT";
+        let conditioned = request.header("if-none-match") == Some("*");
+        let summed = request.header("x-amz-checksum-sha256").is_some();
+        if unsigned.count() > 0 || !signed.contains(&"host") || (put && !(conditioned && summed)) {
+            found.lock().unwrap().push(request.head.clone());
+        }
+        Fault::None
+    });
+    conformance(&store(&bucket, "r"));
+    assert!(proxy.seen() > 50);
+    assert_eq!(*wrong.lock().unwrap(), Vec::<String>::new());
+}
+
+/// Versions of what is deleted stay; its name is free.
+#[test]
+fn s3_with_object_lock() {
+    let Some(s3) = s3() else { return };
+    let bucket = s3.bucket_with_object_lock(&new_name()).unwrap();
+    let store = store(&bucket, "kept");
+    conformance(&store);
+    require_put_if_absent(&store).unwrap();
 }
 
 #[test]

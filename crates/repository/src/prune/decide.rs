@@ -183,3 +183,112 @@ fn choose_repacked(packs: &[IndexedPack], usage: &[Usage], limits: Limits, fates
     }
     postponed
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::index::{IndexFile, IndexPack};
+    use crate::format::pack::{BlobKind, PackedBlob, pack_size};
+    use crate::index::IndexBuilder;
+
+    /// Packs of blobs, few enough that many lie in several.
+    fn packs() -> impl Strategy<Value = Vec<Vec<(u8, u16)>>> {
+        proptest::collection::vec(proptest::collection::vec((0..12_u8, 1..5000_u16), 0..8), 1..8)
+    }
+
+    fn index(packs: &[Vec<(u8, u16)>]) -> (Index, Vec<(Id, u64)>) {
+        let mut builder = IndexBuilder::default();
+        let mut sizes = Vec::new();
+        for (number, content) in packs.iter().enumerate() {
+            let mut seen = HashSet::new();
+            let mut offset = 0;
+            let mut blobs = Vec::new();
+            for (blob, length) in content.iter().filter(|(blob, _)| seen.insert(*blob)) {
+                let kind = if blob % 4 == 0 { BlobKind::Tree } else { BlobKind::Data };
+                let length = u32::from(*length) + 32;
+                blobs.push(PackedBlob { kind, id: Id::of(&[*blob]), offset, length, uncompressed: None });
+                offset += length;
+            }
+            let id = Id::of(&number.to_le_bytes());
+            sizes.push((id, pack_size(&blobs)));
+            builder.add(&IndexFile { packs: vec![IndexPack::new(id, &blobs)] }).unwrap();
+        }
+        (builder.build(), sizes)
+    }
+
+    proptest! {
+        /// Every needed blob is kept at exactly one place, in a pack that is whole and not removed; or it has no such
+        /// place, and nothing is decided.
+        #[test]
+        fn what_is_needed_is_kept_once(
+            packs in packs(),
+            needed in proptest::collection::hash_set(0..12_u8, 0..12),
+            lost in proptest::collection::hash_set(0..8_usize, 0..3),
+            unused_percent in 0..=100_u8,
+            repack_bytes in prop_oneof![Just(u64::MAX), 0..10_000_u64],
+        ) {
+            let (index, sizes) = index(&packs);
+            let listed: HashMap<Id, u64> = sizes
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| !lost.contains(number))
+                .map(|(_, (id, size))| (*id, *size))
+                .collect();
+            let mut marked = Bits::for_places(&index);
+            for blob in &needed {
+                for kind in [BlobKind::Data, BlobKind::Tree] {
+                    if let Some(first) = index.first_place(kind, &Id::of(&[*blob])) {
+                        marked.set(first);
+                    }
+                }
+            }
+            let whole = |place: &Place| listed.contains_key(&index.packs()[place.pack].id);
+            let lost_for_good = needed.iter().any(|blob| {
+                let [data, tree] = [BlobKind::Data, BlobKind::Tree]
+                    .map(|kind| index.places(kind, &Id::of(&[*blob])).collect::<Vec<_>>());
+                [data, tree].iter().any(|places| !places.is_empty() && !places.iter().any(whole))
+            });
+            let limits = Limits { unused_percent, repack_bytes };
+            let Ok(decision) = decide(&index, &listed, &marked, limits) else {
+                prop_assert!(lost_for_good);
+                return Ok(());
+            };
+            prop_assert!(!lost_for_good);
+            let places: Vec<Place> = index.all_blobs().collect();
+            for (number, place) in places.iter().enumerate() {
+                let same: Vec<usize> = (0..places.len())
+                    .filter(|other| (places[*other].blob.kind, places[*other].blob.id) == (place.blob.kind, place.blob.id))
+                    .collect();
+                let kept: Vec<&usize> = same.iter().filter(|other| decision.kept.get(**other)).collect();
+                prop_assert_eq!(kept.len(), usize::from(marked.get(same[0])));
+                if decision.kept.get(number) {
+                    prop_assert!(whole(place));
+                    prop_assert!(matches!(decision.fates[place.pack], Fate::Keep | Fate::Repack));
+                }
+            }
+            for (number, fate) in decision.fates.iter().enumerate() {
+                let usage = decision.usage[number];
+                match fate {
+                    Fate::Keep => prop_assert!(usage.kept > 0),
+                    Fate::Repack => prop_assert!(usage.kept > 0 && usage.unused > 0),
+                    Fate::Remove => prop_assert!(usage.kept == 0 && !lost.contains(&number)),
+                    Fate::Forget => prop_assert!(usage.kept == 0 && lost.contains(&number)),
+                }
+            }
+            // No more stays unused than is allowed, unless more must not be copied.
+            let sum = |of: &dyn Fn(&Usage) -> u64, fates: &[Fate]| -> u64 {
+                let all = decision.usage.iter().zip(&decision.fates);
+                all.filter(|(_, fate)| fates.contains(fate)).map(|(usage, _)| of(usage)).sum()
+            };
+            let kept = sum(&|usage| usage.kept, &[Fate::Keep, Fate::Repack]);
+            let percent = u64::from(unused_percent.min(99));
+            let left = sum(&|usage| usage.unused, &[Fate::Keep]);
+            prop_assert!(left <= kept * percent / (100 - percent) || decision.postponed > 0);
+            prop_assert!(sum(&|usage| usage.kept, &[Fate::Repack]) <= repack_bytes);
+        }
+    }
+}

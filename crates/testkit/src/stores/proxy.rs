@@ -21,6 +21,14 @@ pub struct Request {
     pub method: String,
     /// `/bucket/prefix/data/..`, with the query.
     pub target: String,
+    /// Its first line and all headers, as they came.
+    pub head: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +154,8 @@ impl Drop for Proxy {
 impl Shared {
     fn serve(&self, client: TcpStream) -> io::Result<()> {
         let mut reader = BufReader::new(client.try_clone()?);
-        let Some((head, mut request)) = read_head(&mut reader)? else { return Ok(()) };
+        let Some(mut request) = read_head(&mut reader)? else { return Ok(()) };
+        let head = request.head.clone();
         let mut body = vec![0; length_of(&head)];
         reader.read_exact(&mut body)?;
         request.number = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
@@ -203,8 +212,8 @@ impl Shared {
     }
 }
 
-/// The head with the empty line at its end, and what it asks; `None` at the end of the connection.
-fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(String, Request)>> {
+/// `None` at the end of the connection.
+fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut head = String::new();
     loop {
         let before = head.len();
@@ -218,7 +227,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<(String, Request)>>
     let mut words = head.split_whitespace();
     let method = words.next().unwrap_or_default().to_owned();
     let target = words.next().unwrap_or_default().to_owned();
-    Ok(Some((head, Request { number: 0, method, target })))
+    Ok(Some(Request { number: 0, method, target, head }))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {

@@ -38,9 +38,22 @@ impl LocalS3 {
         self.bucket_through(name, self.port())
     }
 
+    /// A new bucket in which every object is kept for a day, whoever deletes it.
+    pub fn bucket_with_object_lock(&self, name: &str) -> Result<Bucket> {
+        let head = format!("PUT /{name} HTTP/1.1\r\nx-amz-bucket-object-lock-enabled: true\r\n");
+        request(self.port(), &head, b"")?;
+        let retention = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+        request(self.port(), &format!("PUT /{name}?object-lock HTTP/1.1\r\n"), retention.as_bytes())?;
+        Ok(Self::opened(name, self.port()))
+    }
+
     /// A new bucket, spoken to through another port of this machine.
     pub fn bucket_through(&self, name: &str, port: u16) -> Result<Bucket> {
         request(self.port(), &format!("PUT /{name} HTTP/1.1\r\n"), b"")?;
+        Ok(Self::opened(name, port))
+    }
+
+    fn opened(name: &str, port: u16) -> Bucket {
         let variables = [
             ("AWS_ACCESS_KEY_ID", USER.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
@@ -48,6 +61,6 @@ impl LocalS3 {
             ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
         ];
         let environment = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Ok(Bucket { url: format!("s3://{name}"), environment })
+        Bucket { url: format!("s3://{name}"), environment }
     }
 }
