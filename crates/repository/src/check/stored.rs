@@ -65,7 +65,7 @@ impl Repository {
             walk.snapshot(snapshot);
             monitor.advance(1);
         }
-        let all_read = |used: &HashSet<usize>| used.iter().all(|pack| is_wanted(pack));
+        let all_read = |used: &HashSet<usize>| used.iter().all(&is_wanted);
         let read_whole = snapshots.iter().zip(&used).filter(|(_, used)| all_read(used));
         Ok(StoredReport {
             read_whole: read_whole.map(|(snapshot, _)| snapshot.id).collect(),
