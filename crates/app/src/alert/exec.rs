@@ -24,7 +24,7 @@ pub(super) fn run(command: &str, message: &Message<'_>, stop: &Stop) -> Result<(
         .env("GRAP_ALERT_EVENT", &message.event)
         .env("GRAP_ALERT_KEY", message.key)
         .env("GRAP_ALERT_LEVEL", &message.level)
-        .env("GRAP_ALERT_MESSAGE", message.message)
+        .env("GRAP_ALERT_MESSAGE", message.text)
         .env("GRAP_ALERT_SINCE", message.since.to_string())
         .env("GRAP_ALERT_AT", message.at.to_string())
         .env("GRAP_ALERT_HOST", message.host)

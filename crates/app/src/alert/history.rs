@@ -115,7 +115,9 @@ impl Folded {
                 Entry::Waiting { sink, events } => {
                     let outbox = folded.outboxes.entry(sink.clone()).or_default();
                     *outbox = Outbox::default();
-                    events.iter().for_each(|event| add(sink, outbox, event));
+                    for event in events {
+                        add(sink, outbox, event);
+                    }
                 }
                 Entry::Told { .. } => {}
             }

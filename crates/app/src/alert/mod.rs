@@ -174,7 +174,9 @@ impl AlertCenter {
         let reminders = state.alerts.reminders();
         let all_open = || {
             let mut outbox = Outbox::default();
-            reminders.iter().for_each(|event| outbox.push(event.clone()));
+            for event in &reminders {
+                outbox.push(event.clone());
+            }
             outbox
         };
         state.sinks = sinks

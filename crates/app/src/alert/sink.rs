@@ -30,7 +30,8 @@ pub(super) struct Message<'a> {
     pub(super) event: String,
     pub(super) key: &'a str,
     pub(super) level: String,
-    pub(super) message: &'a str,
+    #[serde(rename = "message")]
+    pub(super) text: &'a str,
     pub(super) since: Timestamp,
     pub(super) at: Timestamp,
     pub(super) number: u64,
@@ -62,7 +63,7 @@ impl<'a> Message<'a> {
             event: event.change.to_string(),
             key: &event.key,
             level: event.level.to_string(),
-            message: &event.message,
+            text: &event.message,
             since: event.since,
             at: event.at,
             number: event.number,

@@ -1,5 +1,7 @@
 //! Sinks that hang, refuse, do not exist, are not executable, die and are mended: real hooks, a real server.
 
+#![expect(clippy::disallowed_methods, reason = "the tests write hooks and read what they wrote")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

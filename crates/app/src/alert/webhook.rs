@@ -14,12 +14,9 @@ pub(super) fn post(url: &str, message: &Message<'_>) -> Result<(), String> {
     // The process has one; whoever comes first sets it, and all set the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().timeout(LIMIT).user_agent(message.program.replace(' ', "/")).build();
-    let request = client.map_err(|error| said(error))?.post(url);
-    let answer = request
-        .header(CONTENT_TYPE, "application/json")
-        .body(message.to_json())
-        .send()
-        .map_err(|error| said(error))?;
+    let request = client.map_err(said)?.post(url);
+    let answer =
+        request.header(CONTENT_TYPE, "application/json").body(message.to_json()).send().map_err(said)?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("the answer is {}", answer.status())) }
 }
 

@@ -211,7 +211,7 @@ fn at_every_call_on_either_side() {
     let (calls_from, calls_to) = (from.seen(), to.seen());
     assert!(calls_from > 60 && calls_to > 100, "{calls_from} and {calls_to} calls");
     let stride: usize =
-        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+        std::env::var("GRAP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(29);
     let mut partly = 0;
     for (mode, offset) in [(Mode::Fail, 0), (Mode::Kill, 1), (Mode::LoseReply, 2)] {
         for at in (1 + offset..=calls_from).step_by(stride) {
@@ -238,9 +238,7 @@ fn at_every_call_on_either_side() {
             }
         }
     }
-    println!(
-        "{calls_from} calls on the source, {calls_to} on the copy, every {stride}th; {partly} ended partly"
-    );
+    assert!(stride > 29 || partly > 0, "none of {calls_from} and {calls_to} calls ended partly");
 }
 
 /// What was interrupted shows nothing wrong, and the next run ends it.
@@ -459,7 +457,7 @@ fn each_side_lets_go_for_itself() {
     assert_eq!(expire().deleted.len(), 1);
     let again = two.copy().unwrap();
     assert_eq!((again.copied.len(), again.present, again.expired), (0, 1, 1));
-    assert_eq!(ids(), [second.clone()]);
+    assert_eq!(ids(), std::slice::from_ref(&second));
     assert_eq!(two.rows(two.world.access()).len(), 2);
     // Whoever holds it here wants it there, too.
     hold("again");

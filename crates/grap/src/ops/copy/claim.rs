@@ -28,12 +28,11 @@ struct Record {
 /// Refuse to mix two histories.
 pub(super) fn claim(pair: &Pair, session: &Session<'_>) -> Result<()> {
     let ours = pair.from.id().to_string();
-    let whose = match read(&pair.to).map_err(Error::at_copy)? {
-        Some(whose) => whose,
-        None => {
-            require_empty(&pair.to)?;
-            put(&pair.to, &ours, session).map_err(Error::at_copy)?
-        }
+    let whose = if let Some(whose) = read(&pair.to).map_err(Error::at_copy)? {
+        whose
+    } else {
+        require_empty(&pair.to)?;
+        put(&pair.to, &ours, session).map_err(Error::at_copy)?
     };
     if whose == ours { Ok(()) } else { Err(Error::CopyOfOther { this: ours, other: whose }) }
 }
