@@ -119,6 +119,8 @@ fn a_backup_through_the_socket_is_the_same_as_one_by_hand() {
     let ran = stopped.run(&["backup", "--data", &stopped.text("other")]).refused("USAGE", 2);
     assert!(ran.said().contains(&data) && ran.said().contains("other"), "{ran:?}");
     assert!(stopped.run(&["list"]).succeeded().json()["backups"].as_array().unwrap().len() == 2);
+    // While the archive catches up with the base there is nothing that another backup would mend.
+    assert!(!daemon.said().contains("a backup is asked for"), "{}", daemon.said());
     // It counts as a run.
     assert!(!named(&status(&stopped.grap)["tasks"], "backup")["last_success"].is_null());
     daemon.end();

@@ -150,6 +150,7 @@ impl Look<'_> {
             ));
         }
         let mut archived = None;
+        let wanted_before = self.backup_wanted;
         match self.history.path(database, None)? {
             None => self.reasons.push(format!("{database}: its log is not archived")),
             Some(path) => {
@@ -168,6 +169,8 @@ impl Look<'_> {
             match database_lag(installation, database, archived, self.session.clock.now()) {
                 Ok(lag) => {
                     self.judge(&lag);
+                    // Until the archive has caught up its end may lie before the end of the newest backup.
+                    self.backup_wanted &= wanted_before || !self.is_behind(&lag);
                     status.lag = Some(lag);
                 }
                 Err(error) => {
@@ -219,10 +222,15 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn judge(&mut self, lag: &DatabaseLag) {
+    /// The log goes on from the archive, and much of it is not archived yet.
+    fn is_behind(&self, lag: &DatabaseLag) -> bool {
         let late = Duration::from_millis(lag.milliseconds.unsigned_abs()) > self.lag_max;
+        lag.standing == Standing::Follows && late
+    }
+
+    fn judge(&mut self, lag: &DatabaseLag) {
         match lag.standing {
-            Standing::Follows if !late => {}
+            Standing::Follows if !self.is_behind(lag) => {}
             // Said already: there is no path, or it is empty.
             Standing::NothingArchived => {}
             _ => self.reasons.push(lag.to_string()),
