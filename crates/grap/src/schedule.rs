@@ -5,7 +5,7 @@
 //! all; where that fails it stays long, which harms nothing.
 
 use grap_core::schedule::{Event, State};
-use grap_disk::Journal;
+use grap_disk::{Journal, JournalError};
 
 use crate::state::{StateDirectory, StateError};
 
@@ -52,9 +52,10 @@ impl ScheduleJournal {
         if self.unsure {
             self.fold()?;
         }
-        self.unsure = true;
-        self.journal.append(event)?;
-        self.unsure = false;
+        // A journal that is refused was not touched, and is not to be.
+        let append = self.journal.append(event);
+        self.unsure = matches!(append, Err(JournalError::Disk(_)));
+        append?;
         self.state = state;
         self.entries += 1;
         if self.entries > ENTRIES_MAX {
@@ -77,7 +78,6 @@ mod tests {
     use std::path::Path;
 
     use grap_core::schedule::{Outcome, Reason, Task};
-    use grap_disk::JournalError;
     use jiff::Timestamp;
 
     use super::*;

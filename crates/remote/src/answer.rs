@@ -130,13 +130,13 @@ fn meaning(status: StatusCode, code: &str) -> Option<Meaning> {
         return Some(Meaning::Full);
     }
     match (status.as_u16(), code) {
-        // Else a missing bucket would look like a missing object.
-        (404, "NoSuchBucket" | "ContainerNotFound") => Some(Meaning::Wrong),
+        // Else a missing bucket would look like a missing object, and a wrong clock like a missing right.
+        (404, "NoSuchBucket" | "ContainerNotFound") | (403, "RequestTimeTooSkewed") => Some(Meaning::Wrong),
         (304 | 404 | 412, _) | (409, "BlobAlreadyExists") => None,
-        (403, "RequestTimeTooSkewed") => Some(Meaning::Wrong),
-        // An object under a hold or in its retention period.
-        (409, "BlobImmutableDueToPolicy" | "ObjectUnderActiveHold") | (401 | 403, _) => Some(Meaning::Denied),
-        (400, "ExpiredToken" | "TokenRefreshRequired") => Some(Meaning::Denied),
+        // An object under a hold or in its retention period; credentials that are unknown or ran out.
+        (409, "BlobImmutableDueToPolicy" | "ObjectUnderActiveHold")
+        | (401 | 403, _)
+        | (400, "ExpiredToken" | "TokenRefreshRequired") => Some(Meaning::Denied),
         // Of two at once, which says nothing about whether the object is there.
         (408 | 409 | 425 | 429 | 500.., _) | (400, "RequestTimeout") => Some(Meaning::MayPass),
         _ => Some(Meaning::Wrong),

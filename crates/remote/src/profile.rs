@@ -78,10 +78,11 @@ fn parse(text: &str, section: &str) -> Option<BTreeMap<String, String>> {
             if inside {
                 found.get_or_insert_with(BTreeMap::new);
             }
-        } else if inside && !line.starts_with(['#', ';', ' ', '\t']) {
-            if let (Some(found), Some((key, value))) = (&mut found, line.split_once('=')) {
-                found.insert(key.trim().to_lowercase(), value.trim().to_owned());
-            }
+        } else if inside
+            && !line.starts_with(['#', ';', ' ', '\t'])
+            && let (Some(found), Some((key, value))) = (&mut found, line.split_once('='))
+        {
+            found.insert(key.trim().to_lowercase(), value.trim().to_owned());
         }
     }
     found

@@ -16,7 +16,7 @@ const DAYS_MAX: i32 = 36_500;
 const COUNT_MAX: i32 = 1000;
 
 /// The rules as they are set. What is mistyped is refused, and names its key.
-pub(crate) fn rules(settings: &Settings) -> Result<RetentionRules, Failure> {
+pub(super) fn rules(settings: &Settings) -> Result<RetentionRules, Failure> {
     let number = |name: &'static str, least: i32, most: i32, default: u32| -> Result<u32, Failure> {
         let said = settings.parsed(name, |text| parse_between(text, least, most))?;
         Ok(said.and_then(|number| u32::try_from(number).ok()).unwrap_or(default))
@@ -35,7 +35,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<RetentionRules, Failure> {
     Ok(rules)
 }
 
-fn window_days(settings: &Settings) -> Result<u32, Failure> {
+pub(super) fn window_days(settings: &Settings) -> Result<u32, Failure> {
     let said = settings.parsed("retention.window_days", |text| parse_between(text, 1, DAYS_MAX))?;
     Ok(said.and_then(|days| u32::try_from(days).ok()).unwrap_or(7))
 }

@@ -97,6 +97,7 @@ impl Call<'_> {
         self.backup_options(BackupArguments::default())?;
         self.archive_options(&ArchiveArguments::default())?;
         retention::rules(self.settings)?;
+        retention::window_days(self.settings)?;
         percent_per_day(self.settings)?;
         daemon::check(self.settings)?;
         Ok(())

@@ -107,8 +107,10 @@ impl Call<'_> {
     }
 
     fn backup(&self, arguments: BackupArguments) -> Result<(), Failure> {
+        // Before, not after: a backup that is made must not end with an error of a setting.
+        let rules = retention::rules(self.settings)?;
         let report = self.backup_report(arguments)?;
-        self.output.backup(&report, &retention::rules(self.settings)?)
+        self.output.backup(&report, &rules)
     }
 
     pub(crate) fn backup_report(&self, arguments: BackupArguments) -> Result<BackupReport, Failure> {

@@ -28,6 +28,8 @@ use grap::ops::Session;
 /// Between two tries to open the repository while it is away.
 const REACH_AGAIN_MIN: Duration = Duration::from_secs(1);
 const REACH_AGAIN_MAX: Duration = Duration::from_secs(30);
+/// Between two looks whether a client's operation may begin.
+const ENTER_AGAIN: Duration = Duration::from_millis(200);
 
 impl Daemon {
     /// A call of the program, as a job or a client makes it.
@@ -138,7 +140,7 @@ impl Daemon {
         settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let by_hand = self.enter(task_of(&arguments.verb), stop)?;
+        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
         let ended = self.call(&settings, (stop, &tee), output, |call| call.perform(arguments.verb));
         if ended.is_ok() {
             self.after_a_client(by_hand);
@@ -150,11 +152,32 @@ impl Daemon {
         ended
     }
 
-    /// So that nothing begins that is in its way.
-    fn enter(&self, task: Option<Task>, stop: &Stop) -> Result<Option<ByHand<'_>>, Failure> {
+    /// So that nothing begins that is in its way. What runs already, and is something else, is waited for.
+    fn enter(
+        &self,
+        task: Option<Task>,
+        stop: &Stop,
+        monitor: &dyn Monitor,
+    ) -> Result<Option<ByHand<'_>>, Failure> {
         let (Some(task), Some(scheduler)) = (task, self.scheduler()) else { return Ok(None) };
-        let entered = scheduler.enter(task, stop);
-        entered.map(Some).map_err(|busy| Failure::Found { code: Code::JobRunning, message: busy.to_string() })
+        let mut told = false;
+        loop {
+            let busy = match scheduler.enter(task, stop) {
+                Ok(by_hand) => return Ok(Some(by_hand)),
+                Err(busy) => busy,
+            };
+            if busy.by == task {
+                return Err(Failure::Found { code: Code::JobRunning, message: busy.to_string() });
+            }
+            if !told {
+                told = true;
+                monitor.finding(&Finding::info(format!("{} is running: its end is waited for", busy.by)));
+            }
+            scheduler.make_way(task);
+            if self.clock.wait(ENTER_AGAIN, stop) {
+                return Err(grap::Error::Stopped(Stopped).into());
+            }
+        }
     }
 
     /// What went well counts as a run of its task, and may have helped a job that waits for an operator.

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
+use super::job::panic_message;
 
 /// When which task is due. A task that is not in it is off.
 #[derive(Debug, Clone, Default)]
@@ -159,6 +160,14 @@ impl Scheduler {
         Ok(ByHand { scheduler: self, task, since: self.clock.now(), went_well: false })
     }
 
+    /// Somebody waits to run this: a gc lets a backup pass.
+    pub(crate) fn make_way(&self, task: Task) {
+        let inner = self.lock();
+        if let Some(gc) = inner.running.get(&Task::Gc).filter(|_| task == Task::Backup) {
+            gc.request();
+        }
+    }
+
     pub(crate) fn view(&self) -> Vec<TaskView> {
         let (inner, now) = (self.lock(), self.clock.now());
         let waiting = inner.owed(now);
@@ -266,7 +275,9 @@ impl Scheduler {
                 Outcome::Deferred { why: "it was told to stop".to_owned() }
             }
             Ok(outcome) => outcome,
-            Err(panic) => Outcome::Failed { code: "PANIC".to_owned(), message: said_by(panic.as_ref()) },
+            Err(panic) => {
+                Outcome::Failed { code: "PANIC".to_owned(), message: panic_message(panic.as_ref()) }
+            }
         }
     }
 
@@ -402,12 +413,6 @@ impl Drop for ByHand<'_> {
         }
         self.scheduler.wake(&mut inner);
     }
-}
-
-fn said_by(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-    format!("a fault of the program: {text}")
 }
 
 #[cfg(test)]

@@ -89,9 +89,15 @@ impl Stage {
         }
     }
 
+    /// Time passes, and the scheduler has looked.
     fn pass(&self, time: SignedDuration) {
         self.clock.advance(time.unsigned_abs());
         self.scheduler.wake(&mut self.scheduler.lock());
+        let begun = std::time::Instant::now();
+        while self.scheduler.lock().awake {
+            assert!(begun.elapsed() < PATIENCE, "it does not look");
+            std::thread::yield_now();
+        }
     }
 
     fn begins(&self) -> Begun {
@@ -206,7 +212,8 @@ fn gc_has_the_repository_alone_and_a_backup_never_waits_for_a_waiting_gc() {
     assert_eq!((backup.task, verify.task), (Task::Backup, Task::Verify));
     stage.ends(&backup, Outcome::Succeeded);
     stage.pass(SignedDuration::from_mins(30));
-    assert_eq!(stage.view(Task::Gc).waits_for, Some(Task::Verify));
+    let gc = stage.view(Task::Gc);
+    assert_eq!((gc.waits_for, gc.running), (Some(Task::Verify), None));
     stage.pass(SignedDuration::from_mins(30));
     let backup = stage.begins();
     assert_eq!(backup.task, Task::Backup);
@@ -215,7 +222,8 @@ fn gc_has_the_repository_alone_and_a_backup_never_waits_for_a_waiting_gc() {
     let gc = stage.begins();
     assert_eq!(gc.task, Task::Gc);
     stage.pass(hours(1));
-    assert_eq!(stage.view(Task::Backup).waits_for, Some(Task::Gc));
+    let backup = stage.view(Task::Backup);
+    assert_eq!((backup.waits_for, backup.running), (Some(Task::Gc), None));
     assert!(!gc.stop.requested(), "a slot does not stop a gc");
     stage.ends(&gc, Outcome::Succeeded);
     assert_eq!(stage.begins().task, Task::Backup);

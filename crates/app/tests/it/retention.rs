@@ -208,7 +208,9 @@ fn mistyped_rules_are_refused_and_name_their_key() {
     let newest = stopped.backup();
     stopped.run(&["verify", &newest]).succeeded();
     let before = objects(&stopped);
-    for verb in [vec!["expire"], vec!["expire", "--dry-run"], vec!["list"]] {
+    let data = stopped.text("data");
+    let backup = vec!["backup", "--data", &data];
+    for verb in [vec!["expire"], vec!["expire", "--dry-run"], vec!["list"], backup] {
         for (variable, value, key) in [
             ("BACKUP_RETENTION_DAYS", "", "retention.days"),
             ("BACKUP_RETENTION_DAYS", "0", "retention.days"),

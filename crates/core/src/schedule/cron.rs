@@ -212,6 +212,8 @@ mod tests {
         assert_eq!(spring, ["29 01:30+01:00", "29 03:30+02:00", "29 04:30+02:00"]);
         let autumn = slots("30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", 3);
         assert_eq!(autumn, ["25 02:30+02:00", "25 02:30+01:00", "25 03:30+01:00"]);
+        let half = slots("15 * * * *", "Australia/Lord_Howe", "2026-10-03T14:00:00Z", 3);
+        assert_eq!(half, ["04 01:15+10:30", "04 03:15+11:00", "04 04:15+11:00"]);
         let at_the_change = slots("0 */1 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", 2);
         assert_eq!(at_the_change, ["25 02:00+01:00", "25 03:00+01:00"]);
     }

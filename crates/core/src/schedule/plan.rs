@@ -84,3 +84,32 @@ pub fn next(
         None => Next::Never,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn hosts_are_spread_between_a_slot_and_the_next() {
+        let schedule = Schedule::parse("*/10 * * * *", &TimeZone::UTC).unwrap();
+        let slot: Timestamp = "2026-11-25T02:00:00Z".parse().unwrap();
+        let delays = |spread_s: u32| -> Vec<i64> {
+            let delay = |host: u32| {
+                let jitter = Jitter { spread_s, host: format!("db-{host}") };
+                let due = jitter.due(Task::Backup, slot, &schedule);
+                assert_eq!(due, jitter.due(Task::Backup, slot, &schedule), "it is the same when asked again");
+                due.duration_since(slot).as_secs()
+            };
+            (0..200).map(delay).collect()
+        };
+        assert_eq!(delays(0), [0; 200]);
+        for (spread, bound) in [(60, 60), (100_000, 600)] {
+            let delays = delays(spread);
+            assert!(delays.iter().all(|delay| (0..bound).contains(delay)), "{delays:?}");
+            let (early, late) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+            assert!(*early < bound / 10 && *late > bound * 9 / 10, "from {early} to {late} of {bound}");
+        }
+    }
+}

@@ -39,7 +39,7 @@ impl Session<'_> {
                 self.monitor.finding(&Finding::info(why));
             }
             Err(error) => {
-                self.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")))
+                self.monitor.finding(&Finding::warning(format!("our lock could not be released: {error}")));
             }
         }
     }

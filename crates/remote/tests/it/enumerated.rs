@@ -51,7 +51,9 @@ fn each<T: Copy + Sync>(plans: &[T], check: impl Fn(T) + Sync) {
                 scope.spawn(move || plans.iter().skip(thread).step_by(THREADS).for_each(|plan| check(*plan)))
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }
 

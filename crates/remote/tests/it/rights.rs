@@ -13,6 +13,8 @@ use crate::support::{
     proxied, put_image, read_all, s3, store,
 };
 
+type Call<'a> = &'a dyn Fn() -> Result<(), ObjectError>;
+
 const BUDGET: Duration = Duration::from_secs(5);
 
 fn no_deletes(request: &Request) -> Fault {
@@ -44,7 +46,7 @@ fn without_the_right_to_delete_everything_but_deletion_works() {
 
     // Locks that nobody could delete count no more once they are stale: half an hour later, for another host.
     let later = ManualClock::at(Timestamp::now());
-    later.advance(Duration::from_secs(3600));
+    later.advance(Duration::from_hours(1));
     let other = grap_repository::LockHolder { hostname: "other".to_owned(), ..holder() };
     let found = repository.locks(&other.hostname, &Clock::Manual(later)).unwrap();
     // Our process lives, which this machine can see; its age by the storage is young all the same.
@@ -101,8 +103,8 @@ fn die_with_an_exclusive_lock() {
 fn what_is_denied_or_full_is_said_so_and_is_not_tried_again() {
     let Some(s3) = s3() else { return };
     let (proxy, bucket) = proxied(s3);
-    let store = patient(&bucket, "x", Duration::from_secs(60));
-    let calls: [(&str, &dyn Fn() -> Result<(), ObjectError>); 5] = [
+    let store = patient(&bucket, "x", Duration::from_mins(1));
+    let calls: [(&str, Call<'_>); 5] = [
         ("put", &|| store.put("data/00/a", &[b"x"])),
         ("get", &|| store.get("config").map(drop)),
         ("list", &|| store.list("data").map(drop)),

@@ -189,7 +189,7 @@ mod tests {
     use crate::object::memory::MemoryStore;
     use crate::object::suite::conformance;
 
-    const BUDGET: Duration = Duration::from_secs(120);
+    const BUDGET: Duration = Duration::from_mins(2);
 
     type Store = Arc<Faulty<MemoryStore>>;
 
@@ -249,7 +249,7 @@ mod tests {
         faulty.inject(1, Mode::Kill);
         let error = gave_up(retry.get("config").unwrap_err());
         assert!(error.tries > 8 && error.took <= BUDGET, "{error:?}");
-        assert!(clock.since_boot() - began > BUDGET / 2);
+        assert!(clock.since_boot() > began + BUDGET / 2);
         // A thousand calls more: each is tried, none waits.
         let (began, seen) = (clock.since_boot(), faulty.seen());
         for _ in 0..1000 {
@@ -280,6 +280,6 @@ mod tests {
         stop.request();
         faulty.inject(1, Mode::Kill);
         let error = gave_up(retry.get("config").unwrap_err());
-        assert!(error.tries > 1 && clock.since_boot() - began < 2 * AFTER_STOP, "{error:?}");
+        assert!(error.tries > 1 && clock.since_boot() < began + 2 * AFTER_STOP, "{error:?}");
     }
 }

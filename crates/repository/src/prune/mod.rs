@@ -23,6 +23,8 @@
 //! What it does not save: a listing that hides an old snapshot or index object. The first would have its chunks
 //! deleted, the second ends the run. Storages with such listings are not fit for deletion.
 
+#[cfg(test)]
+mod bench;
 mod decide;
 mod mark;
 mod reindex;

@@ -75,7 +75,7 @@ fn bench() {
 }
 
 /// Of this process and of its children.
-pub(crate) fn cpu_seconds() -> f64 {
+fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<f64> = stat
         .rsplit_once(')')
@@ -89,7 +89,7 @@ pub(crate) fn cpu_seconds() -> f64 {
     fields.iter().sum::<f64>() / 100.0
 }
 
-pub(crate) fn peak_mebibytes() -> u64 {
+fn peak_mebibytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10

@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the rest of the world")]
 
 mod bench;
-mod bench_prune;
 mod damage;
 mod deduplication;
 mod faults;

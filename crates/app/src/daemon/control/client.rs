@@ -25,9 +25,7 @@ const CONNECT_INTERVAL: Duration = Duration::from_millis(100);
 /// What the daemon of this state directory knows; `None` where none runs.
 pub(crate) fn ask_status(state: &Path) -> Result<Option<DaemonStatus>, Failure> {
     let Some(mut connection) = Connection::open(state, &Ask::Status)? else { return Ok(None) };
-    if let Some((_, error)) = connection.accepted()? {
-        return Err(Failure::Found { code: Code::JobRunning, message: error.trim_end().to_owned() });
-    }
+    connection.accepted()?;
     match connection.next(&Stop::new())? {
         Frame::Status(status) => Ok(Some(*status)),
         _ => Err(connection.gone("it says something else than its status")),
@@ -43,12 +41,10 @@ pub(crate) fn forward(
 ) -> Result<Option<u8>, Failure> {
     let ask = Ask::Run(Box::new(request));
     let Some(mut connection) = Connection::open(state, &ask)? else { return Ok(None) };
-    if let Some((status, error)) = connection.accepted()? {
-        return Ok(Some(end(status, &error)));
-    }
+    connection.accepted()?;
     loop {
         match connection.next(stop)? {
-            Frame::Accepted | Frame::Status(_) => {}
+            Frame::Accepted | Frame::Refused { .. } | Frame::Status(_) => {}
             Frame::Begin { step, bytes, total } => {
                 monitor.begin(&step, if bytes { Unit::Bytes } else { Unit::Items }, total);
             }
@@ -108,16 +104,18 @@ impl<'a> Connection<'a> {
         Ok(Self { state, stream, lines, told_to_stop: false })
     }
 
-    /// The first line, which comes soon or never; the end already, where the question was refused.
-    fn accepted(&mut self) -> Result<Option<(u8, String)>, Failure> {
+    /// The first line, which comes soon or never.
+    fn accepted(&mut self) -> Result<(), Failure> {
         let first = self.lines.next().and_then(|line| parse::<Frame>(&line.unwrap_or_default()));
         match first.map_err(|error| unanswered(self.state, &error))? {
             Frame::Accepted => {}
-            Frame::End { status, error } => return Ok(Some((status, error))),
+            Frame::Refused { code, message } => {
+                let known = Code::ALL.iter().find(|known| known.name() == code);
+                return Err(Failure::Found { code: known.copied().unwrap_or(Code::JobRunning), message });
+            }
             _ => return Err(self.gone("it says something else than that it begins")),
         }
-        let set = self.stream.set_read_timeout(Some(STOP_LOOK));
-        set.map(|()| None).map_err(|error| unanswered(self.state, &error))
+        self.stream.set_read_timeout(Some(STOP_LOOK)).map_err(|error| unanswered(self.state, &error))
     }
 
     fn next(&mut self, stop: &Stop) -> Result<Frame, Failure> {

@@ -71,6 +71,12 @@ pub(super) enum Frame {
     /// For standard output.
     Print(String),
     Status(Box<DaemonStatus>),
+    /// The only line: nothing was begun.
+    Refused {
+        /// As in docs/errors.md.
+        code: String,
+        message: String,
+    },
     /// The last one. `error` is for standard error.
     End {
         status: u8,

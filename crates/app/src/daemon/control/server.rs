@@ -128,7 +128,7 @@ impl Clients {
                 }
             };
             let Some(place) = Place::take(self) else {
-                refuse(stream, Code::JobRunning, "the daemon has too many clients");
+                refuse(&stream, Code::JobRunning, "the daemon has too many clients");
                 continue;
             };
             let serve = move || {
@@ -158,13 +158,13 @@ impl Clients {
         stream.set_write_timeout(Some(PATIENCE))?;
         if let Some(why) = stranger(&stream)? {
             self.log.warning(&format!("a client is refused: {why}"));
-            refuse(stream, Code::Usage, &why);
+            refuse(&stream, Code::Usage, &why);
             return Ok(());
         }
         let mut lines = Lines::new(BufReader::new(stream.try_clone()?), QUESTION_MAX);
         let Some(line) = lines.next()? else { return Ok(()) };
         match understand(&line) {
-            Err(why) => refuse(stream, Code::Usage, &why),
+            Err(why) => refuse(&stream, Code::Usage, &why),
             Ok(Ask::Status) => {
                 let status = Box::new(self.daemon.status());
                 write_line(&mut &stream, &Frame::Accepted)?;
@@ -268,8 +268,7 @@ fn understand(line: &str) -> Result<Ask, String> {
 }
 
 /// Say no, and let go.
-fn refuse(stream: UnixStream, code: Code, why: &str) {
-    let failure = Failure::Found { code, message: why.to_owned() };
-    let error = failure_text(&failure, false);
-    let _ = write_line(&mut &stream, &Frame::End { status: code.exit_status(), error });
+fn refuse(stream: &UnixStream, code: Code, why: &str) {
+    let frame = Frame::Refused { code: code.name().to_owned(), message: why.to_owned() };
+    let _ = write_line(&mut &*stream, &frame);
 }
