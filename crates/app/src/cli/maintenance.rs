@@ -15,11 +15,11 @@ impl Verb {
     /// may be another process, with another directory and other rights.
     pub(crate) fn read_secrets(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Key(KeyVerb::Add(new) | KeyVerb::Change(new)) if new.new_password.is_none() => {
-                let file = new.new_password_file.take();
-                let command = new.new_password_command.take();
+            Self::Key(KeyVerb::Add(new) | KeyVerb::Change(new)) if new.read.is_none() => {
+                let file = new.file.take();
+                let command = new.command.take();
                 let password = resolve::new_password(file.as_deref(), command.as_deref())?;
-                new.new_password = Some(Secret(password));
+                new.read = Some(Secret(password));
                 Ok(())
             }
             _ => Ok(()),
@@ -45,7 +45,7 @@ impl Call<'_> {
         let (access, cost) = (self.access()?, KdfCost::default());
         let password = |new: NewPassword| {
             let unsaid = || Failure::Usage("the new password is not given".to_owned());
-            Ok::<_, Failure>(new.new_password.ok_or_else(unsaid)?.0)
+            Ok::<_, Failure>(new.read.ok_or_else(unsaid)?.0)
         };
         let report = match verb {
             KeyVerb::List => ops::list_keys(access)?,

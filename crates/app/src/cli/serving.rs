@@ -62,7 +62,7 @@ impl Call<'_> {
             source: Some(report.manifest.source),
             read_data_percent: None,
         };
-        self.verified(ops::verify(&options, self.access()?, self.session)?)
+        self.verified(&ops::verify(&options, self.access()?, self.session)?)
     }
 
     /// The part of the stored data that is to be read today.
@@ -71,7 +71,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             percent_per_day: percent_per_day(self.settings)?,
         };
-        self.verified(ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
+        self.verified(&ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
     }
 
     /// Look at the lag and the protection for the daemon.
@@ -123,7 +123,7 @@ impl Verb {
 }
 
 fn absolute(key: &str, text: &str) -> String {
-    let is_path = !matches!(key, "source" | "neo4j.database") && !text.contains("://");
+    let is_path = !matches!(key, "source" | "neo4j.database") && !grap_remote::is_url(text);
     let path = is_path.then(|| std::path::absolute(text).ok()).flatten();
     path.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| text.to_owned())
 }

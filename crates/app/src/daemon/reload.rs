@@ -12,9 +12,10 @@ use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
-use crate::cli::PLACES;
+use crate::cli::{Call, PLACES};
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::view::{Output, Stdout};
 
 /// Whether SIGHUP has come.
 pub(super) struct Hangups(Arc<AtomicBool>);
@@ -55,8 +56,9 @@ impl Daemon {
     fn read_anew(&self) -> Result<Settings, Failure> {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
-        let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
-        self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
+        let output = Output { json: false, stdout: &Stdout::Nowhere };
+        let check = |call: &Call<'_>| call.check_settings();
+        self.call(&settings, (&Stop::new(), &self.log), output, check)?;
         Ok(settings)
     }
 

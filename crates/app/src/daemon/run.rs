@@ -17,7 +17,7 @@ use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::tasks::task_of;
+use super::tasks::{counts_as_run, runs_as};
 use crate::cli::{Arguments, Call, PLACES};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -79,10 +79,11 @@ impl Daemon {
     /// The repository, however long it is away.
     pub(super) fn reach_repository(&self, job: &'static str, stop: &Stop) -> Result<Repository, Stopped> {
         let log = self.log.of(job);
+        let open = |call: &Call<'_>| call.open_repository();
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            match self.own_call(job, stop, |call| call.open_repository()) {
+            match self.own_call(job, stop, open) {
                 Ok(repository) => {
                     if failed {
                         log.info("the repository can be opened again");
@@ -140,10 +141,11 @@ impl Daemon {
         settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
+        let counts = counts_as_run(&arguments.verb);
+        let by_hand = self.enter(runs_as(&arguments.verb), stop, &tee)?;
         let ended = self.call(&settings, (stop, &tee), output, |call| call.perform(arguments.verb));
         if ended.is_ok() {
-            self.after_a_client(by_hand);
+            self.after_a_client(by_hand.filter(|_| counts));
         }
         match &ended {
             Ok(()) => log.info("done"),

@@ -14,7 +14,8 @@ use grap_task::Stop;
 use super::Daemon;
 use super::alarms::SCHEDULE;
 use super::job::{JobError, RunEnd};
-use super::scheduler::{Note, Scheduler, Timetable};
+use super::scheduler::{News, Scheduler};
+use super::timetable::Timetable;
 use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -31,9 +32,9 @@ impl Daemon {
             Some(daemon) => daemon.perform(task, reason, stop),
             None => Outcome::Deferred { why: "the daemon has ended".to_owned() },
         };
-        let hear = move |note: &Note| {
+        let hear = move |news: &News| {
             if let Some(daemon) = listener.upgrade() {
-                daemon.hear(note);
+                daemon.hear(news);
             }
         };
         Ok(Scheduler::new(journal, timetable, self.clock.clone(), Box::new(perform), Box::new(hear)))
@@ -86,17 +87,17 @@ impl Daemon {
         ended.map_or_else(|failure| outcome_of(&failure), |()| Outcome::Succeeded)
     }
 
-    fn hear(&self, note: &Note) {
-        match note {
-            Note::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
-            Note::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
-            Note::Happened(..) => {}
-            Note::ClockTurnedBack => {
+    fn hear(&self, news: &News) {
+        match news {
+            News::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
+            News::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
+            News::Happened(..) => {}
+            News::ClockTurnedBack => {
                 self.log.of("scheduler").warning(
                     "the clock was ahead and has been set back: what waits for an instant far off waits no longer",
                 );
             }
-            Note::NotRecorded(error) => {
+            News::NotRecorded(error) => {
                 let why = format!(
                     "the schedule's journal cannot be written, nothing new begins: {}",
                     in_one_line(error)
@@ -172,13 +173,48 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// As what a verb counts that a client asks for.
-pub(super) fn task_of(verb: &Verb) -> Option<Task> {
+/// Beside what a verb that a client asks for may run: as this task.
+pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
         Verb::Gc(_) => Some(Task::Gc),
         Verb::Copy(_) => Some(Task::Copy),
         _ => None,
+    }
+}
+
+/// Whether it does, when it goes well, what the task does: the deletion of one backup, or a plan, leaves it to be done.
+pub(super) fn counts_as_run(verb: &Verb) -> bool {
+    match verb {
+        Verb::Backup(_) | Verb::Copy(_) => true,
+        Verb::Expire(ExpireArguments { dry_run }) | Verb::Gc(GcArguments { dry_run }) => !dry_run,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Arguments;
+
+    #[test]
+    fn only_what_does_the_whole_of_a_task_counts_as_its_run() {
+        for (line, task, counts) in [
+            ("backup", Some(Task::Backup), true),
+            ("expire", Some(Task::Expire), true),
+            ("expire --dry-run", Some(Task::Expire), false),
+            ("delete neo4j-20261125-020000", Some(Task::Expire), false),
+            ("gc", Some(Task::Gc), true),
+            ("gc --dry-run", Some(Task::Gc), false),
+            ("copy", Some(Task::Copy), true),
+            ("unlock", None, false),
+        ] {
+            let words = ["grap"].into_iter().chain(line.split(' '));
+            let verb = Arguments::try_parse_from(words).unwrap().verb;
+            assert_eq!((runs_as(&verb), counts_as_run(&verb)), (task, counts), "{line}");
+        }
     }
 }

@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use grap_core::schedule::{Jitter, Schedule, Task};
 use jiff::tz::TimeZone;
 
-use super::scheduler::Timetable;
 use crate::config::{SettingError, Settings, parse_between, parse_time_zone, system_time_zone};
+
+/// When which task is due. A task that is not in it is off.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timetable {
+    pub(crate) schedules: BTreeMap<Task, Schedule>,
+    pub(crate) jitter: Jitter,
+}
 
 /// In place of a schedule: the task runs only when it is asked for.
 const OFF: &str = "off";
