@@ -288,7 +288,7 @@ pub(crate) enum ConfigVerb {
 }
 
 /// Where the work is done: a daemon does it for a client only where these are its own.
-pub(crate) const PLACES: [&str; 7] =
+pub(crate) const LOCATIONS: [&str; 7] =
     ["repository", "source", "state_dir", "neo4j.home", "neo4j.data", "neo4j.transactions", "neo4j.database"];
 
 impl Verb {

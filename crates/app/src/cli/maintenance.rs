@@ -7,7 +7,6 @@ use super::arguments::{GcArguments, KeyVerb, NewPassword, Verb};
 use super::resolve;
 use super::secret::Secret;
 use super::verbs::Call;
-use crate::config::parse_between;
 use crate::failure::Failure;
 
 impl Verb {
@@ -29,9 +28,8 @@ impl Verb {
 
 impl Call<'_> {
     pub(super) fn gc(&self, arguments: &GcArguments) -> Result<(), Failure> {
-        let percent = self.settings.parsed("gc.unused_percent", |text| parse_between(text, 0, 99))?;
-        let percent = percent.and_then(|percent| u8::try_from(percent).ok());
-        let options = GcOptions { unused_percent: percent.unwrap_or(5) };
+        let unused_percent = self.settings.number("gc.unused_percent", 0..=99)?.unwrap_or(5);
+        let options = GcOptions { unused_percent };
         let access = self.access()?;
         if arguments.dry_run {
             let plan = ops::plan_gc(&options, access, self.session)?;

@@ -6,10 +6,10 @@ use grap::ops::{
 use grap_core::SourceName;
 use grap_repository::Repository;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES, Verb};
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, LOCATIONS, Verb};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
-use crate::config::{Origin, Settings, parse_between};
+use crate::config::{Origin, Settings};
 use crate::daemon::{self, RunRequest, Said};
 use crate::failure::Failure;
 
@@ -33,8 +33,8 @@ impl Call<'_> {
     /// Where we would work, as far as it was said at all.
     fn said(&self) -> Vec<Said> {
         // The state directory is where we met.
-        let places = PLACES.iter().filter(|key| **key != "state_dir");
-        let said = places.filter_map(|key| {
+        let locations = LOCATIONS.iter().filter(|key| **key != "state_dir");
+        let said = locations.filter_map(|key| {
             let value = self.settings.value(key)?;
             let is_flag = matches!(value.origin, Origin::Flag(_));
             let (key, origin) = ((*key).to_owned(), value.origin.to_string());
@@ -105,8 +105,7 @@ impl Call<'_> {
 }
 
 fn percent_per_day(settings: &Settings) -> Result<u8, Failure> {
-    let percent = settings.parsed("verify.percent_per_day", |text| parse_between(text, 1, 100))?;
-    Ok(percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(1))
+    Ok(settings.number("verify.percent_per_day", 1..=100)?.unwrap_or(1))
 }
 
 impl Verb {

@@ -12,7 +12,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
-use crate::cli::{Call, PLACES};
+use crate::cli::{Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::view::{Output, Stdout};
@@ -93,5 +93,5 @@ impl Daemon {
 /// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
 fn needs_new_start(key: &str) -> bool {
     let parts = ["archive.", "remote.", "password"];
-    PLACES.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
+    LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
 }

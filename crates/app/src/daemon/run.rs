@@ -18,7 +18,7 @@ use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
 use super::tasks::{counts_as_run, runs_as};
-use crate::cli::{Arguments, Call, PLACES};
+use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::host;
@@ -138,7 +138,7 @@ impl Daemon {
         let mut settings = (*own).clone();
         // Where the work is done is settled, and what opens the repository is the daemon's own.
         let flags = arguments.flags().into_iter();
-        settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
+        settings.say(flags.filter(|(key, _)| !LOCATIONS.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
         let counts = counts_as_run(&arguments.verb);

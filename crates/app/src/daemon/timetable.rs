@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grap_core::schedule::{Jitter, Schedule, Task};
 use jiff::tz::TimeZone;
 
-use crate::config::{SettingError, Settings, parse_between, parse_time_zone, system_time_zone};
+use crate::config::{SettingError, Settings, parse_time_zone, system_time_zone};
 
 /// When which task is due. A task that is not in it is off.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ impl Timetable {
     /// `host` decides how long this host waits behind a slot; `copies`: there is somewhere to copy to.
     pub(crate) fn of(settings: &Settings, host: &str, copies: bool) -> Result<Self, SettingError> {
         let zone = Self::zone(settings)?;
-        let spread = settings.parsed("schedule.jitter_s", |text| parse_between(text, 0, JITTER_MAX_S))?;
+        let spread_s = settings.number("schedule.jitter_s", 0..=JITTER_MAX_S)?.unwrap_or(0);
         let mut schedules = BTreeMap::new();
         for task in Task::ALL {
             let schedule = settings.parsed(key_of(task), |text| parse_schedule(text, &zone))?.flatten();
@@ -31,7 +31,6 @@ impl Timetable {
                 schedules.insert(task, schedule);
             }
         }
-        let spread_s = spread.and_then(|spread| u32::try_from(spread).ok()).unwrap_or(0);
         Ok(Self { schedules, jitter: Jitter { spread_s, host: host.to_owned() } })
     }
 
