@@ -62,7 +62,7 @@ impl Call<'_> {
             source: Some(report.manifest.source),
             read_data_percent: None,
         };
-        self.verified(ops::verify(&options, self.access()?, self.session)?)
+        self.verified(&ops::verify(&options, self.access()?, self.session)?)
     }
 
     /// The part of the stored data that is to be read today.
@@ -71,7 +71,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             percent_per_day: percent_per_day(self.settings)?,
         };
-        self.verified(ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
+        self.verified(&ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
     }
 
     /// Look at the lag and the protection for the daemon.

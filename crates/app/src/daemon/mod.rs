@@ -153,7 +153,7 @@ impl Daemon {
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
         let works: [(&'static str, JobWork); 4] = [
-            ("archiver", Self::archive),
+            ("archiver", Self::archive as JobWork),
             ("watch", Self::watch),
             (SCHEDULER, Self::run_scheduler),
             ("space", Self::measure_space),

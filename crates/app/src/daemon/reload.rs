@@ -56,7 +56,10 @@ impl Daemon {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
         let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough")]
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is of one lifetime only"
+        )]
         self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
         Ok(settings)
     }

@@ -82,7 +82,10 @@ impl Daemon {
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough")]
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method alone is of one lifetime only"
+            )]
             let opened = self.own_call(job, stop, |call| call.open_repository());
             match opened {
                 Ok(repository) => {
