@@ -78,37 +78,11 @@ pub(super) fn verify_reading(
     let reader = repository.reader(session.monitor)?;
     let mut verdicts = Vec::new();
     for backup in &backups {
-        let hurt: Vec<&Damage> = checked.damages.iter().filter(|damage| hurts(damage, backup)).collect();
-        let manifest = check_manifest(backup, &reader);
-        if let Err(unsound) = &manifest {
-            problems.push(format!("backup {}: {}", backup.id, unsound.why));
-        }
-        let unsure = |damage: &&Damage| damage.storage_failed;
-        if hurt.iter().any(unsure) || manifest.as_ref().is_err_and(|unsound| unsound.storage_failed) {
-            continue;
-        }
-        let own = hurt.into_iter().map(|damage| format!("{}: {}", damage.object, damage.why.join("; ")));
-        let problems = own.chain(manifest.err().map(|unsound| unsound.why)).collect();
-        verdicts.push(BackupVerdict { id: backup.id.clone(), source: backup.source.clone(), problems });
+        verdicts.extend(judge(backup, &checked.damages, &reader, &mut problems));
     }
     let mut archives = archive::Verified::default();
     if only.is_none() {
-        match sources::load(&repository) {
-            Err(error) => problems.push(error.to_string()),
-            Ok(found) => {
-                for source in found {
-                    session.monitor.begin("reading the archive", Unit::Items, None);
-                    let history = History::load(
-                        &repository,
-                        &reader,
-                        &catalog,
-                        &source.name,
-                        (session.monitor, session.stop),
-                    )?;
-                    archive::verify(&history, session.stop, &mut archives)?;
-                }
-            }
-        }
+        verify_archives((&repository, &reader, &catalog), session, &mut archives)?;
     }
     problems.append(&mut archives.problems);
     note(&verdicts, options, &repository, session);
@@ -124,6 +98,49 @@ pub(super) fn verify_reading(
         problems,
         verdicts,
     })
+}
+
+/// What is wrong with a backup; `None` where the storage failed, and so nothing was found.
+fn judge(
+    backup: &Backup,
+    damages: &[Damage],
+    reader: &Reader,
+    problems: &mut Vec<String>,
+) -> Option<BackupVerdict> {
+    let hurt: Vec<&Damage> = damages.iter().filter(|damage| hurts(damage, backup)).collect();
+    let manifest = check_manifest(backup, reader);
+    if let Err(unsound) = &manifest {
+        problems.push(format!("backup {}: {}", backup.id, unsound.why));
+    }
+    let unsure = |damage: &&Damage| damage.storage_failed;
+    if hurt.iter().any(unsure) || manifest.as_ref().is_err_and(|unsound| unsound.storage_failed) {
+        return None;
+    }
+    let own = hurt.into_iter().map(|damage| format!("{}: {}", damage.object, damage.why.join("; ")));
+    let problems = own.chain(manifest.err().map(|unsound| unsound.why)).collect();
+    Some(BackupVerdict { id: backup.id.clone(), source: backup.source.clone(), problems })
+}
+
+/// The archive of every source, all of it.
+fn verify_archives(
+    (repository, reader, catalog): (&Repository, &Reader, &Catalog),
+    session: &Session<'_>,
+    archives: &mut archive::Verified,
+) -> Result<()> {
+    let found = match sources::load(repository) {
+        Ok(found) => found,
+        Err(error) => {
+            archives.problems.push(error.to_string());
+            return Ok(());
+        }
+    };
+    for source in found {
+        session.monitor.begin("reading the archive", Unit::Items, None);
+        let listeners = (session.monitor, session.stop);
+        let history = History::load(repository, reader, catalog, &source.name, listeners)?;
+        archive::verify(&history, session.stop, archives)?;
+    }
+    Ok(())
 }
 
 fn hurts(damage: &Damage, backup: &Backup) -> bool {

@@ -26,25 +26,7 @@ pub(super) fn copy(
         let text = format!("in the copy: {error}; the backup in it is copied again");
         session.monitor.finding(&Finding::warning(text));
     }
-    let mut notes = Standings::of(&pair.to);
-    let mut missing = Vec::new();
-    for (backup, standing) in here.backups.iter().zip(standings).rev() {
-        match there.backups.iter().find(|other| key(other) == key(backup)) {
-            Some(other) => {
-                require_same(backup, other)?;
-                report.present += 1;
-            }
-            // It is about to be deleted here.
-            None if standing.expired.is_some() => {}
-            // The other repository has deleted it. One that is held here is wanted all the same.
-            None if standing.holds.is_empty()
-                && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
-            {
-                report.expired += 1;
-            }
-            None => missing.push(backup),
-        }
-    }
+    let missing = missing(pair, (here, standings), &there, report)?;
     if missing.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -69,6 +51,35 @@ pub(super) fn copy(
     report.bytes_read = writer.report().bytes;
     report.bytes_stored = writer.report().stored_bytes;
     Ok(writer.packs_put().into_iter().collect())
+}
+
+/// Those that are to be copied; the others are counted.
+fn missing<'a>(
+    pair: &Pair,
+    (here, standings): (&'a Catalog, &[Standing]),
+    there: &Catalog,
+    report: &mut CopyReport,
+) -> Result<Vec<&'a Backup>> {
+    let mut notes = Standings::of(&pair.to);
+    let mut missing = Vec::new();
+    for (backup, standing) in here.backups.iter().zip(standings).rev() {
+        match there.backups.iter().find(|other| key(other) == key(backup)) {
+            Some(other) => {
+                require_same(backup, other)?;
+                report.present += 1;
+            }
+            // It is about to be deleted here.
+            None if standing.expired.is_some() => {}
+            // The other repository has deleted it. One that is held here is wanted all the same.
+            None if standing.holds.is_empty()
+                && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
+            {
+                report.expired += 1;
+            }
+            None => missing.push(backup),
+        }
+    }
+    Ok(missing)
 }
 
 fn key(backup: &Backup) -> (&SourceName, &BackupId) {
