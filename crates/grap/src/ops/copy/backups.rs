@@ -34,8 +34,8 @@ pub(super) fn copy(
                 require_same(backup, other)?;
                 report.present += 1;
             }
-            // It is about to be deleted here.
-            None if standing.expired.is_some() => {}
+            // It is about to be deleted here. One that is held since then stays.
+            None if standing.expired.is_some() && standing.holds.is_empty() => {}
             // The other repository has deleted it. One that is held here is wanted all the same.
             None if standing.holds.is_empty()
                 && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
