@@ -181,6 +181,29 @@ impl<'a> Notes<'a> {
         Ok(Self { repository, source, listed })
     }
 
+    /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
+    fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
+        let mut numbers = self.listed.get(id).cloned().unwrap_or_default();
+        numbers.sort_unstable();
+        for number in numbers.into_iter().rev() {
+            let bytes = match self.repository.get_sealed(&object(self.source, id, number)) {
+                Ok(bytes) => bytes,
+                Err(
+                    RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }),
+                ) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Ok(note @ Note { kind: NoteKind::Verified { .. } | NoteKind::Failed { .. }, .. }) =
+                parse(&bytes)
+            {
+                let mut standing = Standing::default();
+                standing.add(note);
+                return Ok(standing);
+            }
+        }
+        Ok(Standing::default())
+    }
+
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
         let mut standing = Standing::default();
@@ -204,15 +227,15 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// Packs that were found damaged, by the newest verdicts of these backups. Whoever judges a backup without reading all
-/// of it reads these again: a later backup may rest on a chunk in them.
+/// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a
+/// backup without reading all of it reads these again, because one that was made before may.
 pub fn damaged_packs(repository: &Repository, backups: &[Backup]) -> Result<BTreeSet<Id>> {
     let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
     let mut packs = BTreeSet::new();
     for source in sources {
         let notes = Notes::list(repository, source)?;
         for backup in backups.iter().filter(|backup| backup.source == *source) {
-            packs.extend(notes.standing(&backup.id)?.damaged_packs());
+            packs.extend(notes.newest_verdict(&backup.id)?.damaged_packs());
         }
     }
     Ok(packs)

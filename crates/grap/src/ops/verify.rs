@@ -149,7 +149,8 @@ fn read_again(
     let snapshots: Vec<SnapshotId> = judged.iter().map(|backup| backup.snapshot.id).collect();
     let packs = StoredPacks::These(known);
     let again = repository.check_stored(&snapshots, &packs, session.stop, session.monitor)?.check;
-    for damage in again.damages {
+    // What lies elsewhere, too, hurts nobody.
+    for damage in again.damages.into_iter().filter(|damage| !damage.snapshots.is_empty()) {
         if !checked.damages.iter().any(|found| found.object == damage.object) {
             checked.damages.push(damage);
         }
