@@ -206,6 +206,7 @@ pub(crate) enum KeyVerb {
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[group(required = true, multiple = false)]
+#[expect(clippy::struct_field_names, reason = "the flags are called so")]
 pub(crate) struct NewPassword {
     /// File that holds the new password
     #[arg(long, value_name = "FILE")]
@@ -298,8 +299,10 @@ impl Verb {
             Self::Backup(_)
             | Self::Unlock
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
-            | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
-            Self::Hold(_) | Self::Release(_) | Self::Copy(_) => true,
+            | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_))
+            | Self::Hold(_)
+            | Self::Release(_)
+            | Self::Copy(_) => true,
             Self::Gc(arguments) => !arguments.dry_run,
             Self::Expire(arguments) => !arguments.dry_run,
             Self::Delete(arguments) => !arguments.dry_run,

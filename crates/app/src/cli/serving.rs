@@ -62,8 +62,7 @@ impl Call<'_> {
         let rules = retention::rules(self.settings)?;
         let report = self.backup_report(BackupArguments::default())?;
         self.output.backup(&report, &rules)?;
-        let report = self.verify_backup(report.manifest)?;
-        self.verified(report)
+        self.verified(&self.verify_backup(report.manifest)?)
     }
 
     fn verify_backup(&self, manifest: Manifest) -> Result<VerifyReport, Failure> {
@@ -117,7 +116,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             percent_per_day: percent_per_day(self.settings)?,
         };
-        self.verified(ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
+        self.verified(&ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
     }
 
     /// Look at the lag and the protection for the daemon.

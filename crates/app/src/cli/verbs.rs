@@ -208,11 +208,11 @@ impl Call<'_> {
             read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
         };
         let report = ops::verify(&options, self.access()?, self.session)?;
-        self.verified(report)
+        self.verified(&report)
     }
 
-    pub(super) fn verified(&self, report: VerifyReport) -> Result<(), Failure> {
-        self.output.verify(&report)?;
+    pub(super) fn verified(&self, report: &VerifyReport) -> Result<(), Failure> {
+        self.output.verify(report)?;
         match report.problems.len() {
             0 => Ok(()),
             problems => Err(Error::Damaged { problems }.into()),

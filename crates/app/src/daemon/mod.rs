@@ -57,6 +57,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// The job that drives the schedule: it takes new settings without a new start.
 const SCHEDULER: &str = "scheduler";
 
+/// What a job does until its stop.
+type JobWork = fn(&Daemon, &Stop) -> RunEnd;
+
 /// What every job shares.
 pub(crate) struct Daemon {
     /// As it was called: the settings are read anew from the same places.
@@ -149,8 +152,8 @@ impl Daemon {
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 4] = [
-            ("archiver", Self::archive),
+        let works: [(&'static str, JobWork); 4] = [
+            ("archiver", Self::archive as JobWork),
             ("watch", Self::watch),
             (SCHEDULER, Self::run_scheduler),
             ("space", Self::measure_space),

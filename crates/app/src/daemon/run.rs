@@ -82,7 +82,12 @@ impl Daemon {
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            match self.own_call(job, stop, |call| call.open_repository()) {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method alone is of one lifetime only"
+            )]
+            let opened = self.own_call(job, stop, |call| call.open_repository());
+            match opened {
                 Ok(repository) => {
                     if failed {
                         log.info("the repository can be opened again");

@@ -1,6 +1,6 @@
 //! What a daemon knows of itself, as `grap status` shows it.
 
-use grap_core::schedule::Outcome;
+use grap_core::schedule::{Outcome, Task};
 use serde_json::{Value, json};
 
 use super::shapes::merge;
@@ -54,7 +54,7 @@ fn task(task: &TaskView) -> Value {
         "name": task.task.name(),
         "schedule": task.schedule,
         "running_since": running.map(|running| running.since),
-        "waits_for": task.waits_for.map(|other| other.name()),
+        "waits_for": task.waits_for.map(Task::name),
         "next": task.next,
         "failures": task.failures,
         "last": last,

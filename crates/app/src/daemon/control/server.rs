@@ -132,7 +132,7 @@ impl Clients {
                 continue;
             };
             let serve = move || {
-                if let Err(error) = place.clients.serve(stream, &place) {
+                if let Err(error) = place.clients.serve(&stream, &place) {
                     place.clients.log.debug(&format!("a client is gone: {error}"));
                 }
             };
@@ -153,23 +153,23 @@ impl Clients {
     }
 
     /// One client, from its question to the end of the answer.
-    fn serve(&self, stream: UnixStream, place: &Place) -> io::Result<()> {
+    fn serve(&self, stream: &UnixStream, place: &Place) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        if let Some(why) = stranger(&stream)? {
+        if let Some(why) = stranger(stream)? {
             self.log.warning(&format!("a client is refused: {why}"));
-            refuse(&stream, Code::Usage, &why);
+            refuse(stream, Code::Usage, &why);
             return Ok(());
         }
         let mut lines = Lines::new(BufReader::new(stream.try_clone()?), QUESTION_MAX);
         let Some(line) = lines.next()? else { return Ok(()) };
         match understand(&line) {
-            Err(why) => refuse(&stream, Code::Usage, &why),
+            Err(why) => refuse(stream, Code::Usage, &why),
             Ok(Ask::Status) => {
                 let status = Box::new(self.daemon.status());
-                write_line(&mut &stream, &Frame::Accepted)?;
-                write_line(&mut &stream, &Frame::Status(status))?;
-                write_line(&mut &stream, &Frame::End { status: 0, error: String::new() })?;
+                write_line(&mut &*stream, &Frame::Accepted)?;
+                write_line(&mut &*stream, &Frame::Status(status))?;
+                write_line(&mut &*stream, &Frame::End { status: 0, error: String::new() })?;
             }
             Ok(Ask::Run(request)) => self.run(*request, stream, lines, &place.stop)?,
         }
@@ -179,11 +179,11 @@ impl Clients {
     fn run(
         &self,
         request: RunRequest,
-        stream: UnixStream,
+        stream: &UnixStream,
         mut lines: Lines<BufReader<UnixStream>>,
         stop: &Stop,
     ) -> io::Result<()> {
-        write_line(&mut &stream, &Frame::Accepted)?;
+        write_line(&mut &*stream, &Frame::Accepted)?;
         stream.set_read_timeout(None)?;
         let heard = stop.clone();
         // Whatever comes, or comes no more, is the wish to stop: a client that is gone waits for nothing.
