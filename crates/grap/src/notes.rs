@@ -7,13 +7,14 @@
 //! then the standing says so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion
 //! leaves a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
-use grap_repository::{ObjectError, Repository, RepositoryError};
+use grap_repository::{Id, ObjectError, Repository, RepositoryError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Backup;
 use crate::error::{Result, in_one_line};
 
 const FOLDER: &str = "grap/notes";
@@ -72,6 +73,8 @@ pub struct Author {
 pub struct Standing {
     /// The newest.
     pub judged: Option<Judged>,
+    /// What the newest verification found, where it failed.
+    pub problems: Vec<String>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -116,13 +119,29 @@ impl Standing {
         failed.is_none_or(|failed| failed.read_data_percent == 0 || read_data_percent >= 100)
     }
 
+    /// Packs that its newest verification found damaged.
+    pub fn damaged_packs(&self) -> impl Iterator<Item = Id> + '_ {
+        // A problem begins with the name of the object.
+        let pack = |problem: &String| {
+            let name = problem.strip_prefix("data/")?.split_once('/')?.1;
+            name.split_once(':')?.0.parse().ok()
+        };
+        self.problems.iter().filter_map(pack)
+    }
+
     fn add(&mut self, note: Note) {
         let at = note.at;
         match note.kind {
             NoteKind::Verified { read_data_percent } => {
+                self.problems.clear();
                 self.judged = Some(Judged { verdict: Verdict::Verified, at, read_data_percent });
             }
-            NoteKind::Failed { read_data_percent, .. } => {
+            NoteKind::Failed { problems, read_data_percent } => {
+                // One that read less found something else: what was found by reading the data is still there.
+                let before = self.judged.filter(|judged| judged.verdict == Verdict::Failed);
+                let read_data_percent =
+                    before.map_or(0, |before| before.read_data_percent).max(read_data_percent);
+                self.problems = problems;
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Held { hold, holder, reason } => {
@@ -162,6 +181,29 @@ impl<'a> Notes<'a> {
         Ok(Self { repository, source, listed })
     }
 
+    /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
+    fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
+        let mut numbers = self.listed.get(id).cloned().unwrap_or_default();
+        numbers.sort_unstable();
+        for number in numbers.into_iter().rev() {
+            let bytes = match self.repository.get_sealed(&object(self.source, id, number)) {
+                Ok(bytes) => bytes,
+                Err(
+                    RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }),
+                ) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if let Ok(note @ Note { kind: NoteKind::Verified { .. } | NoteKind::Failed { .. }, .. }) =
+                parse(&bytes)
+            {
+                let mut standing = Standing::default();
+                standing.add(note);
+                return Ok(standing);
+            }
+        }
+        Ok(Standing::default())
+    }
+
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
         let mut standing = Standing::default();
@@ -183,6 +225,20 @@ impl<'a> Notes<'a> {
         }
         Ok(standing)
     }
+}
+
+/// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a
+/// backup without reading all of it reads these again, because one that was made before may.
+pub fn damaged_packs(repository: &Repository, backups: &[Backup]) -> Result<BTreeSet<Id>> {
+    let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
+    let mut packs = BTreeSet::new();
+    for source in sources {
+        let notes = Notes::list(repository, source)?;
+        for backup in backups.iter().filter(|backup| backup.source == *source) {
+            packs.extend(notes.newest_verdict(&backup.id)?.damaged_packs());
+        }
+    }
+    Ok(packs)
 }
 
 /// Put a note under the next free number; `kind` is told which that is.
@@ -288,6 +344,9 @@ mod tests {
         let folded = standing();
         assert_eq!(folded.verdict(), Some(Verdict::Failed));
         assert!(!folded.may_become_good(0) && !folded.may_become_good(99) && folded.may_become_good(100));
+        // Something else that is wrong does not make that right.
+        note(NoteKind::failed(vec!["index: gone".to_owned()], 0));
+        assert!(!standing().may_become_good(0));
         assert_eq!(folded.holds.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(), ["case 7"]);
         note(NoteKind::Verified { read_data_percent: 100 });
         assert_eq!(standing().verdict(), Some(Verdict::Verified));
@@ -296,7 +355,7 @@ mod tests {
         let other = "other".parse().unwrap();
         assert_eq!(Notes::list(&repository, &other).unwrap().standing(&id).unwrap(), Standing::default());
         // A record of a newer program, one that is damaged, one that is gone: nobody knows what they said.
-        for (number, text) in [(7, r#"{"version":2}"#), (8, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
+        for (number, text) in [(8, r#"{"version":2}"#), (9, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
             repository.put_sealed(&object(&source, &id, number), text.as_bytes()).unwrap();
         }
         store.damage(&object(&source, &id, 3), |bytes| bytes[20] ^= 1);

@@ -3,6 +3,7 @@
 //!
 //! A reload without a change does nothing: `restic unlock` sends SIGHUP to the holder of a lock.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -56,12 +57,24 @@ impl Daemon {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
         let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method alone is of one lifetime only"
-        )]
-        self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
+        self.call(&settings, (&Stop::new(), &self.log), output, |call| {
+            call.check_settings()?;
+            self.require_our_state(&call.state_root()?)
+        })?;
         Ok(settings)
+    }
+
+    /// Our lock, our journals and what proves that the archive is ours lie where we started.
+    fn require_our_state(&self, root: &Path) -> Result<(), Failure> {
+        let own = self.state.root();
+        if root == own {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "state_dir is {}, and the daemon runs on {}: end it and start it anew to move there",
+            root.display(),
+            own.display()
+        )))
     }
 
     fn take_settings(&self, new: Settings) {

@@ -115,7 +115,10 @@ impl Daemon {
                 log.info("done");
                 self.alerts.clear(&key(task));
             }
-            Outcome::Deferred { why } => log.info(&format!("put off: {why}")),
+            Outcome::Deferred { why } => {
+                log.info(&format!("put off: {why}"));
+                self.judge_put_off(task, why, state);
+            }
             Outcome::Failed { code, message } => {
                 log.error(&format!("error[{code}]: {message}"));
                 let next = state.pending.as_ref().map_or_else(
@@ -131,6 +134,22 @@ impl Daemon {
                     if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
                 self.alerts.raise(&key(task), level, &text);
             }
+        }
+    }
+}
+
+impl Daemon {
+    /// Who is put off does not fail. But once two of its times have passed since it last went well, somebody has to hear.
+    fn judge_put_off(&self, task: Task, why: &str, state: &TaskState) {
+        let since = state.last_success.unwrap_or(self.since);
+        let timetable = Timetable::of(&self.settings(), &self.holder.hostname, true);
+        let schedule = timetable.ok().and_then(|timetable| timetable.schedules.get(&task).cloned());
+        let overdue = schedule.and_then(|schedule| schedule.after(schedule.after(since)?));
+        if overdue.is_some_and(|overdue| overdue <= self.clock.now()) {
+            let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
+            let text =
+                format!("{task} is put off again and again, and has not gone well since {since}: {why}");
+            self.alerts.raise(&key(task), grap_core::AlertLevel::Critical, &text);
         }
     }
 }
@@ -172,7 +191,7 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// As what a verb counts that a client asks for.
+/// In whose place a verb runs that a client asks for.
 pub(super) fn task_of(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
