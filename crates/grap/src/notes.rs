@@ -5,13 +5,14 @@
 //! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
 //! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
-use grap_repository::Repository;
+use grap_repository::{Id, Repository};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
@@ -71,6 +72,8 @@ pub struct Author {
 pub struct Standing {
     /// The newest.
     pub judged: Option<Judged>,
+    /// What the newest verification found, where it failed.
+    pub problems: Vec<String>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -115,13 +118,29 @@ impl Standing {
         failed.is_none_or(|failed| failed.read_data_percent == 0 || read_data_percent >= 100)
     }
 
+    /// Packs that its newest verification found damaged.
+    pub fn damaged_packs(&self) -> impl Iterator<Item = Id> + '_ {
+        // A problem begins with the name of the object.
+        let pack = |problem: &String| {
+            let name = problem.strip_prefix("data/")?.split_once('/')?.1;
+            name.split_once(':')?.0.parse().ok()
+        };
+        self.problems.iter().filter_map(pack)
+    }
+
     fn add(&mut self, note: Note) {
         let at = note.at;
         match note.kind {
             NoteKind::Verified { read_data_percent } => {
+                self.problems.clear();
                 self.judged = Some(Judged { verdict: Verdict::Verified, at, read_data_percent });
             }
-            NoteKind::Failed { read_data_percent, .. } => {
+            NoteKind::Failed { problems, read_data_percent } => {
+                // One that read less found something else: what was found by reading the data is still there.
+                let before = self.judged.filter(|judged| judged.verdict == Verdict::Failed);
+                let read_data_percent =
+                    before.map_or(0, |before| before.read_data_percent).max(read_data_percent);
+                self.problems = problems;
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Held { hold, holder, reason } => {
@@ -162,6 +181,21 @@ impl<'a> Notes<'a> {
         Ok(Self { repository, source, listed })
     }
 
+    /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
+    fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
+        let series = series(self.repository, self.source, id);
+        for number in (1..=self.listed.get(id).copied().unwrap_or(0)).rev() {
+            let note = series.get::<Note>(number)?;
+            if let Some(note @ Note { kind: NoteKind::Verified { .. } | NoteKind::Failed { .. }, .. }) = note
+            {
+                let mut standing = Standing::default();
+                standing.add(note);
+                return Ok(standing);
+            }
+        }
+        Ok(Standing::default())
+    }
+
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
         let listed = self.listed.get(id).copied().unwrap_or(0);
@@ -170,6 +204,20 @@ impl<'a> Notes<'a> {
         records.readable.into_iter().for_each(|note| standing.add(note));
         Ok(standing)
     }
+}
+
+/// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a
+/// backup without reading all of it reads these again, because one that was made before may.
+pub fn damaged_packs(repository: &Repository, backups: &[Backup]) -> Result<BTreeSet<Id>> {
+    let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
+    let mut packs = BTreeSet::new();
+    for source in sources {
+        let notes = Notes::list(repository, source)?;
+        for backup in backups.iter().filter(|backup| backup.source == *source) {
+            packs.extend(notes.newest_verdict(&backup.id)?.damaged_packs());
+        }
+    }
+    Ok(packs)
 }
 
 /// Put a note under the next free number; `kind` is told which that is.
@@ -250,6 +298,9 @@ mod tests {
         let folded = standing();
         assert_eq!(folded.verdict(), Some(Verdict::Failed));
         assert!(!folded.may_become_good(0) && !folded.may_become_good(99) && folded.may_become_good(100));
+        // Something else that is wrong does not make that right.
+        note(NoteKind::failed(vec!["index: gone".to_owned()], 0));
+        assert!(!standing().may_become_good(0));
         assert_eq!(folded.holds.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(), ["case 7"]);
         note(NoteKind::Verified { read_data_percent: 100 });
         assert_eq!(standing().verdict(), Some(Verdict::Verified));
@@ -259,7 +310,7 @@ mod tests {
         assert_eq!(Notes::list(&repository, &other).unwrap().standing(&id).unwrap(), Standing::default());
         let object = |number: u64| format!("{FOLDER}/{source}/{id}/{number:010}");
         // A record of a newer program, one that is damaged, one that is gone: nobody knows what they said.
-        for (number, text) in [(7, r#"{"version":2}"#), (8, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
+        for (number, text) in [(8, r#"{"version":2}"#), (9, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
             repository.put_sealed(&object(number), text.as_bytes()).unwrap();
         }
         store.damage(&object(3), |bytes| bytes[20] ^= 1);

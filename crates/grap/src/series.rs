@@ -55,6 +55,17 @@ impl Series<'_> {
         Ok(records)
     }
 
+    /// This one; `None` where it is gone, or cannot be read.
+    pub(crate) fn get<T: DeserializeOwned>(&self, number: u64) -> grap_repository::Result<Option<T>> {
+        match self.repository.get_sealed(&self.object(number)) {
+            Ok(bytes) => Ok(self.parse(&bytes).ok()),
+            Err(RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Put a record behind this number, under the next that is free; `record` is told which that is.
     pub(crate) fn put<T: Serialize>(
         &self,

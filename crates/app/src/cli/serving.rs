@@ -1,12 +1,16 @@
 //! With a daemon: what it is asked to do, and what it needs to know to begin.
 
+use grap::copy::Manifest;
+use grap::in_one_line;
 use grap::ops::{
-    self, ArchiveOptions, ArchiveReport, Onlooker, VerifyOptions, VerifyPartOptions, WatchOptions,
+    self, ArchiveOptions, ArchiveReport, Onlooker, VerifyOptions, VerifyPartOptions, VerifyReport,
+    WatchOptions,
 };
 use grap_core::SourceName;
 use grap_repository::Repository;
+use grap_task::Finding;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, LOCATIONS, Verb};
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, CopyArguments, LOCATIONS, Verb};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
 use crate::config::{Origin, Settings};
@@ -55,14 +59,55 @@ impl Call<'_> {
 
     /// A scheduled backup, and the verdict that makes it a good one.
     pub(crate) fn backup_and_verify(&self) -> Result<(), Failure> {
+        let rules = retention::rules(self.settings)?;
         let report = self.backup_report(BackupArguments::default())?;
-        self.output.backup(&report, &retention::rules(self.settings)?)?;
+        self.output.backup(&report, &rules)?;
+        self.verified(&self.verify_backup(report.manifest)?)
+    }
+
+    fn verify_backup(&self, manifest: Manifest) -> Result<VerifyReport, Failure> {
         let options = VerifyOptions {
-            backup: Some(target(report.manifest.id.as_str())?),
-            source: Some(report.manifest.source),
+            backup: Some(target(manifest.id.as_str())?),
+            source: Some(manifest.source),
             read_data_percent: None,
         };
-        self.verified(&ops::verify(&options, self.access()?, self.session)?)
+        Ok(ops::verify(&options, self.access()?, self.session)?)
+    }
+
+    /// What a client asks for. Says whether it is all that a run of its task by the schedule would have been, so that it
+    /// counts as one.
+    pub(crate) fn perform_for_client(&self, verb: Verb) -> Result<bool, Failure> {
+        match verb {
+            Verb::Backup(arguments) => self.backup_for_client(arguments),
+            // One backup, not what the rules say; another place than the one that is kept in step.
+            Verb::Delete(_) => self.perform(verb).map(|()| false),
+            Verb::Copy(CopyArguments { to: Some(_), .. }) => self.perform(verb).map(|()| false),
+            _ => self.perform(verb).map(|()| true),
+        }
+    }
+
+    /// The same report as without a daemon, and behind it the verdict that a scheduled one gets.
+    fn backup_for_client(&self, arguments: BackupArguments) -> Result<bool, Failure> {
+        let rules = retention::rules(self.settings)?;
+        let report = self.backup_report(arguments)?;
+        self.output.backup(&report, &rules)?;
+        match self.verify_backup(report.manifest) {
+            Ok(VerifyReport { problems, .. }) if problems.is_empty() => Ok(true),
+            Ok(VerifyReport { problems, .. }) => {
+                for problem in &problems {
+                    self.session.monitor.finding(&Finding::warning(problem.clone()));
+                }
+                Err(grap::Error::Damaged { problems: problems.len() }.into())
+            }
+            Err(failure) => {
+                let text = format!(
+                    "the backup is made, but it could not be verified, and does not count as good yet: {}",
+                    in_one_line(&failure)
+                );
+                self.session.monitor.finding(&Finding::warning(text));
+                Ok(false)
+            }
+        }
     }
 
     /// The part of the stored data that is to be read today.

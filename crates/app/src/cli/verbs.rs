@@ -1,5 +1,6 @@
 //! One function a verb: resolve, call one operation, render.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use grap::live::Pace;
@@ -91,6 +92,11 @@ impl Call<'_> {
 
     pub(crate) fn state(&self) -> Result<StateDirectory, Failure> {
         resolve::state(self.settings, self.environment)
+    }
+
+    /// Where the state directory is; it is not made.
+    pub(crate) fn state_root(&self) -> Result<PathBuf, Failure> {
+        resolve::state_path(self.settings, self.environment)
     }
 
     /// The repository of the settings.

@@ -3,6 +3,7 @@
 //!
 //! A reload without a change does nothing: `restic unlock` sends SIGHUP to the holder of a lock.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -12,7 +13,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
-use crate::cli::{Call, LOCATIONS};
+use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::view::{Output, Stdout};
@@ -57,9 +58,24 @@ impl Daemon {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
         let output = Output { json: false, stdout: &Stdout::Nowhere };
-        let check = |call: &Call<'_>| call.check_settings();
-        self.call(&settings, (&Stop::new(), &self.log), output, check)?;
+        self.call(&settings, (&Stop::new(), &self.log), output, |call| {
+            call.check_settings()?;
+            self.require_our_state(&call.state_root()?)
+        })?;
         Ok(settings)
+    }
+
+    /// Our lock, our journals and what proves that the archive is ours lie where we started.
+    fn require_our_state(&self, root: &Path) -> Result<(), Failure> {
+        let own = self.state.root();
+        if root == own {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "state_dir is {}, and the daemon runs on {}: end it and start it anew to move there",
+            root.display(),
+            own.display()
+        )))
     }
 
     fn take_settings(&self, new: Settings) {

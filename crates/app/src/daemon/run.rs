@@ -17,7 +17,7 @@ use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::tasks::{counts_as_run, runs_as};
+use super::tasks::task_of;
 use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -141,17 +141,17 @@ impl Daemon {
         settings.say(flags.filter(|(key, _)| !LOCATIONS.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let counts = counts_as_run(&arguments.verb);
-        let by_hand = self.enter(runs_as(&arguments.verb), stop, &tee)?;
-        let ended = self.call(&settings, (stop, &tee), output, |call| call.perform(arguments.verb));
-        if ended.is_ok() {
+        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
+        let ended =
+            self.call(&settings, (stop, &tee), output, |call| call.perform_for_client(arguments.verb));
+        if let Ok(counts) = ended {
             self.after_a_client(by_hand.filter(|_| counts));
         }
         match &ended {
-            Ok(()) => log.info("done"),
+            Ok(_) => log.info("done"),
             Err(failure) => log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure))),
         }
-        ended
+        ended.map(drop)
     }
 
     /// So that nothing begins that is in its way. What runs already, and is something else, is waited for.
@@ -182,7 +182,7 @@ impl Daemon {
         }
     }
 
-    /// What went well counts as a run of its task, and may have helped a job that waits for an operator.
+    /// What went well may count as a run of its task, and may have helped a job that waits for an operator.
     fn after_a_client(&self, by_hand: Option<ByHand<'_>>) {
         if let Some(by_hand) = by_hand {
             by_hand.went_well();

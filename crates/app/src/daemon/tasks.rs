@@ -116,7 +116,10 @@ impl Daemon {
                 log.info("done");
                 self.alerts.clear(&key(task));
             }
-            Outcome::Deferred { why } => log.info(&format!("put off: {why}")),
+            Outcome::Deferred { why } => {
+                log.info(&format!("put off: {why}"));
+                self.judge_put_off(task, why, state);
+            }
             Outcome::Failed { code, message } => {
                 log.error(&format!("error[{code}]: {message}"));
                 let next = state.pending.as_ref().map_or_else(
@@ -132,6 +135,22 @@ impl Daemon {
                     if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
                 self.alerts.raise(&key(task), level, &text);
             }
+        }
+    }
+}
+
+impl Daemon {
+    /// Who is put off does not fail. But once two of its times have passed since it last went well, somebody has to hear.
+    fn judge_put_off(&self, task: Task, why: &str, state: &TaskState) {
+        let since = state.last_success.unwrap_or(self.since);
+        let timetable = Timetable::of(&self.settings(), &self.holder.hostname, true);
+        let schedule = timetable.ok().and_then(|timetable| timetable.schedules.get(&task).cloned());
+        let overdue = schedule.and_then(|schedule| schedule.after(schedule.after(since)?));
+        if overdue.is_some_and(|overdue| overdue <= self.clock.now()) {
+            let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
+            let text =
+                format!("{task} is put off again and again, and has not gone well since {since}: {why}");
+            self.alerts.raise(&key(task), grap_core::AlertLevel::Critical, &text);
         }
     }
 }
@@ -173,48 +192,13 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// Beside what a verb that a client asks for may run: as this task.
-pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
+/// In whose place a verb runs that a client asks for.
+pub(super) fn task_of(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
         Verb::Gc(_) => Some(Task::Gc),
         Verb::Copy(_) => Some(Task::Copy),
         _ => None,
-    }
-}
-
-/// Whether it does, when it goes well, what the task does: the deletion of one backup, or a plan, leaves it to be done.
-pub(super) fn counts_as_run(verb: &Verb) -> bool {
-    match verb {
-        Verb::Backup(_) | Verb::Copy(_) => true,
-        Verb::Expire(ExpireArguments { dry_run }) | Verb::Gc(GcArguments { dry_run }) => !dry_run,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::cli::Arguments;
-
-    #[test]
-    fn only_what_does_the_whole_of_a_task_counts_as_its_run() {
-        for (line, task, counts) in [
-            ("backup", Some(Task::Backup), true),
-            ("expire", Some(Task::Expire), true),
-            ("expire --dry-run", Some(Task::Expire), false),
-            ("delete neo4j-20261125-020000", Some(Task::Expire), false),
-            ("gc", Some(Task::Gc), true),
-            ("gc --dry-run", Some(Task::Gc), false),
-            ("copy", Some(Task::Copy), true),
-            ("unlock", None, false),
-        ] {
-            let words = ["grap"].into_iter().chain(line.split(' '));
-            let verb = Arguments::try_parse_from(words).unwrap().verb;
-            assert_eq!((runs_as(&verb), counts_as_run(&verb)), (task, counts), "{line}");
-        }
     }
 }

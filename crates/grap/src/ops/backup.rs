@@ -25,6 +25,7 @@ use crate::live::{
     Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, Place, ServerRun,
     logs_elsewhere, plugins, release,
 };
+use crate::notes;
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
 
@@ -122,7 +123,9 @@ impl Run<'_> {
         if running {
             be_nice(self.options.niceness);
         }
-        let mut writer = repository.writer(&lock, &self.options.writer, self.session.stop, monitor)?;
+        let damaged = notes::damaged_packs(&repository, &Catalog::load(&repository)?.backups)?;
+        let (writer, stop) = (&self.options.writer, self.session.stop);
+        let mut writer = repository.writer_without(&damaged, &lock, writer, stop, monitor)?;
         let captured = self.capture(&installation, &unheld, &pinner, &mut writer)?;
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;

@@ -1,10 +1,13 @@
 //! `verify`: look for damage, in the whole repository (backups and archive) or in what one backup needs.
 //!
 //! What was found of a backup is noted: *good* is one whose newest verdict is that nothing was wrong. Where the storage
-//! failed, or the look was stopped, nothing was found.
+//! failed, or the look was stopped, nothing was found. What was found damaged once is looked at again each time, as long
+//! as a backup is there that rests on it.
 
 use grap_core::{BackupId, SourceName, Target, Verdict};
-use grap_repository::{CheckOptions, Damage, ReadData, Reader, Repository};
+use grap_repository::{
+    CheckOptions, CheckReport, Damage, ReadData, Reader, Repository, SnapshotId, StoredPacks,
+};
 use grap_task::{Finding, Unit};
 
 use super::{Access, Session};
@@ -71,7 +74,11 @@ pub(super) fn verify_reading(
     let only =
         options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
     let check = CheckOptions { read_data, snapshot: only.map(|backup| backup.snapshot.id) };
-    let checked = repository.check(&check, session.stop, session.monitor)?;
+    let mut checked = repository.check(&check, session.stop, session.monitor)?;
+    if read_data != ReadData::All {
+        let judged = only.map_or(catalog.backups.as_slice(), std::slice::from_ref);
+        read_again(&repository, &catalog, judged, &mut checked, session)?;
+    }
     let mut problems: Vec<String> = checked.damages.iter().map(|damage| describe(damage, &catalog)).collect();
 
     let backups: Vec<&Backup> = only.map_or_else(|| catalog.backups.iter().collect(), |backup| vec![backup]);
@@ -98,6 +105,33 @@ pub(super) fn verify_reading(
         problems,
         verdicts,
     })
+}
+
+/// Packs that were found damaged are read each time: a look that happens not to read them must not call a backup good that
+/// rests on them, nor say that all is well again.
+fn read_again(
+    repository: &Repository,
+    catalog: &Catalog,
+    judged: &[Backup],
+    checked: &mut CheckReport,
+    session: &Session<'_>,
+) -> Result<()> {
+    let known = notes::damaged_packs(repository, &catalog.backups)?;
+    if known.is_empty() {
+        return Ok(());
+    }
+    let snapshots: Vec<SnapshotId> = judged.iter().map(|backup| backup.snapshot.id).collect();
+    let packs = StoredPacks::These(known);
+    let again = repository.check_stored(&snapshots, &packs, session.stop, session.monitor)?.check;
+    // What lies elsewhere, too, hurts nobody.
+    for damage in again.damages.into_iter().filter(|damage| !damage.snapshots.is_empty()) {
+        if !checked.damages.iter().any(|found| found.object == damage.object) {
+            checked.damages.push(damage);
+        }
+    }
+    checked.packs_read += again.packs_read;
+    checked.bytes_read += again.bytes_read;
+    Ok(())
 }
 
 /// What is wrong with a backup; `None` where the storage failed, and so nothing was found.

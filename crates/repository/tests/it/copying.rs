@@ -1,7 +1,7 @@
 //! Snapshots taken over from another repository: nothing is stored twice, nothing incomplete is published, and stock
 //! restic agrees, whoever wrote the first one.
 
-use grap_repository::{CheckOptions, ObjectStore, ReadData, RepositoryError, Snapshot, StoredPacks, Writer};
+use grap_repository::{CheckOptions, ReadData, RepositoryError, Snapshot, StoredPacks, Writer};
 use grap_task::{Silent, Stop};
 
 use crate::support::{Fixture, noise, options, read_all, records, sorted};

@@ -10,7 +10,7 @@ use grap_task::{Finding, Unit};
 use super::{CopiedBackup, CopyReport, Pair, Standings};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result, in_one_line};
-use crate::notes::Standing;
+use crate::notes::{self, Standing};
 use crate::ops::Session;
 
 /// Copy them. Returns the packs that were put.
@@ -31,8 +31,9 @@ pub(super) fn copy(
         return Ok(BTreeSet::new());
     }
     let reader = pair.from.reader(session.monitor)?;
-    let mut writer =
-        pair.to.writer(&pair.to_lock, options, session.stop, session.monitor).map_err(Error::at_copy)?;
+    let damaged = notes::damaged_packs(&pair.to, &there.backups).map_err(Error::at_copy)?;
+    let writer = pair.to.writer_without(&damaged, &pair.to_lock, options, session.stop, session.monitor);
+    let mut writer = writer.map_err(Error::at_copy)?;
     for backup in missing {
         session.monitor.begin(&format!("copying {}", backup.id), Unit::Bytes, None);
         match writer.copy(&reader, &backup.snapshot) {
@@ -60,7 +61,7 @@ fn missing<'a>(
     there: &Catalog,
     report: &mut CopyReport,
 ) -> Result<Vec<&'a Backup>> {
-    let mut notes = Standings::of(&pair.to);
+    let mut standings_there = Standings::of(&pair.to);
     let mut missing = Vec::new();
     for (backup, standing) in here.backups.iter().zip(standings).rev() {
         match there.backups.iter().find(|other| key(other) == key(backup)) {
@@ -68,11 +69,11 @@ fn missing<'a>(
                 require_same(backup, other)?;
                 report.present += 1;
             }
-            // It is about to be deleted here.
-            None if standing.expired.is_some() => {}
+            // It is about to be deleted here. One that is held since then stays.
+            None if standing.expired.is_some() && standing.holds.is_empty() => {}
             // The other repository has deleted it. One that is held here is wanted all the same.
             None if standing.holds.is_empty()
-                && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
+                && standings_there.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
             {
                 report.expired += 1;
             }

@@ -114,7 +114,7 @@ fn run(options: &CopyOptions, from: Access, to: Access, session: &Session<'_>) -
     carry_archives(&pair, session, &mut report)?;
     let standings = holds::carry(&pair, &here, session, &mut report)?;
     let packs = backups::copy(&pair, (&here, &standings), &options.writer, session, &mut report)?;
-    verdict::judge(&pair, packs, session, &mut report)?;
+    verdict::judge(&pair, &here, packs, session, &mut report)?;
     pair.release(session);
     report.duration = session.clock.since_boot().saturating_sub(began);
     Ok(report)
