@@ -71,7 +71,11 @@ impl SetClock {
         let output = cc.output().map_err(Error::file("run", "cc"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(Error::Process { program: "cc".into(), outcome: output.status.to_string(), output: said });
+            return Err(Error::Process {
+                program: "cc".into(),
+                outcome: output.status.to_string(),
+                output: said,
+            });
         }
         let place = folder.join("clock");
         let file = File::create(&place).map_err(Error::file("create", &place))?;

@@ -43,7 +43,9 @@ pub fn full(binary: &Path, distribution: &Distribution, mib: u64, tell: Tell<'_>
     tell(&format!("full: {warned}"));
     ballast.rest(ground.path())?;
     let during = told_while_full(&world, &daemon, &events, tell)?;
-    require(during.rate > before / 2.0, || format!("{before:.0} tx/s before, {:.0} on a full disk", during.rate))?;
+    require(during.rate > before / 2.0, || {
+        format!("{before:.0} tx/s before, {:.0} on a full disk", during.rate)
+    })?;
 
     let begun = Instant::now();
     ballast.remove()?;
@@ -101,7 +103,8 @@ fn told_while_full(world: &World, daemon: &Daemon, events: &Path, tell: Tell<'_>
         let critical = open.iter().any(|event| event["level"] == "critical" && event["key"] != "task.backup");
         Ok((critical && open.iter().any(|event| event["key"] == "task.backup")).then_some(open))
     });
-    let critical = critical.or_else(|error| claim(format!("{error}: {:?}; {}", open_alerts(events), daemon.said())))?;
+    let critical =
+        critical.or_else(|error| claim(format!("{error}: {:?}; {}", open_alerts(events), daemon.said())))?;
     tell(&format!("full: alerts {critical:?}"));
     let rate = rate(world, Duration::from_secs(20))?;
     let refused = refused(world)?;
@@ -113,7 +116,8 @@ fn told_while_full(world: &World, daemon: &Daemon, events: &Path, tell: Tell<'_>
         Err(Error::Program { said, .. }) => said.lines().last().unwrap_or_default().to_owned(),
         Err(error) => return Err(error),
     };
-    let alerts = open_alerts(events).iter().map(|event| format!("{} {}", event["key"], event["level"])).collect();
+    let alerts =
+        open_alerts(events).iter().map(|event| format!("{} {}", event["key"], event["level"])).collect();
     Ok(WhileFull { rate, refused, status, gc, alerts })
 }
 
@@ -131,7 +135,9 @@ fn refused(world: &World) -> Result<String> {
 /// By itself: everything archived, a backup made, every alert over.
 fn recovered(world: &World, daemon: &Daemon, events: &Path) -> Result<()> {
     world.await_protection("PROTECTED")?;
-    let over = eventually("the all-clear", Duration::from_mins(5), || Ok(open_alerts(events).is_empty().then_some(())));
+    let over = eventually("the all-clear", Duration::from_mins(5), || {
+        Ok(open_alerts(events).is_empty().then_some(()))
+    });
     over.or_else(|error| claim(format!("{error}: {:?}; {}", open_alerts(events), daemon.said())))
 }
 
@@ -199,12 +205,14 @@ impl Small {
         let file = File::create(image).map_err(Error::file("create", image))?;
         file.set_len(mib << 20).map_err(Error::file("grow", image))?;
         let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
-            let output = Command::new(program).args(arguments).output().map_err(Error::file("run", program))?;
+            let output =
+                Command::new(program).args(arguments).output().map_err(Error::file("run", program))?;
             Ok::<bool, Error>(output.status.success())
         };
         // Nothing is kept back for root, who would not notice that it is full.
         let made = run("mkfs.ext4", &["-q".as_ref(), "-m".as_ref(), "0".as_ref(), image.as_os_str()])?;
-        let mounted = made && run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()])?;
+        let mounted =
+            made && run("mount", &["-o".as_ref(), "loop".as_ref(), image.as_os_str(), at.as_os_str()])?;
         Ok(mounted.then(|| Self(at.to_owned())))
     }
 }

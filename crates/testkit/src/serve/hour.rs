@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::targets::{Inspection, when_free};
+use super::targets::{Inspection, backups, when_free};
 use super::{Daemon, SetClock};
 use crate::error::Result;
 use crate::pitr::world::writers;
@@ -48,14 +48,25 @@ pub struct HourOptions {
     pub pace: Option<f64>,
 }
 
-pub fn hour(binary: &Path, distribution: &Distribution, options: HourOptions, tell: Tell<'_>) -> Result<String> {
+pub fn hour(
+    binary: &Path,
+    distribution: &Distribution,
+    options: HourOptions,
+    tell: Tell<'_>,
+) -> Result<String> {
     let (mut world, clock) = super::start(binary, distribution)?;
     world.load(WorkloadOptions { operations_per_second: options.pace, ..writers() })?;
     let judge = Judge::start(distribution)?;
     let throughput = stretches(&world, options, tell)?;
     let daemon = Daemon::start(&world, CONFIG, options.pairs)?;
     world.await_protection("PROTECTED")?;
-    let mut hour = Hour { daemon, clock, inspection: Inspection::new(&judge), memory: Vec::new(), seen: BTreeSet::new() };
+    let mut hour = Hour {
+        daemon,
+        clock,
+        inspection: Inspection::new(&judge),
+        memory: Vec::new(),
+        seen: BTreeSet::new(),
+    };
     for third in 1..=3 {
         tell(&format!("hour: third {third}"));
         hour.third(&mut world, options.long / 3)?;
@@ -91,8 +102,9 @@ fn stretches(world: &World, options: HourOptions, tell: Tell<'_>) -> Result<Stri
         return Ok("throughput was not measured".into());
     }
     let rate = |laps: &[crate::workload::Stats]| {
-        let (operations, seconds) =
-            laps.iter().fold((0.0, 0.0), |(n, s), lap| (n + lap.operations as f64, s + lap.elapsed.as_secs_f64()));
+        let (operations, seconds) = laps
+            .iter()
+            .fold((0.0, 0.0), |(n, s), lap| (n + lap.operations as f64, s + lap.elapsed.as_secs_f64()));
         operations / seconds
     };
     let median = |laps: &[crate::workload::Stats], of: fn(&crate::workload::Stats) -> Duration| {
@@ -180,12 +192,6 @@ impl Hour<'_> {
         );
         Ok(summary)
     }
-}
-
-fn backups(world: &World) -> Result<BTreeSet<String>> {
-    let list = when_free(&world.grap, &["list"])?;
-    let rows = list["backups"].as_array().cloned().unwrap_or_default();
-    Ok(rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
 }
 
 fn verified(world: &World) -> Result<()> {

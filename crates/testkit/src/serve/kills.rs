@@ -1,8 +1,8 @@
-//! kill -9 of the daemon at random instants, mostly while a backup, expire, gc, a hold or a change of keys is under way,
-//! with days that pass in between so that expire and gc have work. Nothing that is shown is lost, and nothing is held
+//! kill -9 of the daemon at random instants, mostly while a backup, expire, gc, a hold or a deletion is under way, with
+//! days that pass in between so that expire and gc have work. Nothing that is shown is lost, and nothing is held
 //! for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Child;
 use std::thread::sleep;
@@ -10,23 +10,13 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::targets::{Inspection, when_free};
 use super::Daemon;
+use super::targets::{Inspection, backups, when_free};
 use crate::error::{Error, Result};
 use crate::pitr::world::{pins, writers};
 use crate::pitr::{Tell, World, claim, eventually, require};
 use crate::{Distribution, Judge, WorkloadOptions};
 
-/// What is under way at the kill. The empty one: nothing that was asked for.
-const WORK: [&[&str]; 7] = [
-    &[],
-    &["backup"],
-    &["backup", "--read-limit", "2MiB"],
-    &["expire"],
-    &["gc"],
-    &["source", "add", "another"],
-    &["key", "remove", "none"],
-];
 const PACE: f64 = 100.0;
 const JUMP: Duration = Duration::from_hours(4);
 
@@ -55,14 +45,19 @@ pub struct KillOptions {
     pub until: Option<Instant>,
 }
 
-pub fn kills(binary: &Path, distribution: &Distribution, options: KillOptions, tell: Tell<'_>) -> Result<String> {
+pub fn kills(
+    binary: &Path,
+    distribution: &Distribution,
+    options: KillOptions,
+    tell: Tell<'_>,
+) -> Result<String> {
     let begun = Instant::now();
     let (mut world, mut clock) = super::start(binary, distribution)?;
     world.load(WorkloadOptions { operations_per_second: Some(PACE), ..writers() })?;
     let mut daemon = Daemon::start(&world, CONFIG, 0)?;
     world.await_protection("PROTECTED")?;
     let mut hit = BTreeMap::new();
-    let mut done = 0;
+    let (mut done, mut kept) = (0, BTreeSet::new());
     while done < options.kills && (done == 0 || options.until.is_none_or(|until| Instant::now() < until)) {
         let what = killed(&world, &mut daemon)?;
         *hit.entry(what).or_insert(0) += 1;
@@ -71,31 +66,49 @@ pub fn kills(binary: &Path, distribution: &Distribution, options: KillOptions, t
             clock.jump(JUMP)?;
         }
         daemon = Daemon::start(&world, CONFIG, done)?;
+        kept.extend(held(&world)?);
         if done % 10 == 0 {
             tell(&format!("kills: {done} of {}; {hit:?}", options.kills));
         }
     }
-    nothing_is_held(&world, daemon, done + 1)?;
+    nothing_is_locked(&world, daemon, done + 1)?;
+    let there = backups(&world)?;
+    require(kept.iter().all(|id| there.contains(id)), || format!("held were {kept:?}, there are {there:?}"))?;
     let judged = intact(world, distribution, options.targets, tell)?;
     Ok(format!(
-        "kills: {done} times kill -9 of serve, started again at once, the clock set ahead by {} h meanwhile; under way were {hit:?}; afterwards backup, expire and gc work at once, with and without a daemon, no pins left; {judged}; {:?}",
+        "kills: {done} times kill -9 of serve, started again at once, the clock set ahead by {} h meanwhile; under way were {hit:?}; afterwards backup, expire and gc work at once, with and without a daemon, no pins left; {} held backups are there; {judged}; {:?}",
         clock.ahead().as_secs() / 3600,
+        kept.len(),
         begun.elapsed()
     ))
 }
 
-/// Lets it begin something, most times, and kills it. What the log says was under way.
+/// What is to be under way at the kill; nothing: whatever the schedule does.
+fn work(world: &World) -> Result<Vec<String>> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    Ok(match rand::rng().random_range(0..8) {
+        0 => Vec::new(),
+        1 => words("backup"),
+        2 => words("backup --read-limit 2MiB"),
+        3 | 4 => words("expire"),
+        5 => words("gc"),
+        6 => words("hold latest --reason kept"),
+        _ => words(&format!("delete {}", backups(world)?.first().map_or("none", String::as_str))),
+    })
+}
+
+/// Lets it begin something, most times, and kills it. What was under way.
 fn killed(world: &World, daemon: &mut Daemon) -> Result<String> {
-    let mut random = rand::rng();
-    let work = WORK[random.random_range(0..WORK.len())];
-    let child = if work.is_empty() { None } else { Some(world.grap.spawn(work)?) };
+    let work = work(world)?;
+    let arguments: Vec<&str> = work.iter().map(String::as_str).collect();
+    let child = if work.is_empty() { None } else { Some(world.grap.spawn(&arguments)?) };
     if child.is_some() {
         let asked = eventually("word of what was asked for", Duration::from_secs(20), || {
             Ok(daemon.said().contains("asked for by a client").then_some(()))
         });
         asked.or_else(|error| claim(format!("{error}: {}", daemon.said())))?;
     }
-    sleep(Duration::from_millis(random.random_range(0..1500)));
+    sleep(Duration::from_millis(rand::rng().random_range(0..1500)));
     if daemon.ended()?.is_some() {
         return claim(format!("serve ended by itself: {}", daemon.said()));
     }
@@ -103,7 +116,7 @@ fn killed(world: &World, daemon: &mut Daemon) -> Result<String> {
     require(!said.contains("panicked"), || said.clone())?;
     daemon.kill()?;
     let finished = child.map(ended).transpose()?.unwrap_or(true);
-    let name = work.first().copied().unwrap_or("nothing asked for");
+    let name = work.first().map_or("nothing asked for", String::as_str);
     Ok(if finished { format!("{name} (over)") } else { name.to_owned() })
 }
 
@@ -120,7 +133,7 @@ fn ended(mut child: Child) -> Result<bool> {
 }
 
 /// Commands work at once: through a daemon after all those kills, and by hand when that one is killed, too.
-fn nothing_is_held(world: &World, mut daemon: Daemon, number: usize) -> Result<()> {
+fn nothing_is_locked(world: &World, mut daemon: Daemon, number: usize) -> Result<()> {
     let home = world.home();
     world.await_protection("PROTECTED")?;
     for arguments in [vec!["backup"], vec!["expire"], vec!["gc"]] {
@@ -136,20 +149,34 @@ fn nothing_is_held(world: &World, mut daemon: Daemon, number: usize) -> Result<(
     let left = backup_pins(world)?;
     require(left == 0, || format!("{left} folders of pins of backups are left"))?;
     let left = pins(&world.server.data())?;
-    require(left.iter().filter(|(_, names)| !names.is_empty()).count() <= 2, || format!("pins are left: {left:?}"))
+    require(left.iter().filter(|(_, names)| !names.is_empty()).count() <= 2, || {
+        format!("pins are left: {left:?}")
+    })
 }
 
 /// The daemon's own tasks may be at work: these are waited for, and nothing else is.
 fn at_once(world: &World, arguments: &[&str]) -> Result<()> {
     for _ in 0..60 {
         match world.grap.json(arguments) {
-            Err(Error::Program { said, .. }) if said.contains("is running") || said.contains("JOB_RUNNING") || said.contains("REPOSITORY_LOCKED") => {
+            Err(Error::Program { said, .. })
+                if said.contains("is running")
+                    || said.contains("JOB_RUNNING")
+                    || said.contains("REPOSITORY_LOCKED") =>
+            {
                 sleep(Duration::from_secs(1));
             }
             answer => return answer.map(drop),
         }
     }
     claim(format!("{arguments:?} is refused for a minute"))
+}
+
+/// Backups with an open hold.
+fn held(world: &World) -> Result<Vec<String>> {
+    let list = when_free(&world.grap, &["list"])?;
+    let rows = list["backups"].as_array().cloned().unwrap_or_default();
+    let held = rows.iter().filter(|row| row["held"] == true);
+    Ok(held.filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
 }
 
 fn backup_pins(world: &World) -> Result<usize> {

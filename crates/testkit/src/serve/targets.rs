@@ -54,11 +54,22 @@ pub fn shown(grap: &Grap) -> Result<Vec<Span>> {
     Ok(spans)
 }
 
+/// Every backup that is listed, the oldest first.
+pub fn backups(world: &World) -> Result<Vec<String>> {
+    let list = when_free(&world.grap, &["list"])?;
+    let rows = list["backups"].as_array().cloned().unwrap_or_default();
+    let mut ids: Vec<String> = rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect();
+    ids.sort();
+    Ok(ids)
+}
+
 /// Run with `--json`; who finds the repository held by expire or gc comes again.
 pub fn when_free(grap: &Grap, arguments: &[&str]) -> Result<Value> {
     for _ in 0..120 {
         match grap.json(arguments) {
-            Err(Error::Program { said, .. }) if said.contains("REPOSITORY_LOCKED") => sleep(Duration::from_millis(500)),
+            Err(Error::Program { said, .. }) if said.contains("REPOSITORY_LOCKED") => {
+                sleep(Duration::from_millis(500))
+            }
             answer => return answer,
         }
     }
@@ -96,7 +107,10 @@ impl<'a> Inspection<'a> {
                 self.timelines.insert(target.timeline);
                 let count = if target.text.starts_with("tx=") { &mut self.by_id } else { &mut self.by_time };
                 *count += 1;
-                tell(&format!("target {} of timeline {} (transaction {})", target.text, target.timeline, target.transaction));
+                tell(&format!(
+                    "target {} of timeline {} (transaction {})",
+                    target.text, target.timeline, target.transaction
+                ));
             }
         }
         Ok(())
@@ -140,7 +154,8 @@ impl<'a> Inspection<'a> {
             Err(Error::Program { said, .. }) if said.contains("TIME_UNSURE") => Ok(None),
             Err(error) => {
                 let still = shown(&world.grap)?.iter().any(|span| {
-                    span.timeline == target.timeline && (span.first.0..=span.last.0).contains(&target.transaction)
+                    span.timeline == target.timeline
+                        && (span.first.0..=span.last.0).contains(&target.transaction)
                 });
                 require(!still, || format!("{target:?} is shown: {error}"))?;
                 self.went += 1;
