@@ -183,17 +183,19 @@ impl<'a> Notes<'a> {
 
     /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
     fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
+        let listed = self.listed.get(id).copied().unwrap_or(0);
         let series = series(self.repository, self.source, id);
-        for number in (1..=self.listed.get(id).copied().unwrap_or(0)).rev() {
-            let note = series.get::<Note>(number)?;
-            if let Some(note @ Note { kind: NoteKind::Verified { .. } | NoteKind::Failed { .. }, .. }) = note
-            {
-                let mut standing = Standing::default();
+        let mut standing = Standing::default();
+        for number in (1..=listed).rev() {
+            let note: Option<Note> = series.readable(number)?;
+            let verdict =
+                note.filter(|note| matches!(note.kind, NoteKind::Verified { .. } | NoteKind::Failed { .. }));
+            if let Some(note) = verdict {
                 standing.add(note);
-                return Ok(standing);
+                break;
             }
         }
-        Ok(Standing::default())
+        Ok(standing)
     }
 
     /// Every note of a backup that can be read, oldest first, folded.

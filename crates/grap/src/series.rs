@@ -55,8 +55,8 @@ impl Series<'_> {
         Ok(records)
     }
 
-    /// This one; `None` where it is gone, or cannot be read.
-    pub(crate) fn get<T: DeserializeOwned>(&self, number: u64) -> grap_repository::Result<Option<T>> {
+    /// One of them; `None` where it is missing or cannot be read.
+    pub(crate) fn readable<T: DeserializeOwned>(&self, number: u64) -> grap_repository::Result<Option<T>> {
         match self.repository.get_sealed(&self.object(number)) {
             Ok(bytes) => Ok(self.parse(&bytes).ok()),
             Err(RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. })) => {

@@ -17,7 +17,7 @@ use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::tasks::task_of;
+use super::tasks::runs_as;
 use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -141,7 +141,7 @@ impl Daemon {
         settings.say(flags.filter(|(key, _)| !LOCATIONS.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
+        let by_hand = self.enter(runs_as(&arguments.verb), stop, &tee)?;
         let ended =
             self.call(&settings, (stop, &tee), output, |call| call.perform_for_client(arguments.verb));
         if let Ok(counts) = ended {

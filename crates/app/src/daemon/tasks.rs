@@ -192,8 +192,8 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// In whose place a verb runs that a client asks for.
-pub(super) fn task_of(verb: &Verb) -> Option<Task> {
+/// Beside what a verb that a client asks for may run: as this task.
+pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
