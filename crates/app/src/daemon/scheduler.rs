@@ -19,7 +19,7 @@ use grap_core::schedule::{
     Event, Jitter, Next, Outcome, Reason, Run, Running, Schedule, Task, TaskState, next, observed,
 };
 use grap_task::{Clock, Stop};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
@@ -30,6 +30,15 @@ use super::job::panic_message;
 pub(crate) struct Timetable {
     pub(crate) schedules: BTreeMap<Task, Schedule>,
     pub(crate) jitter: Jitter,
+}
+
+impl Timetable {
+    /// Whether the first time of a task behind this instant, jitter included, has passed by more than `by`.
+    pub(crate) fn is_late(&self, task: Task, since: Timestamp, now: Timestamp, by: SignedDuration) -> bool {
+        let slot = self.schedules.get(&task).and_then(|schedule| schedule.after(since));
+        let spread = SignedDuration::from_secs(self.jitter.spread_s.into());
+        slot.is_some_and(|slot| now.duration_since(slot) > by + spread)
+    }
 }
 
 /// What runs a task, in a thread of its own, until it is done or told to stop.
