@@ -1,21 +1,20 @@
 //! What is known of a backup since it was published: sealed records `grap/notes/<source>/<backup id>/<n>`, beside
 //! the snapshot that is never rewritten (docs/format/repository.md).
 //!
-//! Notes are only ever put: n counts from 1, and who finds a number taken takes the next. A listing may hide what was
-//! put a moment ago, so a reader asks for the next number until there is none. Folded they give a [`Standing`]: the
-//! newest verdict counts, a release ends the hold that it names. A note that cannot be read may be a hold or a verdict:
-//! then the standing says so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion
-//! leaves a record.
+//! Notes are a series ([`crate::series`]): only ever put. Folded they give a [`Standing`]: the newest verdict counts, a
+//! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
+//! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
-use grap_repository::{Id, ObjectError, Repository, RepositoryError};
+use grap_repository::{Id, Repository};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Backup;
-use crate::error::{Result, in_one_line};
+use crate::error::Result;
+use crate::series::{Series, number_of};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.
@@ -167,21 +166,22 @@ impl std::fmt::Display for Hold {
     }
 }
 
-/// The numbers of a source's notes, from one listing.
+/// The newest number of each backup's notes, from one listing.
 pub struct Notes<'a> {
     repository: &'a Repository,
     source: &'a SourceName,
-    listed: BTreeMap<BackupId, Vec<u64>>,
+    listed: BTreeMap<BackupId, u64>,
 }
 
 impl<'a> Notes<'a> {
     pub fn list(repository: &'a Repository, source: &'a SourceName) -> Result<Self> {
-        let mut listed: BTreeMap<BackupId, Vec<u64>> = BTreeMap::new();
+        let mut listed: BTreeMap<BackupId, u64> = BTreeMap::new();
         for object in repository.list_sealed(&format!("{FOLDER}/{source}"))? {
             let mut parts = object.name.rsplit('/');
             let (number, id) = (parts.next().and_then(number_of), parts.next().map(str::parse::<BackupId>));
             if let (Some(number), Some(Ok(id))) = (number, id) {
-                listed.entry(id).or_default().push(number);
+                let newest = listed.entry(id).or_default();
+                *newest = number.max(*newest);
             }
         }
         Ok(Self { repository, source, listed })
@@ -189,46 +189,27 @@ impl<'a> Notes<'a> {
 
     /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
     fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
-        let mut numbers = self.listed.get(id).cloned().unwrap_or_default();
-        numbers.sort_unstable();
-        for number in numbers.into_iter().rev() {
-            let bytes = match self.repository.get_sealed(&object(self.source, id, number)) {
-                Ok(bytes) => bytes,
-                Err(
-                    RepositoryError::Damaged { .. } | RepositoryError::Object(ObjectError::NotFound { .. }),
-                ) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if let Ok(note @ Note { kind: NoteKind::Verified { .. } | NoteKind::Failed { .. }, .. }) =
-                parse(&bytes)
-            {
-                let mut standing = Standing::default();
+        let listed = self.listed.get(id).copied().unwrap_or(0);
+        let series = series(self.repository, self.source, id);
+        let mut standing = Standing::default();
+        for number in (1..=listed).rev() {
+            let note: Option<Note> = series.readable(number)?;
+            let verdict =
+                note.filter(|note| matches!(note.kind, NoteKind::Verified { .. } | NoteKind::Failed { .. }));
+            if let Some(note) = verdict {
                 standing.add(note);
-                return Ok(standing);
+                break;
             }
         }
-        Ok(Standing::default())
+        Ok(standing)
     }
 
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
-        let mut standing = Standing::default();
-        let listed = self.listed.get(id).and_then(|numbers| numbers.iter().copied().max()).unwrap_or(0);
-        for number in 1.. {
-            let name = object(self.source, id, number);
-            match self.repository.get_sealed(&name) {
-                Ok(bytes) => match parse(&bytes) {
-                    Ok(note) => standing.add(note),
-                    Err(why) => standing.unreadable.push(format!("{name}: {why}")),
-                },
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) if number > listed => break,
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) => {
-                    standing.unreadable.push(format!("{name}: it is missing"));
-                }
-                Err(error @ RepositoryError::Damaged { .. }) => standing.unreadable.push(in_one_line(&error)),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let listed = self.listed.get(id).copied().unwrap_or(0);
+        let records = series(self.repository, self.source, id).read(listed)?;
+        let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
+        records.readable.into_iter().for_each(|note| standing.add(note));
         Ok(standing)
     }
 }
@@ -255,23 +236,15 @@ pub fn put(
     author: &Author,
     kind: impl Fn(u64) -> NoteKind,
 ) -> Result<u64> {
-    let listed = repository.list_sealed(&format!("{FOLDER}/{source}/{id}"))?;
-    let mut number = listed.iter().filter_map(|object| number_of(object.base_name())).max().unwrap_or(0) + 1;
-    loop {
-        let note = Note {
-            version: VERSION,
-            at: author.at,
-            host: author.host.clone(),
-            program: author.program.clone(),
-            kind: kind(number),
-        };
-        let bytes = serde_json::to_vec(&note).expect("a note is plain data");
-        match repository.put_sealed(&object(source, id, number), &bytes) {
-            Ok(()) => return Ok(number),
-            Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => number += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let note = |number| Note {
+        version: VERSION,
+        at: author.at,
+        host: author.host.clone(),
+        program: author.program.clone(),
+        kind: kind(number),
+    };
+    let series = series(repository, source, id);
+    Ok(series.put(series.listed()?, note)?)
 }
 
 impl NoteKind {
@@ -286,25 +259,8 @@ impl NoteKind {
     }
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<Note, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if head.version != VERSION {
-        return Err(format!("it has version {}; this program knows {VERSION}", head.version));
-    }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
-}
-
-fn object(source: &SourceName, id: &BackupId, number: u64) -> String {
-    format!("{FOLDER}/{source}/{id}/{number:010}")
-}
-
-fn number_of(text: &str) -> Option<u64> {
-    let plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok())?
+fn series<'a>(repository: &'a Repository, source: &SourceName, id: &BackupId) -> Series<'a> {
+    Series { repository, folder: format!("{FOLDER}/{source}/{id}"), version: VERSION }
 }
 
 #[cfg(test)]
@@ -360,12 +316,13 @@ mod tests {
         // Another source's backup of that id has notes of its own.
         let other = "other".parse().unwrap();
         assert_eq!(Notes::list(&repository, &other).unwrap().standing(&id).unwrap(), Standing::default());
+        let object = |number: u64| format!("{FOLDER}/{source}/{id}/{number:010}");
         // A record of a newer program, one that is damaged, one that is gone: nobody knows what they said.
         for (number, text) in [(8, r#"{"version":2}"#), (9, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
-            repository.put_sealed(&object(&source, &id, number), text.as_bytes()).unwrap();
+            repository.put_sealed(&object(number), text.as_bytes()).unwrap();
         }
-        store.damage(&object(&source, &id, 3), |bytes| bytes[20] ^= 1);
-        store.delete(&object(&source, &id, 5)).unwrap();
+        store.damage(&object(3), |bytes| bytes[20] ^= 1);
+        store.delete(&object(5)).unwrap();
         let folded = standing();
         assert_eq!(folded.unreadable.len(), 4, "{:?}", folded.unreadable);
         assert!(folded.doubt().unwrap().contains("0000000003"));

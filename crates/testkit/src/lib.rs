@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod archive;
 pub mod bolt;
+pub mod campaign;
 pub mod damage;
 pub mod data;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod oracle;
 pub mod page;
 pub mod pitr;
 pub mod program;
+pub mod serve;
 pub mod server;
 mod settings;
 pub mod stores;

@@ -10,10 +10,10 @@ use grap_core::SourceName;
 use grap_repository::Repository;
 use grap_task::Finding;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, CopyArguments, PLACES, Verb};
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, CopyArguments, LOCATIONS, Verb};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
-use crate::config::{Origin, Settings, parse_between};
+use crate::config::{Origin, Settings};
 use crate::daemon::{self, RunRequest, Said};
 use crate::failure::Failure;
 
@@ -37,8 +37,8 @@ impl Call<'_> {
     /// Where we would work, as far as it was said at all.
     fn said(&self) -> Vec<Said> {
         // The state directory is where we met.
-        let places = PLACES.iter().filter(|key| **key != "state_dir");
-        let said = places.filter_map(|key| {
+        let locations = LOCATIONS.iter().filter(|key| **key != "state_dir");
+        let said = locations.filter_map(|key| {
             let value = self.settings.value(key)?;
             let is_flag = matches!(value.origin, Origin::Flag(_));
             let (key, origin) = ((*key).to_owned(), value.origin.to_string());
@@ -150,8 +150,7 @@ impl Call<'_> {
 }
 
 fn percent_per_day(settings: &Settings) -> Result<u8, Failure> {
-    let percent = settings.parsed("verify.percent_per_day", |text| parse_between(text, 1, 100))?;
-    Ok(percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(1))
+    Ok(settings.number("verify.percent_per_day", 1..=100)?.unwrap_or(1))
 }
 
 impl Verb {
@@ -168,7 +167,7 @@ impl Verb {
 }
 
 fn absolute(key: &str, text: &str) -> String {
-    let is_path = !matches!(key, "source" | "neo4j.database") && !text.contains("://");
+    let is_path = !matches!(key, "source" | "neo4j.database") && !grap_remote::is_url(text);
     let path = is_path.then(|| std::path::absolute(text).ok()).flatten();
     path.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| text.to_owned())
 }

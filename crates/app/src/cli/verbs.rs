@@ -132,7 +132,7 @@ impl Call<'_> {
                 )));
             }
         }
-        let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
+        let niceness = self.settings.number("backup.niceness", 0..=19)?;
         Ok(BackupOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
@@ -159,9 +159,8 @@ impl Call<'_> {
     }
 
     pub(super) fn archive_options(&self, arguments: &ArchiveArguments) -> Result<ArchiveOptions, Failure> {
-        let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
-        let interval = interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
-        let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
+        let interval = self.settings.number("archive.interval_ms", 1..=600_000)?.map(Duration::from_millis);
+        let segment_mib: usize = self.settings.number("archive.segment_mib", 1..=256)?.unwrap_or(16);
         Ok(ArchiveOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
@@ -171,7 +170,7 @@ impl Call<'_> {
             } else {
                 INTERVAL_LOCAL
             }),
-            segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
+            segment_bytes: segment_mib << 20,
             lag_max: Some(lag_max(self.settings)?),
             pace: Pace::DEFAULT,
         })
@@ -291,8 +290,7 @@ impl Call<'_> {
 }
 
 pub(crate) fn lag_max(settings: &Settings) -> Result<Duration, Failure> {
-    let seconds = settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
-    Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
+    Ok(Duration::from_secs(settings.number("archive.lag_max_s", 1..=86_400)?.unwrap_or(60)))
 }
 
 pub(super) fn target(text: &str) -> Result<Target, Failure> {

@@ -13,9 +13,10 @@ use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
-use crate::cli::PLACES;
+use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::view::{Output, Stdout};
 
 /// Whether SIGHUP has come.
 pub(super) struct Hangups(Arc<AtomicBool>);
@@ -56,7 +57,7 @@ impl Daemon {
     fn read_anew(&self) -> Result<Settings, Failure> {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
-        let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
+        let output = Output { json: false, stdout: &Stdout::Nowhere };
         self.call(&settings, (&Stop::new(), &self.log), output, |call| {
             call.check_settings()?;
             self.require_our_state(&call.state_root()?)
@@ -108,5 +109,5 @@ impl Daemon {
 /// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
 fn needs_new_start(key: &str) -> bool {
     let parts = ["archive.", "remote.", "password"];
-    PLACES.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
+    LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
 }

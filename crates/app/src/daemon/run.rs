@@ -17,8 +17,8 @@ use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::tasks::task_of;
-use crate::cli::{Arguments, Call, PLACES};
+use super::tasks::runs_as;
+use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::host;
@@ -79,15 +79,11 @@ impl Daemon {
     /// The repository, however long it is away.
     pub(super) fn reach_repository(&self, job: &'static str, stop: &Stop) -> Result<Repository, Stopped> {
         let log = self.log.of(job);
+        let open = |call: &Call<'_>| call.open_repository();
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            #[expect(
-                clippy::redundant_closure_for_method_calls,
-                reason = "the method alone is of one lifetime only"
-            )]
-            let opened = self.own_call(job, stop, |call| call.open_repository());
-            match opened {
+            match self.own_call(job, stop, open) {
                 Ok(repository) => {
                     if failed {
                         log.info("the repository can be opened again");
@@ -142,10 +138,10 @@ impl Daemon {
         let mut settings = (*own).clone();
         // Where the work is done is settled, and what opens the repository is the daemon's own.
         let flags = arguments.flags().into_iter();
-        settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
+        settings.say(flags.filter(|(key, _)| !LOCATIONS.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
+        let by_hand = self.enter(runs_as(&arguments.verb), stop, &tee)?;
         let ended =
             self.call(&settings, (stop, &tee), output, |call| call.perform_for_client(arguments.verb));
         if let Ok(counts) = ended {
@@ -163,7 +159,12 @@ impl Daemon {
 
     /// What runs has the repository open and would not notice; what begins later would fail.
     fn try_own_password(&self, stop: &Stop, monitor: &dyn Monitor) {
-        if let Err(failure) = self.own_call("key", stop, Call::open_repository) {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is of one lifetime only"
+        )]
+        let opened = self.own_call("key", stop, |call| call.open_repository());
+        if let Err(failure) = opened {
             let text = format!(
                 "the daemon itself cannot open the repository any more, give it the new password before its next task begins: {}",
                 in_one_line(&failure)

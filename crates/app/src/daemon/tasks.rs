@@ -15,7 +15,8 @@ use jiff::SignedDuration;
 use super::Daemon;
 use super::alarms::SCHEDULE;
 use super::job::{JobError, RunEnd};
-use super::scheduler::{Note, Scheduler, Timetable};
+use super::scheduler::{News, Scheduler};
+use super::timetable::Timetable;
 use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -32,9 +33,9 @@ impl Daemon {
             Some(daemon) => daemon.perform(task, reason, stop),
             None => Outcome::Deferred { why: "the daemon has ended".to_owned() },
         };
-        let hear = move |note: &Note| {
+        let hear = move |news: &News| {
             if let Some(daemon) = listener.upgrade() {
-                daemon.hear(note);
+                daemon.hear(news);
             }
         };
         Ok(Scheduler::new(journal, timetable, self.clock.clone(), Box::new(perform), Box::new(hear)))
@@ -87,17 +88,17 @@ impl Daemon {
         ended.map_or_else(|failure| outcome_of(&failure), |()| Outcome::Succeeded)
     }
 
-    fn hear(&self, note: &Note) {
-        match note {
-            Note::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
-            Note::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
-            Note::Happened(..) => {}
-            Note::ClockTurnedBack => {
+    fn hear(&self, news: &News) {
+        match news {
+            News::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
+            News::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
+            News::Happened(..) => {}
+            News::ClockTurnedBack => {
                 self.log.of("scheduler").warning(
                     "the clock was ahead and has been set back: what waits for an instant far off waits no longer",
                 );
             }
-            Note::NotRecorded(error) => {
+            News::NotRecorded(error) => {
                 let why = format!(
                     "the schedule's journal cannot be written, nothing new begins: {}",
                     in_one_line(error)
@@ -193,8 +194,8 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// In whose place a verb runs that a client asks for.
-pub(super) fn task_of(verb: &Verb) -> Option<Task> {
+/// Beside what a verb that a client asks for may run: as this task.
+pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),

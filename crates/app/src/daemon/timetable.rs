@@ -4,9 +4,16 @@ use std::collections::BTreeMap;
 
 use grap_core::schedule::{Jitter, Schedule, Task};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
-use super::scheduler::Timetable;
-use crate::config::{SettingError, Settings, parse_between, parse_time_zone, system_time_zone};
+use crate::config::{SettingError, Settings, parse_time_zone, system_time_zone};
+
+/// When which task is due. A task that is not in it is off.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timetable {
+    pub(crate) schedules: BTreeMap<Task, Schedule>,
+    pub(crate) jitter: Jitter,
+}
 
 /// In place of a schedule: the task runs only when it is asked for.
 const OFF: &str = "off";
@@ -17,7 +24,7 @@ impl Timetable {
     /// `host` decides how long this host waits behind a slot; `copies`: there is somewhere to copy to.
     pub(crate) fn of(settings: &Settings, host: &str, copies: bool) -> Result<Self, SettingError> {
         let zone = Self::zone(settings)?;
-        let spread = settings.parsed("schedule.jitter_s", |text| parse_between(text, 0, JITTER_MAX_S))?;
+        let spread_s = settings.number("schedule.jitter_s", 0..=JITTER_MAX_S)?.unwrap_or(0);
         let mut schedules = BTreeMap::new();
         for task in Task::ALL {
             let schedule = settings.parsed(key_of(task), |text| parse_schedule(text, &zone))?.flatten();
@@ -25,13 +32,19 @@ impl Timetable {
                 schedules.insert(task, schedule);
             }
         }
-        let spread_s = spread.and_then(|spread| u32::try_from(spread).ok()).unwrap_or(0);
         Ok(Self { schedules, jitter: Jitter { spread_s, host: host.to_owned() } })
     }
 
     /// Of every schedule; days, weeks and months of backups are counted in it, too.
     pub(crate) fn zone(settings: &Settings) -> Result<TimeZone, SettingError> {
         Ok(settings.parsed("schedule.timezone", parse_time_zone)?.unwrap_or_else(system_time_zone))
+    }
+
+    /// Whether the first time of a task behind this instant, jitter included, has passed by more than `by`.
+    pub(crate) fn is_late(&self, task: Task, since: Timestamp, now: Timestamp, by: SignedDuration) -> bool {
+        let slot = self.schedules.get(&task).and_then(|schedule| schedule.after(since));
+        let spread = SignedDuration::from_secs(self.jitter.spread_s.into());
+        slot.is_some_and(|slot| now.duration_since(slot) > by + spread)
     }
 
     /// Whether nobody makes backups but by hand: worth a warning.

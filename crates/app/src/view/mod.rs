@@ -27,15 +27,15 @@ use crate::failure::Failure;
 pub(crate) use failure::{failure, failure_text};
 pub(crate) use progress::monitor;
 
-/// Takes what is printed to somewhere else.
-pub(crate) type Printer = Box<dyn Fn(&str) -> std::io::Result<()> + Send + Sync>;
+/// What takes a report somewhere else.
+pub(crate) type Printer = dyn Fn(&str) -> std::io::Result<()> + Send + Sync;
 
 /// Where reports go.
 pub(crate) enum Stdout {
     /// The program's own.
     Process,
     /// To whoever asked, over the socket of the daemon.
-    Asker(Printer),
+    Asker(Box<Printer>),
     /// The daemon's own work is reported by its log.
     Nowhere,
 }

@@ -74,8 +74,7 @@ pub fn gc(
 ) -> Result<GcReport> {
     let directory = access.directory.clone();
     without_reserve(directory.as_deref(), session, || {
-        let _job = state.lock(Job::Maintain, session.clock)?;
-        state.journaled("gc", session.clock, || {
+        state.run(Job::Maintain, "gc", session.clock, || {
             let repository = access.open()?;
             let lock = repository.lock_exclusive(session.holder, session.clock)?;
             let directory = directory.clone();

@@ -33,14 +33,13 @@ mod repack;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use grap_task::{Monitor, Stop, Unit};
-use rand::RngCore;
 
 use crate::error::{RepositoryError, Result};
 use crate::format::id::{Id, SnapshotId};
 use crate::format::index::IndexFile;
 use crate::index::{Index, IndexBuilder};
 use crate::lock::Lock;
-use crate::object::ObjectError;
+use crate::object::{ObjectError, probe_name};
 use crate::repository::{Inner, Repository, object_name};
 use crate::write::WriterOptions;
 use decide::{Decision, Fate, Limits};
@@ -334,7 +333,7 @@ impl Deleter<'_> {
     /// Whether the storage lets us delete at all: else each run would write packs and index anew, and give
     /// nothing back. Tried on an object made for it.
     fn is_allowed(&mut self) -> Result<bool> {
-        let probe = format!("grap/probe/{:016x}", rand::rng().next_u64());
+        let probe = probe_name();
         self.repository.inner.store.put(&probe, &[b"may this be deleted?"])?;
         let allowed = self.delete(&probe)?;
         self.denied.clear();

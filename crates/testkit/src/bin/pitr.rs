@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use grap_testkit::Distribution;
+use grap_testkit::campaign::{binary, deadline, number, seconds};
 use grap_testkit::pitr::figures::{bench, memory};
 use grap_testkit::pitr::kills::{KillOptions, kills};
 use grap_testkit::pitr::losses::{lag, losses, objects};
@@ -96,23 +97,4 @@ fn round_options() -> RoundOptions {
         whole_servers: 3,
         long: Duration::from_secs(45),
     }
-}
-
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn seconds(variable: &str, default: usize) -> Duration {
-    Duration::from_secs(number(variable, default) as u64)
-}
-
-fn deadline() -> Option<Instant> {
-    let seconds = number("GRAP_SOAK_SECONDS", 0);
-    (seconds > 0).then(|| Instant::now() + Duration::from_secs(seconds as u64))
-}
-
-fn binary() -> Outcome<PathBuf> {
-    let named = std::env::var_os("GRAP_BINARY").map(PathBuf::from);
-    let path = named.map_or_else(|| std::env::current_exe().map(|own| own.with_file_name("grap")), Ok)?;
-    if path.is_file() { Ok(path) } else { Err(format!("no program at {}", path.display()).into()) }
 }

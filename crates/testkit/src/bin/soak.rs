@@ -13,6 +13,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use grap_testkit::campaign::{binary, deadline, number};
 use grap_testkit::program::tx_id;
 use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Judge, LogKeeper, Server, Workload, WorkloadOptions, admin, tree};
@@ -37,21 +38,6 @@ fn main() -> Outcome {
         "" => soak.kills(&standard).and_then(|()| soak.rounds(&standard, number("GRAP_SOAK_ROUNDS", 50))),
         other => Err(format!("soak {other}: kills, rounds, matrix or nothing is wanted").into()),
     }
-}
-
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-fn deadline() -> Option<Instant> {
-    let seconds = number("GRAP_SOAK_SECONDS", 0);
-    (seconds > 0).then(|| Instant::now() + Duration::from_secs(seconds as u64))
-}
-
-fn binary() -> Outcome<PathBuf> {
-    let named = std::env::var_os("GRAP_BINARY").map(PathBuf::from);
-    let path = named.map_or_else(|| std::env::current_exe().map(|own| own.with_file_name("grap")), Ok)?;
-    if path.is_file() { Ok(path) } else { Err(format!("no program at {}", path.display()).into()) }
 }
 
 struct Soak {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::eventually;
 use crate::error::{Error, Result};
 use crate::program::{Grap, last_json};
-use crate::server::process_cpu_seconds;
+use crate::server::{process_cpu_seconds, process_memory};
 
 /// A running archiver; dropping it kills it.
 #[derive(Debug)]
@@ -93,10 +93,7 @@ impl Archiver {
 
     /// MiB in memory now.
     pub fn memory(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        let kib = line.split_whitespace().nth(1).and_then(|word| word.parse::<f64>().ok());
-        kib.unwrap_or(0.0) / 1024.0
+        process_memory(self.pid())
     }
 }
 

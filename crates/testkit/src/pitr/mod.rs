@@ -30,16 +30,20 @@ use crate::error::{Error, Result};
 pub type Tell<'a> = &'a dyn Fn(&str);
 
 /// What was shown is not what is claimed.
-fn claim<T>(what: impl Display) -> Result<T> {
+pub(crate) fn claim<T>(what: impl Display) -> Result<T> {
     Err(Error::Claim(what.to_string()))
 }
 
-fn require(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
+pub(crate) fn require(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { claim(what()) }
 }
 
 /// Ask until the answer is there.
-fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask()? {

@@ -117,7 +117,8 @@ fn held_back_is_stored(reader: &mut ArchiveReader) -> Result<()> {
     Ok(())
 }
 
-fn rate(world: &World, long: Duration) -> Result<f64> {
+/// Acknowledged transactions a second, over so long.
+pub(crate) fn rate(world: &World, long: Duration) -> Result<f64> {
     let workload = world.workload()?;
     let (before, begun) = (workload.stats().transactions, Instant::now());
     sleep(long);

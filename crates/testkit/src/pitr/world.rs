@@ -16,7 +16,7 @@ use crate::program::{Grap, tx_id};
 use crate::workload::Indexes;
 use crate::{Distribution, LogKeeper, Server, Workload, WorkloadOptions, logs, tree};
 
-pub(super) const DATABASE: &str = "neo4j";
+pub(crate) const DATABASE: &str = "neo4j";
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where a campaign takes place. Fields are dropped in this order: writers, server, files.

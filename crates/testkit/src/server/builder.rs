@@ -16,6 +16,7 @@ use crate::{settings, tree};
 pub struct ServerBuilder {
     pub(super) distribution: Distribution,
     settings: BTreeMap<String, String>,
+    environment: Vec<(String, String)>,
     heap: String,
     pub(super) password: Option<String>,
     fresh_data: bool,
@@ -28,6 +29,7 @@ impl ServerBuilder {
         Self {
             distribution: distribution.clone(),
             settings: BTreeMap::new(),
+            environment: Vec::new(),
             heap: "512m".into(),
             password: None,
             fresh_data: false,
@@ -40,6 +42,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(key.into(), value.into());
+        self
+    }
+
+    /// Variables of the process.
+    #[must_use]
+    pub fn environment(mut self, variables: &[(String, String)]) -> Self {
+        self.environment = variables.to_vec();
         self
     }
 
@@ -104,6 +113,12 @@ impl ServerBuilder {
     }
 
     pub(super) fn java(&self) -> Command {
+        let mut command = self.plain_java();
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn plain_java(&self) -> Command {
         match &self.archive_to {
             Some(archive) => {
                 let mut command = self.distribution.java().jvm(&self.heap);

@@ -266,6 +266,14 @@ pub fn process_cpu_seconds(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
+/// MiB that a process of this machine has in memory.
+pub fn process_memory(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    let kib = line.split_whitespace().nth(1).and_then(|word| word.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
 /// Whether the log says "Started." behind its first `known` bytes (those of earlier runs).
 fn says_started(log: &Path, known: u64) -> bool {
     let text = fs::read(log).unwrap_or_default();

@@ -45,7 +45,7 @@ impl Reply {
     }
 
     /// What is printed is not dropped: it waits for its place in the queue.
-    pub(super) fn printer(&self) -> Printer {
+    pub(super) fn printer(&self) -> Box<Printer> {
         let frames = self.frames.clone();
         Box::new(move |text| {
             let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");

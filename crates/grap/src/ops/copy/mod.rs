@@ -88,8 +88,7 @@ pub fn copy(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<CopyReport> {
-    let _job = state.lock(Job::Copy, session.clock)?;
-    state.journaled("copy", session.clock, || run(options, from, to, session))
+    state.run(Job::Copy, "copy", session.clock, || run(options, from, to, session))
 }
 
 /// The two repositories, opened, each under a shared lock.
