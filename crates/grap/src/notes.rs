@@ -118,6 +118,12 @@ impl Standing {
         failed.is_none_or(|failed| failed.read_data_percent == 0 || read_data_percent >= 100)
     }
 
+    /// Whether a note would tell nothing new of what is wrong.
+    pub fn has_problems_of(&self, kind: &NoteKind) -> bool {
+        let NoteKind::Failed { problems, .. } = kind else { return true };
+        problems.iter().all(|problem| self.problems.contains(problem))
+    }
+
     /// Packs that its newest verification found damaged.
     pub fn damaged_packs(&self) -> impl Iterator<Item = Id> + '_ {
         // A problem begins with the name of the object.

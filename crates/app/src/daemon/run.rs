@@ -147,11 +147,30 @@ impl Daemon {
         if let Ok(counts) = ended {
             self.after_a_client(by_hand.filter(|_| counts));
         }
+        if ended.is_ok() && name == "key" {
+            self.try_own_password(stop, &tee);
+        }
         match &ended {
             Ok(_) => log.info("done"),
             Err(failure) => log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure))),
         }
         ended.map(drop)
+    }
+
+    /// What runs has the repository open and would not notice; what begins later would fail.
+    fn try_own_password(&self, stop: &Stop, monitor: &dyn Monitor) {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is of one lifetime only"
+        )]
+        let opened = self.own_call("key", stop, |call| call.open_repository());
+        if let Err(failure) = opened {
+            let text = format!(
+                "the daemon itself cannot open the repository any more, give it the new password before its next task begins: {}",
+                in_one_line(&failure)
+            );
+            monitor.finding(&Finding::warning(text));
+        }
     }
 
     /// So that nothing begins that is in its way. What runs already, and is something else, is waited for.

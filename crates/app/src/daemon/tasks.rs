@@ -10,6 +10,7 @@ use grap::schedule::ScheduleJournal;
 use grap::{Code, in_one_line};
 use grap_core::schedule::{Event, FAILURES_MAX, Outcome, Reason, Task, TaskState};
 use grap_task::Stop;
+use jiff::SignedDuration;
 
 use super::Daemon;
 use super::alarms::SCHEDULE;
@@ -139,14 +140,15 @@ impl Daemon {
     }
 }
 
+/// So long after its time a task may be put off before somebody hears of it.
+const PUT_OFF_MAX: SignedDuration = SignedDuration::from_hours(1);
+
 impl Daemon {
-    /// Who is put off does not fail. But once two of its times have passed since it last went well, somebody has to hear.
+    /// Who is put off does not fail; but what a lock keeps from running for long is as good as failed.
     fn judge_put_off(&self, task: Task, why: &str, state: &TaskState) {
+        let Ok(timetable) = Timetable::of(&self.settings(), &self.holder.hostname, true) else { return };
         let since = state.last_success.unwrap_or(self.since);
-        let timetable = Timetable::of(&self.settings(), &self.holder.hostname, true);
-        let schedule = timetable.ok().and_then(|timetable| timetable.schedules.get(&task).cloned());
-        let overdue = schedule.and_then(|schedule| schedule.after(schedule.after(since)?));
-        if overdue.is_some_and(|overdue| overdue <= self.clock.now()) {
+        if timetable.is_late(task, since, self.clock.now(), PUT_OFF_MAX) {
             let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
             let text =
                 format!("{task} is put off again and again, and has not gone well since {since}: {why}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use grap_core::schedule::{Jitter, Schedule, Task};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{SettingError, Settings, parse_time_zone, system_time_zone};
 
@@ -37,6 +38,13 @@ impl Timetable {
     /// Of every schedule; days, weeks and months of backups are counted in it, too.
     pub(crate) fn zone(settings: &Settings) -> Result<TimeZone, SettingError> {
         Ok(settings.parsed("schedule.timezone", parse_time_zone)?.unwrap_or_else(system_time_zone))
+    }
+
+    /// Whether the first time of a task behind this instant, jitter included, has passed by more than `by`.
+    pub(crate) fn is_late(&self, task: Task, since: Timestamp, now: Timestamp, by: SignedDuration) -> bool {
+        let slot = self.schedules.get(&task).and_then(|schedule| schedule.after(since));
+        let spread = SignedDuration::from_secs(self.jitter.spread_s.into());
+        slot.is_some_and(|slot| now.duration_since(slot) > by + spread)
     }
 
     /// Whether nobody makes backups but by hand: worth a warning.

@@ -155,6 +155,22 @@ fn one_backup_deleted_is_no_run_of_expire_and_a_copy_elsewhere_none_of_copy() {
 }
 
 #[test]
+fn a_password_that_the_daemon_does_not_know_is_told() {
+    let stopped = Stopped::new();
+    stopped.backup();
+    let config = quiet(stopped.folder.path(), "");
+    let daemon = Daemon::start(&stopped.grap, &config, &["--data", &stopped.text("data")]);
+    fs::write(stopped.path("new"), "another").unwrap();
+    let new = stopped.text("new");
+    let ran = stopped.run(&["key", "add", "--new-password-file", &new]).succeeded();
+    assert!(!ran.stderr.contains("the daemon itself"), "{ran:?}");
+    let ran = stopped.run(&["key", "change", "--new-password-file", &new]).succeeded();
+    assert!(ran.stderr.contains("the daemon itself cannot open the repository"), "{ran:?}");
+    assert!(daemon.said().contains("the daemon itself cannot open the repository"), "{}", daemon.said());
+    daemon.end();
+}
+
+#[test]
 fn a_client_that_is_stopped_or_killed_stops_its_backup_and_nothing_else() {
     let stopped = Stopped::new();
     stopped.backup();

@@ -213,16 +213,16 @@ fn note_one(
         session.monitor.finding(&Finding::warning(text));
         return Ok(());
     }
-    let known = standing
-        .judged
-        .is_some_and(|judged| judged.verdict == found && judged.read_data_percent >= read_data_percent);
-    if known && options.backup.is_none() {
-        return Ok(());
-    }
     let kind = match found {
         Verdict::Verified => NoteKind::Verified { read_data_percent },
         Verdict::Failed => NoteKind::failed(problems.clone(), read_data_percent),
     };
+    let known = standing
+        .judged
+        .is_some_and(|judged| judged.verdict == found && judged.read_data_percent >= read_data_percent);
+    if known && standing.has_problems_of(&kind) && options.backup.is_none() {
+        return Ok(());
+    }
     notes::put(repository, source, id, &session.author(), |_| kind.clone())?;
     Ok(())
 }

@@ -63,3 +63,33 @@ fn what_rests_on_known_damage_is_not_good_and_what_comes_later_does_not_rest_on_
         world.restore(id).unwrap();
     }
 }
+
+/// A second pack is found later, by a look at everything: it is remembered as the first one is.
+#[test]
+fn what_is_found_later_is_remembered_too() {
+    let world = World::new("5.26.30");
+    world.install(100, 5);
+    let id = world.good_backup();
+    let store = LocalStore::open(world.path("repository"));
+    let mut packs: Vec<_> =
+        store.list("data").unwrap().into_iter().map(|info| (info.size, info.name)).collect();
+    packs.sort();
+    let hurt = |name: &str| {
+        let path = world.path("repository").join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+    };
+    let [.., second, first] = packs.as_slice() else { panic!("{packs:?}") };
+    hurt(&first.1);
+    assert_eq!(verify(&world, world.access(), None, Some(100)).len(), 1);
+    hurt(&second.1);
+    assert_eq!(verify(&world, world.access(), None, Some(100)).len(), 2);
+    // Without reading the data: both are known.
+    assert_eq!(verify(&world, world.access(), None, None).len(), 2);
+    let notes = || world.objects(&format!("grap/notes/neo4j/{id}")).len();
+    let before = notes();
+    verify(&world, world.access(), None, None);
+    assert_eq!(notes(), before, "nothing new, nothing noted");
+}

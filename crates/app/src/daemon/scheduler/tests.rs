@@ -332,3 +332,18 @@ fn what_cannot_be_recorded_is_not_done() {
     stage.pass(SignedDuration::from_secs(1));
     assert_eq!(stage.begins().task, Task::Backup);
 }
+
+#[test]
+fn late_is_what_was_due_long_ago() {
+    let at = |text: &str| -> Timestamp { format!("2026-11-{text}:00Z").parse().unwrap() };
+    let mut table = timetable(&[(Task::Backup, "0 2 * * *")]);
+    let late = |table: &Timetable, since: &str, now: &str| {
+        table.is_late(Task::Backup, at(since), at(now), SignedDuration::from_hours(1))
+    };
+    assert!(!late(&table, "25T02:10", "26T02:59"), "put off for an hour at most");
+    assert!(late(&table, "25T02:10", "26T03:01"));
+    assert!(!late(&table, "26T02:30", "26T03:01"), "it has gone well since");
+    assert!(!table.is_late(Task::Gc, at("01T00:00"), at("26T00:00"), SignedDuration::ZERO), "it is off");
+    table.jitter.spread_s = 7200;
+    assert!(!late(&table, "25T02:10", "26T03:01") && late(&table, "25T02:10", "26T05:01"));
+}
