@@ -67,12 +67,12 @@ pub fn full(binary: &Path, distribution: &Distribution, mib: u64, tell: Tell<'_>
     let gaps = shown(&world.grap)?.len();
     drop(small);
     Ok(format!(
-        "full: the repository's file system of {mib} MiB full under load: told early ({warned}); {before:.0} tx/s before, {:.0} while full; backup refused ({}), status {}, gc: {}, alerts {:?}; {:.0} s after there was room again everything was archived, a backup had passed and every alert was over, in {gaps} windows; 3 points shown before and 3 others restored and judged equal, `verify --read-data` clean",
+        "full: the repository's file system of {mib} MiB full under load: told early ({warned}); {before:.0} tx/s before, {:.0} while full; backup refused ({}), status {}, gc: {}, alerts {}; {:.0} s after there was room again everything was archived, a backup had passed and every alert was over, in {gaps} windows; 3 points shown before and 3 others restored and judged equal, `verify --read-data` clean",
         during.rate,
         during.refused,
         during.status,
         during.gc,
-        during.alerts,
+        during.alerts.join(", "),
         took.as_secs_f64(),
     ))
 }
@@ -111,7 +111,7 @@ fn told_while_full(
     });
     let critical =
         critical.or_else(|error| claim(format!("{error}: {:?}; {}", open_alerts(events), daemon.said())))?;
-    tell(&format!("full: alerts {critical:?}"));
+    tell(&format!("full: {} alerts are open", critical.len()));
     let rate = rate(world, Duration::from_secs(20))?;
     let refused = refused(world, ballast)?;
     let output = world.grap.run(&["status", "--neo4j-home", &world.home()])?;
@@ -122,8 +122,9 @@ fn told_while_full(
         Err(Error::Program { said, .. }) => said.lines().last().unwrap_or_default().to_owned(),
         Err(error) => return Err(error),
     };
-    let alerts =
-        open_alerts(events).iter().map(|event| format!("{} {}", event["key"], event["level"])).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let named = |event: &Value| format!("{} ({})", text(&event["key"]), text(&event["level"]));
+    let alerts = open_alerts(events).iter().map(named).collect();
     Ok(WhileFull { rate, refused, status, gc, alerts })
 }
 
