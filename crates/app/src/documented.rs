@@ -106,7 +106,7 @@ fn describe(command: &clap::Command, text: &mut String) {
     }
 }
 
-/// Every field that is written in `shapes.rs` and `points.rs` is named on the page.
+/// Every field that is written in `view` is named on the page.
 #[test]
 fn the_json_is_documented() {
     let source = [
@@ -116,6 +116,7 @@ fn the_json_is_documented() {
         include_str!("view/retention.rs"),
         include_str!("view/maintenance.rs"),
         include_str!("view/daemon.rs"),
+        include_str!("view/copy.rs"),
     ]
     .concat();
     let mut names: Vec<&str> = source

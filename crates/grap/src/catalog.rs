@@ -106,6 +106,10 @@ impl Catalog {
         self.backups.iter().filter(move |backup| source.is_none_or(|source| backup.source == *source))
     }
 
+    pub fn has(&self, source: &SourceName, id: &BackupId) -> bool {
+        self.of(Some(source)).any(|backup| backup.id == *id)
+    }
+
     fn ids(&self, source: Option<&SourceName>) -> Vec<BackupId> {
         self.of(source).map(|backup| backup.id.clone()).collect()
     }

@@ -21,6 +21,7 @@ pub mod live;
 pub mod notes;
 pub mod ops;
 pub mod schedule;
+mod series;
 pub mod sources;
 pub mod state;
 

@@ -1,20 +1,20 @@
 //! What is known of a backup since it was published: sealed records `grap/notes/<source>/<backup id>/<n>`, beside
 //! the snapshot that is never rewritten (docs/format/repository.md).
 //!
-//! Notes are only ever put: n counts from 1, and who finds a number taken takes the next. A listing may hide what was
-//! put a moment ago, so a reader asks for the next number until there is none. Folded they give a [`Standing`]: the
-//! newest verdict counts, a release ends the hold that it names. A note that cannot be read may be a hold or a verdict:
-//! then the standing says so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion
-//! leaves a record.
+//! Notes are a series ([`crate::series`]): only ever put. Folded they give a [`Standing`]: the newest verdict counts, a
+//! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
+//! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
-use grap_repository::{ObjectError, Repository, RepositoryError};
+use grap_repository::{Id, Repository};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, in_one_line};
+use crate::catalog::Backup;
+use crate::error::Result;
+use crate::series::{Series, number_of};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.
@@ -72,6 +72,8 @@ pub struct Author {
 pub struct Standing {
     /// The newest.
     pub judged: Option<Judged>,
+    /// What the newest verification found, where it failed.
+    pub problems: Vec<String>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -116,13 +118,29 @@ impl Standing {
         failed.is_none_or(|failed| failed.read_data_percent == 0 || read_data_percent >= 100)
     }
 
+    /// Packs that its newest verification found damaged.
+    pub fn damaged_packs(&self) -> impl Iterator<Item = Id> + '_ {
+        // A problem begins with the name of the object.
+        let pack = |problem: &String| {
+            let name = problem.strip_prefix("data/")?.split_once('/')?.1;
+            name.split_once(':')?.0.parse().ok()
+        };
+        self.problems.iter().filter_map(pack)
+    }
+
     fn add(&mut self, note: Note) {
         let at = note.at;
         match note.kind {
             NoteKind::Verified { read_data_percent } => {
+                self.problems.clear();
                 self.judged = Some(Judged { verdict: Verdict::Verified, at, read_data_percent });
             }
-            NoteKind::Failed { read_data_percent, .. } => {
+            NoteKind::Failed { problems, read_data_percent } => {
+                // One that read less found something else: what was found by reading the data is still there.
+                let before = self.judged.filter(|judged| judged.verdict == Verdict::Failed);
+                let read_data_percent =
+                    before.map_or(0, |before| before.read_data_percent).max(read_data_percent);
+                self.problems = problems;
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Held { hold, holder, reason } => {
@@ -142,47 +160,66 @@ impl std::fmt::Display for Hold {
     }
 }
 
-/// The numbers of a source's notes, from one listing.
+/// The newest number of each backup's notes, from one listing.
 pub struct Notes<'a> {
     repository: &'a Repository,
     source: &'a SourceName,
-    listed: BTreeMap<BackupId, Vec<u64>>,
+    listed: BTreeMap<BackupId, u64>,
 }
 
 impl<'a> Notes<'a> {
     pub fn list(repository: &'a Repository, source: &'a SourceName) -> Result<Self> {
-        let mut listed: BTreeMap<BackupId, Vec<u64>> = BTreeMap::new();
+        let mut listed: BTreeMap<BackupId, u64> = BTreeMap::new();
         for object in repository.list_sealed(&format!("{FOLDER}/{source}"))? {
             let mut parts = object.name.rsplit('/');
             let (number, id) = (parts.next().and_then(number_of), parts.next().map(str::parse::<BackupId>));
             if let (Some(number), Some(Ok(id))) = (number, id) {
-                listed.entry(id).or_default().push(number);
+                let newest = listed.entry(id).or_default();
+                *newest = number.max(*newest);
             }
         }
         Ok(Self { repository, source, listed })
     }
 
-    /// Every note of a backup that can be read, oldest first, folded.
-    pub fn standing(&self, id: &BackupId) -> Result<Standing> {
+    /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
+    fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
+        let listed = self.listed.get(id).copied().unwrap_or(0);
+        let series = series(self.repository, self.source, id);
         let mut standing = Standing::default();
-        let listed = self.listed.get(id).and_then(|numbers| numbers.iter().copied().max()).unwrap_or(0);
-        for number in 1.. {
-            let name = object(self.source, id, number);
-            match self.repository.get_sealed(&name) {
-                Ok(bytes) => match parse(&bytes) {
-                    Ok(note) => standing.add(note),
-                    Err(why) => standing.unreadable.push(format!("{name}: {why}")),
-                },
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) if number > listed => break,
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) => {
-                    standing.unreadable.push(format!("{name}: it is missing"));
-                }
-                Err(error @ RepositoryError::Damaged { .. }) => standing.unreadable.push(in_one_line(&error)),
-                Err(error) => return Err(error.into()),
+        for number in (1..=listed).rev() {
+            let note: Option<Note> = series.readable(number)?;
+            let verdict =
+                note.filter(|note| matches!(note.kind, NoteKind::Verified { .. } | NoteKind::Failed { .. }));
+            if let Some(note) = verdict {
+                standing.add(note);
+                break;
             }
         }
         Ok(standing)
     }
+
+    /// Every note of a backup that can be read, oldest first, folded.
+    pub fn standing(&self, id: &BackupId) -> Result<Standing> {
+        let listed = self.listed.get(id).copied().unwrap_or(0);
+        let records = series(self.repository, self.source, id).read(listed)?;
+        let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
+        records.readable.into_iter().for_each(|note| standing.add(note));
+        Ok(standing)
+    }
+}
+
+/// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a
+/// backup without reading all of it reads these again, because one that was made before may.
+pub fn damaged_packs(repository: &Repository, backups: &[Backup]) -> Result<BTreeSet<Id>> {
+    let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
+    let mut packs = BTreeSet::new();
+    for source in sources {
+        let notes = Notes::list(repository, source)?;
+        for backup in backups.iter().filter(|backup| backup.source == *source) {
+            packs.extend(notes.newest_verdict(&backup.id)?.damaged_packs());
+        }
+    }
+    Ok(packs)
 }
 
 /// Put a note under the next free number; `kind` is told which that is.
@@ -193,23 +230,15 @@ pub fn put(
     author: &Author,
     kind: impl Fn(u64) -> NoteKind,
 ) -> Result<u64> {
-    let listed = repository.list_sealed(&format!("{FOLDER}/{source}/{id}"))?;
-    let mut number = listed.iter().filter_map(|object| number_of(object.base_name())).max().unwrap_or(0) + 1;
-    loop {
-        let note = Note {
-            version: VERSION,
-            at: author.at,
-            host: author.host.clone(),
-            program: author.program.clone(),
-            kind: kind(number),
-        };
-        let bytes = serde_json::to_vec(&note).expect("a note is plain data");
-        match repository.put_sealed(&object(source, id, number), &bytes) {
-            Ok(()) => return Ok(number),
-            Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => number += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let note = |number| Note {
+        version: VERSION,
+        at: author.at,
+        host: author.host.clone(),
+        program: author.program.clone(),
+        kind: kind(number),
+    };
+    let series = series(repository, source, id);
+    Ok(series.put(series.listed()?, note)?)
 }
 
 impl NoteKind {
@@ -224,25 +253,8 @@ impl NoteKind {
     }
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<Note, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if head.version != VERSION {
-        return Err(format!("it has version {}; this program knows {VERSION}", head.version));
-    }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
-}
-
-fn object(source: &SourceName, id: &BackupId, number: u64) -> String {
-    format!("{FOLDER}/{source}/{id}/{number:010}")
-}
-
-fn number_of(text: &str) -> Option<u64> {
-    let plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok())?
+fn series<'a>(repository: &'a Repository, source: &SourceName, id: &BackupId) -> Series<'a> {
+    Series { repository, folder: format!("{FOLDER}/{source}/{id}"), version: VERSION }
 }
 
 #[cfg(test)]
@@ -288,6 +300,9 @@ mod tests {
         let folded = standing();
         assert_eq!(folded.verdict(), Some(Verdict::Failed));
         assert!(!folded.may_become_good(0) && !folded.may_become_good(99) && folded.may_become_good(100));
+        // Something else that is wrong does not make that right.
+        note(NoteKind::failed(vec!["index: gone".to_owned()], 0));
+        assert!(!standing().may_become_good(0));
         assert_eq!(folded.holds.iter().map(|hold| hold.reason.as_str()).collect::<Vec<_>>(), ["case 7"]);
         note(NoteKind::Verified { read_data_percent: 100 });
         assert_eq!(standing().verdict(), Some(Verdict::Verified));
@@ -295,12 +310,13 @@ mod tests {
         // Another source's backup of that id has notes of its own.
         let other = "other".parse().unwrap();
         assert_eq!(Notes::list(&repository, &other).unwrap().standing(&id).unwrap(), Standing::default());
+        let object = |number: u64| format!("{FOLDER}/{source}/{id}/{number:010}");
         // A record of a newer program, one that is damaged, one that is gone: nobody knows what they said.
-        for (number, text) in [(7, r#"{"version":2}"#), (8, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
-            repository.put_sealed(&object(&source, &id, number), text.as_bytes()).unwrap();
+        for (number, text) in [(8, r#"{"version":2}"#), (9, r#"{"version":1,"kind":{"blessed":{}}}"#)] {
+            repository.put_sealed(&object(number), text.as_bytes()).unwrap();
         }
-        store.damage(&object(&source, &id, 3), |bytes| bytes[20] ^= 1);
-        store.delete(&object(&source, &id, 5)).unwrap();
+        store.damage(&object(3), |bytes| bytes[20] ^= 1);
+        store.delete(&object(5)).unwrap();
         let folded = standing();
         assert_eq!(folded.unreadable.len(), 4, "{:?}", folded.unreadable);
         assert!(folded.doubt().unwrap().contains("0000000003"));

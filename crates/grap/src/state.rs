@@ -223,6 +223,18 @@ impl StateDirectory {
         self.append(&Event::Closed { operation: operation.to_owned(), at, outcome })
     }
 
+    /// Run what can run once at a time: under the job's lock, and journaled.
+    pub fn run<T>(
+        &self,
+        job: Job,
+        verb: &str,
+        clock: &Clock,
+        run: impl FnOnce() -> crate::Result<T>,
+    ) -> crate::Result<T> {
+        let _lock = self.lock(job, clock)?;
+        self.journaled(verb, clock, run)
+    }
+
     /// Run an operation that changes something, with an entry opened before and closed after it.
     pub fn journaled<T>(
         &self,

@@ -208,14 +208,14 @@ pub(crate) enum KeyVerb {
 #[group(required = true, multiple = false)]
 pub(crate) struct NewPassword {
     /// File that holds the new password
-    #[arg(long, value_name = "FILE")]
-    pub(crate) new_password_file: Option<PathBuf>,
+    #[arg(long = "new-password-file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
     /// Command (for sh) that prints the new password
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) new_password_command: Option<String>,
+    #[arg(long = "new-password-command", value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
     /// Read where it was said, before anybody else does the work
     #[arg(skip)]
-    pub(crate) new_password: Option<Secret>,
+    pub(crate) read: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -288,7 +288,7 @@ pub(crate) enum ConfigVerb {
 }
 
 /// Where the work is done: a daemon does it for a client only where these are its own.
-pub(crate) const PLACES: [&str; 7] =
+pub(crate) const LOCATIONS: [&str; 7] =
     ["repository", "source", "state_dir", "neo4j.home", "neo4j.data", "neo4j.transactions", "neo4j.database"];
 
 impl Verb {
@@ -296,13 +296,15 @@ impl Verb {
     pub(crate) fn is_for_the_daemon(&self) -> bool {
         match self {
             Self::Backup(_)
+            | Self::Copy(_)
+            | Self::Hold(_)
+            | Self::Release(_)
             | Self::Unlock
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
-            Self::Hold(_) | Self::Release(_) | Self::Copy(_) => true,
-            Self::Gc(arguments) => !arguments.dry_run,
-            Self::Expire(arguments) => !arguments.dry_run,
-            Self::Delete(arguments) => !arguments.dry_run,
+            Self::Gc(GcArguments { dry_run })
+            | Self::Expire(ExpireArguments { dry_run })
+            | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
             Self::Init
             | Self::Archive(_)
             | Self::Serve(_)

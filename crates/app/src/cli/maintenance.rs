@@ -7,7 +7,6 @@ use super::arguments::{GcArguments, KeyVerb, NewPassword, Verb};
 use super::resolve;
 use super::secret::Secret;
 use super::verbs::Call;
-use crate::config::parse_between;
 use crate::failure::Failure;
 
 impl Verb {
@@ -15,11 +14,11 @@ impl Verb {
     /// may be another process, with another directory and other rights.
     pub(crate) fn read_secrets(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Key(KeyVerb::Add(new) | KeyVerb::Change(new)) if new.new_password.is_none() => {
-                let file = new.new_password_file.take();
-                let command = new.new_password_command.take();
+            Self::Key(KeyVerb::Add(new) | KeyVerb::Change(new)) if new.read.is_none() => {
+                let file = new.file.take();
+                let command = new.command.take();
                 let password = resolve::new_password(file.as_deref(), command.as_deref())?;
-                new.new_password = Some(Secret(password));
+                new.read = Some(Secret(password));
                 Ok(())
             }
             _ => Ok(()),
@@ -29,9 +28,8 @@ impl Verb {
 
 impl Call<'_> {
     pub(super) fn gc(&self, arguments: &GcArguments) -> Result<(), Failure> {
-        let percent = self.settings.parsed("gc.unused_percent", |text| parse_between(text, 0, 99))?;
-        let percent = percent.and_then(|percent| u8::try_from(percent).ok());
-        let options = GcOptions { unused_percent: percent.unwrap_or(5) };
+        let unused_percent = self.settings.number("gc.unused_percent", 0..=99)?.unwrap_or(5);
+        let options = GcOptions { unused_percent };
         let access = self.access()?;
         if arguments.dry_run {
             let plan = ops::plan_gc(&options, access, self.session)?;
@@ -45,7 +43,7 @@ impl Call<'_> {
         let (access, cost) = (self.access()?, KdfCost::default());
         let password = |new: NewPassword| {
             let unsaid = || Failure::Usage("the new password is not given".to_owned());
-            Ok::<_, Failure>(new.new_password.ok_or_else(unsaid)?.0)
+            Ok::<_, Failure>(new.read.ok_or_else(unsaid)?.0)
         };
         let report = match verb {
             KeyVerb::List => ops::list_keys(access)?,

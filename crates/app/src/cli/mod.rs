@@ -21,7 +21,7 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::{Arguments, Common, CopyArguments, ExpireArguments, GcArguments, PLACES, Verb};
+pub(crate) use arguments::{Arguments, Common, CopyArguments, ExpireArguments, GcArguments, LOCATIONS, Verb};
 pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.

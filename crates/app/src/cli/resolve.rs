@@ -1,5 +1,6 @@
 //! From settings to what operations take.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use grap_repository::WriterOptions;
 use grap_repository::object::{Limits, Retry, Throttle};
 use secrecy::SecretString;
 
-use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_between, parse_rate};
+use crate::config::{Environment, Origin, SettingError, Settings, Value, parse_rate};
 use crate::failure::Failure;
 
 /// Passwords are lines, not files.
@@ -42,14 +43,14 @@ pub(super) fn access_to(
     }
     let options = RemoteOptions {
         variables: environment.variables(is_of_storages),
-        request_timeout: seconds(settings, "remote.timeout_s", 1, 3600)?,
+        request_timeout: seconds(settings, "remote.timeout_s", 1..=3600)?,
         ..RemoteOptions::default()
     };
     let limits = Limits {
         upload: settings.parsed("remote.upload_limit", parse_rate)?,
         download: settings.parsed("remote.download_limit", parse_rate)?,
     };
-    let budget = seconds(settings, "remote.retry_s", 0, 86_400)?;
+    let budget = seconds(settings, "remote.retry_s", 0..=86_400)?;
     let (clock, stop) = (|| session.clock.clone(), || session.stop.clone());
     let store = Retry::new(RemoteStore::open(place, &options)?, budget, clock(), stop());
     let store = Throttle::new(store, limits, clock(), stop());
@@ -63,9 +64,8 @@ fn is_of_storages(variable: &str) -> bool {
         || matches!(variable, "STORAGE_EMULATOR_HOST" | "HOME")
 }
 
-fn seconds(settings: &Settings, key: &str, least: i32, most: i32) -> Result<Duration, Failure> {
-    let seconds = settings.parsed(key, |text| parse_between(text, least, most))?;
-    Ok(Duration::from_secs(seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0)))
+fn seconds(settings: &Settings, key: &str, bounds: RangeInclusive<i32>) -> Result<Duration, Failure> {
+    Ok(Duration::from_secs(settings.number(key, bounds)?.unwrap_or(0)))
 }
 
 /// Whether the repository is in an object storage: there every object has its price.
@@ -249,7 +249,7 @@ pub(super) fn state_path(settings: &Settings, environment: &Environment) -> Resu
 }
 
 pub(super) fn writer(settings: &Settings) -> Result<WriterOptions, Failure> {
-    let level = settings.parsed("backup.compression", |text| parse_between(text, 1, 19))?;
+    let level = settings.number("backup.compression", 1..=19)?;
     let options = WriterOptions::default();
     Ok(WriterOptions { level: level.unwrap_or(options.level), ..options })
 }

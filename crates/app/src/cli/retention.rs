@@ -7,7 +7,7 @@ use grap_core::schedule::Task;
 use super::arguments::{DeleteArguments, ExpireArguments, HoldArguments, ReleaseArguments};
 use super::resolve;
 use super::verbs::{Call, target};
-use crate::config::{Settings, parse_between};
+use crate::config::Settings;
 use crate::daemon::Timetable;
 use crate::failure::Failure;
 
@@ -17,16 +17,12 @@ const COUNT_MAX: i32 = 1000;
 
 /// The rules as they are set. What is mistyped is refused, and names its key.
 pub(super) fn rules(settings: &Settings) -> Result<RetentionRules, Failure> {
-    let number = |name: &'static str, least: i32, most: i32, default: u32| -> Result<u32, Failure> {
-        let said = settings.parsed(name, |text| parse_between(text, least, most))?;
-        Ok(said.and_then(|number| u32::try_from(number).ok()).unwrap_or(default))
-    };
     let default = RetentionRules::default();
     let rules = RetentionRules {
-        days: number("retention.days", 1, DAYS_MAX, default.days)?,
-        daily: number("retention.daily", 0, COUNT_MAX, default.daily)?,
-        weekly: number("retention.weekly", 0, COUNT_MAX, default.weekly)?,
-        monthly: number("retention.monthly", 0, COUNT_MAX, default.monthly)?,
+        days: settings.number("retention.days", 1..=DAYS_MAX)?.unwrap_or(default.days),
+        daily: settings.number("retention.daily", 0..=COUNT_MAX)?.unwrap_or(default.daily),
+        weekly: settings.number("retention.weekly", 0..=COUNT_MAX)?.unwrap_or(default.weekly),
+        monthly: settings.number("retention.monthly", 0..=COUNT_MAX)?.unwrap_or(default.monthly),
     };
     if rules.daily == 0 && rules.weekly == 0 && rules.monthly == 0 {
         let why = "retention.daily, retention.weekly and retention.monthly are all 0: nothing older than retention.days would stay; set one of them to 1 or more";
@@ -36,8 +32,7 @@ pub(super) fn rules(settings: &Settings) -> Result<RetentionRules, Failure> {
 }
 
 pub(super) fn window_days(settings: &Settings) -> Result<u32, Failure> {
-    let said = settings.parsed("retention.window_days", |text| parse_between(text, 1, DAYS_MAX))?;
-    Ok(said.and_then(|days| u32::try_from(days).ok()).unwrap_or(7))
+    Ok(settings.number("retention.window_days", 1..=DAYS_MAX)?.unwrap_or(7))
 }
 
 impl Call<'_> {

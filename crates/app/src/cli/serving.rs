@@ -1,15 +1,19 @@
 //! With a daemon: what it is asked to do, and what it needs to know to begin.
 
+use grap::copy::Manifest;
+use grap::in_one_line;
 use grap::ops::{
-    self, ArchiveOptions, ArchiveReport, Onlooker, VerifyOptions, VerifyPartOptions, WatchOptions,
+    self, ArchiveOptions, ArchiveReport, Onlooker, VerifyOptions, VerifyPartOptions, VerifyReport,
+    WatchOptions,
 };
 use grap_core::SourceName;
 use grap_repository::Repository;
+use grap_task::Finding;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, PLACES, Verb};
+use super::arguments::{ArchiveArguments, Arguments, BackupArguments, CopyArguments, LOCATIONS, Verb};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
-use crate::config::{Origin, Settings, parse_between};
+use crate::config::{Origin, Settings};
 use crate::daemon::{self, RunRequest, Said};
 use crate::failure::Failure;
 
@@ -33,8 +37,8 @@ impl Call<'_> {
     /// Where we would work, as far as it was said at all.
     fn said(&self) -> Vec<Said> {
         // The state directory is where we met.
-        let places = PLACES.iter().filter(|key| **key != "state_dir");
-        let said = places.filter_map(|key| {
+        let locations = LOCATIONS.iter().filter(|key| **key != "state_dir");
+        let said = locations.filter_map(|key| {
             let value = self.settings.value(key)?;
             let is_flag = matches!(value.origin, Origin::Flag(_));
             let (key, origin) = ((*key).to_owned(), value.origin.to_string());
@@ -55,14 +59,55 @@ impl Call<'_> {
 
     /// A scheduled backup, and the verdict that makes it a good one.
     pub(crate) fn backup_and_verify(&self) -> Result<(), Failure> {
+        let rules = retention::rules(self.settings)?;
         let report = self.backup_report(BackupArguments::default())?;
-        self.output.backup(&report, &retention::rules(self.settings)?)?;
+        self.output.backup(&report, &rules)?;
+        self.verified(&self.verify_backup(report.manifest)?)
+    }
+
+    fn verify_backup(&self, manifest: Manifest) -> Result<VerifyReport, Failure> {
         let options = VerifyOptions {
-            backup: Some(target(report.manifest.id.as_str())?),
-            source: Some(report.manifest.source),
+            backup: Some(target(manifest.id.as_str())?),
+            source: Some(manifest.source),
             read_data_percent: None,
         };
-        self.verified(ops::verify(&options, self.access()?, self.session)?)
+        Ok(ops::verify(&options, self.access()?, self.session)?)
+    }
+
+    /// What a client asks for. Says whether it is all that a run of its task by the schedule would have been, so that it
+    /// counts as one.
+    pub(crate) fn perform_for_client(&self, verb: Verb) -> Result<bool, Failure> {
+        match verb {
+            Verb::Backup(arguments) => self.backup_for_client(arguments),
+            // One backup, not what the rules say; another place than the one that is kept in step.
+            Verb::Delete(_) => self.perform(verb).map(|()| false),
+            Verb::Copy(CopyArguments { to: Some(_), .. }) => self.perform(verb).map(|()| false),
+            _ => self.perform(verb).map(|()| true),
+        }
+    }
+
+    /// The same report as without a daemon, and behind it the verdict that a scheduled one gets.
+    fn backup_for_client(&self, arguments: BackupArguments) -> Result<bool, Failure> {
+        let rules = retention::rules(self.settings)?;
+        let report = self.backup_report(arguments)?;
+        self.output.backup(&report, &rules)?;
+        match self.verify_backup(report.manifest) {
+            Ok(VerifyReport { problems, .. }) if problems.is_empty() => Ok(true),
+            Ok(VerifyReport { problems, .. }) => {
+                for problem in &problems {
+                    self.session.monitor.finding(&Finding::warning(problem.clone()));
+                }
+                Err(grap::Error::Damaged { problems: problems.len() }.into())
+            }
+            Err(failure) => {
+                let text = format!(
+                    "the backup is made, but it could not be verified, and does not count as good yet: {}",
+                    in_one_line(&failure)
+                );
+                self.session.monitor.finding(&Finding::warning(text));
+                Ok(false)
+            }
+        }
     }
 
     /// The part of the stored data that is to be read today.
@@ -71,7 +116,7 @@ impl Call<'_> {
             source: resolve::source(self.settings)?,
             percent_per_day: percent_per_day(self.settings)?,
         };
-        self.verified(ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
+        self.verified(&ops::verify_part(&options, self.access()?, &self.state()?, self.session)?)
     }
 
     /// Look at the lag and the protection for the daemon.
@@ -105,8 +150,7 @@ impl Call<'_> {
 }
 
 fn percent_per_day(settings: &Settings) -> Result<u8, Failure> {
-    let percent = settings.parsed("verify.percent_per_day", |text| parse_between(text, 1, 100))?;
-    Ok(percent.and_then(|percent| u8::try_from(percent).ok()).unwrap_or(1))
+    Ok(settings.number("verify.percent_per_day", 1..=100)?.unwrap_or(1))
 }
 
 impl Verb {
@@ -123,7 +167,7 @@ impl Verb {
 }
 
 fn absolute(key: &str, text: &str) -> String {
-    let is_path = !matches!(key, "source" | "neo4j.database") && !text.contains("://");
+    let is_path = !matches!(key, "source" | "neo4j.database") && !grap_remote::is_url(text);
     let path = is_path.then(|| std::path::absolute(text).ok()).flatten();
     path.and_then(|path| path.to_str().map(str::to_owned)).unwrap_or_else(|| text.to_owned())
 }

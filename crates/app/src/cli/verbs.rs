@@ -1,5 +1,6 @@
 //! One function a verb: resolve, call one operation, render.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use grap::live::Pace;
@@ -93,6 +94,11 @@ impl Call<'_> {
         resolve::state(self.settings, self.environment)
     }
 
+    /// Where the state directory is; it is not made.
+    pub(crate) fn state_root(&self) -> Result<PathBuf, Failure> {
+        resolve::state_path(self.settings, self.environment)
+    }
+
     /// The repository of the settings.
     pub(super) fn access(&self) -> Result<Access, Failure> {
         resolve::access(self.settings, self.environment, self.session)
@@ -126,7 +132,7 @@ impl Call<'_> {
                 )));
             }
         }
-        let niceness = self.settings.parsed("backup.niceness", |text| parse_between(text, 0, 19))?;
+        let niceness = self.settings.number("backup.niceness", 0..=19)?;
         Ok(BackupOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
@@ -153,9 +159,8 @@ impl Call<'_> {
     }
 
     pub(super) fn archive_options(&self, arguments: &ArchiveArguments) -> Result<ArchiveOptions, Failure> {
-        let interval = self.settings.parsed("archive.interval_ms", |text| parse_between(text, 1, 600_000))?;
-        let interval = interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
-        let segment = self.settings.parsed("archive.segment_mib", |text| parse_between(text, 1, 256))?;
+        let interval = self.settings.number("archive.interval_ms", 1..=600_000)?.map(Duration::from_millis);
+        let segment_mib: usize = self.settings.number("archive.segment_mib", 1..=256)?.unwrap_or(16);
         Ok(ArchiveOptions {
             installation: resolve::installation(self.settings)?,
             source: resolve::source(self.settings)?,
@@ -165,7 +170,7 @@ impl Call<'_> {
             } else {
                 INTERVAL_LOCAL
             }),
-            segment_bytes: usize::try_from(segment.unwrap_or(16)).unwrap_or(16) << 20,
+            segment_bytes: segment_mib << 20,
             lag_max: Some(lag_max(self.settings)?),
             pace: Pace::DEFAULT,
         })
@@ -202,11 +207,11 @@ impl Call<'_> {
             read_data_percent: arguments.read_data.as_ref().map(percent).transpose()?,
         };
         let report = ops::verify(&options, self.access()?, self.session)?;
-        self.verified(report)
+        self.verified(&report)
     }
 
-    pub(super) fn verified(&self, report: VerifyReport) -> Result<(), Failure> {
-        self.output.verify(&report)?;
+    pub(super) fn verified(&self, report: &VerifyReport) -> Result<(), Failure> {
+        self.output.verify(report)?;
         match report.problems.len() {
             0 => Ok(()),
             problems => Err(Error::Damaged { problems }.into()),
@@ -285,8 +290,7 @@ impl Call<'_> {
 }
 
 pub(crate) fn lag_max(settings: &Settings) -> Result<Duration, Failure> {
-    let seconds = settings.parsed("archive.lag_max_s", |text| parse_between(text, 1, 86_400))?;
-    Ok(Duration::from_secs(u64::try_from(seconds.unwrap_or(60)).unwrap_or(60)))
+    Ok(Duration::from_secs(settings.number("archive.lag_max_s", 1..=86_400)?.unwrap_or(60)))
 }
 
 pub(super) fn target(text: &str) -> Result<Target, Failure> {

@@ -8,6 +8,7 @@ mod keys;
 mod parse;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use grap_disk as disk;
@@ -215,6 +216,16 @@ impl Settings {
             origin: value.origin.clone(),
             why,
         })
+    }
+
+    /// A whole number within bounds; `None` where nothing is set.
+    pub(crate) fn number<T: TryFrom<i32>>(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<i32>,
+    ) -> Result<Option<T>, SettingError> {
+        let number = self.parsed(name, |text| parse_between(text, *bounds.start(), *bounds.end()))?;
+        Ok(number.and_then(|number| T::try_from(number).ok()))
     }
 
     /// As [`Settings::parsed`], of a value that is not to be shown.

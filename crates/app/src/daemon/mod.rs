@@ -11,7 +11,6 @@
 
 mod alarms;
 mod control;
-mod gate;
 mod job;
 mod log;
 mod notify;
@@ -47,8 +46,8 @@ use job::{Job, RunEnd};
 use log::{Log, LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
 use scheduler::Scheduler;
-pub(crate) use scheduler::Timetable;
 use status::SpaceView;
+pub(crate) use timetable::Timetable;
 use watching::Watched;
 
 /// How often the daemon looks around, where nothing else wakes it.
@@ -56,6 +55,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The job that drives the schedule: it takes new settings without a new start.
 const SCHEDULER: &str = "scheduler";
+
+/// What a job of the daemon does until its stop.
+type OwnWork = fn(&Daemon, &Stop) -> RunEnd;
 
 /// What every job shares.
 pub(crate) struct Daemon {
@@ -149,7 +151,7 @@ impl Daemon {
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, fn(&Self, &Stop) -> RunEnd); 4] = [
+        let works: [(&'static str, OwnWork); 4] = [
             ("archiver", Self::archive),
             ("watch", Self::watch),
             (SCHEDULER, Self::run_scheduler),

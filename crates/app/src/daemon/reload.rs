@@ -3,6 +3,7 @@
 //!
 //! A reload without a change does nothing: `restic unlock` sends SIGHUP to the holder of a lock.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -12,9 +13,10 @@ use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
 use super::{Daemon, SCHEDULER, log_style, notify};
-use crate::cli::PLACES;
+use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::view::{Output, Stdout};
 
 /// Whether SIGHUP has come.
 pub(super) struct Hangups(Arc<AtomicBool>);
@@ -55,9 +57,25 @@ impl Daemon {
     fn read_anew(&self) -> Result<Settings, Failure> {
         let config = self.arguments.common.config.as_deref();
         let settings = Settings::resolve(config, &self.environment, self.arguments.flags())?;
-        let output = crate::view::Output { json: false, stdout: &crate::view::Stdout::Nowhere };
-        self.call(&settings, (&Stop::new(), &self.log), output, |call| call.check_settings())?;
+        let output = Output { json: false, stdout: &Stdout::Nowhere };
+        self.call(&settings, (&Stop::new(), &self.log), output, |call| {
+            call.check_settings()?;
+            self.require_our_state(&call.state_root()?)
+        })?;
         Ok(settings)
+    }
+
+    /// Our lock, our journals and what proves that the archive is ours lie where we started.
+    fn require_our_state(&self, root: &Path) -> Result<(), Failure> {
+        let own = self.state.root();
+        if root == own {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!(
+            "state_dir is {}, and the daemon runs on {}: end it and start it anew to move there",
+            root.display(),
+            own.display()
+        )))
     }
 
     fn take_settings(&self, new: Settings) {
@@ -91,5 +109,5 @@ impl Daemon {
 /// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
 fn needs_new_start(key: &str) -> bool {
     let parts = ["archive.", "remote.", "password"];
-    PLACES.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
+    LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
 }

@@ -17,8 +17,8 @@ use super::job::{JobError, JobState, RunEnd};
 use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
-use super::tasks::task_of;
-use crate::cli::{Arguments, Call, PLACES};
+use super::tasks::runs_as;
+use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::host;
@@ -79,10 +79,11 @@ impl Daemon {
     /// The repository, however long it is away.
     pub(super) fn reach_repository(&self, job: &'static str, stop: &Stop) -> Result<Repository, Stopped> {
         let log = self.log.of(job);
+        let open = |call: &Call<'_>| call.open_repository();
         let (mut wait, mut failed) = (REACH_AGAIN_MIN, false);
         loop {
             stop.check()?;
-            match self.own_call(job, stop, |call| call.open_repository()) {
+            match self.own_call(job, stop, open) {
                 Ok(repository) => {
                     if failed {
                         log.info("the repository can be opened again");
@@ -137,19 +138,20 @@ impl Daemon {
         let mut settings = (*own).clone();
         // Where the work is done is settled, and what opens the repository is the daemon's own.
         let flags = arguments.flags().into_iter();
-        settings.say(flags.filter(|(key, _)| !PLACES.contains(key) && !key.starts_with("password")));
+        settings.say(flags.filter(|(key, _)| !LOCATIONS.contains(key) && !key.starts_with("password")));
         let output = Output { json: arguments.common.json, stdout };
         let tee = Tee { client: monitor, log: &log };
-        let by_hand = self.enter(task_of(&arguments.verb), stop, &tee)?;
-        let ended = self.call(&settings, (stop, &tee), output, |call| call.perform(arguments.verb));
-        if ended.is_ok() {
-            self.after_a_client(by_hand);
+        let by_hand = self.enter(runs_as(&arguments.verb), stop, &tee)?;
+        let ended =
+            self.call(&settings, (stop, &tee), output, |call| call.perform_for_client(arguments.verb));
+        if let Ok(counts) = ended {
+            self.after_a_client(by_hand.filter(|_| counts));
         }
         match &ended {
-            Ok(()) => log.info("done"),
+            Ok(_) => log.info("done"),
             Err(failure) => log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure))),
         }
-        ended
+        ended.map(drop)
     }
 
     /// So that nothing begins that is in its way. What runs already, and is something else, is waited for.
@@ -180,7 +182,7 @@ impl Daemon {
         }
     }
 
-    /// What went well counts as a run of its task, and may have helped a job that waits for an operator.
+    /// What went well may count as a run of its task, and may have helped a job that waits for an operator.
     fn after_a_client(&self, by_hand: Option<ByHand<'_>>) {
         if let Some(by_hand) = by_hand {
             by_hand.went_well();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use grap_core::is_scarce;
 use grap_disk as disk;
 use grap_task::Stop;
 
@@ -14,8 +15,6 @@ use super::status::SpaceView;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_mins(1);
-/// Less of the whole is an alert.
-const FREE_MIN_PERCENT: u64 = 20;
 
 impl Daemon {
     pub(super) fn measure_space(&self, stop: &Stop) -> RunEnd {
@@ -34,13 +33,13 @@ impl Daemon {
     fn local_repository(&self) -> Option<PathBuf> {
         let settings = self.settings();
         let repository = settings.text("repository")?;
-        (!repository.contains("://")).then(|| PathBuf::from(repository))
+        (!grap_remote::is_url(repository)).then(|| PathBuf::from(repository))
     }
 
     fn judge_space(&self, space: Option<SpaceView>) {
         let Some(SpaceView { available, total }) = space else { return };
-        if total > 0 && available.saturating_mul(100) / total < FREE_MIN_PERCENT {
-            let percent = available.saturating_mul(100) / total;
+        if is_scarce(available, total) {
+            let percent = available.saturating_mul(100) / total.max(1);
             let text = format!(
                 "{percent} % of the file system of the repository is free, {} MiB: make room, or shorten the retention",
                 available >> 20

@@ -14,7 +14,8 @@ use grap_task::Stop;
 use super::Daemon;
 use super::alarms::SCHEDULE;
 use super::job::{JobError, RunEnd};
-use super::scheduler::{Note, Scheduler, Timetable};
+use super::scheduler::{News, Scheduler};
+use super::timetable::Timetable;
 use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -31,9 +32,9 @@ impl Daemon {
             Some(daemon) => daemon.perform(task, reason, stop),
             None => Outcome::Deferred { why: "the daemon has ended".to_owned() },
         };
-        let hear = move |note: &Note| {
+        let hear = move |news: &News| {
             if let Some(daemon) = listener.upgrade() {
-                daemon.hear(note);
+                daemon.hear(news);
             }
         };
         Ok(Scheduler::new(journal, timetable, self.clock.clone(), Box::new(perform), Box::new(hear)))
@@ -86,17 +87,17 @@ impl Daemon {
         ended.map_or_else(|failure| outcome_of(&failure), |()| Outcome::Succeeded)
     }
 
-    fn hear(&self, note: &Note) {
-        match note {
-            Note::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
-            Note::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
-            Note::Happened(..) => {}
-            Note::ClockTurnedBack => {
+    fn hear(&self, news: &News) {
+        match news {
+            News::Happened(Event::Ended { task, outcome, .. }, state) => self.hear_end(*task, outcome, state),
+            News::Happened(Event::DoneByHand { task, .. }, _) => self.alerts.clear(&key(*task)),
+            News::Happened(..) => {}
+            News::ClockTurnedBack => {
                 self.log.of("scheduler").warning(
                     "the clock was ahead and has been set back: what waits for an instant far off waits no longer",
                 );
             }
-            Note::NotRecorded(error) => {
+            News::NotRecorded(error) => {
                 let why = format!(
                     "the schedule's journal cannot be written, nothing new begins: {}",
                     in_one_line(error)
@@ -115,7 +116,10 @@ impl Daemon {
                 log.info("done");
                 self.alerts.clear(&key(task));
             }
-            Outcome::Deferred { why } => log.info(&format!("put off: {why}")),
+            Outcome::Deferred { why } => {
+                log.info(&format!("put off: {why}"));
+                self.judge_put_off(task, why, state);
+            }
             Outcome::Failed { code, message } => {
                 log.error(&format!("error[{code}]: {message}"));
                 let next = state.pending.as_ref().map_or_else(
@@ -131,6 +135,22 @@ impl Daemon {
                     if critical { grap_core::AlertLevel::Critical } else { grap_core::AlertLevel::Warning };
                 self.alerts.raise(&key(task), level, &text);
             }
+        }
+    }
+}
+
+impl Daemon {
+    /// Who is put off does not fail. But once two of its times have passed since it last went well, somebody has to hear.
+    fn judge_put_off(&self, task: Task, why: &str, state: &TaskState) {
+        let since = state.last_success.unwrap_or(self.since);
+        let timetable = Timetable::of(&self.settings(), &self.holder.hostname, true);
+        let schedule = timetable.ok().and_then(|timetable| timetable.schedules.get(&task).cloned());
+        let overdue = schedule.and_then(|schedule| schedule.after(schedule.after(since)?));
+        if overdue.is_some_and(|overdue| overdue <= self.clock.now()) {
+            let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
+            let text =
+                format!("{task} is put off again and again, and has not gone well since {since}: {why}");
+            self.alerts.raise(&key(task), grap_core::AlertLevel::Critical, &text);
         }
     }
 }
@@ -172,8 +192,8 @@ fn described(reason: &Reason) -> String {
     }
 }
 
-/// As what a verb counts that a client asks for.
-pub(super) fn task_of(verb: &Verb) -> Option<Task> {
+/// Beside what a verb that a client asks for may run: as this task.
+pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
     match verb {
         Verb::Backup(_) => Some(Task::Backup),
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),

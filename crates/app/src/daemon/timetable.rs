@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use grap_core::schedule::{Jitter, Schedule, Task};
 use jiff::tz::TimeZone;
 
-use super::scheduler::Timetable;
-use crate::config::{SettingError, Settings, parse_between, parse_time_zone, system_time_zone};
+use crate::config::{SettingError, Settings, parse_time_zone, system_time_zone};
+
+/// When which task is due. A task that is not in it is off.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timetable {
+    pub(crate) schedules: BTreeMap<Task, Schedule>,
+    pub(crate) jitter: Jitter,
+}
 
 /// In place of a schedule: the task runs only when it is asked for.
 const OFF: &str = "off";
@@ -17,7 +23,7 @@ impl Timetable {
     /// `host` decides how long this host waits behind a slot; `copies`: there is somewhere to copy to.
     pub(crate) fn of(settings: &Settings, host: &str, copies: bool) -> Result<Self, SettingError> {
         let zone = Self::zone(settings)?;
-        let spread = settings.parsed("schedule.jitter_s", |text| parse_between(text, 0, JITTER_MAX_S))?;
+        let spread_s = settings.number("schedule.jitter_s", 0..=JITTER_MAX_S)?.unwrap_or(0);
         let mut schedules = BTreeMap::new();
         for task in Task::ALL {
             let schedule = settings.parsed(key_of(task), |text| parse_schedule(text, &zone))?.flatten();
@@ -25,7 +31,6 @@ impl Timetable {
                 schedules.insert(task, schedule);
             }
         }
-        let spread_s = spread.and_then(|spread| u32::try_from(spread).ok()).unwrap_or(0);
         Ok(Self { schedules, jitter: Jitter { spread_s, host: host.to_owned() } })
     }
 

@@ -35,9 +35,11 @@ pub(super) struct Watched {
 struct Memory {
     /// The newest run of the archiver.
     run: Option<RunNumber>,
-    /// By the boot clock: since when there is no protection, ...
+    /// By the boot clock: since when there is no protection.
     unprotected: Option<Duration>,
-    /// ... and when a backup was last asked for, during which run.
+    /// A backup was wanted at the last look.
+    wanted: bool,
+    /// By the boot clock: when a backup was last asked for, and during which run.
     requested: Option<(Duration, Option<RunNumber>)>,
 }
 
@@ -101,7 +103,7 @@ impl Daemon {
         let view = ProtectionView { protected, reasons: status.reasons.clone(), at: self.clock.now() };
         self.watched.write().unwrap_or_else(PoisonError::into_inner).protection = Some(view);
         if protected {
-            memory.unprotected = None;
+            (memory.unprotected, memory.wanted) = (None, false);
             self.alerts.clear(PROTECTION);
             return;
         }
@@ -109,8 +111,12 @@ impl Daemon {
         if now.saturating_sub(since) >= self.lag_max() {
             self.alerts.raise(PROTECTION, grap_core::AlertLevel::Critical, &status.reasons.join("; "));
         }
-        if status.backup_wanted {
-            self.want_backup(&status.reasons.join("; "), now, memory);
+        // Seen twice: a look in the moment in which the archive reaches the base shows neither here nor there.
+        let seen_before = std::mem::replace(&mut memory.wanted, status.backup_wanted);
+        match (status.backup_wanted, seen_before) {
+            (true, true) => self.want_backup(&status.reasons.join("; "), now, memory),
+            (true, false) => self.look_now.store(true, Ordering::SeqCst),
+            (false, _) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a daemon knows of itself, as `grap status` shows it.
 
-use grap_core::schedule::Outcome;
+use grap_core::schedule::{Outcome, Task};
 use serde_json::{Value, json};
 
 use super::shapes::merge;
@@ -54,7 +54,7 @@ fn task(task: &TaskView) -> Value {
         "name": task.task.name(),
         "schedule": task.schedule,
         "running_since": running.map(|running| running.since),
-        "waits_for": task.waits_for.map(|other| other.name()),
+        "waits_for": task.waits_for.map(Task::name),
         "next": task.next,
         "failures": task.failures,
         "last": last,
@@ -111,6 +111,19 @@ fn state_word(state: JobState) -> &'static str {
     }
 }
 
+fn job_lines(job: &JobView) -> String {
+    let mut text = format!("  {:<12} {} since {}", job.name, state_word(job.state), second(job.since));
+    if job.restarts > 0 {
+        text += &format!(", started again {} times", job.restarts);
+    }
+    text += "\n";
+    if let Some(error) = &job.last_error {
+        let at = second(error.at);
+        text += &format!("  {:<12} last error, of {at}: error[{}]: {}\n", "", error.code, error.message);
+    }
+    text
+}
+
 fn task_line(task: &TaskView) -> String {
     let mut text = format!("  {:<12} {}", task.task.name(), task.schedule.as_deref().unwrap_or("off"));
     if let Some(running) = &task.running {
@@ -148,20 +161,8 @@ pub(super) fn text(daemon: Option<&DaemonStatus>) -> String {
     if let Some(why) = &daemon.refused {
         text += &format!("  the settings that were read last are refused, the older ones count: {why}\n");
     }
-    for job in &daemon.jobs {
-        text += &format!("  {:<12} {} since {}", job.name, state_word(job.state), second(job.since));
-        if job.restarts > 0 {
-            text += &format!(", started again {} times", job.restarts);
-        }
-        text += "\n";
-        if let Some(error) = &job.last_error {
-            let at = second(error.at);
-            text += &format!("  {:<12} last error, of {at}: error[{}]: {}\n", "", error.code, error.message);
-        }
-    }
-    for task in &daemon.tasks {
-        text += &task_line(task);
-    }
+    text.extend(daemon.jobs.iter().map(job_lines));
+    text.extend(daemon.tasks.iter().map(task_line));
     for lag in daemon.lag.iter().filter(|lag| lag.follows) {
         let LagView { database, transactions, milliseconds, .. } = lag;
         text += &format!("  {database:<12} {transactions} transactions behind, {milliseconds} ms\n");

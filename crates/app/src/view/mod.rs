@@ -27,12 +27,15 @@ use crate::failure::Failure;
 pub(crate) use failure::{failure, failure_text};
 pub(crate) use progress::monitor;
 
+/// What takes a report somewhere else.
+pub(crate) type Printer = dyn Fn(&str) -> std::io::Result<()> + Send + Sync;
+
 /// Where reports go.
 pub(crate) enum Stdout {
     /// The program's own.
     Process,
     /// To whoever asked, over the socket of the daemon.
-    Asker(Box<dyn Fn(&str) -> std::io::Result<()> + Send + Sync>),
+    Asker(Box<Printer>),
     /// The daemon's own work is reported by its log.
     Nowhere,
 }

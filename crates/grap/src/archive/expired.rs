@@ -8,15 +8,14 @@
 use std::collections::BTreeMap;
 
 use grap_neo4j::TxId;
-use grap_repository::{ObjectError, RepositoryError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::RunNumber;
 use super::path::{Path, Stretch};
 use super::store::{Archive, ArchiveError};
-use crate::error::in_one_line;
 use crate::notes::Author;
+use crate::series::Series;
 
 const FOLDER: &str = "grap/log-expired";
 /// Of a record.
@@ -56,28 +55,10 @@ pub struct ExpiredLog {
 
 impl ExpiredLog {
     pub fn load(archive: &Archive) -> Result<Self, ArchiveError> {
-        let mut log = Self::default();
-        let repository = archive.repository();
-        let listed = repository.list_sealed(&folder(archive))?;
-        let listed =
-            listed.iter().filter_map(|object| object.base_name().parse::<u64>().ok()).max().unwrap_or(0);
-        // A listing may hide the newest: asked for by name.
-        for number in 1.. {
-            let name = object(archive, number);
-            match repository.get_sealed(&name) {
-                Ok(bytes) => match parse(&bytes) {
-                    Ok(record) => record.ranges.into_iter().for_each(|range| log.add(range)),
-                    Err(why) => log.unreadable.push(format!("{name}: {why}")),
-                },
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) if number > listed => break,
-                Err(RepositoryError::Object(ObjectError::NotFound { .. })) => {
-                    log.unreadable.push(format!("{name}: it is missing"));
-                }
-                Err(error @ RepositoryError::Damaged { .. }) => log.unreadable.push(in_one_line(&error)),
-                Err(error) => return Err(error.into()),
-            }
-            log.newest = number;
-        }
+        let series = series(archive);
+        let records = series.read::<Record>(series.listed()?)?;
+        let mut log = Self { unreadable: records.unreadable, newest: records.newest, ..Self::default() };
+        records.readable.into_iter().flat_map(|record| record.ranges).for_each(|range| log.add(range));
         Ok(log)
     }
 
@@ -94,21 +75,15 @@ impl ExpiredLog {
         if ranges.is_empty() {
             return Ok(());
         }
-        let record = Record {
+        let record = |_| Record {
             version: VERSION,
             at: author.at,
             host: author.host.clone(),
             program: author.program.clone(),
             window_begins,
-            ranges,
+            ranges: ranges.clone(),
         };
-        let bytes = serde_json::to_vec(&record).expect("a record is plain data");
-        for number in self.newest + 1.. {
-            match archive.repository().put_sealed(&object(archive, number), &bytes) {
-                Err(RepositoryError::Object(ObjectError::AlreadyExists { .. })) => {}
-                other => return Ok(other?),
-            }
-        }
+        series(archive).put(self.newest, record)?;
         Ok(())
     }
 
@@ -171,24 +146,9 @@ impl ExpiredLog {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Record, String> {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if head.version != VERSION {
-        return Err(format!("it has version {}; this program knows {VERSION}", head.version));
-    }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
-}
-
-fn folder(archive: &Archive) -> String {
-    format!("{FOLDER}/{}", archive.source())
-}
-
-fn object(archive: &Archive, number: u64) -> String {
-    format!("{}/{number:010}", folder(archive))
+fn series(archive: &Archive) -> Series<'_> {
+    let folder = format!("{FOLDER}/{}", archive.source());
+    Series { repository: archive.repository(), folder, version: VERSION }
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 //! that end or anything behind it on that path. Where there is no such backup everything of the path stays, the backups
 //! on it too. A segment goes only if no path keeps it.
 //!
-//! A restore takes every database from the same backup. So the other databases' paths under the same run keep what lies
-//! behind the ends of that backup, too, even where they would do with a newer one.
+//! A restore takes every database from the same backup. So of the other databases stays what lies behind the ends of
+//! that backup, too, even where they would do with a newer one: on the path that a restore would take them along, which
+//! need not hold anything of its own.
 //!
 //! "First" is in log order: the path decides, commit times do not (clocks step). A path that goes on from all of another
 //! one keeps what that one would, so only paths with something of their own are gone over. Starts are never deleted, so
@@ -25,6 +26,7 @@ use super::names::{RunNumber, SegmentName};
 use super::path::Path;
 use super::survey::SurveyOptions;
 use super::window::{Tip, own_tips};
+use crate::copy::DatabaseManifest;
 use crate::error::Result;
 
 /// The decision over one source's archive.
@@ -80,6 +82,8 @@ impl Going {
 
 /// From one transaction to another, both included.
 type Range = (TxId, TxId);
+/// Of a database, under a run.
+type Piece = (String, RunNumber, Range);
 const END: TxId = TxId(u64::MAX);
 
 impl Keeping {
@@ -114,7 +118,7 @@ pub fn keep(history: &History, verified: &dyn Fn(&BackupId) -> bool, since: Time
             judged.push(judge(history, tip, current, verified, since)?);
         }
     }
-    let kept = kept_ranges(&judged);
+    let kept = kept_ranges(history, &judged);
     keeping.paths = judged.into_iter().map(|judged| judged.kept).collect();
     let sizes = history.archive.sizes()?;
     for (number, run) in history.runs.iter() {
@@ -156,43 +160,53 @@ fn doubt(history: &History) -> Option<String> {
     None
 }
 
-/// A path with what joins it, by the end there.
+/// A path with what it keeps.
 struct Judged {
     path: Path,
-    joins: Vec<(TxId, BackupId)>,
     kept: KeptPath,
 }
 
 /// What the paths keep, by run and database.
-fn kept_ranges(judged: &[Judged]) -> BTreeMap<(RunNumber, String), Vec<Range>> {
+fn kept_ranges(history: &History, judged: &[Judged]) -> BTreeMap<(RunNumber, String), Vec<Range>> {
     let mut kept: BTreeMap<(RunNumber, String), Vec<Range>> = BTreeMap::new();
     for one in judged {
-        let own = match &one.kept.begins {
+        let from = match &one.kept.begins {
             Begins::Backup { end, .. } => Some(*end),
             Begins::Everything { .. } => Some(TxId(0)),
             Begins::Nothing => None,
         };
-        let from = own.into_iter().chain(begins_beside(one, judged)).min();
-        for (run, range) in from.into_iter().flat_map(|from| behind(&one.path, from)) {
-            kept.entry((run, one.kept.database.clone())).or_default().push(range);
+        let own = from.map(|from| behind(&one.path, from)).unwrap_or_default();
+        for (database, run, range) in own.into_iter().chain(beside(history, &one.kept)) {
+            kept.entry((run, database)).or_default().push(range);
         }
     }
     kept
 }
 
-/// From where on a restore of another database takes this one along, from that one's backup.
-fn begins_beside(one: &Judged, judged: &[Judged]) -> Option<TxId> {
-    let beside = judged.iter().filter(|other| {
-        let (own, others) = (&one.kept, &other.kept);
-        own.database != others.database && (own.run == others.run || (own.current && others.current))
-    });
-    let bases = beside.filter_map(|other| match &other.kept.begins {
-        Begins::Backup { id, .. } => Some(std::slice::from_ref(id)),
-        Begins::Everything { backups, .. } => Some(backups.as_slice()),
-        Begins::Nothing => None,
-    });
-    let ends = bases.flatten().filter_map(|base| one.joins.iter().find(|(_, id)| id == base));
-    ends.map(|(end, _)| *end).min()
+/// What a restore along a path takes along of the other databases, behind their ends in the backups that it begins from.
+fn beside(history: &History, kept: &KeptPath) -> Vec<Piece> {
+    let bases = match &kept.begins {
+        Begins::Backup { id, .. } => std::slice::from_ref(id),
+        Begins::Everything { backups, .. } => backups.as_slice(),
+        Begins::Nothing => &[],
+    };
+    let known = bases.iter().filter_map(|id| history.backup(id));
+    let others =
+        known.flat_map(|known| &known.manifest.databases).filter(|other| other.name != kept.database);
+    let along = |other: &DatabaseManifest| {
+        let paths = paths_beside(history, kept, &other.name);
+        paths.iter().flat_map(|path| behind(path, TxId(other.end.tx_id))).collect::<Vec<_>>()
+    };
+    others.flat_map(along).collect()
+}
+
+/// As a restore chooses it: the path under the same run, the current one where that run does not cover the database or
+/// none is named.
+fn paths_beside(history: &History, kept: &KeptPath, database: &str) -> Vec<Path> {
+    let path = |run| history.runs.path(database, run).ok();
+    let named = path(kept.run);
+    let current = if kept.current || named.is_none() { history.runs.current(database) } else { None };
+    named.into_iter().chain(current.filter(|run| *run != kept.run).and_then(path)).collect()
 }
 
 fn judge(
@@ -233,14 +247,14 @@ fn judge(
         }
     };
     let kept = KeptPath { database: tip.path.database.clone(), run: tip.path.run, current, begins };
-    Ok(Judged { path: tip.path, joins, kept })
+    Ok(Judged { path: tip.path, kept })
 }
 
-/// What a path holds from a transaction on, by run.
-fn behind(path: &Path, from: TxId) -> Vec<(RunNumber, Range)> {
+/// What a path holds from a transaction on, run by run.
+fn behind(path: &Path, from: TxId) -> Vec<Piece> {
     let of = |piece: &super::path::Piece| {
         let range = (piece.first.max(from), piece.last.unwrap_or(END));
-        (range.0 <= range.1).then_some((piece.run, range))
+        (range.0 <= range.1).then(|| (path.database.clone(), piece.run, range))
     };
     path.pieces.iter().filter_map(of).collect()
 }

@@ -6,6 +6,7 @@ mod extend;
 mod manifest;
 mod reread;
 mod throttle;
+mod tree;
 
 pub use assemble::{AssembleError, AssembleOptions, Assembled, Continuation, Damage, assemble};
 pub use capture::{Capture, CaptureError, CapturedDatabase, StillLife, read_metadata, still_life};
@@ -16,3 +17,4 @@ pub use manifest::{
 };
 pub use reread::{RereadError, reread};
 pub use throttle::Throttle;
+pub use tree::SnapshotTree;

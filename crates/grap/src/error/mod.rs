@@ -84,8 +84,8 @@ pub enum Error {
     IdTaken { id: BackupId, name: SourceName },
     #[error("this is not the database that source `{name}` is bound to")]
     SourceMismatch { name: SourceName, source: Mismatch },
-    #[error("there is no repository at {place}: it has no config")]
-    NoRepository { place: String },
+    #[error("there is no repository at {location}: it has no config")]
+    NoRepository { location: String },
     #[error("{} is no place for a new repository: it holds {found}", path.display())]
     PlaceNotEmpty { path: PathBuf, found: String },
     #[error("the repository has no source `{name}`; it has: {}", list(known))]

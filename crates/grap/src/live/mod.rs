@@ -11,6 +11,7 @@ mod log_error;
 mod pin;
 mod pin_folder;
 mod pinned;
+mod plugins;
 mod release;
 mod walk;
 
@@ -26,6 +27,7 @@ pub use log::{Checkpoint, LogReader};
 pub use log_error::LogError;
 pub use pin::{Pace, PinError, Pinner};
 pub use pinned::{PinMode, PinnedFile};
+pub use plugins::{Plugin, plugins};
 pub use release::release;
 pub(crate) use walk::LogWalk;
 pub use walk::{LogSpan, SpanFile};

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use grap_core::{BackupId, Binding, Room, SourceName};
 use grap_disk as disk;
-use grap_repository::{
-    LocalStore, Meta, Node, Repository, RepositoryError, SnapshotDraft, TreeId, Writer, WriterOptions,
-};
+use grap_repository::{LocalStore, Repository, RepositoryError, SnapshotDraft, Writer, WriterOptions};
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::source::binding_of;
 use super::space::{make_reserve, scarce};
@@ -20,14 +17,15 @@ use super::{Access, Session};
 use crate::archive::{Archive, Nonces, Ownership, RunNumber};
 use crate::catalog::{self, Catalog};
 use crate::copy::{
-    Capture, CaptureError, CapturedDatabase, MANIFEST_NAME, Manifest, ServerManifest, StillLife, Throttle,
-    still_life,
+    Capture, CaptureError, CapturedDatabase, MANIFEST_NAME, Manifest, ServerManifest, SnapshotTree,
+    StillLife, Throttle, still_life,
 };
 use crate::error::{Error, Result};
 use crate::live::{
     Configuration, Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, Place, ServerRun,
-    logs_elsewhere, release,
+    logs_elsewhere, plugins, release,
 };
+use crate::notes;
 use crate::sources;
 use crate::state::{Job, Outcome, StateDirectory};
 
@@ -125,7 +123,9 @@ impl Run<'_> {
         if running {
             be_nice(self.options.niceness);
         }
-        let mut writer = repository.writer(&lock, &self.options.writer, self.session.stop, monitor)?;
+        let damaged = notes::damaged_packs(&repository, &Catalog::load(&repository)?.backups)?;
+        let (writer, stop) = (&self.options.writer, self.session.stop);
+        let mut writer = repository.writer_without(&damaged, &lock, writer, stop, monitor)?;
         let captured = self.capture(&installation, &unheld, &pinner, &mut writer)?;
         require_same_runs(&installation, &runs)?;
         require_still(&still, &still_lives(&installation, &unheld)?)?;
@@ -265,30 +265,18 @@ impl Run<'_> {
         (captured, server, newest_start): (Vec<CapturedDatabase>, ServerManifest, Option<RunNumber>),
     ) -> Result<BackupReport> {
         self.session.monitor.begin("publishing", Unit::Items, None);
-        let mut tree = TreeBuilder::new(self.started);
+        let mut tree = SnapshotTree::new(self.started);
         let mut databases = Vec::new();
         for CapturedDatabase { manifest, files } in captured {
             for file in &files {
-                tree.add(&file.path, |name| {
-                    Node::file(
-                        name,
-                        &Meta {
-                            mode: file.stat.mode,
-                            modified: time(file.stat.modified),
-                            uid: file.stat.uid,
-                            gid: file.stat.gid,
-                        },
-                        &file.content,
-                    )
-                });
+                tree.add(&file.path, &file.stat, &file.content);
             }
             databases.push(manifest);
         }
         let configuration = self.configuration(installation)?;
-        let plain = tree.plain.clone();
         for (path, bytes) in &configuration {
             let content = writer.add_bytes(bytes)?;
-            tree.add(path, |name| Node::file(name, &plain, &content));
+            tree.add_own(path, &content);
         }
         let manifest = Manifest {
             manifest_version: Manifest::VERSION,
@@ -308,7 +296,7 @@ impl Run<'_> {
             configuration: configuration.into_keys().collect(),
         };
         let content = writer.add_bytes(&manifest.to_bytes())?;
-        tree.add(MANIFEST_NAME, |name| Node::file(name, &plain, &content));
+        tree.add_own(MANIFEST_NAME, &content);
         let root = tree.save(&mut writer)?;
         let snapshot = writer.finish(root, self.draft(installation, source))?;
         let duration = self.session.clock.since_boot().saturating_sub(self.began);
@@ -335,7 +323,8 @@ impl Run<'_> {
             files.insert("configuration/neo4j.conf".to_owned(), kept.into_bytes());
         }
         if let Some(plugins) = plugins(installation)? {
-            files.insert("configuration/plugins.json".to_owned(), plugins);
+            let text = serde_json::to_vec_pretty(&plugins).expect("names and hashes are plain data");
+            files.insert("configuration/plugins.json".to_owned(), text);
         }
         if let Some(settings) = &self.options.settings {
             files.insert("configuration/grap.json".to_owned(), settings.clone());
@@ -421,67 +410,4 @@ fn require_still(before: &StillLife, after: &StillLife) -> Result<()> {
 /// Threads started from here on give way to the server's. Refused by the system: then they do not.
 fn be_nice(niceness: i32) {
     let _ = rustix::process::setpriority_process(None, niceness);
-}
-
-/// Names and hashes of the plugins: what must be installed again, not the jars themselves.
-fn plugins(installation: &Installation) -> Result<Option<Vec<u8>>> {
-    let Some(home) = &installation.home else { return Ok(None) };
-    let directory =
-        home.join(installation.configuration.get("server.directories.plugins").unwrap_or("plugins"));
-    let mut plugins = Vec::new();
-    for name in disk::list(&directory)?.unwrap_or_default() {
-        let path = directory.join(&name);
-        if disk::stat(&path)?.is_some_and(|stat| stat.kind == disk::Kind::File) {
-            let mut hasher = Sha256::new();
-            std::io::copy(&mut disk::Source::open(&path)?, &mut hasher)
-                .map_err(|error| disk::DiskError::reading(&path, error))?;
-            plugins.push(serde_json::json!({ "name": name, "sha256": hex::encode(hasher.finalize()) }));
-        }
-    }
-    Ok(Some(serde_json::to_vec_pretty(&plugins).expect("names and hashes are plain data")))
-}
-
-/// The directories of the snapshot, from paths.
-struct TreeBuilder {
-    plain: Meta,
-    root: Directory,
-}
-
-#[derive(Default)]
-struct Directory {
-    files: Vec<Node>,
-    directories: BTreeMap<String, Directory>,
-}
-
-impl TreeBuilder {
-    fn new(time: Timestamp) -> Self {
-        Self { plain: Meta { mode: 0o644, modified: time, uid: 0, gid: 0 }, root: Directory::default() }
-    }
-
-    fn add(&mut self, path: &str, node: impl Fn(&str) -> Node) {
-        let mut directory = &mut self.root;
-        let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
-        for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
-            directory = directory.directories.entry(parent.to_owned()).or_default();
-        }
-        directory.files.push(node(name));
-    }
-
-    fn save(self, writer: &mut Writer<'_>) -> Result<TreeId> {
-        let meta = Meta { mode: 0o755, ..self.plain };
-        Ok(save(self.root, &meta, writer)?)
-    }
-}
-
-fn save(directory: Directory, meta: &Meta, writer: &mut Writer<'_>) -> grap_repository::Result<TreeId> {
-    let mut nodes = directory.files;
-    for (name, child) in directory.directories {
-        let tree = save(child, meta, writer)?;
-        nodes.push(Node::dir(&name, meta, tree));
-    }
-    writer.save_tree(nodes)
-}
-
-fn time(nanoseconds: i128) -> Timestamp {
-    Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -1,11 +1,11 @@
 //! `delete`: one backup, by the operator's word. The same records and the same lock as `expire`; age is not asked, but
 //! what is held, the last good backup, and what the kept window begins from are refused.
 
-use grap_core::{BackupId, SourceName, Target, newest_verified};
+use grap_core::{BackupId, Candidate, SourceName, Target, newest_verified};
 use grap_repository::Repository;
 use grap_task::Unit;
 
-use super::assess::{Assessed, window_begins};
+use super::assess::{Assessed, AssessedBackup, window_begins};
 use super::expire::delete_backup;
 use super::space::without_reserve;
 use super::{Access, Session};
@@ -39,7 +39,7 @@ pub struct DeleteReport {
 pub fn plan_delete(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeletePlan> {
     let repository = access.open()?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
-    let (plan, ..) = decide(options, &repository, session)?;
+    let (plan, _) = decide(options, &repository, session)?;
     session.release(lock);
     Ok(plan)
 }
@@ -52,19 +52,16 @@ pub fn delete(
 ) -> Result<DeleteReport> {
     let directory = access.directory.clone();
     without_reserve(directory.as_deref(), session, || {
-        let _job = state.lock(Job::Maintain, session.clock)?;
-        state.journaled("delete", session.clock, || run(options, access, session))
+        state.run(Job::Maintain, "delete", session.clock, || run(options, access, session))
     })
 }
 
 fn run(options: &DeleteOptions, access: Access, session: &Session<'_>) -> Result<DeleteReport> {
     let repository = access.open()?;
     let lock = repository.lock_exclusive(session.holder, session.clock)?;
-    let (plan, assessed) = decide(options, &repository, session)?;
-    if let Some(known) = assessed.backups.iter().find(|known| known.backup.id == plan.id) {
-        let why = (vec!["an operator said so".to_owned()], "delete");
-        delete_backup((&repository, &lock), known, why, session)?;
-    }
+    let (plan, backup) = decide(options, &repository, session)?;
+    let why = (vec!["an operator said so".to_owned()], "delete");
+    delete_backup((&repository, &lock), &backup, why, session)?;
     session.release(lock);
     Ok(DeleteReport { plan })
 }
@@ -73,21 +70,23 @@ fn decide(
     options: &DeleteOptions,
     repository: &Repository,
     session: &Session<'_>,
-) -> Result<(DeletePlan, Assessed)> {
+) -> Result<(DeletePlan, AssessedBackup)> {
     let catalog = Catalog::load(repository)?;
-    let backup = catalog.find(&options.backup, options.source.as_ref())?;
+    let found = catalog.find(&options.backup, options.source.as_ref())?;
     let reader = repository.reader(session.monitor)?;
     session.monitor.begin("reading the archive", Unit::Items, None);
     let since = window_begins(session.clock.now(), options.window_days);
-    let assessed = Assessed::load((repository, &reader, &catalog), &backup.source, since, session)?;
-    refuse(&backup.id, &assessed)?;
-    let snapshot = backup.snapshot.id.to_string();
-    Ok((DeletePlan { id: backup.id.clone(), source: backup.source.clone(), snapshot }, assessed))
+    let mut assessed = Assessed::load((repository, &reader, &catalog), &found.source, since, session)?;
+    let number = assessed.backups.iter().position(|known| known.backup.snapshot.id == found.snapshot.id);
+    let number = number.expect("it comes from the same catalog");
+    refuse(&assessed.backups[number].candidate, &assessed)?;
+    let (id, source) = (found.id.clone(), found.source.clone());
+    let plan = DeletePlan { id, source, snapshot: found.snapshot.id.to_string() };
+    Ok((plan, assessed.backups.swap_remove(number)))
 }
 
-fn refuse(id: &BackupId, assessed: &Assessed) -> Result<()> {
-    let candidates = assessed.candidates();
-    let Some(candidate) = candidates.iter().find(|candidate| candidate.id == *id) else { return Ok(()) };
+fn refuse(candidate: &Candidate, assessed: &Assessed) -> Result<()> {
+    let id = &candidate.id;
     let needed = |why: &str| Err(Error::BackupNeeded { id: id.clone(), why: why.to_owned() });
     if let Some(why) = &candidate.doubt {
         return Err(Error::BackupInDoubt { id: id.clone(), why: why.clone() });
@@ -98,7 +97,7 @@ fn refuse(id: &BackupId, assessed: &Assessed) -> Result<()> {
     if candidate.needed {
         return needed("the kept window of the archive begins from it");
     }
-    if newest_verified(&candidates).is_some_and(|newest| newest.id == *id) {
+    if newest_verified(&assessed.candidates()).is_some_and(|newest| newest.id == *id) {
         return needed("it is the newest verified backup of its source");
     }
     if let Some(doubt) = &assessed.keeping.doubt {

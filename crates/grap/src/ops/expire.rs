@@ -87,8 +87,7 @@ pub fn expire(
 ) -> Result<ExpireReport> {
     let directory = access.directory.clone();
     without_reserve(directory.as_deref(), session, || {
-        let _job = state.lock(Job::Maintain, session.clock)?;
-        state.journaled("expire", session.clock, || run(options, access, session))
+        state.run(Job::Maintain, "expire", session.clock, || run(options, access, session))
     })
 }
 

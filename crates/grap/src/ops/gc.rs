@@ -12,7 +12,9 @@ use grap_task::{Finding, Unit};
 use super::space::without_reserve;
 use super::{Access, Session};
 use crate::archive::{MergedParts, PartsReport};
+use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::notes;
 use crate::sources;
 use crate::state::{Job, StateDirectory};
 
@@ -72,8 +74,7 @@ pub fn gc(
 ) -> Result<GcReport> {
     let directory = access.directory.clone();
     without_reserve(directory.as_deref(), session, || {
-        let _job = state.lock(Job::Maintain, session.clock)?;
-        state.journaled("gc", session.clock, || {
+        state.run(Job::Maintain, "gc", session.clock, || {
             let repository = access.open()?;
             let lock = repository.lock_exclusive(session.holder, session.clock)?;
             let directory = directory.clone();
@@ -160,7 +161,9 @@ impl Work<'_> {
             Some(directory) => disk::space(directory)?.available.saturating_sub(ROOM_MIN),
             None => u64::MAX,
         };
+        let backups = Catalog::load(self.repository)?.backups;
         Ok(PruneOptions {
+            damaged_packs: notes::damaged_packs(self.repository, &backups)?,
             unused_percent: self.options.unused_percent,
             repack_bytes_max: room,
             ..PruneOptions::default()

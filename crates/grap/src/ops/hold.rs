@@ -74,8 +74,7 @@ fn change(
     (state, session): (&StateDirectory, &Session<'_>),
     change: impl FnOnce(&Repository, &mut HoldReport) -> Result<()>,
 ) -> Result<HoldReport> {
-    let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled(verb, session.clock, || {
+    state.run(Job::Maintain, verb, session.clock, || {
         let repository = access.open()?;
         let lock = repository.lock_shared(session.holder, session.clock)?;
         let catalog = Catalog::load(&repository)?;

@@ -27,7 +27,7 @@ pub fn add_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
-    changing(state, session, || {
+    state.run(Job::Maintain, "key", session.clock, || {
         let repository = access.open()?;
         let lock = repository.lock_shared(session.holder, session.clock)?;
         let added = repository.add_key(new, &options(cost, session))?;
@@ -44,7 +44,7 @@ pub fn change_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
-    changing(state, session, || {
+    state.run(Job::Maintain, "key", session.clock, || {
         let repository = access.open()?;
         let lock = repository.lock_exclusive(session.holder, session.clock)?;
         let (added, removed) = repository.change_key(new, &options(cost, session), &lock)?;
@@ -60,22 +60,13 @@ pub fn remove_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
-    changing(state, session, || {
+    state.run(Job::Maintain, "key", session.clock, || {
         let repository = access.open()?;
         let lock = repository.lock_exclusive(session.holder, session.clock)?;
         let removed = repository.remove_key(id, &lock)?;
         session.release(lock);
         Ok(KeyReport { keys: repository.keys()?, added: None, removed: Some(removed.id) })
     })
-}
-
-fn changing(
-    state: &StateDirectory,
-    session: &Session<'_>,
-    run: impl FnOnce() -> Result<KeyReport>,
-) -> Result<KeyReport> {
-    let _job = state.lock(Job::Maintain, session.clock)?;
-    state.journaled("key", session.clock, run)
 }
 
 fn options(cost: KdfCost, session: &Session<'_>) -> InitOptions {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use grap_disk as disk;
-use grap_repository::object::require_put_if_absent;
+use grap_repository::object::{PROBES, require_put_if_absent};
 use grap_repository::{LocalStore, Lock, LockHolder, ObjectError, ObjectStore, Repository, RepositoryError};
 use grap_task::{Clock, Finding, Monitor, Stop};
 use secrecy::SecretString;
@@ -49,7 +49,7 @@ impl Session<'_> {
 pub struct Access {
     pub store: Box<dyn ObjectStore>,
     /// For people: a path or a URL.
-    pub place: String,
+    pub location: String,
     /// The directory, where the store is one: its file system's room is looked at.
     pub directory: Option<PathBuf>,
     pub password: SecretString,
@@ -65,19 +65,19 @@ const LAYOUT: [&str; 6] = ["keys", "locks", "index", "snapshots", "grap", "data"
 impl Access {
     /// A repository in a local directory.
     pub fn local(directory: PathBuf, password: SecretString) -> Self {
-        let place = directory.display().to_string();
+        let location = directory.display().to_string();
         let store = Box::new(LocalStore::open(&directory));
-        Self { store, place, directory: Some(directory), password }
+        Self { store, location, directory: Some(directory), password }
     }
 
     /// A repository in an object storage, at this URL.
     pub fn remote(url: String, store: Box<dyn ObjectStore>, password: SecretString) -> Self {
-        Self { store, place: url, directory: None, password }
+        Self { store, location: url, directory: None, password }
     }
 
     pub fn open(self) -> Result<Repository> {
         match Repository::open(self.store, &self.password) {
-            Err(RepositoryError::NotARepository) => Err(Error::NoRepository { place: self.place }),
+            Err(RepositoryError::NotARepository) => Err(Error::NoRepository { location: self.location }),
             other => Ok(other?),
         }
     }
@@ -99,7 +99,7 @@ impl Access {
         }
         for found in used {
             if found != "keys" && !(found == "grap" && self.holds_only_probes()?) {
-                return Err(Error::PlaceNotEmpty { path: PathBuf::from(&self.place), found });
+                return Err(Error::PlaceNotEmpty { path: PathBuf::from(&self.location), found });
             }
         }
         Ok(require_put_if_absent(self.store.as_ref()).map_err(RepositoryError::from)?)
@@ -108,7 +108,7 @@ impl Access {
     /// Of a probe that could not be deleted.
     fn holds_only_probes(&self) -> Result<bool> {
         let below = self.store.list("grap").map_err(RepositoryError::from)?;
-        Ok(below.iter().all(|info| info.name.starts_with("grap/probe/")))
+        Ok(below.iter().all(|info| info.name.starts_with(PROBES)))
     }
 
     fn lay_out_directory(directory: &Path) -> Result<()> {

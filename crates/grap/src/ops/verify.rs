@@ -1,10 +1,13 @@
 //! `verify`: look for damage, in the whole repository (backups and archive) or in what one backup needs.
 //!
 //! What was found of a backup is noted: *good* is one whose newest verdict is that nothing was wrong. Where the storage
-//! failed, or the look was stopped, nothing was found.
+//! failed, or the look was stopped, nothing was found. What was found damaged once is looked at again each time, as long
+//! as a backup is there that rests on it.
 
 use grap_core::{BackupId, SourceName, Target, Verdict};
-use grap_repository::{CheckOptions, Damage, ReadData, Reader, Repository};
+use grap_repository::{
+    CheckOptions, CheckReport, Damage, ReadData, Reader, Repository, SnapshotId, StoredPacks,
+};
 use grap_task::{Finding, Unit};
 
 use super::{Access, Session};
@@ -71,44 +74,22 @@ pub(super) fn verify_reading(
     let only =
         options.backup.as_ref().map(|target| catalog.find(target, options.source.as_ref())).transpose()?;
     let check = CheckOptions { read_data, snapshot: only.map(|backup| backup.snapshot.id) };
-    let checked = repository.check(&check, session.stop, session.monitor)?;
+    let mut checked = repository.check(&check, session.stop, session.monitor)?;
+    if read_data != ReadData::All {
+        let judged = only.map_or(catalog.backups.as_slice(), std::slice::from_ref);
+        read_again(&repository, &catalog, judged, &mut checked, session)?;
+    }
     let mut problems: Vec<String> = checked.damages.iter().map(|damage| describe(damage, &catalog)).collect();
 
     let backups: Vec<&Backup> = only.map_or_else(|| catalog.backups.iter().collect(), |backup| vec![backup]);
     let reader = repository.reader(session.monitor)?;
     let mut verdicts = Vec::new();
     for backup in &backups {
-        let hurt: Vec<&Damage> = checked.damages.iter().filter(|damage| hurts(damage, backup)).collect();
-        let manifest = check_manifest(backup, &reader);
-        if let Err(unsound) = &manifest {
-            problems.push(format!("backup {}: {}", backup.id, unsound.why));
-        }
-        let unsure = |damage: &&Damage| damage.storage_failed;
-        if hurt.iter().any(unsure) || manifest.as_ref().is_err_and(|unsound| unsound.storage_failed) {
-            continue;
-        }
-        let own = hurt.into_iter().map(|damage| format!("{}: {}", damage.object, damage.why.join("; ")));
-        let problems = own.chain(manifest.err().map(|unsound| unsound.why)).collect();
-        verdicts.push(BackupVerdict { id: backup.id.clone(), source: backup.source.clone(), problems });
+        verdicts.extend(judge(backup, &checked.damages, &reader, &mut problems));
     }
     let mut archives = archive::Verified::default();
     if only.is_none() {
-        match sources::load(&repository) {
-            Err(error) => problems.push(error.to_string()),
-            Ok(found) => {
-                for source in found {
-                    session.monitor.begin("reading the archive", Unit::Items, None);
-                    let history = History::load(
-                        &repository,
-                        &reader,
-                        &catalog,
-                        &source.name,
-                        (session.monitor, session.stop),
-                    )?;
-                    archive::verify(&history, session.stop, &mut archives)?;
-                }
-            }
-        }
+        verify_archives((&repository, &reader, &catalog), session, &mut archives)?;
     }
     problems.append(&mut archives.problems);
     note(&verdicts, options, &repository, session);
@@ -124,6 +105,76 @@ pub(super) fn verify_reading(
         problems,
         verdicts,
     })
+}
+
+/// Packs that were found damaged are read each time: a look that happens not to read them must not call a backup good that
+/// rests on them, nor say that all is well again.
+fn read_again(
+    repository: &Repository,
+    catalog: &Catalog,
+    judged: &[Backup],
+    checked: &mut CheckReport,
+    session: &Session<'_>,
+) -> Result<()> {
+    let known = notes::damaged_packs(repository, &catalog.backups)?;
+    if known.is_empty() {
+        return Ok(());
+    }
+    let snapshots: Vec<SnapshotId> = judged.iter().map(|backup| backup.snapshot.id).collect();
+    let packs = StoredPacks::These(known);
+    let again = repository.check_stored(&snapshots, &packs, session.stop, session.monitor)?.check;
+    // What lies elsewhere, too, hurts nobody.
+    for damage in again.damages.into_iter().filter(|damage| !damage.snapshots.is_empty()) {
+        if !checked.damages.iter().any(|found| found.object == damage.object) {
+            checked.damages.push(damage);
+        }
+    }
+    checked.packs_read += again.packs_read;
+    checked.bytes_read += again.bytes_read;
+    Ok(())
+}
+
+/// What is wrong with a backup; `None` where the storage failed, and so nothing was found.
+fn judge(
+    backup: &Backup,
+    damages: &[Damage],
+    reader: &Reader,
+    problems: &mut Vec<String>,
+) -> Option<BackupVerdict> {
+    let hurt: Vec<&Damage> = damages.iter().filter(|damage| hurts(damage, backup)).collect();
+    let manifest = check_manifest(backup, reader);
+    if let Err(unsound) = &manifest {
+        problems.push(format!("backup {}: {}", backup.id, unsound.why));
+    }
+    let unsure = |damage: &&Damage| damage.storage_failed;
+    if hurt.iter().any(unsure) || manifest.as_ref().is_err_and(|unsound| unsound.storage_failed) {
+        return None;
+    }
+    let own = hurt.into_iter().map(|damage| format!("{}: {}", damage.object, damage.why.join("; ")));
+    let problems = own.chain(manifest.err().map(|unsound| unsound.why)).collect();
+    Some(BackupVerdict { id: backup.id.clone(), source: backup.source.clone(), problems })
+}
+
+/// The archive of every source, all of it.
+fn verify_archives(
+    (repository, reader, catalog): (&Repository, &Reader, &Catalog),
+    session: &Session<'_>,
+    archives: &mut archive::Verified,
+) -> Result<()> {
+    let found = match sources::load(repository) {
+        Ok(found) => found,
+        Err(error) => {
+            archives.problems.push(error.to_string());
+            return Ok(());
+        }
+    };
+    for source in found {
+        session.monitor.begin("reading the archive", Unit::Items, None);
+        let listeners = (session.monitor, session.stop);
+        let history = History::load(repository, reader, catalog, &source.name, listeners)?;
+        archive::verify(&history, session.stop, archives)?;
+    }
+    Ok(())
 }
 
 fn hurts(damage: &Damage, backup: &Backup) -> bool {

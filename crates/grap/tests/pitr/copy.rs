@@ -485,3 +485,48 @@ fn what_expired_before_the_first_copy_is_not_missed() {
     assert_eq!(two.windows(two.to()), two.windows(two.world.access()));
     assert_eq!(two.restore(two.to(), "tx=101"), 101);
 }
+
+/// A copy that was found damaged is no copy, however often it is asked for. One that is made beside it does not rest on the
+/// same damage, and what it stores anew mends the other.
+#[test]
+fn a_copy_that_is_known_to_be_damaged_is_no_success() {
+    let two = Two::new();
+    two.copy().unwrap();
+    let pack = two.second.list("data").unwrap().into_iter().max_by_key(|info| info.size).unwrap();
+    two.second.damage(&pack.name, |bytes| bytes[40] ^= 1);
+    assert_eq!(problems(&two.world, two.to()).len(), 1);
+    let hurt: Vec<String> =
+        two.rows(two.to()).into_iter().map(|row| row.0).filter(|id| !is_good(&two.second, id)).collect();
+    assert!(!hurt.is_empty());
+    for _ in 0..2 {
+        let report = two.copy().unwrap();
+        assert_eq!(report.problems.len(), hurt.len(), "{report:?}");
+        assert!(hurt.iter().all(|id| report.problems.iter().any(|problem| problem.contains(id))));
+    }
+    // As the newest one was: it shares every chunk.
+    two.world.install(80, 5);
+    let later = two.world.backup();
+    let report = two.copy().unwrap();
+    assert!(report.copied.iter().all(|copied| copied.verified) && is_good(&two.second, &later), "{report:?}");
+    assert_eq!(report.problems.len(), hurt.len(), "nobody has read the others again: {report:?}");
+    assert_eq!(problems(&two.world, two.to()).len(), 1, "the pack is as it was");
+    assert!(hurt.iter().all(|id| is_good(&two.second, id)), "and nothing needs it");
+    assert_eq!(two.copy().unwrap().problems, Vec::<String>::new());
+}
+
+/// It was about to be deleted once, and was not; since then somebody holds it.
+#[test]
+fn what_is_held_after_all_is_copied() {
+    let two = Two::new();
+    let id = two.rows(two.world.access())[0].0.clone();
+    let repository = two.world.access().open().unwrap();
+    let source = "neo4j".parse().unwrap();
+    let author =
+        grap::notes::Author { at: two.world.now(), host: "host".to_owned(), program: "grap test".to_owned() };
+    let expired = |_| grap::notes::NoteKind::Expired { why: Vec::new(), by: "expire".to_owned() };
+    grap::notes::put(&repository, &source, &id.parse().unwrap(), &author, expired).unwrap();
+    assert_eq!(two.copy().unwrap().copied.len(), 1);
+    let options = HoldOptions { backup: id.parse().unwrap(), source: None, reason: "audit".to_owned() };
+    ops::hold(&options, two.world.access(), &two.world.state(), &two.world.session()).unwrap();
+    assert_eq!(two.copy().unwrap().copied.len(), 1);
+}

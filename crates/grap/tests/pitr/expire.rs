@@ -415,3 +415,49 @@ fn a_start_that_cannot_be_read_keeps_the_whole_archive() {
     assert!(world.expire().unwrap().segments > 0);
     assert_eq!(world.verify(), Vec::<String>::new());
 }
+
+/// A timeline that was left has nothing of `system` of its own: a restore along it takes `system` from the common path, on
+/// from the older backup that it begins from.
+#[test]
+fn a_timeline_that_was_left_keeps_what_it_shares() {
+    let world = World::new("2026.08.1");
+    let (whole, system) = (world.log("neo4j"), world.log("system"));
+    let (middle, last) = (system[system.len() / 3].transaction.id.0, system.last().unwrap().transaction.id.0);
+    let begin = whole[0].transaction.commit_time.0;
+    Start::new(1, begin - 1000).root("neo4j", 2, None).root("system", 2, None).put(&world);
+    world.install(60, middle);
+    let older = world.good_backup();
+    world.install(85, last);
+    world.good_backup();
+    let first = upto(&whole, 2, 100);
+    put_all(&world.archive(), 1, "neo4j", &segments(&first, 4));
+    put_all(&world.archive(), 1, "system", &segments(&system, 2));
+    let of_system = system.last().unwrap().transaction.end_point();
+    let mut second = Vec::new();
+    for (run, left, to, later) in [(2, 80, 120, LATER), (3, 90, 110, 2 * LATER)] {
+        let log = forged(&upto(&whole, left + 1, to), later);
+        let parent = at(&first, left).transaction.end_point();
+        let promoted = Some("an older state was put back");
+        Start::new(run, log[0].transaction.commit_time.0 - 10)
+            .behind("neo4j", (1, parent), promoted)
+            .behind("system", (1, of_system), None)
+            .put(&world);
+        put_all(&world.archive(), run, "neo4j", &segments(&log, 4));
+        if run == 2 {
+            second = log;
+        }
+    }
+    let along = || {
+        let options = grap::ops::RestoreOptions { timeline: Some(2), ..world.options("tx=neo4j:119") };
+        let report = world.restore_with(&options).unwrap();
+        report.databases.iter().map(|database| database.end.tx_id).collect::<Vec<_>>()
+    };
+    let before = along();
+    assert_eq!(before, [119, last]);
+    world.begin_window(commit_ms(&second, 119));
+    let report = world.expire().unwrap();
+    assert!(report.segments > 0);
+    let left = report.plan.sources[0].archive.paths.iter().find(|path| path.run.0 == 2).unwrap();
+    assert_eq!(left.begins, Begins::Backup { id: older.parse().unwrap(), end: TxId(60) });
+    assert_eq!(along(), before);
+}

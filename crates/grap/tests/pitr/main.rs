@@ -20,4 +20,5 @@ mod joining;
 mod latest;
 mod status;
 mod upgrade;
+mod verdicts;
 mod world;

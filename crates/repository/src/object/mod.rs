@@ -18,7 +18,8 @@ use std::error::Error;
 use jiff::Timestamp;
 
 pub use local::LocalStore;
-pub use probe::require_put_if_absent;
+pub(crate) use probe::probe_name;
+pub use probe::{PROBES, require_put_if_absent};
 pub use retry::{GaveUp, Retry};
 pub use throttle::{Limits, Throttle};
 

@@ -4,10 +4,18 @@ use rand::RngCore;
 
 use super::{ObjectCall, ObjectError, ObjectStore};
 
+/// Where objects lie that only try what a storage does. One that cannot be deleted stays, and means nothing.
+pub const PROBES: &str = "grap/probe/";
+
+/// A name that nobody else uses.
+pub(crate) fn probe_name() -> String {
+    format!("{PROBES}{:016x}", rand::rng().next_u64())
+}
+
 /// Put one name twice. An error where the second put succeeds: such a storage can hold no repository, because
 /// two writers would overwrite each other unnoticed.
 pub fn require_put_if_absent(store: &dyn ObjectStore) -> Result<(), ObjectError> {
-    let name = format!("grap/probe/{:016x}", rand::rng().next_u64());
+    let name = probe_name();
     store.put(&name, &[b"first"])?;
     let again = store.put(&name, &[b"second"]);
     // Where nobody may delete, it stays: a few bytes that nobody looks at.

@@ -1,11 +1,11 @@
 //! What happens to each pack. Pure: index, listing and marks in, decisions out.
 //!
 //! Every needed blob has exactly one place that is *kept*, in a pack that is there at its size. A blob may lie in
-//! several packs (a run that was killed half-way, two writers at once); then the pack of which the largest share
-//! is needed keeps it, so that a pack that an interrupted prune wrote wins over the one it was written from. All
+//! several packs (a run that was killed half-way, two writers at once, one that stored anew what was damaged); then a pack
+//! that nobody found damaged keeps it, and of several the one of which the largest share is needed, so that a pack that an interrupted prune wrote wins over the one it was written from. All
 //! other places count as unused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::mark::Bits;
 use crate::error::{RepositoryError, Result};
@@ -52,12 +52,13 @@ pub(super) fn decide(
     index: &Index,
     listed: &HashMap<Id, u64>,
     marked: &Bits,
+    damaged: &BTreeSet<Id>,
     limits: Limits,
 ) -> Result<Decision> {
     let is_whole = |pack: &IndexedPack| listed.get(&pack.id) == Some(&pack.size);
     let whole: Vec<bool> = index.packs().iter().map(is_whole).collect();
     let needed = needed_bytes(index, &whole, marked);
-    let (kept, usage) = choose_places(index, listed, &whole, &needed, marked)?;
+    let (kept, usage) = choose_places(index, (listed, damaged), &whole, &needed, marked)?;
     let mut fates: Vec<Fate> = Vec::with_capacity(usage.len());
     for (pack, usage) in index.packs().iter().zip(&usage) {
         fates.push(match usage {
@@ -87,7 +88,7 @@ fn needed_bytes(index: &Index, whole: &[bool], marked: &Bits) -> Vec<u64> {
 
 fn choose_places(
     index: &Index,
-    listed: &HashMap<Id, u64>,
+    (listed, damaged): (&HashMap<Id, u64>, &BTreeSet<Id>),
     whole: &[bool],
     needed: &[u64],
     marked: &Bits,
@@ -99,7 +100,8 @@ fn choose_places(
         let [pack_a, pack_b] = [index.packs()[a.pack], index.packs()[b.pack]];
         let [a, b] = [(a, pack_b.size), (b, pack_a.size)]
             .map(|(place, other)| u128::from(needed[place.pack]) * u128::from(other));
-        a.cmp(&b).then(pack_b.id.cmp(&pack_a.id))
+        let sound = |pack: IndexedPack| !damaged.contains(&pack.id);
+        sound(pack_a).cmp(&sound(pack_b)).then(a.cmp(&b)).then(pack_b.id.cmp(&pack_a.id))
     };
     for_each_blob(index, |first, places| {
         let best = if marked.get(first) {
@@ -228,6 +230,7 @@ mod tests {
             packs in packs(),
             needed in proptest::collection::hash_set(0..12_u8, 0..12),
             lost in proptest::collection::hash_set(0..8_usize, 0..3),
+            damaged in proptest::collection::hash_set(0..8_usize, 0..3),
             unused_percent in 0..=100_u8,
             repack_bytes in prop_oneof![Just(u64::MAX), 0..10_000_u64],
         ) {
@@ -253,7 +256,8 @@ mod tests {
                 [data, tree].iter().any(|places| !places.is_empty() && !places.iter().any(whole))
             });
             let limits = Limits { unused_percent, repack_bytes };
-            let Ok(decision) = decide(&index, &listed, &marked, limits) else {
+            let hurt: BTreeSet<Id> = damaged.iter().filter_map(|number| Some(sizes.get(*number)?.0)).collect();
+            let Ok(decision) = decide(&index, &listed, &marked, &hurt, limits) else {
                 prop_assert!(lost_for_good);
                 return Ok(());
             };
@@ -267,6 +271,8 @@ mod tests {
                 prop_assert_eq!(kept.len(), usize::from(marked.get(same[0])));
                 if decision.kept.get(number) {
                     prop_assert!(whole(place));
+                    let sound = |place: &Place| whole(place) && !hurt.contains(&index.packs()[place.pack].id);
+                    prop_assert!(sound(place) || !same.iter().any(|other| sound(&places[*other])));
                     prop_assert!(matches!(decision.fates[place.pack], Fate::Keep | Fate::Repack));
                 }
             }

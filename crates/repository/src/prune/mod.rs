@@ -33,14 +33,13 @@ mod repack;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use grap_task::{Monitor, Stop, Unit};
-use rand::RngCore;
 
 use crate::error::{RepositoryError, Result};
 use crate::format::id::{Id, SnapshotId};
 use crate::format::index::IndexFile;
 use crate::index::{Index, IndexBuilder};
 use crate::lock::Lock;
-use crate::object::ObjectError;
+use crate::object::{ObjectError, probe_name};
 use crate::repository::{Inner, Repository, object_name};
 use crate::write::WriterOptions;
 use decide::{Decision, Fate, Limits};
@@ -49,7 +48,7 @@ use repack::Repacker;
 /// Index objects beyond what the blobs take are written together once there are so many more.
 const INDEXES_SPARE: usize = 16;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneOptions {
     /// So much unused room in partly used packs is left alone, in a hundred of the whole: less costs more copying.
     pub unused_percent: u8,
@@ -57,11 +56,18 @@ pub struct PruneOptions {
     pub repack_bytes_max: u64,
     /// A new pack is put once it has this many bytes.
     pub pack_size: usize,
+    /// Somebody found them damaged: of a blob that lies elsewhere, too, the other place is kept.
+    pub damaged_packs: BTreeSet<Id>,
 }
 
 impl Default for PruneOptions {
     fn default() -> Self {
-        Self { unused_percent: 5, repack_bytes_max: u64::MAX, pack_size: WriterOptions::default().pack_size }
+        Self {
+            unused_percent: 5,
+            repack_bytes_max: u64::MAX,
+            pack_size: WriterOptions::default().pack_size,
+            damaged_packs: BTreeSet::new(),
+        }
     }
 }
 
@@ -156,7 +162,7 @@ impl Repository {
         let listed = self.inner.list_packs()?;
         let limits =
             Limits { unused_percent: options.unused_percent, repack_bytes: options.repack_bytes_max };
-        let decision = decide::decide(&index, &listed, &marked, limits)?;
+        let decision = decide::decide(&index, &listed, &marked, &options.damaged_packs, limits)?;
         let known: HashSet<Id> = index.packs().iter().map(|pack| pack.id).collect();
         let mut unindexed: Vec<(Id, u64)> =
             listed.iter().filter(|(id, _)| !known.contains(id)).map(|(id, size)| (*id, *size)).collect();
@@ -165,7 +171,7 @@ impl Repository {
         let mut plan = PrunePlan {
             repository: self,
             lock,
-            options: *options,
+            options: options.clone(),
             summary: PruneSummary { snapshots: found.found.len(), indexes, ..PruneSummary::default() },
             snapshots: found.found.iter().map(|snapshot| snapshot.id).collect(),
             index_untidy: indexes > enough || named > index.place_count(),
@@ -327,7 +333,7 @@ impl Deleter<'_> {
     /// Whether the storage lets us delete at all: else each run would write packs and index anew, and give
     /// nothing back. Tried on an object made for it.
     fn is_allowed(&mut self) -> Result<bool> {
-        let probe = format!("grap/probe/{:016x}", rand::rng().next_u64());
+        let probe = probe_name();
         self.repository.inner.store.put(&probe, &[b"may this be deleted?"])?;
         let allowed = self.delete(&probe)?;
         self.denied.clear();

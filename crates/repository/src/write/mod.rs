@@ -3,7 +3,8 @@
 //!
 //! Why a published snapshot is complete:
 //! - A chunk counts as stored only if it is in a pack that an index lists and that the storage lists at the
-//!   right size ([`Repository::writer`] drops all others from deduplication: what was lost is stored anew),
+//!   right size ([`Repository::writer`] drops all others from deduplication, and those that were found damaged: what
+//!   was lost is stored anew),
 //!   or if this run stores it.
 //! - Packs are put before the index that names them, and the snapshot after both. A failed put ends the run.
 //! - Right before the snapshot every pack that it uses is seen at its size, and then our lock is seen to be
@@ -13,7 +14,7 @@ mod copy;
 mod packer;
 mod pipeline;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 
 use grap_task::{Finding, Monitor, Stop};
@@ -104,6 +105,19 @@ impl Repository {
         stop: &'a Stop,
         monitor: &'a dyn Monitor,
     ) -> Result<Writer<'a>> {
+        self.writer_without(&BTreeSet::new(), lock, options, stop, monitor)
+    }
+
+    /// The same, and nothing rests on these packs, which somebody found damaged: what is still needed of them is stored
+    /// anew.
+    pub fn writer_without<'a>(
+        &'a self,
+        damaged_packs: &BTreeSet<Id>,
+        lock: &'a Lock,
+        options: &WriterOptions,
+        stop: &'a Stop,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Writer<'a>> {
         let (mut index, damaged) = self.inner.load_index()?;
         for error in damaged {
             monitor.finding(&Finding::warning(format!("{error}; what only it knows is stored anew")));
@@ -115,6 +129,11 @@ impl Repository {
                 "{lost} packs are missing or of the wrong size; what is still needed of them is stored anew"
             )));
             index.retain_packs(|pack| listed.get(&pack.id) == Some(&pack.size));
+        }
+        if index.packs().iter().any(|pack| damaged_packs.contains(&pack.id)) {
+            let text = "packs that a verification found damaged are not used; what is still needed of them is stored anew";
+            monitor.finding(&Finding::warning(text));
+            index.retain_packs(|pack| !damaged_packs.contains(&pack.id));
         }
         Ok(Writer {
             repository: self,

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::process::Command;
 
-use grap_repository::{LocalStore, Node, Repository, WriterOptions};
+use grap_repository::{LocalStore, Node, Repository, StoredPacks, WriterOptions};
 use grap_task::{Clock, Silent, Stop};
 
 use crate::support::{META, draft, holder, init_options, password, records};
@@ -71,6 +71,22 @@ fn bench() {
             })
             .unwrap();
         assert_eq!(read, size);
+    });
+    let store = LocalStore::create(dir.path().join("second")).unwrap();
+    let (second, _) = Repository::init(Box::new(store), &password(), &init_options()).unwrap();
+    let lock = second.lock_shared(&holder(), &Clock::System).unwrap();
+    let (mut packs, mut copies) = (Vec::new(), Vec::new());
+    for name in ["copy to a second repository", "copy again"] {
+        rate(name, &mut || {
+            let mut writer = second.writer(&lock, &options, &stop, &Silent).unwrap();
+            copies.push(writer.copy(&reader, &snapshots[0]).unwrap().id);
+            packs.extend(writer.packs_put());
+        });
+    }
+    rate("read the copy back", &mut || {
+        let these = StoredPacks::These(packs.iter().copied().collect());
+        let report = second.check_stored(&copies, &these, &stop, &Silent).unwrap();
+        assert_eq!(report.check.damages, []);
     });
 }
 

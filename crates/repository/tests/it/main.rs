@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests play the rest of the world")]
 
 mod bench;
+mod copying;
 mod damage;
 mod deduplication;
 mod faults;

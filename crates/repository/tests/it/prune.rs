@@ -33,11 +33,11 @@ pub(crate) fn options(unused_percent: u8) -> PruneOptions {
 
 pub(crate) fn prune_with(
     repository: &Repository,
-    options: PruneOptions,
+    options: &PruneOptions,
 ) -> Result<(PruneSummary, PruneReport)> {
     let lock = lock(repository)?;
     let stop = Stop::new();
-    let plan = repository.plan_prune(&lock, &options, &stop, &Silent)?;
+    let plan = repository.plan_prune(&lock, options, &stop, &Silent)?;
     let summary = *plan.summary();
     let report = plan.execute(&stop, &Silent)?;
     lock.release()?;
@@ -45,7 +45,7 @@ pub(crate) fn prune_with(
 }
 
 pub(crate) fn prune(repository: &Repository) -> (PruneSummary, PruneReport) {
-    prune_with(repository, options(0)).unwrap()
+    prune_with(repository, &options(0)).unwrap()
 }
 
 pub(crate) fn forget(repository: &Repository, snapshot: &Snapshot) {
@@ -122,7 +122,7 @@ fn a_little_that_is_unused_is_left_alone() {
     assert_eq!((strict.unused_packs, strict.packs), (loose.unused_packs, loose.packs));
     // Bounded: the rest another time.
     let some = PruneOptions { repack_bytes_max: strict.copied_bytes / 2, ..options(0) };
-    let (first, _) = prune_with(&fixture.repository, some).unwrap();
+    let (first, _) = prune_with(&fixture.repository, &some).unwrap();
     assert!(first.postponed_packs > 0 && first.repacked_packs < strict.repacked_packs, "{first:?}");
     let (second, _) = prune(&fixture.repository);
     assert!(second.repacked_packs > 0 && second.left_unused_bytes == 0, "{second:?}");
@@ -195,7 +195,7 @@ fn a_damaged_repository_is_not_pruned() {
                 let repository = Repository::open(Box::new(LocalStore::open(&path)), &password()).unwrap();
                 let readable = readable(&repository, &snapshots, &known);
                 let before = objects(&repository);
-                match prune_with(&repository, options(0)) {
+                match prune_with(&repository, &options(0)) {
                     Ok(_) => {
                         pruned += 1;
                         // A snapshot that is not there is one that was forgotten.

@@ -62,9 +62,9 @@ impl Start {
     fn next(&self, memory: &MemoryStore, what: &str) -> Repository {
         let (_, _, repository) = world(memory);
         self.assert_kept(&repository);
-        prune_with(&repository, options(0)).unwrap_or_else(|error| panic!("{what}: {error}"));
+        prune_with(&repository, &options(0)).unwrap_or_else(|error| panic!("{what}: {error}"));
         self.assert_kept(&repository);
-        let (_, again) = prune_with(&repository, options(0)).unwrap();
+        let (_, again) = prune_with(&repository, &options(0)).unwrap();
         assert_eq!(again, PruneReport::default(), "{what}");
         repository
     }
@@ -82,7 +82,7 @@ fn at_every_call_of_a_prune() {
     let start = start();
     let (_, faulty, repository) = world(&start.store);
     faulty.clear();
-    let (summary, report) = prune_with(&repository, options(0)).unwrap();
+    let (summary, report) = prune_with(&repository, &options(0)).unwrap();
     assert!(summary.repacked_packs > 0 && summary.unused_packs > 0, "{summary:?}");
     assert!(report.indexes_deleted > 1 && report.packs_deleted > 1, "{report:?}");
     let calls = faulty.seen();
@@ -100,7 +100,7 @@ fn one_fault(start: &Start, at: usize, mode: Mode) {
     let (memory, faulty, repository) = world(&start.store);
     faulty.inject(at, mode);
     // A lock that was taken and whose answer was lost is released by nobody; all else has to be an error.
-    let result = prune_with(&repository, options(0));
+    let result = prune_with(&repository, &options(0));
     assert!(faulty.struck(), "{what}");
     if let Ok((_, report)) = &result {
         assert_eq!(report.denied, Vec::<String>::new(), "{what}");
@@ -113,7 +113,7 @@ fn one_fault(start: &Start, at: usize, mode: Mode) {
     for object in memory.list("index").unwrap() {
         if Id::of(&memory.get(&object.name).unwrap()).to_string() != object.base_name() {
             assert_eq!(mode, Mode::Tear, "{what}");
-            let refused = prune_with(&repository, options(0));
+            let refused = prune_with(&repository, &options(0));
             assert!(matches!(refused, Err(RepositoryError::Damaged { .. })), "{what}: {refused:?}");
             memory.delete(&object.name).unwrap();
         }
@@ -131,7 +131,7 @@ fn new_packs_then_index_then_the_old_index_then_snapshots_then_packs() {
     let recording = Arc::new(Recording::new(start.store.copy()));
     let repository = Repository::open(Box::new(Arc::clone(&recording)), &password()).unwrap();
     recording.take();
-    prune_with(&repository, options(0)).unwrap();
+    prune_with(&repository, &options(0)).unwrap();
     let calls = recording.take();
     let places = |call: ObjectCall, folder: &str| {
         let is = |(of, name): &(ObjectCall, String)| *of == call && name.split('/').next() == Some(folder);
@@ -159,7 +159,7 @@ fn after_a_sleep_nothing_is_deleted() {
     let count = {
         let (hooked, _, repository) = start.hooked();
         hooked.after(|_, _, _| ());
-        prune_with(&repository, options(0)).unwrap();
+        prune_with(&repository, &options(0)).unwrap();
         hooked.calls()
     };
     let mut lost = 0;
@@ -209,7 +209,7 @@ fn a_snapshot_that_appears_keeps_what_it_needs() {
             seen.lock().unwrap().push(at);
         }
     });
-    prune_with(&repository, options(0)).unwrap();
+    prune_with(&repository, &options(0)).unwrap();
     let listings = listings.lock().unwrap().clone();
     let [scan, _, again] = listings[..] else { panic!("{listings:?}") };
     let count = hooked.calls();
@@ -223,7 +223,7 @@ fn a_snapshot_that_appears_keeps_what_it_needs() {
                 publisher.put(&name, &[&bytes]).unwrap();
             }
         });
-        let result = prune_with(&repository, options(0));
+        let result = prune_with(&repository, &options(0));
         drop(repository);
         let (memory, _, repository) = world(&memory);
         remove_locks(&repository);
@@ -246,7 +246,7 @@ fn a_snapshot_that_appears_keeps_what_it_needs() {
         let mut all = [(&first.0, first.1.clone()), (&gone.0, gone.2.clone()), (&last.0, last.1.clone())];
         all.sort_by_key(|(snapshot, _)| snapshot.time);
         assert_whole(&repository, &all);
-        prune_with(&repository, options(0)).unwrap();
+        prune_with(&repository, &options(0)).unwrap();
         assert_whole(&repository, &all);
     }
     assert!(stopped > 10 && seen_by_the_scan > 2, "{stopped} {seen_by_the_scan}");
@@ -257,7 +257,7 @@ fn a_stop_ends_it_between_two_deletions() {
     let start = start();
     let (hooked, _, repository) = start.hooked();
     hooked.after(|_, _, _| ());
-    prune_with(&repository, options(0)).unwrap();
+    prune_with(&repository, &options(0)).unwrap();
     let mut stopped = 0;
     for at in 1..=hooked.calls() {
         let (hooked, memory, repository) = start.hooked();
@@ -306,7 +306,7 @@ fn what_the_storage_does_not_let_us_delete_stays_and_is_told() {
     hooked.before(deny("grap/"));
     let before = (memory.list("data").unwrap().len(), memory.list("index").unwrap().len());
     for _ in 0..2 {
-        let (summary, report) = prune_with(&repository, options(0)).unwrap();
+        let (summary, report) = prune_with(&repository, &options(0)).unwrap();
         assert!(summary.freed_bytes() > 0 && report.packs_written == 0);
         assert_eq!(report.denied.len(), summary.unused_packs + summary.repacked_packs);
     }
@@ -317,14 +317,14 @@ fn what_the_storage_does_not_let_us_delete_stays_and_is_told() {
     // The index: then no pack goes that it still names.
     let (hooked, memory, repository) = start.hooked();
     hooked.before(deny("index/"));
-    let (_, report) = prune_with(&repository, options(0)).unwrap();
+    let (_, report) = prune_with(&repository, &options(0)).unwrap();
     assert!(report.packs_deleted == 0 && report.denied.iter().all(|name| name.starts_with("index/")));
     start.assert_kept(&repository);
     start.next(&memory, "index denied");
 
     let (hooked, memory, repository) = start.hooked();
     hooked.before(deny("data/"));
-    let (summary, report) = prune_with(&repository, options(0)).unwrap();
+    let (summary, report) = prune_with(&repository, &options(0)).unwrap();
     assert_eq!(report.denied.len(), summary.unused_packs + summary.repacked_packs);
     start.assert_kept(&repository);
     start.next(&memory, "packs denied");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use grap_task::{Finding, Level, Monitor, Stop, Unit};
 
 use super::frame::{Frame, write_line};
+use crate::view::Printer;
 
 /// Lines that wait to be written.
 const QUEUE: usize = 1024;
@@ -44,7 +45,7 @@ impl Reply {
     }
 
     /// What is printed is not dropped: it waits for its place in the queue.
-    pub(super) fn printer(&self) -> Box<dyn Fn(&str) -> io::Result<()> + Send + Sync> {
+    pub(super) fn printer(&self) -> Box<Printer> {
         let frames = self.frames.clone();
         Box::new(move |text| {
             let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");

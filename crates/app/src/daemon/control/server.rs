@@ -25,6 +25,7 @@ use crate::view::{Stdout, failure_text};
 const CLIENTS_MAX: usize = 32;
 /// Within this time a client has said what it wants, and has taken what was written to it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Listening until dropped.
 pub(crate) struct Server {
     path: PathBuf,
@@ -127,13 +128,13 @@ impl Clients {
                     continue;
                 }
             };
-            let Some(place) = Place::take(self) else {
+            let Some(seat) = Seat::take(self) else {
                 refuse(&stream, Code::JobRunning, "the daemon has too many clients");
                 continue;
             };
             let serve = move || {
-                if let Err(error) = place.clients.serve(stream, &place) {
-                    place.clients.log.debug(&format!("a client is gone: {error}"));
+                if let Err(error) = seat.clients.serve(&stream, &seat) {
+                    seat.clients.log.debug(&format!("a client is gone: {error}"));
                 }
             };
             if let Err(error) = std::thread::Builder::new().name("client".to_owned()).spawn(serve) {
@@ -153,25 +154,26 @@ impl Clients {
     }
 
     /// One client, from its question to the end of the answer.
-    fn serve(&self, stream: UnixStream, place: &Place) -> io::Result<()> {
+    fn serve(&self, stream: &UnixStream, seat: &Seat) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        if let Some(why) = stranger(&stream)? {
+        if let Some(why) = stranger(stream)? {
             self.log.warning(&format!("a client is refused: {why}"));
-            refuse(&stream, Code::Usage, &why);
+            refuse(stream, Code::Usage, &why);
             return Ok(());
         }
         let mut lines = Lines::new(BufReader::new(stream.try_clone()?), QUESTION_MAX);
         let Some(line) = lines.next()? else { return Ok(()) };
         match understand(&line) {
-            Err(why) => refuse(&stream, Code::Usage, &why),
+            Err(why) => refuse(stream, Code::Usage, &why),
             Ok(Ask::Status) => {
                 let status = Box::new(self.daemon.status());
-                write_line(&mut &stream, &Frame::Accepted)?;
-                write_line(&mut &stream, &Frame::Status(status))?;
-                write_line(&mut &stream, &Frame::End { status: 0, error: String::new() })?;
+                let mut stream = stream;
+                write_line(&mut stream, &Frame::Accepted)?;
+                write_line(&mut stream, &Frame::Status(status))?;
+                write_line(&mut stream, &Frame::End { status: 0, error: String::new() })?;
             }
-            Ok(Ask::Run(request)) => self.run(*request, stream, lines, &place.stop)?,
+            Ok(Ask::Run(request)) => self.run(*request, stream, lines, &seat.stop)?,
         }
         Ok(())
     }
@@ -179,23 +181,13 @@ impl Clients {
     fn run(
         &self,
         request: RunRequest,
-        stream: UnixStream,
-        mut lines: Lines<BufReader<UnixStream>>,
+        mut stream: &UnixStream,
+        lines: Lines<BufReader<UnixStream>>,
         stop: &Stop,
     ) -> io::Result<()> {
-        write_line(&mut &stream, &Frame::Accepted)?;
+        write_line(&mut stream, &Frame::Accepted)?;
         stream.set_read_timeout(None)?;
-        let heard = stop.clone();
-        // Whatever comes, or comes no more, is the wish to stop: a client that is gone waits for nothing.
-        let listen = move || {
-            while let Ok(Some(line)) = lines.next() {
-                if line == STOP {
-                    break;
-                }
-            }
-            heard.request();
-        };
-        let listener = std::thread::Builder::new().name("client-listener".to_owned()).spawn(listen)?;
+        let listener = listen(lines, stop.clone())?;
         let json = request.common.json;
         let reply = Reply::start(stream.try_clone()?, stop.clone())?;
         let ended =
@@ -211,14 +203,14 @@ impl Clients {
     }
 }
 
-/// One of the places for clients, until dropped.
-struct Place {
+/// Room for one client, until dropped.
+struct Seat {
     clients: Arc<Clients>,
     number: u64,
     stop: Stop,
 }
 
-impl Place {
+impl Seat {
     fn take(clients: &Arc<Clients>) -> Option<Self> {
         let mut running = clients.lock();
         if running.count >= CLIENTS_MAX {
@@ -233,13 +225,26 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         let mut running = self.clients.lock();
         running.count -= 1;
         running.stops.remove(&self.number);
         self.clients.changed.notify_all();
     }
+}
+
+/// Whatever comes, or comes no more, is the wish to stop: a client that is gone waits for nothing.
+fn listen(mut lines: Lines<BufReader<UnixStream>>, stop: Stop) -> io::Result<JoinHandle<()>> {
+    let listen = move || {
+        while let Ok(Some(line)) = lines.next() {
+            if line == STOP {
+                break;
+            }
+        }
+        stop.request();
+    };
+    std::thread::Builder::new().name("client-listener".to_owned()).spawn(listen)
 }
 
 /// Why the other side may ask for nothing.

@@ -10,7 +10,7 @@ use grap_task::{Finding, Unit};
 use super::{CopiedBackup, CopyReport, Pair, Standings};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result, in_one_line};
-use crate::notes::Standing;
+use crate::notes::{self, Standing};
 use crate::ops::Session;
 
 /// Copy them. Returns the packs that were put.
@@ -26,31 +26,14 @@ pub(super) fn copy(
         let text = format!("in the copy: {error}; the backup in it is copied again");
         session.monitor.finding(&Finding::warning(text));
     }
-    let mut notes = Standings::of(&pair.to);
-    let mut missing = Vec::new();
-    for (backup, standing) in here.backups.iter().zip(standings).rev() {
-        match there.backups.iter().find(|other| key(other) == key(backup)) {
-            Some(other) => {
-                require_same(backup, other)?;
-                report.present += 1;
-            }
-            // It is about to be deleted here.
-            None if standing.expired.is_some() => {}
-            // The other repository has deleted it. One that is held here is wanted all the same.
-            None if standing.holds.is_empty()
-                && notes.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
-            {
-                report.expired += 1;
-            }
-            None => missing.push(backup),
-        }
-    }
+    let missing = missing(pair, (here, standings), &there, report)?;
     if missing.is_empty() {
         return Ok(BTreeSet::new());
     }
     let reader = pair.from.reader(session.monitor)?;
-    let mut writer =
-        pair.to.writer(&pair.to_lock, options, session.stop, session.monitor).map_err(Error::at_copy)?;
+    let damaged = notes::damaged_packs(&pair.to, &there.backups).map_err(Error::at_copy)?;
+    let writer = pair.to.writer_without(&damaged, &pair.to_lock, options, session.stop, session.monitor);
+    let mut writer = writer.map_err(Error::at_copy)?;
     for backup in missing {
         session.monitor.begin(&format!("copying {}", backup.id), Unit::Bytes, None);
         match writer.copy(&reader, &backup.snapshot) {
@@ -69,6 +52,35 @@ pub(super) fn copy(
     report.bytes_read = writer.report().bytes;
     report.bytes_stored = writer.report().stored_bytes;
     Ok(writer.packs_put().into_iter().collect())
+}
+
+/// Those that are to be copied; the others are counted.
+fn missing<'a>(
+    pair: &Pair,
+    (here, standings): (&'a Catalog, &[Standing]),
+    there: &Catalog,
+    report: &mut CopyReport,
+) -> Result<Vec<&'a Backup>> {
+    let mut standings_there = Standings::of(&pair.to);
+    let mut missing = Vec::new();
+    for (backup, standing) in here.backups.iter().zip(standings).rev() {
+        match there.backups.iter().find(|other| key(other) == key(backup)) {
+            Some(other) => {
+                require_same(backup, other)?;
+                report.present += 1;
+            }
+            // It is about to be deleted here. One that is held since then stays.
+            None if standing.expired.is_some() && standing.holds.is_empty() => {}
+            // The other repository has deleted it. One that is held here is wanted all the same.
+            None if standing.holds.is_empty()
+                && standings_there.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
+            {
+                report.expired += 1;
+            }
+            None => missing.push(backup),
+        }
+    }
+    Ok(missing)
 }
 
 fn key(backup: &Backup) -> (&SourceName, &BackupId) {

@@ -88,8 +88,7 @@ pub fn copy(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<CopyReport> {
-    let _job = state.lock(Job::Copy, session.clock)?;
-    state.journaled("copy", session.clock, || run(options, from, to, session))
+    state.run(Job::Copy, "copy", session.clock, || run(options, from, to, session))
 }
 
 /// The two repositories, opened, each under a shared lock.
@@ -115,7 +114,7 @@ fn run(options: &CopyOptions, from: Access, to: Access, session: &Session<'_>) -
     carry_archives(&pair, session, &mut report)?;
     let standings = holds::carry(&pair, &here, session, &mut report)?;
     let packs = backups::copy(&pair, (&here, &standings), &options.writer, session, &mut report)?;
-    verdict::judge(&pair, packs, session, &mut report)?;
+    verdict::judge(&pair, &here, packs, session, &mut report)?;
     pair.release(session);
     report.duration = session.clock.since_boot().saturating_sub(began);
     Ok(report)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use grap_core::{BackupId, SourceName};
+use grap_core::{BackupId, SourceName, Verdict};
 use grap_repository::{Damage, Id, Reader, SnapshotId, StoredPacks, StoredReport};
 use grap_task::Unit;
 
@@ -14,10 +14,12 @@ use crate::notes::{self, NoteKind, Standing};
 use crate::ops::Session;
 use crate::ops::verify::{check_manifest, describe};
 
-/// Judge what was copied now, and what nobody has judged there yet. `packs`: those that were written now.
+/// Judge what was copied now, and what nobody has judged there yet. What is wanted there and known to be damaged is
+/// named each time: a copy that is not whole is none. `packs`: those that were written now.
 pub(super) fn judge(
     pair: &Pair,
-    packs: BTreeSet<Id>,
+    here: &Catalog,
+    mut packs: BTreeSet<Id>,
     session: &Session<'_>,
     report: &mut CopyReport,
 ) -> Result<()> {
@@ -26,10 +28,17 @@ pub(super) fn judge(
     let mut notes = Standings::of(&pair.to);
     for backup in &catalog.backups {
         let standing = notes.standing(backup).map_err(Error::at_copy)?;
+        // What was copied now may rest on a chunk that was found damaged there.
+        packs.extend(standing.damaged_packs());
         if report.is_copied(backup) {
             now.push((backup, standing));
         } else if standing.judged.is_none() {
             before.push((backup, standing));
+        } else if standing.verdict() == Some(Verdict::Failed) && here.has(&backup.source, &backup.id) {
+            let why = standing.problems.join("; ");
+            report
+                .problems
+                .push(format!("in the copy, backup {}: its last verification failed: {why}", backup.id));
         }
     }
     let judge = Judge { pair, catalog: &catalog, session };

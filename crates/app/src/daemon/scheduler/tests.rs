@@ -1,11 +1,12 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use grap::state::StateDirectory;
-use grap_core::schedule::INTERRUPTED;
+use grap_core::schedule::{INTERRUPTED, Jitter, Schedule};
 use grap_task::ManualClock;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use super::by_hand::Busy;
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +21,7 @@ struct Stage {
     stop: Stop,
     thread: Option<std::thread::JoinHandle<()>>,
     begun: Receiver<Begun>,
-    notes: Receiver<Event>,
+    news: Receiver<Event>,
 }
 
 struct Begun {
@@ -50,15 +51,15 @@ impl Stage {
         clock: ManualClock,
         table: Timetable,
     ) -> Self {
-        let ((begins, begun), (tells, notes)) = (channel(), channel());
+        let ((begins, begun), (tells, news)) = (channel(), channel());
         let perform = move |task, reason: &Reason, stop: &Stop| {
             let (end, ended) = channel();
             begins.send(Begun { task, reason: reason.clone(), stop: stop.clone(), end }).unwrap();
             // A test that is over lets go of it.
             ended.recv().unwrap_or(Outcome::Failed { code: "OVER".to_owned(), message: String::new() })
         };
-        let listener = move |note: &Note| {
-            if let Note::Happened(event, _) = note {
+        let listener = move |news: &News| {
+            if let News::Happened(event, _) = news {
                 let _ = tells.send(event.clone());
             }
         };
@@ -74,7 +75,7 @@ impl Stage {
         let (running, its_stop) = (Arc::clone(&scheduler), stop.clone());
         let thread = std::thread::spawn(move || running.run(&its_stop).unwrap());
         let stage =
-            Self { _directory: directory, state, clock, scheduler, stop, thread: Some(thread), begun, notes };
+            Self { _directory: directory, state, clock, scheduler, stop, thread: Some(thread), begun, news };
         stage.sees(|event| matches!(event, Event::Scheduled { .. }));
         stage
     }
@@ -82,7 +83,7 @@ impl Stage {
     /// Wait until this has happened.
     fn sees(&self, happened: impl Fn(&Event) -> bool) -> Event {
         loop {
-            let event = self.notes.recv_timeout(PATIENCE).expect("it did not happen");
+            let event = self.news.recv_timeout(PATIENCE).expect("it did not happen");
             if happened(&event) {
                 return event;
             }
@@ -176,14 +177,14 @@ fn a_failure_is_tried_again_and_a_lock_is_waited_for() {
 fn a_panic_is_a_failure_and_takes_nothing_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let state = StateDirectory::open(directory.path()).unwrap();
-    let (tells, notes) = channel();
+    let (tells, news) = channel();
     let scheduler = Scheduler::new(
         ScheduleJournal::open(&state).unwrap(),
         Timetable::default(),
         Clock::System,
         Box::new(|_, _, _| panic!("on purpose")),
-        Box::new(move |note| {
-            if let Note::Happened(Event::Ended { outcome, .. }, _) = note {
+        Box::new(move |news| {
+            if let News::Happened(Event::Ended { outcome, .. }, _) = news {
                 let _ = tells.send(outcome.clone());
             }
         }),
@@ -193,7 +194,7 @@ fn a_panic_is_a_failure_and_takes_nothing_with_it() {
     let thread = std::thread::spawn(move || running.run(&its_stop).unwrap());
     for _ in 0..2 {
         scheduler.request(Task::Verify, "by hand").unwrap();
-        let outcome = notes.recv_timeout(PATIENCE).unwrap();
+        let outcome = news.recv_timeout(PATIENCE).unwrap();
         let Outcome::Failed { code, message } = outcome else { panic!("{outcome:?}") };
         assert_eq!((code.as_str(), message.as_str()), ("PANIC", "a fault of the program: on purpose"));
     }
