@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::pitr::outage::rate;
 use crate::pitr::world::writers;
 use crate::pitr::{Tell, World, claim, eventually, require};
+use crate::program::last_json;
 use crate::{Distribution, Judge, WorkloadOptions, tree};
 
 const PACE: f64 = 300.0;
@@ -41,8 +42,8 @@ pub fn full(binary: &Path, distribution: &Distribution, mib: u64, tell: Tell<'_>
     let ballast = Ballast::fill(ground.path(), 15)?;
     let warned = raised(&events, "space", Duration::from_secs(100))?;
     tell(&format!("full: {warned}"));
-    ballast.rest(ground.path())?;
-    let during = told_while_full(&world, &daemon, &events, tell)?;
+    ballast.rest()?;
+    let during = told_while_full(&world, &daemon, (&events, &ballast), tell)?;
     require(during.rate > before / 2.0, || {
         format!("{before:.0} tx/s before, {:.0} on a full disk", during.rate)
     })?;
@@ -66,19 +67,19 @@ pub fn full(binary: &Path, distribution: &Distribution, mib: u64, tell: Tell<'_>
     let gaps = shown(&world.grap)?.len();
     drop(small);
     Ok(format!(
-        "full: the repository's file system of {mib} MiB full under load: told early ({warned}); {before:.0} tx/s before, {:.0} while full; backup refused ({}), status {}, gc: {}, alerts {:?}; {:.0} s after there was room again everything was archived, a backup had passed and every alert was over, in {gaps} windows; 3 points shown before and 3 others restored and judged equal, `verify --read-data` clean",
+        "full: the repository's file system of {mib} MiB full under load: told early ({warned}); {before:.0} tx/s before, {:.0} while full; backup refused ({}), status {}, gc: {}, alerts {}; {:.0} s after there was room again everything was archived, a backup had passed and every alert was over, in {gaps} windows; 3 points shown before and 3 others restored and judged equal, `verify --read-data` clean",
         during.rate,
         during.refused,
         during.status,
         during.gc,
-        during.alerts,
+        during.alerts.join(", "),
         took.as_secs_f64(),
     ))
 }
 
 fn config(events: &Path) -> String {
     format!(
-        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"*/2 * * * *\"\n[gc]\nschedule = \"*/2 * * * *\"\n[archive]\nlag_max_s = 5\n[alert]\nexec = \"cat >> {0}; echo >> {0}\"\n",
+        "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"*/5 * * * *\"\n[gc]\nschedule = \"*/5 * * * *\"\n[archive]\nlag_max_s = 5\n[alert]\nexec = \"cat >> {0}; echo >> {0}\"\n",
         events.display()
     )
 }
@@ -97,7 +98,12 @@ struct WhileFull {
     alerts: Vec<String>,
 }
 
-fn told_while_full(world: &World, daemon: &Daemon, events: &Path, tell: Tell<'_>) -> Result<WhileFull> {
+fn told_while_full(
+    world: &World,
+    daemon: &Daemon,
+    (events, ballast): (&Path, &Ballast),
+    tell: Tell<'_>,
+) -> Result<WhileFull> {
     let critical = eventually("a critical alert", Duration::from_mins(3), || {
         let open = open_alerts(events);
         let critical = open.iter().any(|event| event["level"] == "critical" && event["key"] != "task.backup");
@@ -105,9 +111,9 @@ fn told_while_full(world: &World, daemon: &Daemon, events: &Path, tell: Tell<'_>
     });
     let critical =
         critical.or_else(|error| claim(format!("{error}: {:?}; {}", open_alerts(events), daemon.said())))?;
-    tell(&format!("full: alerts {critical:?}"));
+    tell(&format!("full: {} alerts are open", critical.len()));
     let rate = rate(world, Duration::from_secs(20))?;
-    let refused = refused(world)?;
+    let refused = refused(world, ballast)?;
     let output = world.grap.run(&["status", "--neo4j-home", &world.home()])?;
     let status = output.status.code().unwrap_or(-1);
     require(status != 0, || "status says that all is well on a full disk".into())?;
@@ -116,19 +122,27 @@ fn told_while_full(world: &World, daemon: &Daemon, events: &Path, tell: Tell<'_>
         Err(Error::Program { said, .. }) => said.lines().last().unwrap_or_default().to_owned(),
         Err(error) => return Err(error),
     };
-    let alerts =
-        open_alerts(events).iter().map(|event| format!("{} {}", event["key"], event["level"])).collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let named = |event: &Value| format!("{} ({})", text(&event["key"]), text(&event["level"]));
+    let alerts = open_alerts(events).iter().map(named).collect();
     Ok(WhileFull { rate, refused, status, gc, alerts })
 }
 
-/// The code with which a backup by hand is refused; one of the schedule may run just now.
-fn refused(world: &World) -> Result<String> {
+/// The code with which a backup by hand is refused. One of the schedule may run just now; and a scheduled expire or gc
+/// releases the reserve, which is room for one backup: that is taken, too.
+fn refused(world: &World, ballast: &Ballast) -> Result<String> {
     eventually("a backup that is refused", Duration::from_mins(1), || {
-        let code = world.grap.failure(&["backup"])?;
-        require(["BACKUP_NO_SPACE", "JOB_RUNNING", "REPOSITORY_LOCKED"].contains(&code.as_str()), || {
-            format!("a backup on a full disk ends with {code}")
-        })?;
-        Ok((code == "BACKUP_NO_SPACE").then_some(code))
+        let output = world.grap.run(&["--json", "backup"])?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code =
+            last_json(&output.stderr).and_then(|last| last["error"]["code"].as_str().map(str::to_owned));
+        match code.as_deref() {
+            None if output.status.success() => ballast.rest()?,
+            Some("BACKUP_NO_SPACE") => return Ok(code),
+            Some("JOB_RUNNING" | "REPOSITORY_LOCKED") => {}
+            _ => return claim(format!("a backup on a full disk: {said}")),
+        }
+        Ok(None)
     })
 }
 
@@ -177,12 +191,12 @@ impl Ballast {
     }
 
     /// Until nothing is left.
-    fn rest(&self, ground: &Path) -> Result<()> {
+    fn rest(&self) -> Result<()> {
         let mut file = File::options().append(true).open(&self.0).map_err(Error::file("open", &self.0))?;
         for length in [1 << 20, 1 << 16, 4096] {
             while file.write_all(&vec![7; length]).is_ok() {}
         }
-        let left = room(ground)?.0;
+        let left = room(&self.0)?.0;
         require(left < 1 << 16, || format!("{left} bytes are left"))
     }
 

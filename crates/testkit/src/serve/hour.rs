@@ -11,10 +11,11 @@ use super::{Daemon, SetClock};
 use crate::error::Result;
 use crate::pitr::world::writers;
 use crate::pitr::{Tell, World, load, require};
+use crate::workload::Stats;
 use crate::{Distribution, Judge, WorkloadOptions, tree};
 
 /// Days pass like that: so far at once, so often.
-const JUMP: Duration = Duration::from_hours(5);
+const JUMP: Duration = Duration::from_hours(10);
 const JUMP_EACH: Duration = Duration::from_mins(1);
 const SAMPLE_EACH: Duration = Duration::from_secs(10);
 
@@ -95,19 +96,19 @@ fn stretches(world: &World, options: HourOptions, tell: Tell<'_>) -> Result<Stri
         sleep(options.stretch);
         with.push(workload.lap());
         daemon.stop()?;
-        let rates = [&without, &with].map(|laps| laps.last().map_or(0.0, |lap| lap.operations_per_second()));
+        let rates = [&without, &with].map(|laps| laps.last().map_or(0.0, Stats::operations_per_second));
         tell(&format!("hour: {:.0} operations/s without, {:.0} with; load {}", rates[0], rates[1], load()));
     }
     if options.pairs == 0 {
         return Ok("throughput was not measured".into());
     }
-    let rate = |laps: &[crate::workload::Stats]| {
+    let rate = |laps: &[Stats]| {
         let (operations, seconds) = laps
             .iter()
             .fold((0.0, 0.0), |(n, s), lap| (n + lap.operations as f64, s + lap.elapsed.as_secs_f64()));
         operations / seconds
     };
-    let median = |laps: &[crate::workload::Stats], of: fn(&crate::workload::Stats) -> Duration| {
+    let median = |laps: &[Stats], of: fn(&Stats) -> Duration| {
         let mut all: Vec<Duration> = laps.iter().map(of).collect();
         all.sort_unstable();
         all[all.len() / 2]

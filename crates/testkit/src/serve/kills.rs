@@ -17,6 +17,8 @@ use crate::pitr::world::{pins, writers};
 use crate::pitr::{Tell, World, claim, eventually, require};
 use crate::{Distribution, Judge, WorkloadOptions};
 
+/// An operation takes about so long on a busy machine.
+const KILL_WITHIN_MS: u64 = 5000;
 const PACE: f64 = 100.0;
 const JUMP: Duration = Duration::from_hours(4);
 
@@ -74,9 +76,10 @@ pub fn kills(
     nothing_is_locked(&world, daemon, done + 1)?;
     let there = backups(&world)?;
     require(kept.iter().all(|id| there.contains(id)), || format!("held were {kept:?}, there are {there:?}"))?;
+    let deleted = deleted(&world)?;
     let judged = intact(world, distribution, options.targets, tell)?;
     Ok(format!(
-        "kills: {done} times kill -9 of serve, started again at once, the clock set ahead by {} h meanwhile; under way were {hit:?}; afterwards backup, expire and gc work at once, with and without a daemon, no pins left; {} held backups are there; {judged}; {:?}",
+        "kills: {done} times kill -9 of serve, started again at once, the clock set ahead by {} h meanwhile; under way were {hit:?}; afterwards backup, expire and gc work at once, with and without a daemon, no pins left; {deleted} left no trace that verify finds; {} held backups are there; {judged}; {:?}",
         clock.ahead().as_secs() / 3600,
         kept.len(),
         begun.elapsed()
@@ -108,7 +111,7 @@ fn killed(world: &World, daemon: &mut Daemon) -> Result<String> {
         });
         asked.or_else(|error| claim(format!("{error}: {}", daemon.said())))?;
     }
-    sleep(Duration::from_millis(rand::rng().random_range(0..1500)));
+    sleep(Duration::from_millis(rand::rng().random_range(0..KILL_WITHIN_MS)));
     if daemon.ended()?.is_some() {
         return claim(format!("serve ended by itself: {}", daemon.said()));
     }
@@ -146,7 +149,7 @@ fn nothing_is_locked(world: &World, mut daemon: Daemon, number: usize) -> Result
     let daemon = Daemon::start(world, CONFIG, number)?;
     world.await_protection("PROTECTED")?;
     daemon.stop()?;
-    let left = backup_pins(world)?;
+    let left = backup_pins(world);
     require(left == 0, || format!("{left} folders of pins of backups are left"))?;
     let left = pins(&world.server.data())?;
     require(left.iter().filter(|(_, names)| !names.is_empty()).count() <= 2, || {
@@ -179,10 +182,30 @@ fn held(world: &World) -> Result<Vec<String>> {
     Ok(held.filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
 }
 
-fn backup_pins(world: &World) -> Result<usize> {
+/// What the daemons' logs say that expire and gc deleted.
+fn deleted(world: &World) -> Result<String> {
+    let folder = world.folder.path();
+    let entries = std::fs::read_dir(folder).map_err(Error::file("list", folder))?.flatten();
+    let logs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("serve-"));
+    let said: String = logs.filter_map(|log| std::fs::read_to_string(log.path()).ok()).collect();
+    let before = |line: &str, word: &str| {
+        line.split(word).next().and_then(|head| head.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let sum = |mark: &str, word: &str| -> u64 {
+        said.lines().filter(|line| line.contains(mark)).map(|line| before(line, word)).sum()
+    };
+    Ok(format!(
+        "{} backups, {} segments and {} packs deleted",
+        sum(" deleted in ", " backups and "),
+        sum(" deleted in ", " segments ("),
+        sum(" packs deleted, ", " packs deleted, ")
+    ))
+}
+
+fn backup_pins(world: &World) -> usize {
     let place = world.server.data().join(".grap/pins");
     let entries = std::fs::read_dir(&place).into_iter().flatten().flatten();
-    Ok(entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("backup-")).count())
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("backup-")).count()
 }
 
 fn intact(mut world: World, distribution: &Distribution, targets: usize, tell: Tell<'_>) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Random points of what `grap window` shows, restored by the shipped program and judged by Neo4j itself against the
 //! oracle: what is shown is what is granted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub fn when_free(grap: &Grap, arguments: &[&str]) -> Result<Value> {
     for _ in 0..120 {
         match grap.json(arguments) {
             Err(Error::Program { said, .. }) if said.contains("REPOSITORY_LOCKED") => {
-                sleep(Duration::from_millis(500))
+                sleep(Duration::from_millis(500));
             }
             answer => return answer,
         }
@@ -81,7 +81,7 @@ pub struct Inspection<'a> {
     judge: &'a Judge,
     pub by_id: usize,
     pub by_time: usize,
-    pub timelines: std::collections::BTreeSet<u64>,
+    pub timelines: BTreeSet<u64>,
     pub checked: usize,
     /// Shown when it was chosen, and let go of before it was restored.
     pub went: usize,
@@ -89,7 +89,7 @@ pub struct Inspection<'a> {
 
 impl<'a> Inspection<'a> {
     pub fn new(judge: &'a Judge) -> Self {
-        Self { judge, by_id: 0, by_time: 0, timelines: Default::default(), checked: 0, went: 0 }
+        Self { judge, by_id: 0, by_time: 0, timelines: BTreeSet::new(), checked: 0, went: 0 }
     }
 
     pub fn restored(&self) -> usize {
