@@ -1,7 +1,7 @@
 //! What is known of a backup since it was published: sealed records `grap/notes/<source>/<backup id>/<n>`, beside
 //! the snapshot that is never rewritten (docs/format/repository.md).
 //!
-//! Notes are a series ([`crate::series`]): only ever put. Folded they give a [`Standing`]: the newest verdict counts, a
+//! Notes are a series (`crate::series`): only ever put. Folded they give a [`Standing`]: the newest verdict counts, a
 //! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
 //! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 

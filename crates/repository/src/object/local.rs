@@ -83,7 +83,7 @@ impl LocalStore {
         let path = self.root.join(RESERVE);
         let had = grap_disk::stat(&path).map_err(failed)?.map_or(0, |stat| stat.size);
         let space = grap_disk::space(&self.root).map_err(failed)?;
-        let wanted = (space.total / RESERVE_SHARE).min(RESERVE_SIZE_MAX);
+        let wanted = reserve_of(space.total);
         // The old one stays until the new one is there.
         let size = space.available.saturating_sub(RESERVE_SLACK).min(wanted);
         if had >= wanted || size <= had || size < wanted / 8 {
@@ -98,10 +98,15 @@ impl LocalStore {
         Ok(true)
     }
 
-    /// Give the reserve back to the file system. Whoever does calls [`Self::make_reserve`] when he is done.
+    /// Give the reserve back to the file system, where there is hardly other room: what is given back others may take.
+    /// Whoever does calls [`Self::make_reserve`] when he is done.
     pub fn release_reserve(&self) -> Result<(), ObjectError> {
-        grap_disk::remove_file(&self.root.join(RESERVE))
-            .map_err(|error| failed(ObjectCall::Delete, RESERVE, error))
+        let failed = |error| failed(ObjectCall::Delete, RESERVE, error);
+        let space = grap_disk::space(&self.root).map_err(failed)?;
+        if space.available >= 2 * reserve_of(space.total) {
+            return Ok(());
+        }
+        grap_disk::remove_file(&self.root.join(RESERVE)).map_err(failed)
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, ObjectError> {
@@ -201,6 +206,11 @@ impl ObjectStore for LocalStore {
             })
             .map_err(|error| failed(ObjectCall::Delete, name, error))
     }
+}
+
+/// How much is set aside on a file system of so many bytes.
+fn reserve_of(total: u64) -> u64 {
+    (total / RESERVE_SHARE).min(RESERVE_SIZE_MAX)
 }
 
 fn read_range(source: &Source, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
