@@ -82,12 +82,17 @@ fn what_is_found_later_is_remembered_too() {
         std::fs::write(&path, bytes).unwrap();
     };
     let [.., second, first] = packs.as_slice() else { panic!("{packs:?}") };
+    // One of them may hold the manifest, too, which is then told beside.
+    let told = |percent| {
+        let problems = verify(&world, world.access(), None, percent);
+        [&first.1, &second.1].map(|pack| problems.iter().any(|problem| problem.starts_with(pack.as_str())))
+    };
     hurt(&first.1);
-    assert_eq!(verify(&world, world.access(), None, Some(100)).len(), 1);
+    assert_eq!(told(Some(100)), [true, false]);
     hurt(&second.1);
-    assert_eq!(verify(&world, world.access(), None, Some(100)).len(), 2);
+    assert_eq!(told(Some(100)), [true, true]);
     // Without reading the data: both are known.
-    assert_eq!(verify(&world, world.access(), None, None).len(), 2);
+    assert_eq!(told(None), [true, true]);
     let notes = || world.objects(&format!("grap/notes/neo4j/{id}")).len();
     let before = notes();
     verify(&world, world.access(), None, None);
