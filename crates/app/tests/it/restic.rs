@@ -81,7 +81,7 @@ fn restic_alone_checks_lists_and_restores_a_hot_backup_that_neo4j_opens() {
 
 /// Every file of the archive, with its content.
 fn archived(repository: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let log = repository.join("grap");
+    let log = repository.join("grap/log");
     let files = tree::files(&log).unwrap().into_iter();
     files.map(|file| (file.clone(), std::fs::read(log.join(file)).unwrap())).collect()
 }

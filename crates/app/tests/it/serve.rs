@@ -395,7 +395,8 @@ fn a_daemon_protects_a_running_server_by_itself() {
     assert_eq!(shown["protection"], "PROTECTED", "{shown}");
     let seen = &shown["daemon"];
     assert_eq!(named(&seen["jobs"], "archiver")["state"], "running", "{seen}");
-    assert!(named(&seen["tasks"], "backup")["next"].is_string(), "{seen}");
+    let backup = named(&seen["tasks"], "backup");
+    assert!(backup["next"].is_string() || backup["running_since"].is_string(), "{seen}");
     assert!(seen["space"]["available_bytes"].as_u64().unwrap() > 0);
     let before = live.complete();
     let begun = Instant::now();
