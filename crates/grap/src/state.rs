@@ -33,8 +33,10 @@ pub enum Job {
     Backup,
     /// Of this repository to another.
     Copy,
-    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
+    /// What deletes: expire, gc, delete; and keys.
     Maintain,
+    /// A hold or its release: they do not wait for what deletes.
+    Hold,
 }
 
 impl Job {
@@ -43,6 +45,7 @@ impl Job {
             Self::Backup => "backup",
             Self::Copy => "copy",
             Self::Maintain => "maintain",
+            Self::Hold => "hold",
         }
     }
 
@@ -51,7 +54,8 @@ impl Job {
         match self {
             Self::Backup => verb == "backup",
             Self::Copy => verb == "copy",
-            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
+            Self::Maintain => matches!(verb, "expire" | "delete" | "gc" | "key"),
+            Self::Hold => matches!(verb, "hold" | "release"),
         }
     }
 }
