@@ -207,11 +207,21 @@ impl<'a> Notes<'a> {
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
         let listed = self.listed.get(id).copied().unwrap_or(0);
-        let records = series(self.repository, self.source, id).read(listed)?;
-        let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
-        records.readable.into_iter().for_each(|note| standing.add(note));
-        Ok(standing)
+        fold(&series(self.repository, self.source, id), listed)
     }
+}
+
+/// How one backup stands now.
+pub fn standing(repository: &Repository, source: &SourceName, id: &BackupId) -> Result<Standing> {
+    let series = series(repository, source, id);
+    fold(&series, series.listed()?)
+}
+
+fn fold(series: &Series<'_>, listed: u64) -> Result<Standing> {
+    let records = series.read(listed)?;
+    let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
+    records.readable.into_iter().for_each(|note| standing.add(note));
+    Ok(standing)
 }
 
 /// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a

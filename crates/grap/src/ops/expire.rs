@@ -20,7 +20,7 @@ use super::{Access, Session};
 use crate::archive::{ArchiveError, ExpiredLog, Keeping};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::notes::{self, NoteKind, Notes};
+use crate::notes::{self, NoteKind};
 use crate::sources;
 use crate::state::{Job, StateDirectory};
 
@@ -237,7 +237,7 @@ pub(super) fn delete_backup(
         let kind = |_| NoteKind::Expired { why: why.clone(), by: by.to_owned() };
         notes::put(repository, &backup.source, &backup.id, &session.author(), kind)?;
     }
-    let standing = Notes::list(repository, &backup.source)?.standing(&backup.id)?;
+    let standing = notes::standing(repository, &backup.source, &backup.id)?;
     if !standing.holds.is_empty() {
         let holds = standing.holds.iter().map(ToString::to_string).collect();
         return Err(Error::BackupHeld { id: backup.id.clone(), holds });

@@ -1,20 +1,20 @@
 //! `hold`, `release`: nothing deletes a backup that is held. A hold says who holds it and why; a release ends every
 //! open hold, each by a note that names it.
 //!
-//! Neither takes the repository's lock: a `gc` may hold it for hours, and deletes no backup. Why a hold that was
+//! Neither waits for the repository's lock: a `gc` may hold it for hours, and deletes no backup. Why a hold that was
 //! promised is kept all the same: whoever deletes a backup first puts a note that it goes, then looks for holds that
 //! came since it decided, and leaves the backup where there is one (`delete_backup`). We put the hold first, then look
-//! for such a note. So one of both sees the other. Where we see it, and somebody is alone in the repository who may be
-//! deleting, nothing is promised; where nobody is, whoever put that note is done (each deletion needs the exclusive
-//! lock), and whoever comes now finds the hold.
+//! for such a note. So one of both sees the other. Where we see it, nothing is promised before the lock was ours for a
+//! moment, shared: then whoever put that note is done (each deletion needs the exclusive lock), and whoever comes now
+//! finds the hold.
 
 use grap_core::{BackupId, SourceName, Target};
-use grap_repository::{LockState, Repository, RepositoryError};
+use grap_repository::Repository;
 
 use super::{Access, Session};
 use crate::catalog::{Backup, Catalog};
 use crate::error::Result;
-use crate::notes::{self, Hold, NoteKind, Notes};
+use crate::notes::{self, Hold, NoteKind};
 use crate::state::{Job, StateDirectory};
 
 #[derive(Debug, Clone)]
@@ -74,13 +74,10 @@ pub fn release(
 
 /// Behind the hold: the backup is there, and nobody is about to delete it who did not see the hold.
 fn require_kept(repository: &Repository, backup: &Backup, session: &Session<'_>) -> Result<()> {
-    let standing = Notes::list(repository, &backup.source)?.standing(&backup.id)?;
+    let standing = notes::standing(repository, &backup.source, &backup.id)?;
     if standing.expired.is_some() {
-        let locks = repository.locks(&session.holder.hostname, session.clock)?;
-        let alone = locks.into_iter().find(|lock| lock.exclusive && lock.state == LockState::Held);
-        if let Some(alone) = alone {
-            return Err(RepositoryError::Locked { holder: Box::new(alone) }.into());
-        }
+        // Refused where somebody is alone in the repository.
+        session.release(repository.lock_shared(session.holder, session.clock)?);
     }
     let wanted = Target::Backup { source: Some(backup.source.clone()), id: backup.id.clone() };
     Catalog::load(repository)?.find(&wanted, None).map(drop)
@@ -98,11 +95,11 @@ fn change(
         let repository = access.open()?;
         let catalog = Catalog::load(&repository)?;
         let found = catalog.find(backup, source)?;
-        let holds = Notes::list(&repository, &found.source)?.standing(&found.id)?.holds;
+        let holds = notes::standing(&repository, &found.source, &found.id)?.holds;
         let (id, source) = (found.id.clone(), found.source.clone());
         let mut report = HoldReport { id, source, holds, released: Vec::new() };
         change(&repository, found, &mut report)?;
-        report.holds = Notes::list(&repository, &report.source)?.standing(&report.id)?.holds;
+        report.holds = notes::standing(&repository, &report.source, &report.id)?.holds;
         Ok(report)
     })
 }
