@@ -126,14 +126,15 @@ impl LocalStore {
 
     /// An archiver that waits for room would take what was released for `expire` and `gc` the moment it is free, and
     /// they could not end. (Backups and copies are kept out by the repository's lock, which archivers do not take.)
-    fn leave_reserve(&self, name: &str) -> Result<(), ObjectError> {
+    fn leave_reserve(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
         let put_failed = |error| failed(ObjectCall::Put, name, error);
         let missing = self.missing().map_err(put_failed)?;
         if missing == 0 {
             return Ok(());
         }
         let available = grap_disk::space(&self.root).map_err(put_failed)?.available;
-        if available >= missing {
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if available >= missing + RESERVE_SLACK + size as u64 {
             return Ok(());
         }
         let why =
@@ -194,7 +195,7 @@ impl ObjectStore for LocalStore {
         let directory = path.parent().unwrap_or(&self.root);
         self.create_directory_of(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
         if name.starts_with(LOG) {
-            self.leave_reserve(name)?;
+            self.leave_reserve(name, parts)?;
         }
         grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error))
     }
