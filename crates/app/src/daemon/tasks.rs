@@ -110,7 +110,7 @@ impl Daemon {
             }
             News::NotRecorded(error) => {
                 let why = format!(
-                    "the schedule's journal cannot be written, nothing new begins: {}",
+                    "the schedule's journal cannot be written, nothing new begins (one that is damaged is set aside when the daemon is started anew): {}",
                     in_one_line(error)
                 );
                 self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);

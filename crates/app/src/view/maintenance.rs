@@ -101,7 +101,8 @@ fn plan_shape(plan: &GcPlan, dry_run: bool) -> Value {
 
 fn gc_shape(report: &GcReport) -> Value {
     let mut shape = plan_shape(&report.plan, false);
-    let left = report.denied.iter().map(|object| left_shape(object, "the storage does not allow to delete it"));
+    let left =
+        report.denied.iter().map(|object| left_shape(object, "the storage does not allow to delete it"));
     merge(
         &mut shape,
         json!({
