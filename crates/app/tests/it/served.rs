@@ -72,7 +72,9 @@ fn journals_that_cannot_be_read_are_set_aside_and_nothing_stops() {
     stopped.run(&["backup"]).succeeded();
     assert!(!named(&status(&stopped.grap)["tasks"], "backup")["last_success"].is_null());
     // Somebody has looked at it.
-    names.iter().for_each(|name| fs::remove_file(path(name)).unwrap());
+    for name in &names {
+        fs::remove_file(path(name)).unwrap();
+    }
     daemon.signal(Signal::HUP);
     eventually("it is over", || alert(&stopped.grap, "journal").is_none());
     daemon.end();
