@@ -25,5 +25,6 @@ mod retention;
 mod s3;
 mod salvage;
 mod serve;
+mod served;
 mod settings;
 mod support;
