@@ -45,7 +45,7 @@ pub(crate) fn upto(log: &[Logged], first: u64, last: u64) -> Vec<Logged> {
 
 /// Small packs, so that there are several.
 fn options() -> CopyOptions {
-    CopyOptions { writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() } }
+    CopyOptions { source: None, writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() } }
 }
 
 fn empty_second(world: &World, source: &str) -> Arc<MemoryStore> {
