@@ -172,9 +172,7 @@ fn sources_of(options: &CopyOptions, pair: &Pair) -> Result<BTreeSet<SourceName>
     match &options.source {
         None => Ok(all),
         Some(name) if all.contains(name) => Ok(BTreeSet::from([name.clone()])),
-        Some(name) => {
-            Err(Error::SourceUnknown { name: name.clone(), known: all.into_iter().collect() })
-        }
+        Some(name) => Err(Error::SourceUnknown { name: name.clone(), known: all.into_iter().collect() }),
     }
 }
 
