@@ -30,7 +30,7 @@ pub(crate) fn abreast<T: Sync, R: Send, E: Send>(
     std::thread::scope(|scope| {
         for _ in 1..ABREAST.min(items.len()) {
             // Without it the others do the work.
-            let _ = std::thread::Builder::new().name("request".to_owned()).spawn_scoped(scope, &work);
+            let _ = std::thread::Builder::new().name("request".to_owned()).spawn_scoped(scope, work);
         }
         work();
     });

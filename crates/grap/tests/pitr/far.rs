@@ -30,6 +30,8 @@ struct Far<S> {
     put: Mutex<Vec<String>>,
 }
 
+type FarMemory = Far<Arc<MemoryStore>>;
+
 impl<S: ObjectStore> Far<S> {
     fn new(inner: S, alone: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -116,7 +118,7 @@ fn archives(world: &World, sources: usize) -> usize {
 }
 
 /// Copy all of it. Returns the seconds, and the second repository as it was spoken to.
-fn timed(world: &World, alone: bool) -> (f64, Arc<Far<Arc<MemoryStore>>>, Arc<Far<LocalStore>>) {
+fn timed(world: &World, alone: bool) -> (f64, Arc<FarMemory>, Arc<Far<LocalStore>>) {
     let memory = Arc::new(MemoryStore::default());
     let init = access(Arc::clone(&memory), PASSWORD);
     ops::init(init, "neo4j".parse().unwrap(), KdfCost::cheapest(), &world.state(), &world.session()).unwrap();
