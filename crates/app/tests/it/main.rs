@@ -26,5 +26,6 @@ mod retention;
 mod s3;
 mod salvage;
 mod serve;
+mod served;
 mod settings;
 mod support;
