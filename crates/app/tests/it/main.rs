@@ -11,6 +11,7 @@
 mod attacked;
 mod cli;
 mod controls;
+mod copied;
 mod copy;
 mod damage;
 mod gc;
