@@ -3,6 +3,7 @@
 mod alert;
 mod backup_id;
 mod plan;
+pub mod recovery;
 mod retention;
 mod room;
 pub mod schedule;

@@ -88,9 +88,11 @@ impl Journal {
         let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
         for (index, line) in lines.iter().enumerate() {
             match parse_line(line) {
-                Some(entry) => entries.push(entry),
-                None if index + 1 == lines.len() => return Ok((entries, Torn::At(kept))),
-                None => return Err(JournalError::Damaged { path: self.path.clone(), line: index + 2 }),
+                Line::Entry(entry) => entries.push(entry),
+                Line::Bad if index + 1 == lines.len() => return Ok((entries, Torn::At(kept))),
+                Line::Bad | Line::Unknown => {
+                    return Err(JournalError::Damaged { path: self.path.clone(), line: index + 2 });
+                }
             }
             kept += line.len();
         }
@@ -172,11 +174,28 @@ fn line_of(entry: &impl Serialize) -> Vec<u8> {
     format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes())).into_bytes()
 }
 
-fn parse_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+enum Line<T> {
+    Entry(T),
+    /// Torn, or damaged.
+    Bad,
+    /// Whole, and nothing that this program knows: a newer one wrote it. It was acknowledged, also where it is the last.
+    Unknown,
+}
+
+fn parse_line<T: DeserializeOwned>(line: &[u8]) -> Line<T> {
+    match whole_json(line).map(serde_json::from_str) {
+        Some(Ok(entry)) => Line::Entry(entry),
+        Some(Err(_)) => Line::Unknown,
+        None => Line::Bad,
+    }
+}
+
+/// The JSON of a line whose checksum is right.
+fn whole_json(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (checksum, json) = text.split_once(' ')?;
     let checksum = u32::from_str_radix(checksum, 16).ok()?;
-    (crc32c::crc32c(json.as_bytes()) == checksum).then(|| serde_json::from_str(json).ok())?
+    (crc32c::crc32c(json.as_bytes()) == checksum).then_some(json)
 }
 
 #[cfg(test)]
@@ -205,6 +224,16 @@ mod tests {
             journal.append(&9).unwrap();
             assert_eq!(journal.entries::<i32>().unwrap().last(), Some(&9), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn an_entry_of_a_newer_program_is_never_taken_for_a_torn_one() {
+        let (_directory, journal) = journal();
+        journal.append(&1).unwrap();
+        journal.append(&"promoted").unwrap();
+        let whole = std::fs::read(journal.path()).unwrap();
+        assert!(matches!(journal.entries::<i32>(), Err(JournalError::Damaged { line: 3, .. })));
+        assert_eq!(std::fs::read(journal.path()).unwrap(), whole);
     }
 
     #[test]

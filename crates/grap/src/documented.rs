@@ -1,4 +1,6 @@
-//! `docs/errors.md` is what the code says.
+//! `docs/errors.md` and `docs/recovery.md` are what the code says.
+
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -7,6 +7,7 @@
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
+//! - [`recovery`]: the loop around the state machine of a recovery.
 //! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
@@ -21,6 +22,7 @@ mod error;
 pub mod live;
 pub mod notes;
 pub mod ops;
+pub mod recovery;
 pub mod schedule;
 mod series;
 pub mod sources;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap_core::schedule::Illegal;
-use grap_core::{BackupId, SourceName};
+use grap_core::{BackupId, SourceName, recovery};
 use grap_disk::{self as disk, DiskError, FileLock, Journal, JournalError};
 use grap_task::Clock;
 use jiff::Timestamp;
@@ -27,6 +27,8 @@ pub enum StateError {
     Journal(#[from] JournalError),
     #[error("entry {entry} of the journal {} cannot be", path.display())]
     Schedule { path: PathBuf, entry: usize, source: Illegal },
+    #[error("entry {entry} of the journal {} cannot be", path.display())]
+    Recovery { path: PathBuf, entry: usize, source: recovery::Illegal },
     #[error("another grap process is running ({job}) on the state directory {}", path.display())]
     Busy { job: &'static str, path: PathBuf },
 }
@@ -36,7 +38,7 @@ impl StateError {
     fn is_unreadable(&self) -> bool {
         match self {
             Self::Journal(error) => error.is_unreadable(),
-            Self::Schedule { .. } => true,
+            Self::Schedule { .. } | Self::Recovery { .. } => true,
             Self::Unusable { .. } | Self::Busy { .. } => false,
         }
     }
@@ -52,6 +54,8 @@ pub enum Job {
     Maintain,
     /// A hold or its release: they do not wait for what deletes.
     Hold,
+    /// A candidate and its test instance.
+    Recovery,
 }
 
 impl Job {
@@ -61,6 +65,8 @@ impl Job {
             Self::Copy => "copy",
             Self::Maintain => "maintain",
             Self::Hold => "hold",
+            // Its lock is not the one of `recovery.journal`, which is held for an append.
+            Self::Recovery => "recover",
         }
     }
 
@@ -71,6 +77,7 @@ impl Job {
             Self::Copy => verb == "copy",
             Self::Maintain => matches!(verb, "expire" | "delete" | "gc" | "key"),
             Self::Hold => matches!(verb, "hold" | "release"),
+            Self::Recovery => verb == "recover",
         }
     }
 }
@@ -169,6 +176,9 @@ impl SetAside {
     pub fn forgotten(name: &str) -> &'static str {
         match Journal::set_aside_of(name).unwrap_or(name) {
             "schedule.journal" => "pending retries and requests are forgotten, and slots count from then on",
+            "recovery.journal" => {
+                "which recovery was going on is forgotten; its candidate lies where it was, and no database is touched"
+            }
             "alerts.journal" => "which alerts were open and told is forgotten: what lasts is told again",
             _ => "which attempts have failed is forgotten; what backups there are the repository knows",
         }
@@ -268,7 +278,8 @@ impl StateDirectory {
         self.root.join(SERVE_LOCK)
     }
 
-    fn runs(&self, job: Job) -> Result<bool, StateError> {
+    /// Whether an operation of this job runs.
+    pub(crate) fn runs(&self, job: Job) -> Result<bool, StateError> {
         let lock = FileLock::try_exclusive(&self.lock_path(job)).map_err(|source| self.unusable(source))?;
         Ok(lock.is_none())
     }

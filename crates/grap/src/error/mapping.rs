@@ -71,6 +71,7 @@ impl Error {
             | Self::CopyNotEmpty { .. }
             | Self::CopyDiverged { .. } => Code::CopyMixed,
             Self::CopiedPartly { .. } => Code::CopiedPartly,
+            Self::RecoveryInTheWay { .. } | Self::NoRecovery { .. } => Code::RecoveryState,
         }
     }
 }

@@ -10,6 +10,7 @@ mod mapping;
 
 use std::path::PathBuf;
 
+use grap_core::recovery::{RecoveryId, Status};
 use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
 use grap_disk::DiskError;
 use grap_repository::RepositoryError;
@@ -139,6 +140,10 @@ pub enum Error {
     CopiedPartly { problems: usize },
     #[error("backup {id} is damaged: {damaged} files could not be restored; the others are in {}", kept.display())]
     RestoredPartly { id: BackupId, damaged: usize, kept: PathBuf },
+    #[error("{asked} is not possible: recovery {id} is {status}")]
+    RecoveryInTheWay { asked: &'static str, id: RecoveryId, status: Status },
+    #[error("{asked} is not possible: there is no recovery")]
+    NoRecovery { asked: &'static str },
 }
 
 impl Error {

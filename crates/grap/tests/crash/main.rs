@@ -1,5 +1,5 @@
-//! Crash enumeration: every local call of a backup, of a restore, of a follower, of expire and of the journal of
-//! schedules fails, is torn, or is the last thing the process did.
+//! Crash enumeration: every local call of a backup, of a restore, of a follower, of expire and of the journals of
+//! schedules and recoveries fails, is torn, or is the last thing the process did.
 //!
 //! The calls of one run are counted once (K); then the run is repeated K times for each fault. The store is a
 //! stopped fixture, there is one worker and one uploader, the pinner looks only when it is asked, and the
@@ -20,6 +20,7 @@ mod backup;
 mod expire;
 mod follow;
 mod point;
+mod recovery;
 mod restore;
 mod schedule;
 mod world;

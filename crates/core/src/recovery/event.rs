@@ -1,0 +1,193 @@
+//! What can happen to a recovery. The journal of recoveries holds these, and nothing else.
+
+use std::time::Duration;
+
+use grap_neo4j::TxId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::RecoveryId;
+use super::order::Order;
+use super::tier::{Judgement, Tier};
+use crate::{BackupId, SourceName};
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Event {
+    /// By the wall clock.
+    pub at: Timestamp,
+    /// How long the order took that this is the outcome of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The target is chosen and the plan is fixed. Nothing is written yet.
+    Begun { id: RecoveryId, plan: Plan },
+    /// The candidate's directory is there, and says whose it is.
+    Reserved,
+    /// The candidate is a data directory, whole.
+    Restored,
+    /// What was written is what the plan promised.
+    Reread,
+    /// The test instance runs on the candidate.
+    Started { instance: Instance },
+    /// A tier has answered.
+    Judged { judgement: Judgement },
+    /// The test instance is gone, and nobody stopped it: it ends with the process that started it.
+    InstanceLost { failure: Failure },
+    /// The test instance was stopped in good order: the candidate is a clean store.
+    Stopped,
+    /// What the validation found stands beside the backup.
+    Recorded,
+    /// It could not be written there. It stands here, and changes nothing about the candidate.
+    RecordMissed { failure: Failure },
+    /// What the test instance had of its own is gone; the candidate is as it was restored, and opened once.
+    ScratchRemoved,
+    /// An order could not be done.
+    Failed { order: Order, failure: Failure },
+    /// Somebody wants an end to it.
+    CancelAsked,
+    /// No process of the test instance is left.
+    InstanceEnded,
+    /// Nothing is left of the candidate.
+    CandidateRemoved,
+    /// Somebody wants to begin anew.
+    ResetAsked,
+}
+
+impl What {
+    /// Whether this is what comes of an order that was done.
+    pub(super) fn is_done(&self) -> bool {
+        match self {
+            Self::Reserved
+            | Self::Restored
+            | Self::Reread
+            | Self::Started { .. }
+            | Self::Judged { .. }
+            | Self::Stopped
+            | Self::Recorded
+            | Self::ScratchRemoved
+            | Self::InstanceEnded
+            | Self::CandidateRemoved => true,
+            Self::Begun { .. }
+            | Self::InstanceLost { .. }
+            | Self::RecordMissed { .. }
+            | Self::Failed { .. }
+            | Self::CancelAsked
+            | Self::ResetAsked => false,
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Begun { .. } => "begun",
+            Self::Reserved => "reserved",
+            Self::Restored => "restored",
+            Self::Reread => "reread",
+            Self::Started { .. } => "started",
+            Self::Judged { .. } => "judged",
+            Self::InstanceLost { .. } => "instance_lost",
+            Self::Stopped => "stopped",
+            Self::Recorded => "recorded",
+            Self::RecordMissed { .. } => "record_missed",
+            Self::ScratchRemoved => "scratch_removed",
+            Self::Failed { .. } => "failed",
+            Self::CancelAsked => "cancel_asked",
+            Self::InstanceEnded => "instance_ended",
+            Self::CandidateRemoved => "candidate_removed",
+            Self::ResetAsked => "reset_asked",
+        }
+    }
+}
+
+/// What a recovery is going to do, fixed before it does anything: `latest` means the same after a crash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Plan {
+    /// As it was asked for.
+    pub target: String,
+    pub source: SourceName,
+    /// The backup that it begins from.
+    pub backup: BackupId,
+    /// Whose archived log goes behind it.
+    pub timeline: Option<u64>,
+    /// The last transaction of each database.
+    pub ends: Vec<End>,
+    /// The directory of the candidate; UTF-8, so that a journal can hold it. Its last part is the id.
+    pub candidate: String,
+    /// Of the candidate.
+    pub bytes: u64,
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct End {
+    pub database: String,
+    pub tx_id: TxId,
+}
+
+/// How long each part of a validation may take, seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Limits {
+    /// Until every database of the test instance has recovered and is ONLINE.
+    pub start_s: u32,
+    pub connectivity_s: u32,
+    pub schema_s: u32,
+    pub orphans_s: u32,
+    pub counts_s: u32,
+    pub custom_s: u32,
+    pub stop_s: u32,
+    pub store_s: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            start_s: 600,
+            connectivity_s: 5,
+            schema_s: 10,
+            orphans_s: 30,
+            counts_s: 60,
+            custom_s: 60,
+            stop_s: 120,
+            store_s: 3600,
+        }
+    }
+}
+
+impl Limits {
+    pub fn of(&self, tier: Tier) -> Duration {
+        let seconds = match tier {
+            Tier::Connectivity => self.connectivity_s,
+            Tier::Schema => self.schema_s,
+            Tier::Orphans => self.orphans_s,
+            Tier::Counts => self.counts_s,
+            Tier::Custom => self.custom_s,
+            Tier::Store => self.store_s,
+        };
+        Duration::from_secs(u64::from(seconds))
+    }
+}
+
+/// What tells the test instance from every other process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Instance {
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// On loopback, the one of Bolt first.
+    pub ports: Vec<u16>,
+    /// Random text of this start, which the process carries.
+    pub nonce: String,
+}
+
+/// What went wrong, as errors are called outside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+}

@@ -1,0 +1,357 @@
+//! Where a recovery stands, and the table of what leads where.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::event::{Event, Failure, Instance, Plan, What};
+use super::id::RecoveryId;
+use super::order::{Order, owed};
+use super::tier::{Judgement, Tier, TierVerdict};
+
+/// So often a test instance is started on one candidate. Each start but the first followed on one that went with the
+/// process that had started it.
+pub const STARTS_MAX: u32 = 3;
+
+/// What the events so far come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum State {
+    #[default]
+    Idle,
+    Active(Recovery),
+}
+
+/// One recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Recovery {
+    pub id: RecoveryId,
+    pub begun: Timestamp,
+    pub plan: Plan,
+    pub phase: Phase,
+    /// The test instance, while it is known to run.
+    pub instance: Option<Instance>,
+    pub starts: u32,
+    /// The tiers that have answered, about the instance of the last start.
+    pub judgements: Vec<Judgement>,
+    /// The orders that are done, and how long they took.
+    pub steps: Vec<Step>,
+    /// Why the record of the validation is not beside the backup.
+    pub unrecorded: Option<Failure>,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+    /// What becomes of the candidate, should it fail.
+    pub fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Step {
+    pub order: Order,
+    pub took_ms: Option<u64>,
+}
+
+/// The last thing that was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    Begun,
+    Reserved,
+    Restored,
+    Reread,
+    Running,
+    Stopped,
+    Recorded,
+    /// The end of the way: a candidate that every tier has passed.
+    Validated,
+    /// It failed; a test instance may run.
+    Ending,
+    /// It failed by what a tier found, and that is to be written down.
+    Noting,
+    /// It failed, and its candidate is of no use.
+    Dropping,
+    /// The other end.
+    Failed,
+    /// It had ended, and its candidate is to go.
+    Resetting,
+}
+
+/// Why a recovery failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Cause {
+    Failed { order: Order, failure: Failure },
+    Cancelled,
+}
+
+/// What becomes of the candidate of a recovery that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    Kept,
+    HalfMade,
+    Unwanted,
+}
+
+/// What a recovery is called outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    NotRecovering,
+    Recovering,
+    Validation,
+    Success,
+    Failed,
+}
+
+/// An event that cannot follow on this state: the journal is not the one of these events.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` cannot follow in the phase `{phase}` of a recovery")]
+pub struct Illegal {
+    pub phase: &'static str,
+    pub event: &'static str,
+}
+
+/// The whole table. What is not here cannot happen.
+pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
+    let illegal = Illegal { phase: state.phase_name(), event: event.what.name() };
+    let mut recovery = match (state, &event.what) {
+        (State::Idle, What::Begun { id, plan }) => {
+            return Ok(State::Active(Recovery::begin(id, plan, event.at)));
+        }
+        (State::Active(recovery), _) => recovery,
+        (State::Idle, _) => return Err(illegal),
+    };
+    let order = owed(&recovery);
+    let owes = |wanted: Order| order == Some(wanted);
+    recovery.phase = match (recovery.phase, &event.what) {
+        // Towards a validated candidate.
+        (Phase::Begun, What::Reserved) => Phase::Reserved,
+        (Phase::Reserved, What::Restored) => Phase::Restored,
+        (Phase::Restored, What::Reread) => Phase::Reread,
+        (Phase::Reread, What::Started { instance }) => recovery.started(instance),
+        (Phase::Reread, What::Judged { judgement })
+            if judgement.tier == Tier::Connectivity && judgement.failed() =>
+        {
+            recovery.judged(judgement)
+        }
+        (Phase::Running | Phase::Stopped, What::Judged { judgement })
+            if owes(Order::Judge(judgement.tier)) && judgement.is_answer() =>
+        {
+            recovery.judged(judgement)
+        }
+        (Phase::Running, What::InstanceLost { failure }) => recovery.lost(failure),
+        (Phase::Running, What::Stopped) if owes(Order::StopInstance) => recovery.stopped(),
+        (Phase::Stopped, What::Recorded) if owes(Order::WriteRecord) => Phase::Recorded,
+        (Phase::Stopped, What::RecordMissed { failure }) if owes(Order::WriteRecord) => {
+            recovery.missed(failure, Phase::Recorded)
+        }
+        (Phase::Recorded, What::ScratchRemoved) => Phase::Validated,
+
+        // The ways off it.
+        (phase, What::Failed { order, failure })
+            if phase.is_forward() && owes(*order) && order.can_fail() =>
+        {
+            recovery.fail(Cause::Failed { order: *order, failure: failure.clone() })
+        }
+        (phase, What::CancelAsked) if phase.is_forward() => recovery.fail(Cause::Cancelled),
+
+        // Back, until nothing is left but what is kept.
+        (Phase::Ending, What::InstanceEnded) => recovery.ended(),
+        (Phase::Noting, What::Recorded) => recovery.noted(),
+        (Phase::Noting, What::RecordMissed { failure }) => {
+            let next = recovery.noted();
+            recovery.missed(failure, next)
+        }
+        (Phase::Dropping, What::CandidateRemoved) => Phase::Failed,
+
+        // From either end to the beginning.
+        (Phase::Validated | Phase::Failed, What::ResetAsked) => Phase::Resetting,
+        (Phase::Resetting, What::CandidateRemoved) => return Ok(State::Idle),
+
+        _ => return Err(illegal),
+    };
+    if event.what.is_done()
+        && let Some(order) = order
+    {
+        recovery.steps.push(Step { order, took_ms: event.took_ms });
+    }
+    Ok(State::Active(recovery))
+}
+
+impl Recovery {
+    fn begin(id: &RecoveryId, plan: &Plan, at: Timestamp) -> Self {
+        Self {
+            id: id.clone(),
+            begun: at,
+            plan: plan.clone(),
+            phase: Phase::Begun,
+            instance: None,
+            starts: 0,
+            judgements: Vec::new(),
+            steps: Vec::new(),
+            unrecorded: None,
+            cause: None,
+            fate: Fate::Kept,
+        }
+    }
+
+    fn started(&mut self, instance: &Instance) -> Phase {
+        self.instance = Some(instance.clone());
+        self.starts += 1;
+        Phase::Running
+    }
+
+    /// The first of these tiers that has not answered.
+    pub(super) fn unjudged(&self, tiers: &[Tier]) -> Option<Tier> {
+        let judged = |tier: &Tier| self.judgements.iter().any(|judgement| judgement.tier == *tier);
+        tiers.iter().find(|tier| !judged(tier)).copied()
+    }
+
+    /// The first tier that fails is the last that is asked.
+    fn judged(&mut self, judgement: &Judgement) -> Phase {
+        self.judgements.push(judgement.clone());
+        match &judgement.verdict {
+            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => self.phase,
+            TierVerdict::Failed { code, message } => {
+                let failure = Failure { code: code.clone(), message: message.clone() };
+                self.fail(Cause::Failed { order: Order::Judge(judgement.tier), failure })
+            }
+        }
+    }
+
+    /// Start another one, and ask it everything: unless that did not help before.
+    fn lost(&mut self, failure: &Failure) -> Phase {
+        if self.starts >= STARTS_MAX {
+            return self.fail(Cause::Failed { order: Order::StartInstance, failure: failure.clone() });
+        }
+        self.instance = None;
+        self.judgements.clear();
+        self.steps.retain(|step| matches!(step.order, Order::Reserve | Order::Restore | Order::Reread));
+        Phase::Reread
+    }
+
+    fn stopped(&mut self) -> Phase {
+        self.instance = None;
+        Phase::Stopped
+    }
+
+    fn missed(&mut self, failure: &Failure, next: Phase) -> Phase {
+        self.unrecorded = Some(failure.clone());
+        next
+    }
+
+    /// Turn back. An instance may run where one was started, or was about to be; whether the order was seen to end says
+    /// nothing about that.
+    fn fail(&mut self, cause: Cause) -> Phase {
+        let may_run = matches!(self.phase, Phase::Reread | Phase::Running);
+        self.fate = match (&cause, self.phase) {
+            (Cause::Cancelled, _) => Fate::Unwanted,
+            (_, Phase::Begun | Phase::Reserved) => Fate::HalfMade,
+            _ => Fate::Kept,
+        };
+        self.cause = Some(cause);
+        if may_run { Phase::Ending } else { self.ended() }
+    }
+
+    fn ended(&mut self) -> Phase {
+        self.instance = None;
+        if self.judgements.iter().any(Judgement::failed) { Phase::Noting } else { self.noted() }
+    }
+
+    fn noted(&self) -> Phase {
+        if self.fate == Fate::Kept { Phase::Failed } else { Phase::Dropping }
+    }
+}
+
+impl State {
+    pub fn recovery(&self) -> Option<&Recovery> {
+        match self {
+            Self::Idle => None,
+            Self::Active(recovery) => Some(recovery),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.recovery().map_or(Status::NotRecovering, |recovery| recovery.phase.status())
+    }
+
+    /// As `phase` of an [`Illegal`] and in the diagram.
+    pub fn phase_name(&self) -> &'static str {
+        self.recovery().map_or("idle", |recovery| recovery.phase.name())
+    }
+}
+
+impl Phase {
+    /// On the way to a validated candidate: it can fail, and be cancelled.
+    pub fn is_forward(self) -> bool {
+        match self {
+            Self::Begun
+            | Self::Reserved
+            | Self::Restored
+            | Self::Reread
+            | Self::Running
+            | Self::Stopped
+            | Self::Recorded => true,
+            Self::Validated
+            | Self::Ending
+            | Self::Noting
+            | Self::Dropping
+            | Self::Failed
+            | Self::Resetting => false,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Reserved => "reserved",
+            Self::Restored => "restored",
+            Self::Reread => "reread",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Recorded => "recorded",
+            Self::Validated => "validated",
+            Self::Ending => "ending",
+            Self::Noting => "noting",
+            Self::Dropping => "dropping",
+            Self::Failed => "failed",
+            Self::Resetting => "resetting",
+        }
+    }
+
+    /// What is failing is called failed, and a candidate that goes away is nobody's: what is still owed changes nothing
+    /// about how it ends.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Begun | Self::Reserved | Self::Restored => Status::Recovering,
+            Self::Reread | Self::Running | Self::Stopped | Self::Recorded => Status::Validation,
+            Self::Validated => Status::Success,
+            Self::Ending | Self::Noting | Self::Dropping | Self::Failed => Status::Failed,
+            Self::Resetting => Status::NotRecovering,
+        }
+    }
+}
+
+impl Status {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotRecovering => "NOT_RECOVERING",
+            Self::Recovering => "RECOVERING",
+            Self::Validation => "VALIDATION",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Fate {
+    /// Why it is kept, or why it goes.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Kept => "it is whole, and kept so that somebody can look at it; a reset removes it",
+            Self::HalfMade => "it was not whole, and of no use: it is removed",
+            Self::Unwanted => "the recovery was cancelled: it is removed",
+        }
+    }
+}

@@ -1,0 +1,249 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::atlas::{self, Edge};
+use super::*;
+
+/// Performing what is owed, and asking for a reset where nothing is, comes to the beginning within so many events.
+const WAY_MAX: usize = 40;
+
+fn states(edges: &[Edge]) -> HashSet<State> {
+    edges.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]).collect()
+}
+
+fn phase(state: &State) -> Option<Phase> {
+    state.recovery().map(|recovery| recovery.phase)
+}
+
+/// Do what is owed until nothing is.
+fn perform(mut state: State) -> State {
+    for _ in 0..WAY_MAX {
+        let Some(done) = atlas::done(&state) else { return state };
+        state = apply(state, &done).unwrap();
+    }
+    panic!("the orders do not end: {state:?}");
+}
+
+#[test]
+fn what_goes_well_takes_every_order_once_and_ends_validated() {
+    let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+    let mut orders = Vec::new();
+    let mut percents = Vec::new();
+    let mut statuses = vec![state.status()];
+    while let Some(owed) = order(&state) {
+        orders.push(owed);
+        percents.push(percent(&state).unwrap());
+        state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        statuses.push(state.status());
+    }
+    statuses.dedup();
+    assert_eq!(orders, FORWARD);
+    assert_eq!(statuses, [Status::Recovering, Status::Validation, Status::Success]);
+    assert_eq!(FORWARD.map(|order| u32::from(share(order))).iter().sum::<u32>(), 100);
+    assert!(percents.is_sorted() && percents[0] == 0, "{percents:?}");
+    assert_eq!(percent(&state), Some(100));
+    let recovery = state.recovery().unwrap();
+    assert_eq!(recovery.steps.iter().map(|step| step.order).collect::<Vec<_>>(), FORWARD);
+    assert_eq!((recovery.cause.clone(), recovery.instance.clone()), (None, None));
+}
+
+#[test]
+fn every_reachable_state_has_a_way_to_the_beginning() {
+    let edges = atlas::edges();
+    let states = states(&edges);
+    let phases: HashSet<Option<Phase>> = states.iter().map(phase).collect();
+    assert_eq!(phases.len(), 14, "{phases:?}");
+    assert!(states.len() > 150, "{}", states.len());
+    for state in states {
+        let end = perform(state);
+        let ended = matches!(phase(&end), None | Some(Phase::Validated | Phase::Failed));
+        assert!(ended, "{end:?}");
+        if end != State::Idle {
+            let reset = apply(end, &atlas::event(What::ResetAsked)).unwrap();
+            assert_eq!(perform(reset), State::Idle);
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_the_transitions_without_a_new_beginning_end() {
+    // The longest way from each state, over every transition there is.
+    let edges = atlas::edges();
+    let mut next: HashMap<&State, Vec<&State>> = HashMap::new();
+    for edge in edges.iter().filter(|edge| edge.to != State::Idle) {
+        next.entry(&edge.from).or_default().push(&edge.to);
+    }
+    fn longest<'a>(
+        state: &'a State,
+        next: &HashMap<&'a State, Vec<&'a State>>,
+        known: &mut HashMap<&'a State, Option<usize>>,
+    ) -> usize {
+        match known.get(state) {
+            Some(Some(length)) => return *length,
+            Some(None) => panic!("a circle through {state:?}"),
+            None => {}
+        }
+        known.insert(state, None);
+        let ways = next.get(state).into_iter().flatten();
+        let length = ways.map(|to| 1 + longest(to, next, known)).max().unwrap_or(0);
+        known.insert(state, Some(length));
+        length
+    }
+    let length = longest(&State::Idle, &next, &mut HashMap::new());
+    assert!((20..=WAY_MAX).contains(&length), "{length}");
+}
+
+#[test]
+fn what_can_follow_depends_on_what_is_owed() {
+    let edges = atlas::edges();
+    for state in states(&edges) {
+        let follows = |what: What| apply(state.clone(), &atlas::event(what)).is_ok();
+        let is_forward = phase(&state).is_some_and(Phase::is_forward);
+        assert_eq!(follows(What::CancelAsked), is_forward, "{state:?}");
+        assert_eq!(follows(atlas::begun()), state == State::Idle);
+        let is_end = matches!(phase(&state), Some(Phase::Validated | Phase::Failed));
+        assert_eq!(follows(What::ResetAsked), is_end, "{state:?}");
+        assert_eq!(order(&state).is_none(), is_end || state == State::Idle);
+        for each in FORWARD.into_iter().chain([Order::EndInstance, Order::RemoveCandidate]) {
+            let failed = follows(What::Failed { order: each, failure: atlas::failure() });
+            assert_eq!(failed, is_forward && order(&state) == Some(each) && each.can_fail(), "{each}");
+        }
+        assert_eq!(percent(&state).is_some(), is_forward || phase(&state) == Some(Phase::Validated));
+    }
+}
+
+/// Where an instance was started, or was about to be, the way back ends it; what was reserved is kept for a reason or
+/// goes.
+#[test]
+fn the_way_back_leaves_nothing_behind() {
+    for edge in atlas::edges() {
+        let turns_back = phase(&edge.from).is_some_and(Phase::is_forward)
+            && phase(&edge.to).is_some_and(|phase| phase.status() == Status::Failed);
+        if !turns_back {
+            continue;
+        }
+        let from = phase(&edge.from).unwrap();
+        let mut state = edge.to;
+        let mut orders = Vec::new();
+        while let Some(owed) = order(&state) {
+            orders.push(owed);
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let recovery = state.recovery().unwrap();
+        assert_eq!(recovery.phase, Phase::Failed);
+        assert!(recovery.cause.is_some());
+        assert_eq!(recovery.instance, None);
+        let may_run = matches!(from, Phase::Reread | Phase::Running);
+        assert_eq!(orders.contains(&Order::EndInstance), may_run, "{from:?}");
+        let judged = recovery.judgements.iter().any(Judgement::failed);
+        assert_eq!(orders.contains(&Order::WriteRecord), judged, "{from:?}");
+        let whole = !matches!(from, Phase::Begun | Phase::Reserved);
+        let kept = whole && recovery.cause != Some(Cause::Cancelled);
+        assert_eq!(recovery.fate == Fate::Kept, kept);
+        assert_eq!(orders.contains(&Order::RemoveCandidate), !kept, "{from:?}");
+        if let Some(place) = orders.iter().position(|order| *order == Order::RemoveCandidate) {
+            assert_eq!(place, orders.len() - 1, "an instance is ended before its files go");
+        }
+    }
+}
+
+#[test]
+fn success_means_that_every_tier_has_answered() {
+    for state in states(&atlas::edges()) {
+        let Some(recovery) = state.recovery().filter(|_| state.status() == Status::Success) else { continue };
+        let tiers: Vec<Tier> = recovery.judgements.iter().map(|judgement| judgement.tier).collect();
+        assert_eq!(tiers, Tier::RUNNING.into_iter().chain(Tier::STOPPED).collect::<Vec<_>>());
+        for judgement in &recovery.judgements {
+            match judgement.verdict {
+                TierVerdict::Passed { .. } => {}
+                TierVerdict::Skipped { .. } => assert!(judgement.tier.may_be_skipped()),
+                TierVerdict::Failed { .. } => panic!("{judgement:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_instance_that_is_lost_is_started_again_and_asked_everything_but_not_for_ever() {
+    let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+    for start in 1..=STARTS_MAX {
+        while order(&state) != Some(Order::Judge(Tier::Schema)) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let recovery = state.recovery().unwrap();
+        assert_eq!((recovery.starts, recovery.judgements.len()), (start, 1));
+        state = apply(state, &atlas::event(What::InstanceLost { failure: atlas::failure() })).unwrap();
+        let expected = if start < STARTS_MAX { Order::StartInstance } else { Order::EndInstance };
+        assert_eq!(order(&state), Some(expected));
+    }
+    let cause = Cause::Failed { order: Order::StartInstance, failure: atlas::failure() };
+    assert_eq!(state.recovery().unwrap().cause, Some(cause));
+}
+
+#[test]
+fn the_format_of_the_events_is_kept() {
+    let json = |what: What| serde_json::to_string(&atlas::event(what)).unwrap();
+    let begun = concat!(
+        r#"{"at":"1970-01-01T00:00:00Z","event":"begun","id":"recovery-20261126-020000","plan":{"target":"latest","#,
+        r#""source":"neo4j","backup":"neo4j-20261125-020000","timeline":1,"ends":[{"database":"neo4j","tx_id":140}],"#,
+        r#""candidate":"/data/.grap/candidate/recovery-20261126-020000","bytes":1048576,"limits":{"start_s":600,"#,
+        r#""connectivity_s":5,"schema_s":10,"orphans_s":30,"counts_s":60,"custom_s":60,"stop_s":120,"store_s":3600}}}"#
+    );
+    assert_eq!(json(atlas::begun()), begun);
+    let failed = What::Failed { order: Order::Judge(Tier::Schema), failure: atlas::failure() };
+    assert_eq!(
+        json(failed),
+        r#"{"at":"1970-01-01T00:00:00Z","event":"failed","order":{"judge":"schema"},"failure":{"code":"FILE_FAILED","message":"failed"}}"#
+    );
+    for event in atlas::events() {
+        let event = Event { took_ms: Some(17), ..event };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+    }
+}
+
+static REACHABLE: LazyLock<HashSet<State>> = LazyLock::new(|| states(&atlas::edges()));
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 5000 }))]
+
+    /// Any events in any order: what is illegal is refused and the fold goes on without it; what came through is a list
+    /// that folds again, to the same state, prefix by prefix.
+    #[test]
+    fn whatever_is_thrown_at_it_only_what_is_legal_changes_it(
+        choices in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..120)
+    ) {
+        let events = atlas::events();
+        let mut state = State::Idle;
+        let mut journal = Vec::new();
+        let mut between = vec![state.clone()];
+        for (index, choice) in choices {
+            // Mostly what is owed, so that it gets anywhere.
+            let event = match (choice, atlas::done(&state)) {
+                (0 | 1, Some(done)) => done,
+                _ => events[index.index(events.len())].clone(),
+            };
+            match apply(state.clone(), &event) {
+                Ok(next) => {
+                    journal.push(event);
+                    state = next;
+                    between.push(state.clone());
+                }
+                Err(illegal) => {
+                    prop_assert_eq!(illegal.phase, state.phase_name());
+                    prop_assert_eq!(illegal.event, event.what.name());
+                }
+            }
+            prop_assert!(REACHABLE.contains(&state));
+        }
+        let mut folded = State::Idle;
+        for (event, expected) in journal.iter().zip(&between[1..]) {
+            let text = serde_json::to_string(event).unwrap();
+            folded = apply(folded, &serde_json::from_str(&text).unwrap()).unwrap();
+            prop_assert_eq!(&folded, expected);
+        }
+        prop_assert!(order(&perform(folded)).is_none());
+    }
+}

@@ -1,0 +1,133 @@
+//! `docs/recovery.md`: the diagram and the tables are made from the table of transitions, by walking over it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use grap_core::recovery::atlas::{self, Edge};
+use grap_core::recovery::{FORWARD, STARTS_MAX, Status, What, share};
+use grap_testkit::page;
+
+const HEAD: &str = "# Recovery
+
+<!-- Generated from crates/core/src/recovery by `make docs`; a test fails when it is stale. -->
+
+A recovery makes a *candidate*: a data directory of its own, restored to the target. It opens the candidate in a test instance, validates it tier by
+tier, and ends with a candidate that has passed them all, or failed. The live database is never touched.
+
+A recovery is a state machine. What happened is a list of events, in `recovery.journal` in the state directory; each event is synced before anything
+follows from it. From the events follows what is owed: one order, or nothing. After a crash, of Grap or of the machine, the next run folds the events
+and performs the same order again; each order looks first, and acts only where that is not done yet. A signal (Ctrl-C, SIGTERM) is a pause, too.
+
+## From outside
+
+";
+
+const DIAGRAM: &str = "
+## The table
+
+Every transition that there is. A state is the last thing that was done; on an arrow stands what happened.
+
+";
+
+const ORDERS: &str = "
+## What is owed
+
+The orders in their order, and how much of the progress (0 to 100) each of them is. The share is a guess that nothing depends on but a display; within
+an order the bytes count.
+
+";
+
+const TAIL: &str = "
+Two more belong to the ways back: *end the test instance* (by any means), and *remove the candidate*.
+
+## What fails, and what then
+
+- **An order that cannot be done** ends the recovery, with the error's code. Before the candidate is whole it is of no use, and is removed. A whole one is
+  kept until the reset, with what the test instance left in it: somebody may want to see what is wrong.
+- **A tier that fails** ends the validation: no later tier is asked. What was found is recorded beside the backup, and the candidate is kept. So it is
+  when the server does not open the candidate at all: that is a verdict of the tier connectivity.
+- **A cancellation** is obeyed in the middle of an order, by the process that performs it. The test instance is ended and the candidate removed, also
+  a whole one. What was recorded about the backup before stays.
+- **A test instance that is gone**, because it ends with the process that had started it, is started again and asked everything; at most STARTS times
+  on one candidate.
+- **A record that cannot be written** (the repository is out of reach) does not spoil a candidate that has passed: the recovery succeeds, and says
+  that the record is missing.
+- **What cannot be cleared away** (a process that does not end, a directory that cannot be removed) is an error that names it, and stays owed. Each
+  later run tries again; nothing new begins before.
+
+On every way back a test instance is ended where one was started or was about to be, whether its start was seen to end or not; only then do its files
+go. Only a directory that carries the id of the recovery is removed.
+
+A reset is possible from both ends. It removes the candidate.
+
+## The journal
+
+`recovery.journal` holds lines `crc32c SP json LF` behind a header. Each event has `at`, `event`, mostly `took_ms`, and what belongs to it. A torn last
+line was never acknowledged, and is cut. A journal that is damaged before its end, or of a newer release, is refused: nothing is guessed about where a
+recovery stood. Recoveries that ended stay in it as history; when there are many, the oldest go.
+";
+
+#[test]
+fn the_recovery_is_documented() {
+    let edges = atlas::edges();
+    let mut text = HEAD.to_owned();
+    text += &statuses(&edges);
+    text += DIAGRAM;
+    text += &diagram(&edges);
+    text += ORDERS;
+    text += "| order | share |\n|---|---|\n";
+    for each in FORWARD {
+        let _ = writeln!(text, "| {each} | {} |", share(each));
+    }
+    text += &TAIL.replace("STARTS", &STARTS_MAX.to_string());
+    page::assert_current("docs/recovery.md", &text);
+}
+
+/// Which states each name outside stands for.
+fn statuses(edges: &[Edge]) -> String {
+    let mut phases: Vec<(Status, Vec<&str>)> = Vec::new();
+    for state in edges.iter().map(|edge| &edge.from) {
+        let (status, phase) = (state.status(), state.phase_name());
+        match phases.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, names)) if !names.contains(&phase) => names.push(phase),
+            Some(_) => {}
+            None => phases.push((status, vec![phase])),
+        }
+    }
+    phases.iter().fold("| name | states |\n|---|---|\n".to_owned(), |text, (status, names)| {
+        format!("{text}| `{status}` | {} |\n", names.join(", "))
+    })
+}
+
+/// One arrow for all that leads from one state to another.
+fn diagram(edges: &[Edge]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut arrows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
+    for edge in edges {
+        let [from, to] = [&edge.from, &edge.to].map(|state| {
+            let name = state.phase_name();
+            names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            })
+        });
+        let told = told(edge);
+        let labels = arrows.entry((from, to)).or_default();
+        if !labels.contains(&told) {
+            labels.push(told);
+        }
+    }
+    let mut text = "```mermaid\nstateDiagram-v2\n    [*] --> idle\n".to_owned();
+    for ((from, to), labels) in arrows {
+        let _ = writeln!(text, "    {} --> {}: {}", names[from], names[to], labels.join(", "));
+    }
+    text + "```\n"
+}
+
+/// What happened. A tier's answer has two names: what follows depends on it.
+fn told(edge: &Edge) -> &'static str {
+    match &edge.event.what {
+        What::Judged { judgement } if judgement.failed() => "judged: failed",
+        what => what.name(),
+    }
+}

@@ -1,0 +1,118 @@
+//! The journal of recoveries: `recovery.journal` in the state directory.
+//!
+//! An event is durable before it is part of the state. One process writes: it holds the lock of the job. Others read; a
+//! last line that is being written they do not see.
+//!
+//! Recoveries that ended stay in it, as its history, until there are many: then, before a new one begins, the oldest go.
+
+use std::collections::BTreeSet;
+
+use grap_core::recovery::{Event, Illegal, RecoveryId, State, What, apply};
+use grap_disk::Journal;
+use jiff::Timestamp;
+
+use crate::state::{SetAside, StateDirectory, StateError};
+
+/// More are cut to half of it when a recovery begins. Each append reads what is there.
+const ENTRIES_MAX: usize = 1000;
+
+#[derive(Debug)]
+pub struct RecoveryJournal {
+    journal: Journal,
+    state: State,
+    entries: usize,
+    ids: BTreeSet<RecoveryId>,
+}
+
+impl RecoveryJournal {
+    /// Fold what is there.
+    pub fn open(directory: &StateDirectory) -> Result<Self, StateError> {
+        let journal = Self::journal(directory);
+        let events: Vec<Event> = journal.entries()?;
+        let state = fold(&events).map_err(|(entry, source)| StateError::Recovery {
+            path: journal.path().to_owned(),
+            entry,
+            source,
+        })?;
+        Ok(Self { journal, state, entries: events.len(), ids: ids(&events) })
+    }
+
+    /// As [`RecoveryJournal::open`]; what cannot be read is set aside. Only for whoever has seen to it that no candidate
+    /// is left which nobody would find again.
+    pub fn open_or_begin(
+        directory: &StateDirectory,
+        now: Timestamp,
+    ) -> Result<(Self, Option<SetAside>), StateError> {
+        let why = match Self::open(directory) {
+            Ok(journal) => return Ok((journal, None)),
+            Err(error) => error,
+        };
+        let legal = |events: &[Event]| fold(events).is_ok();
+        let aside = SetAside::of(&Self::journal(directory), why, now, legal)?;
+        Ok((Self::open(directory)?, aside))
+    }
+
+    fn journal(directory: &StateDirectory) -> Journal {
+        Journal::new(directory.root().join("recovery.journal"), "recovery")
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Every event, oldest first.
+    pub fn history(&self) -> Result<Vec<Event>, StateError> {
+        Ok(self.journal.entries()?)
+    }
+
+    /// An id that no recovery has had.
+    pub fn next_id(&self, now: Timestamp) -> RecoveryId {
+        RecoveryId::choose(now, |id| self.ids.contains(id))
+    }
+
+    /// Durable, and part of the state, when this returns. Where it fails nobody knows whether the event is there: the
+    /// journal is to be opened again before anything else is done.
+    pub(super) fn record(&mut self, event: &Event) -> Result<(), StateError> {
+        let next = apply(self.state.clone(), event).map_err(|source| StateError::Recovery {
+            path: self.journal.path().to_owned(),
+            entry: self.entries + 1,
+            source,
+        })?;
+        if let What::Begun { id, .. } = &event.what {
+            self.shorten()?;
+            self.ids.insert(id.clone());
+        }
+        self.journal.append(event)?;
+        self.state = next;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Between two recoveries: what is left begins with the beginning of one.
+    fn shorten(&mut self) -> Result<(), StateError> {
+        if self.entries <= ENTRIES_MAX {
+            return Ok(());
+        }
+        let events: Vec<Event> = self.journal.entries()?;
+        let begins = |event: &Event| matches!(event.what, What::Begun { .. });
+        let behind = events.len().saturating_sub(ENTRIES_MAX / 2);
+        let cut = (behind..events.len()).find(|index| begins(&events[*index])).unwrap_or(events.len());
+        self.journal.rewrite(&events[cut..])?;
+        self.entries = events.len() - cut;
+        Ok(())
+    }
+}
+
+fn ids(events: &[Event]) -> BTreeSet<RecoveryId> {
+    let begun = events.iter().filter_map(|event| match &event.what {
+        What::Begun { id, .. } => Some(id.clone()),
+        _ => None,
+    });
+    begun.collect()
+}
+
+/// What the events come to; else the number of the first one that cannot follow.
+fn fold(events: &[Event]) -> Result<State, (usize, Illegal)> {
+    let step = |state, (index, event)| apply(state, event).map_err(|illegal| (index + 1, illegal));
+    events.iter().enumerate().try_fold(State::Idle, step)
+}

@@ -1,0 +1,197 @@
+//! The loop around the state machine of a recovery (`grap_core::recovery`): perform the order that is owed, note what
+//! came of it, apply it; until nothing is owed.
+//!
+//! Invariants, and why they hold:
+//! - *Nothing acts on an event that is not durable*: an order follows from the state, and the state from the journal
+//!   alone; an event is appended and synced before it is applied.
+//! - *A crash is a pause*: whoever opens the machine next folds the same events, and owes the same order. An error loses
+//!   the machine (each method takes it by value): who goes on opens it again, and finds what is durable.
+//! - *One at a time*: the machine holds the lock of the job for as long as it lives.
+//! - *What fails turns back, what is stopped does not*: a signal ends the loop where it is; the next run goes on there.
+//!   What cannot be cleared away stays owed, and is tried again.
+
+mod cancel;
+mod gauge;
+mod journal;
+mod perform;
+
+use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
+use grap_disk::FileLock;
+use grap_task::{Clock, Unit};
+use jiff::Timestamp;
+
+use cancel::CancelRequest;
+pub use gauge::{Gauge, Reading};
+pub use journal::RecoveryJournal;
+pub use perform::{Answer, Perform, Start, WhileItRuns};
+
+use crate::error::{Code, Error, Result};
+use crate::ops::Session;
+use crate::state::{Job, StateDirectory, StateError};
+
+/// The recovery of a state directory, while nobody else is at it.
+#[derive(Debug)]
+pub struct Machine {
+    journal: RecoveryJournal,
+    cancel: CancelRequest,
+    _lock: FileLock,
+}
+
+/// What a cancellation came to.
+#[derive(Debug)]
+pub enum Cancel {
+    /// Another process performs the recovery; it has been told.
+    Asked,
+    /// It is cancelled; what is owed now is to be performed.
+    Noted(Machine),
+}
+
+impl Machine {
+    /// Take the lock, and fold what is there.
+    pub fn open(directory: &StateDirectory, clock: &Clock) -> Result<Self> {
+        let lock = directory.lock(Job::Recovery, clock)?;
+        let journal = RecoveryJournal::open(directory)?;
+        Ok(Self { journal, cancel: CancelRequest::of(directory), _lock: lock })
+    }
+
+    pub fn state(&self) -> &State {
+        self.journal.state()
+    }
+
+    /// What the next recovery will be called: its plan names the directory by it.
+    pub fn next_id(&self, now: Timestamp) -> RecoveryId {
+        self.journal.next_id(now)
+    }
+
+    /// From here on there is a recovery. Nothing else is done yet.
+    pub fn begin(mut self, id: RecoveryId, plan: Plan, clock: &Clock) -> Result<Self> {
+        if let Some(recovery) = self.state().recovery() {
+            return Err(in_the_way("a new recovery", recovery));
+        }
+        self.cancel.remove()?;
+        self.note(What::Begun { id, plan }, clock)?;
+        Ok(self)
+    }
+
+    /// Turn back, from wherever it is on its way.
+    pub fn cancel(mut self, clock: &Clock) -> Result<Self> {
+        let asked = "a cancellation";
+        let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
+        if !recovery.phase.is_forward() {
+            return Err(in_the_way(asked, recovery));
+        }
+        self.note(What::CancelAsked, clock)?;
+        self.cancel.remove()?;
+        Ok(self)
+    }
+
+    /// From either end: its candidate goes, and there is no recovery any more, once what is owed is performed.
+    pub fn reset(mut self, clock: &Clock) -> Result<Self> {
+        match self.state().recovery() {
+            None => return Ok(self),
+            Some(recovery) if recovery.phase == Phase::Resetting => return Ok(self),
+            Some(recovery) if order(self.state()).is_some() => return Err(in_the_way("a reset", recovery)),
+            Some(_) => {}
+        }
+        self.note(What::ResetAsked, clock)?;
+        Ok(self)
+    }
+
+    /// Perform what is owed until nothing is. An error leaves the recovery where it was: the next run goes on there.
+    pub fn run(mut self, performer: &mut dyn Perform, session: &Session<'_>, gauge: &Gauge) -> Result<Self> {
+        while let Some((owed, recovery)) = self.owed() {
+            gauge.set(self.state(), Some(owed), session.clock);
+            session.stop.check()?;
+            let began = session.clock.since_boot();
+            let what = if self.is_cancelled(recovery)? {
+                What::CancelAsked
+            } else {
+                self.perform(owed, recovery, performer, session, gauge)?
+            };
+            let took = session.clock.since_boot().saturating_sub(began);
+            self.note_after(what, u64::try_from(took.as_millis()).ok(), session.clock)?;
+        }
+        gauge.set(self.state(), None, session.clock);
+        Ok(self)
+    }
+
+    fn owed(&self) -> Option<(Order, &Recovery)> {
+        order(self.state()).zip(self.state().recovery())
+    }
+
+    /// Whether another process wants it to be.
+    fn is_cancelled(&self, recovery: &Recovery) -> Result<bool> {
+        Ok(recovery.phase.is_forward() && self.cancel.is_for(&recovery.id)?)
+    }
+
+    /// What comes of the order, as an event; an error where nothing is to be noted.
+    fn perform(
+        &self,
+        order: Order,
+        recovery: &Recovery,
+        performer: &mut dyn Perform,
+        session: &Session<'_>,
+        gauge: &Gauge,
+    ) -> Result<What> {
+        session.monitor.begin(&order.to_string(), Unit::Items, None);
+        let metering = gauge.metering(session.monitor);
+        let session = Session { monitor: &metering, ..*session };
+        let mut act = |session: &Session<'_>| perform::perform(order, recovery, performer, session);
+        // Nothing cancels the way back.
+        let result = if recovery.phase.is_forward() {
+            self.cancel.watching(&recovery.id, &session, act)
+        } else {
+            act(&session)
+        };
+        match result {
+            Err(error) if error.code() == Code::Interrupted => {
+                if self.is_cancelled(recovery)? {
+                    Ok(What::CancelAsked)
+                } else {
+                    Err(error)
+                }
+            }
+            Err(error) if order.can_fail() => Ok(What::Failed { order, failure: perform::failure(&error) }),
+            Err(error) if order == Order::WriteRecord => {
+                Ok(What::RecordMissed { failure: perform::failure(&error) })
+            }
+            result => result,
+        }
+    }
+
+    fn note(&mut self, what: What, clock: &Clock) -> Result<()> {
+        self.note_after(what, None, clock)
+    }
+
+    fn note_after(&mut self, what: What, took_ms: Option<u64>, clock: &Clock) -> Result<()> {
+        Ok(self.journal.record(&Event { at: clock.now(), took_ms, what })?)
+    }
+}
+
+/// Cancel the recovery that goes on here, whoever performs it.
+pub fn cancel(directory: &StateDirectory, clock: &Clock) -> Result<Cancel> {
+    match Machine::open(directory, clock) {
+        Ok(machine) => machine.cancel(clock).map(Cancel::Noted),
+        Err(Error::State(StateError::Busy { .. })) => {
+            let asked = "a cancellation";
+            let journal = RecoveryJournal::open(directory)?;
+            let recovery = journal.state().recovery().ok_or(Error::NoRecovery { asked })?;
+            if !recovery.phase.is_forward() {
+                return Err(in_the_way(asked, recovery));
+            }
+            CancelRequest::of(directory).put(&recovery.id)?;
+            Ok(Cancel::Asked)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The recovery as it stands, and whether a process is at it. Takes nothing that anybody would have to wait for.
+pub fn look(directory: &StateDirectory) -> Result<(State, bool)> {
+    let runs = directory.runs(Job::Recovery)?;
+    Ok((RecoveryJournal::open(directory)?.state().clone(), runs))
+}
+
+fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
+    Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
+}

@@ -1,0 +1,128 @@
+//! What a recovery does to the world: one method an order.
+
+use grap_core::recovery::{Failure, Instance, Judgement, Order, Recovery, Tier, TierVerdict, What};
+
+use crate::error::{Error, Result, in_one_line};
+use crate::ops::Session;
+
+/// A journal holds so many findings of one tier; the candidate is kept, and can be asked for all.
+const FINDINGS_MAX: usize = 100;
+
+/// Performs the orders. Each call may be the second one: it looks first, and does what is not done yet. What it was
+/// given it may leave half made: the orders that clear away find it by the plan alone.
+///
+/// An error of `end_instance`, `remove_scratch` or `remove_candidate` leaves the order owed; one of `write_record` is
+/// noted; any other fails the recovery. A call that is told to stop ends with [`grap_task::Stopped`], which fails
+/// nothing.
+pub trait Perform {
+    /// Make the candidate's directory, with the id of the recovery in it; there has to be room. One that is there and
+    /// is not this recovery's is an error, and stays.
+    fn reserve(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// Make it a data directory, whole when this returns.
+    fn restore(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// Read it, and find in it what the plan promises.
+    fn reread(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// One that an earlier call started, and that runs still, is ended or taken over.
+    fn start_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Start>;
+
+    /// Ask the running instance.
+    fn judge(
+        &mut self,
+        tier: Tier,
+        recovery: &Recovery,
+        session: &Session<'_>,
+    ) -> Result<WhileItRuns<Answer>>;
+
+    /// Stop it in good order. One that has stopped so already is stopped; one that is gone otherwise is lost.
+    fn stop_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileItRuns<()>>;
+
+    /// Read the stopped store.
+    fn check_store(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer>;
+
+    /// Once, however often it is called.
+    fn write_record(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    fn remove_scratch(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// No process of it is left when this returns, whether it was seen to start or not.
+    fn end_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// Nothing of it is left when this returns. Only a directory that carries the id is touched.
+    fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+}
+
+/// What a start came to. That there was nothing to start it with is an error.
+#[derive(Debug)]
+pub enum Start {
+    Running(Instance),
+    /// The server does not open this candidate: a verdict on it.
+    Refused(Answer),
+}
+
+/// What was asked of the test instance.
+#[derive(Debug)]
+pub enum WhileItRuns<T> {
+    Done(T),
+    /// It is gone with the process that started it. (One that ends under the eyes of the call is an answer.)
+    Lost(Failure),
+}
+
+/// What a tier found.
+#[derive(Debug)]
+pub struct Answer {
+    pub verdict: TierVerdict,
+    pub findings: Vec<String>,
+}
+
+/// Perform the order; what happened, as an event.
+pub(super) fn perform(
+    order: Order,
+    recovery: &Recovery,
+    performer: &mut dyn Perform,
+    session: &Session<'_>,
+) -> Result<What> {
+    match order {
+        Order::Reserve => performer.reserve(recovery, session).map(|()| What::Reserved),
+        Order::Restore => performer.restore(recovery, session).map(|()| What::Restored),
+        Order::Reread => performer.reread(recovery, session).map(|()| What::Reread),
+        Order::StartInstance => performer.start_instance(recovery, session).map(|start| match start {
+            Start::Running(instance) => What::Started { instance },
+            Start::Refused(answer) => answer.of(Tier::Connectivity),
+        }),
+        Order::Judge(Tier::Store) => {
+            performer.check_store(recovery, session).map(|answer| answer.of(Tier::Store))
+        }
+        Order::Judge(tier) => performer.judge(tier, recovery, session).map(|asked| match asked {
+            WhileItRuns::Done(answer) => answer.of(tier),
+            WhileItRuns::Lost(failure) => What::InstanceLost { failure },
+        }),
+        Order::StopInstance => performer.stop_instance(recovery, session).map(|asked| match asked {
+            WhileItRuns::Done(()) => What::Stopped,
+            WhileItRuns::Lost(failure) => What::InstanceLost { failure },
+        }),
+        Order::WriteRecord => performer.write_record(recovery, session).map(|()| What::Recorded),
+        Order::RemoveScratch => performer.remove_scratch(recovery, session).map(|()| What::ScratchRemoved),
+        Order::EndInstance => performer.end_instance(recovery, session).map(|()| What::InstanceEnded),
+        Order::RemoveCandidate => {
+            performer.remove_candidate(recovery, session).map(|()| What::CandidateRemoved)
+        }
+    }
+}
+
+impl Answer {
+    fn of(mut self, tier: Tier) -> What {
+        let more = self.findings.len().saturating_sub(FINDINGS_MAX);
+        if more > 0 {
+            self.findings.truncate(FINDINGS_MAX);
+            self.findings.push(format!("... and {more} more"));
+        }
+        What::Judged { judgement: Judgement { tier, verdict: self.verdict, findings: self.findings } }
+    }
+}
+
+pub(super) fn failure(error: &Error) -> Failure {
+    Failure { code: error.code().name().to_owned(), message: in_one_line(error) }
+}

@@ -1,0 +1,82 @@
+//! A whole recovery, from its beginning through its end to the reset, struck at every local call of its loop: the lock,
+//! the journal, the wish to cancel. What it acts on is a world of fakes.
+//!
+//! Whoever goes on finds a recovery that was begun or was not, comes to an end with it, and leaves nothing behind.
+
+#[path = "../recovery/world.rs"]
+mod fakes;
+
+use grap_core::recovery::{State, Status, What, atlas};
+use grap_disk::faults::Mode;
+
+use self::fakes::{World, assert_settled};
+use crate::stride;
+use crate::world::{EIO, ENOSPC, calls, struck, turn};
+
+/// Ends well, or with what a tier found, or is cancelled.
+fn lives() -> [Vec<What>; 3] {
+    let mut state = grap_core::recovery::apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+    let mut way = Vec::new();
+    while state.status() != Status::Success {
+        let done = atlas::done(&state).unwrap();
+        state = grap_core::recovery::apply(state, &done).unwrap();
+        way.push(done.what);
+    }
+    let mut judged = way[..6].to_vec();
+    if let Some(What::Judged { judgement }) = judged.last_mut() {
+        judgement.verdict = atlas::failed();
+    }
+    let cancelled = way[..5].iter().cloned().chain([What::CancelAsked]).collect();
+    [way, judged, cancelled]
+}
+
+fn life(world: &World, script: &[What]) -> grap::Result<()> {
+    let machine = world.run(world.begin()?, &mut world.fake(script.to_vec(), None))?;
+    let machine = machine.reset(&world.clock)?;
+    world.run(machine, &mut world.fake([], None))?;
+    Ok(())
+}
+
+fn enumerate(mode: Mode) {
+    let _turn = turn();
+    for script in lives() {
+        let world = World::new();
+        let count = calls(|| life(&world, &script).unwrap()).len();
+        assert!(count > 100, "a recovery makes {count} calls");
+        for at in (1..=count).step_by(stride(1)) {
+            let world = World::new();
+            let (result, hit) = struck(at, mode, || life(&world, &script));
+            assert!(hit, "call {at} of {count} was not reached");
+            let told = format!("call {at} of {count}, {mode:?}, {result:?}");
+            let state = world.go_on();
+            assert_settled(&world.things.borrow(), &state, &told);
+            if state == State::Idle {
+                world.things.borrow_mut().restores = 0;
+                drop(world.begin().unwrap_or_else(|error| panic!("{told}: {error}")));
+                assert_eq!(world.go_on().status(), Status::Success, "{told}");
+            }
+            assert_eq!(world.reset(), State::Idle, "{told}");
+            assert_settled(&world.things.borrow(), &State::Idle, &told);
+        }
+    }
+}
+
+#[test]
+fn every_call_fails() {
+    enumerate(Mode::Fail(EIO));
+}
+
+#[test]
+fn every_call_finds_the_disk_full() {
+    enumerate(Mode::Fail(ENOSPC));
+}
+
+#[test]
+fn every_call_is_torn() {
+    enumerate(Mode::Tear);
+}
+
+#[test]
+fn every_call_is_the_last() {
+    enumerate(Mode::Kill);
+}
