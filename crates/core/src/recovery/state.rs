@@ -328,6 +328,9 @@ impl Phase {
 }
 
 impl Status {
+    pub const ALL: [Self; 5] =
+        [Self::NotRecovering, Self::Recovering, Self::Validation, Self::Success, Self::Failed];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::NotRecovering => "NOT_RECOVERING",

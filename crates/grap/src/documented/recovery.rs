@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use grap_core::recovery::atlas::{self, Edge};
-use grap_core::recovery::{FORWARD, STARTS_MAX, Status, What, share};
+use grap_core::recovery::{FORWARD, STARTS_MAX, State, Status, What, share};
 use grap_testkit::page;
 
 const HEAD: &str = "# Recovery
@@ -85,18 +85,18 @@ fn the_recovery_is_documented() {
 
 /// Which states each name outside stands for.
 fn statuses(edges: &[Edge]) -> String {
-    let mut phases: Vec<(Status, Vec<&str>)> = Vec::new();
-    for state in edges.iter().map(|edge| &edge.from) {
-        let (status, phase) = (state.status(), state.phase_name());
-        match phases.iter_mut().find(|(known, _)| *known == status) {
-            Some((_, names)) if !names.contains(&phase) => names.push(phase),
-            Some(_) => {}
-            None => phases.push((status, vec![phase])),
+    let mut text = "| name | states |\n|---|---|\n".to_owned();
+    for status in Status::ALL {
+        let of_it = edges.iter().map(|edge| &edge.from).filter(|state| state.status() == status);
+        let mut names: Vec<&str> = Vec::new();
+        for name in of_it.map(State::phase_name) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
+        let _ = writeln!(text, "| `{status}` | {} |", names.join(", "));
     }
-    phases.iter().fold("| name | states |\n|---|---|\n".to_owned(), |text, (status, names)| {
-        format!("{text}| `{status}` | {} |\n", names.join(", "))
-    })
+    text
 }
 
 /// One arrow for all that leads from one state to another.
@@ -127,7 +127,7 @@ fn diagram(edges: &[Edge]) -> String {
 /// What happened. A tier's answer has two names: what follows depends on it.
 fn told(edge: &Edge) -> &'static str {
     match &edge.event.what {
-        What::Judged { judgement } if judgement.failed() => "judged: failed",
+        What::Judged { judgement } if judgement.failed() => "judged as failed",
         what => what.name(),
     }
 }

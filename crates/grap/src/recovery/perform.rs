@@ -42,7 +42,8 @@ pub trait Perform {
     /// Read the stopped store.
     fn check_store(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer>;
 
-    /// Once, however often it is called.
+    /// Once, however often it is called. An id is unique in one state directory only: with the instant at which it began,
+    /// and the host, it names the recovery.
     fn write_record(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
 
     fn remove_scratch(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;

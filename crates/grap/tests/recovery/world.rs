@@ -123,6 +123,13 @@ impl World {
         }
     }
 
+    /// A later second, so that the next recovery has an id of its own.
+    pub(crate) fn tick(&self) {
+        if let Clock::Manual(clock) = &self.clock {
+            clock.advance(std::time::Duration::from_secs(1));
+        }
+    }
+
     /// One process: perform what is owed.
     pub(crate) fn run(&self, machine: Machine, fake: &mut Fake) -> Result<Machine> {
         machine.run(fake, &self.session(&Stop::new()), &Gauge::default())
