@@ -18,7 +18,7 @@ pub const STARTS_MAX: u32 = 3;
 pub enum State {
     #[default]
     Idle,
-    Active(Recovery),
+    Active(Box<Recovery>),
 }
 
 /// One recovery.
@@ -111,7 +111,7 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
     let illegal = Illegal { phase: state.phase_name(), event: event.what.name() };
     let mut recovery = match (state, &event.what) {
         (State::Idle, What::Begun { id, plan }) => {
-            return Ok(State::Active(Recovery::begin(id, plan, event.at)));
+            return Ok(State::Active(Box::new(Recovery::begin(id, plan, event.at))));
         }
         (State::Active(recovery), _) => recovery,
         (State::Idle, _) => return Err(illegal),

@@ -67,6 +67,24 @@ fn every_reachable_state_has_a_way_to_the_beginning() {
     }
 }
 
+/// `None` is known of a state whose ways are being looked at.
+fn longest<'a>(
+    state: &'a State,
+    next: &HashMap<&'a State, Vec<&'a State>>,
+    known: &mut HashMap<&'a State, Option<usize>>,
+) -> usize {
+    match known.get(state) {
+        Some(Some(length)) => return *length,
+        Some(None) => panic!("a circle through {state:?}"),
+        None => {}
+    }
+    known.insert(state, None);
+    let ways = next.get(state).into_iter().flatten();
+    let length = ways.map(|to| 1 + longest(to, next, known)).max().unwrap_or(0);
+    known.insert(state, Some(length));
+    length
+}
+
 #[test]
 fn whatever_comes_the_transitions_without_a_new_beginning_end() {
     // The longest way from each state, over every transition there is.
@@ -74,22 +92,6 @@ fn whatever_comes_the_transitions_without_a_new_beginning_end() {
     let mut next: HashMap<&State, Vec<&State>> = HashMap::new();
     for edge in edges.iter().filter(|edge| edge.to != State::Idle) {
         next.entry(&edge.from).or_default().push(&edge.to);
-    }
-    fn longest<'a>(
-        state: &'a State,
-        next: &HashMap<&'a State, Vec<&'a State>>,
-        known: &mut HashMap<&'a State, Option<usize>>,
-    ) -> usize {
-        match known.get(state) {
-            Some(Some(length)) => return *length,
-            Some(None) => panic!("a circle through {state:?}"),
-            None => {}
-        }
-        known.insert(state, None);
-        let ways = next.get(state).into_iter().flatten();
-        let length = ways.map(|to| 1 + longest(to, next, known)).max().unwrap_or(0);
-        known.insert(state, Some(length));
-        length
     }
     let length = longest(&State::Idle, &next, &mut HashMap::new());
     assert!((20..=WAY_MAX).contains(&length), "{length}");

@@ -3,6 +3,7 @@
 //!
 //! Whoever goes on finds a recovery that was begun or was not, comes to an end with it, and leaves nothing behind.
 
+#[expect(dead_code, reason = "the tests of the loop use the rest of it")]
 #[path = "../recovery/world.rs"]
 mod fakes;
 
@@ -42,7 +43,7 @@ fn enumerate(mode: Mode) {
     for script in lives() {
         let world = World::new();
         let count = calls(|| life(&world, &script).unwrap()).len();
-        assert!(count > 100, "a recovery makes {count} calls");
+        assert!(count > 80, "a recovery makes {count} calls");
         for at in (1..=count).step_by(stride(1)) {
             let world = World::new();
             let (result, hit) = struck(at, mode, || life(&world, &script));

@@ -113,7 +113,6 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
             }
         }
     }
-    eprintln!("{} states, struck {struck} times", ways.len());
     assert!(struck > 1000, "{struck}");
 }
 
