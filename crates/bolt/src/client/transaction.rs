@@ -1,5 +1,7 @@
 //! A transaction of several statements. Dropped before its commit it is rolled back.
 
+use std::time::Duration;
+
 use super::connection::{Connection, State, encoded};
 use super::rows::{Rows, doubt};
 use super::statement::Statement;
@@ -15,6 +17,11 @@ pub struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     pub(super) fn new(connection: &'c mut Connection) -> Self {
         Self { connection }
+    }
+
+    /// As [`Connection::set_budget`].
+    pub fn set_budget(&mut self, budget: Option<Duration>) {
+        self.connection.set_budget(budget);
     }
 
     /// Its rows have to be read to their end before the next statement; else the transaction is over.

@@ -69,7 +69,7 @@ fn converse(server: &Server) -> (Vec<u8>, Vec<u8>) {
         // Some fail, on some versions: that is to be recorded, too.
         let _ = connection
             .run(&Scope::read("neo4j"), Statement::new(statement).fetch(100))
-            .and_then(|rows| rows.finish());
+            .and_then(|rows| rows.collect());
     }
     connection.reset().unwrap();
     relay.streams()

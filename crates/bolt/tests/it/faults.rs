@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use grap_bolt::chunk::Frame;
-use grap_bolt::client::{Auth, Connection, Limits, Options, Scope, Statement};
+use grap_bolt::client::{Auth, Connection, Options, Scope, Statement};
 use grap_bolt::{Error, Value};
 use grap_testkit::{Distribution, Server};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,13 +40,11 @@ fn lost_answers_are_told_as_what_they_are() {
 /// It has committed, and the client does not say that it has not.
 fn a_lost_answer_to_commit_is_in_doubt(server: &Server) {
     let relay = Relay::to(server.bolt_address());
-    let patient = options(relay.address);
-    let mut connection =
-        Connection::open(&Options { limits: Limits { exchange: LIMIT, ..patient.limits }, ..patient })
-            .unwrap();
+    let mut connection = Connection::open(&options(relay.address)).unwrap();
     let mut transaction = connection.begin(&Scope::write("neo4j")).unwrap();
     transaction.run("CREATE (:Doubtful)").unwrap().finish().unwrap();
     relay.swallow_answers();
+    transaction.set_budget(Some(LIMIT));
     let (error, took) = timed(|| transaction.commit());
     assert!(
         matches!(&error, Error::CommitInDoubt { source, .. } if matches!(**source, Error::Timeout { .. })),
@@ -70,9 +68,9 @@ fn a_lost_answer_to_a_statement_of_its_own_is_in_doubt(server: &Server) {
 fn a_lost_answer_within_a_transaction_is_none(server: &Server) {
     let relay = Relay::to(server.bolt_address());
     let mut connection = Connection::open(&options(relay.address)).unwrap();
-    connection.set_budget(Some(LIMIT));
     let mut transaction = connection.begin(&Scope::write("neo4j")).unwrap();
     relay.swallow_answers();
+    transaction.set_budget(Some(LIMIT));
     let error = transaction.run("CREATE (:Inside)").map(drop).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(matches!(transaction.commit(), Err(Error::Poisoned { .. })));
