@@ -6,7 +6,7 @@
 //!
 //! let options = Options::new("bolt://localhost:7687".parse()?, Auth::parse("neo4j/secret-secret")?);
 //! let mut connection = Connection::open(&options)?;
-//! let answer = connection.run(&Scope::read("neo4j"), "MATCH (n) RETURN count(n)")?.collect()?;
+//! let answer = connection.run(&Scope::read("neo4j"), "MATCH (n) RETURN count(n)")?.answer()?;
 //! # Ok(())
 //! # }
 //! ```

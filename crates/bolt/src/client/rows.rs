@@ -100,8 +100,7 @@ impl<'c> Rows<'c> {
     }
 
     /// Reads all rows.
-    #[expect(clippy::should_implement_trait, reason = "it collects this, whose errors end it")]
-    pub fn collect(mut self) -> Result<Answer> {
+    pub fn answer(mut self) -> Result<Answer> {
         let rows = self.by_ref().collect::<Result<Vec<_>>>()?;
         let fields = std::mem::take(&mut self.fields);
         Ok(Answer { fields, rows, summary: self.finish()? })
@@ -111,7 +110,7 @@ impl<'c> Rows<'c> {
     pub fn finish(mut self) -> Result<Summary> {
         // Rows that the server has not sent yet need not be sent.
         self.fetch = 0;
-        while let Some(row) = self.next() {
+        for row in self.by_ref() {
             row?;
         }
         match std::mem::replace(&mut self.progress, Progress::Failed) {

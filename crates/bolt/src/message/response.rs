@@ -2,7 +2,7 @@
 
 use super::{Failure, Head, tag};
 use crate::error::{Error, Result};
-use crate::packstream::{Map, Value, encode, encode_list_length, encode_map, encode_structure_head};
+use crate::packstream::{Map, Raw, Value, encode, encode_list_length, encode_map, encode_structure_head};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Response {
@@ -37,7 +37,7 @@ impl Response {
     /// Of a whole message.
     pub fn decode(message: &[u8]) -> Result<Self> {
         let head = Head::of(message)?;
-        let values: Vec<Value> = head.fields().map(|field| field.to_value()).collect::<Result<_>>()?;
+        let values: Vec<Value> = head.fields().map(Raw::to_value).collect::<Result<_>>()?;
         match (head.tag, <[Value; 1]>::try_from(values)) {
             (tag::SUCCESS, Ok([Value::Map(map)])) => Ok(Self::Success(map)),
             (tag::FAILURE, Ok([Value::Map(map)])) => Ok(Self::Failure(Failure(map))),

@@ -143,7 +143,7 @@ fn answers_that_make_no_sense_poison() {
 fn a_message_without_end_is_refused() {
     let address = peer(|mut stream| {
         welcome(&mut stream);
-        let chunk = [&[0xff, 0xff][..], &[0; 0xffff]].concat();
+        let chunk = [&[0xff, 0xff][..], &vec![0; 0xffff]].concat();
         while stream.write_all(&chunk).is_ok() {}
     });
     let options = Options { message_max: 1 << 20, ..options(address) };

@@ -1,19 +1,19 @@
 //! What real servers and our client say to each other, recorded: every message decodes, and encodes to the same bytes.
 //!
 //! The recorded streams are `testdata/bolt/<version>-{client,server}.bin` (chunks, without the handshake). They are made
-//! anew with `GRAP_RECORD=1 GRAP_TEST_VERSIONS=... cargo test -p grap-bolt --test it corpus`.
+//! anew with `GRAP_RECORD=1 GRAP_TEST_VERSIONS=... cargo test -p grap-bolt --test it real`.
 
 use std::fs;
 use std::path::PathBuf;
 
 use grap_bolt::chunk::Frame;
-use grap_bolt::client::{Connection, Scope, Statement};
+use grap_bolt::client::{Connection, Rows, Scope, Statement};
 use grap_bolt::message::{Head, Request, Response};
 use grap_bolt::view::{Date, Node, Path, Relationship};
 use grap_testkit::Server;
 
 use crate::relay::{Relay, frames};
-use crate::support::{encoded, on_each_version, options};
+use crate::support::{encoded, options};
 
 const VERSIONS: [&str; 3] = ["5.13.0", "5.26.30", "2026.08.1"];
 
@@ -30,18 +30,14 @@ fn recorded_messages_keep_their_bytes() {
     }
 }
 
-#[test]
-fn live_messages_keep_their_bytes() {
-    on_each_version(|server| {
-        let (from_client, from_server) = converse(server);
-        same_bytes(&from_client, &from_server);
-        if std::env::var_os("GRAP_RECORD").is_some() {
-            let version = server.distribution().version();
-            fs::create_dir_all(file(version, "client").parent().unwrap()).unwrap();
-            fs::write(file(version, "client"), from_client).unwrap();
-            fs::write(file(version, "server"), from_server).unwrap();
-        }
-    });
+pub(crate) fn live_messages_keep_their_bytes(server: &Server) {
+    let (from_client, from_server) = converse(server);
+    same_bytes(&from_client, &from_server);
+    if std::env::var_os("GRAP_RECORD").is_some() {
+        let version = server.distribution().version();
+        fs::write(file(version, "client"), from_client).unwrap();
+        fs::write(file(version, "server"), from_server).unwrap();
+    }
 }
 
 fn converse(server: &Server) -> (Vec<u8>, Vec<u8>) {
@@ -69,7 +65,7 @@ fn converse(server: &Server) -> (Vec<u8>, Vec<u8>) {
         // Some fail, on some versions: that is to be recorded, too.
         let _ = connection
             .run(&Scope::read("neo4j"), Statement::new(statement).fetch(100))
-            .and_then(|rows| rows.collect());
+            .and_then(Rows::answer);
     }
     connection.reset().unwrap();
     relay.streams()

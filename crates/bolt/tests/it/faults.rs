@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::relay::{Relay, frames};
-use crate::support::{connect, limits, on_each_version, options, timed};
+use crate::support::{connect, limits, options, timed};
 
 const LIMIT: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(4);
@@ -24,17 +24,14 @@ fn signal(server: &Server, signal: Signal) {
 fn count(server: &Server, label: &str) -> i64 {
     let statement = format!("MATCH (n:{label}) RETURN count(n)");
     let mut connection = connect(server);
-    let answer = connection.run(&Scope::read("neo4j"), statement).unwrap().collect().unwrap();
+    let answer = connection.run(&Scope::read("neo4j"), statement).unwrap().answer().unwrap();
     answer.single().unwrap().as_int().unwrap()
 }
 
-#[test]
-fn lost_answers_are_told_as_what_they_are() {
-    on_each_version(|server| {
-        a_lost_answer_to_commit_is_in_doubt(server);
-        a_lost_answer_to_a_statement_of_its_own_is_in_doubt(server);
-        a_lost_answer_within_a_transaction_is_none(server);
-    });
+pub(crate) fn lost_answers_are_told_as_what_they_are(server: &Server) {
+    a_lost_answer_to_commit_is_in_doubt(server);
+    a_lost_answer_to_a_statement_of_its_own_is_in_doubt(server);
+    a_lost_answer_within_a_transaction_is_none(server);
 }
 
 /// It has committed, and the client does not say that it has not.
@@ -145,8 +142,7 @@ fn who_may_come_in_and_who_is_kept_waiting() {
 fn passwords(server: &Server) {
     let with = |auth| Connection::open(&Options { auth, ..options(server.bolt_address()) });
     let mut connection = with(Auth::parse("neo4j/correct-horse").unwrap()).unwrap();
-    let answer =
-        connection.run(&Scope::default(), "SHOW CURRENT USER YIELD user").unwrap().collect().unwrap();
+    let answer = connection.run(&Scope::default(), "SHOW CURRENT USER YIELD user").unwrap().answer().unwrap();
     assert_eq!(answer.single(), Some(&Value::from("neo4j")));
     for auth in [Auth::basic("neo4j", "wrong-horse"), Auth::None] {
         let error = with(auth).unwrap_err();
@@ -171,7 +167,7 @@ fn noops_keep_a_long_answer_alive(server: &Server) {
     let answer = thread::scope(|threads| {
         let waiting = threads.spawn(|| {
             let statement = Statement::new("MATCH (n:Locked) SET n.n = n.n + 1 RETURN n.n");
-            waiter.run(&scope, statement.limit(Duration::from_mins(1))).unwrap().collect().unwrap()
+            waiter.run(&scope, statement.limit(Duration::from_mins(1))).unwrap().answer().unwrap()
         });
         // RUN's own answer, and at least two NOOPs behind it.
         relay.await_server(heard, 1);

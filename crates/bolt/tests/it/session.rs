@@ -2,25 +2,22 @@
 
 use std::time::Duration;
 
-use grap_bolt::client::{Access, Connection, Scope, Statement};
+use grap_bolt::client::{Access, Connection, Rows, Scope, Statement};
 use grap_bolt::{Bookmark, Error, Value};
 use grap_testkit::Server;
 
-use crate::support::{connect, on_each_version};
+use crate::support::connect;
 
-#[test]
-fn a_connection_goes_through_everything() {
-    on_each_version(|server| {
-        assert!(connect(server).agent().ends_with(server.distribution().version()));
-        rows_come_in_portions(server);
-        a_failure_is_the_servers_own_word(server);
-        reading_does_not_write(server);
-        transactions_commit_or_do_not(server);
-        what_is_dropped_is_rolled_back(server);
-        bookmarks_name_transactions(server);
-        the_scope_is_told_to_the_server(server);
-        the_server_ends_what_takes_too_long(server);
-    });
+pub(crate) fn a_connection_goes_through_everything(server: &Server) {
+    assert!(connect(server).agent().ends_with(server.distribution().version()));
+    rows_come_in_portions(server);
+    a_failure_is_the_servers_own_word(server);
+    reading_does_not_write(server);
+    transactions_commit_or_do_not(server);
+    what_is_dropped_is_rolled_back(server);
+    bookmarks_name_transactions(server);
+    the_scope_is_told_to_the_server(server);
+    the_server_ends_what_takes_too_long(server);
 }
 
 fn read() -> Scope {
@@ -33,19 +30,19 @@ fn write() -> Scope {
 
 fn count(connection: &mut Connection, label: &str) -> i64 {
     let answer = connection.run(&read(), format!("MATCH (n:{label}) RETURN count(n)"));
-    answer.unwrap().collect().unwrap().single().unwrap().as_int().unwrap()
+    answer.unwrap().answer().unwrap().single().unwrap().as_int().unwrap()
 }
 
 fn rows_come_in_portions(server: &Server) {
     let mut connection = connect(server);
     for fetch in [1, 7, 1000, -1] {
         let statement = Statement::new("UNWIND range(1, $n) AS i RETURN i, i * 2 AS j").with("n", 100);
-        let answer = connection.run(&read(), statement.fetch(fetch)).unwrap().collect().unwrap();
+        let answer = connection.run(&read(), statement.fetch(fetch)).unwrap().answer().unwrap();
         assert_eq!((answer.fields.len(), answer.rows.len()), (2, 100));
         assert_eq!(answer.rows[99], [100.into(), 200.into()]);
         assert_eq!(answer.summary.kind(), "r");
     }
-    let none = connection.run(&read(), "MATCH (n:Nothing) RETURN n").unwrap().collect().unwrap();
+    let none = connection.run(&read(), "MATCH (n:Nothing) RETURN n").unwrap().answer().unwrap();
     assert_eq!(none.single(), None);
 }
 
@@ -74,7 +71,7 @@ fn a_failure_is_the_servers_own_word(server: &Server) {
 fn reading_does_not_write(server: &Server) {
     let mut connection = connect(server);
     for statement in ["CREATE (:Sly)", "CREATE INDEX FOR (n:Sly) ON (n.x)", "CALL db.createLabel('Sly')"] {
-        let error = connection.run(&read(), statement).and_then(|rows| rows.finish()).unwrap_err();
+        let error = connection.run(&read(), statement).and_then(Rows::finish).unwrap_err();
         assert_eq!(error.failure().unwrap().code(), "Neo.ClientError.Statement.AccessMode", "{statement}");
     }
     assert_eq!(count(&mut connection, "Sly"), 0);
@@ -87,14 +84,14 @@ fn transactions_commit_or_do_not(server: &Server) {
         let statement = Statement::new("CREATE (:Kept {n: $n})").with("n", n);
         transaction.run(statement).unwrap().finish().unwrap();
     }
-    let inside = transaction.run("MATCH (n:Kept) RETURN count(n)").unwrap().collect().unwrap();
+    let inside = transaction.run("MATCH (n:Kept) RETURN count(n)").unwrap().answer().unwrap();
     assert_eq!(inside.single(), Some(&Value::Int(3)));
     let bookmark = transaction.commit().unwrap().unwrap();
     assert_eq!(count(&mut connect(server), "Kept"), 3);
     // Another connection sees what the bookmark names.
     let after = read().bookmark(bookmark);
     let mut other = connect(server);
-    let answer = other.run(&after, "MATCH (n:Kept) RETURN count(n)").unwrap().collect().unwrap();
+    let answer = other.run(&after, "MATCH (n:Kept) RETURN count(n)").unwrap().answer().unwrap();
     assert_eq!(answer.single(), Some(&Value::Int(3)));
 
     let mut transaction = connection.begin(&write()).unwrap();
@@ -105,10 +102,7 @@ fn transactions_commit_or_do_not(server: &Server) {
     // A failure ends it: nothing more is sent for it, least of all a statement that would run on its own.
     let mut transaction = connection.begin(&write()).unwrap();
     transaction.run("CREATE (:Gone)").unwrap().finish().unwrap();
-    assert!(matches!(
-        transaction.run("RETURN 1 / 0").and_then(|rows| rows.finish()),
-        Err(Error::Server { .. })
-    ));
+    assert!(matches!(transaction.run("RETURN 1 / 0").and_then(Rows::finish), Err(Error::Server { .. })));
     assert!(matches!(transaction.run("CREATE (:Gone)"), Err(Error::TransactionOver { .. })));
     assert!(matches!(transaction.commit(), Err(Error::TransactionOver { .. })));
     assert_eq!(count(&mut connection, "Gone"), 0);
@@ -153,13 +147,13 @@ fn the_scope_is_told_to_the_server(server: &Server) {
     scope.metadata.push("grap", "health");
     let show = "SHOW TRANSACTIONS YIELD currentQuery, metaData, connectionId, database WHERE metaData.grap = 'health' \
                 RETURN connectionId, database";
-    let answer = connection.run(&scope, show).unwrap().collect().unwrap();
+    let answer = connection.run(&scope, show).unwrap().answer().unwrap();
     assert_eq!(answer.rows, [[connection.id().into(), "system".into()]]);
     let error = connection.run(&Scope::read("absent"), "RETURN 1").map(drop).unwrap_err();
     assert_eq!(error.failure().unwrap().code(), "Neo.ClientError.Database.DatabaseNotFound");
     // The home database, when none is named.
     let home = connection.run(&Scope::default(), "CALL db.info() YIELD name RETURN name");
-    assert_eq!(home.unwrap().collect().unwrap().single(), Some(&"neo4j".into()));
+    assert_eq!(home.unwrap().answer().unwrap().single(), Some(&"neo4j".into()));
     assert_eq!(Scope::default().access, Access::Read);
 }
 
@@ -167,7 +161,7 @@ fn the_server_ends_what_takes_too_long(server: &Server) {
     let mut connection = connect(server);
     let scope = read().timeout(Duration::from_millis(200));
     let endless = "UNWIND range(1, 1000000000) AS i WITH i WHERE i % 7 = 8 RETURN count(i)";
-    let error = connection.run(&scope, endless).and_then(|rows| rows.finish()).unwrap_err();
+    let error = connection.run(&scope, endless).and_then(Rows::finish).unwrap_err();
     assert!(error.failure().unwrap().code().contains("TransactionTimedOut"), "{error}");
     assert_eq!(count(&mut connection, "Nothing"), 0);
 }

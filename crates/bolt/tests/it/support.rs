@@ -6,18 +6,7 @@ use std::time::{Duration, Instant};
 use grap_bolt::client::{Address, Auth, Connection, Limits, Options, Security};
 use grap_bolt::packstream::encode;
 use grap_bolt::{Error, Value};
-use grap_testkit::{Distribution, Server};
-use tempfile::TempDir;
-
-/// A server without authentication for each version under test.
-pub(crate) fn on_each_version(test: impl Fn(&Server)) {
-    for version in Distribution::matrix() {
-        let distribution = Distribution::ensure(&version).unwrap();
-        let home = TempDir::new().unwrap();
-        let server = Server::builder(&distribution).start(home.path()).unwrap();
-        test(&server);
-    }
-}
+use grap_testkit::Server;
 
 /// How to get to this address, without authentication.
 pub(crate) fn options(address: SocketAddr) -> Options {

@@ -39,7 +39,7 @@ fn tls_believes_whom_it_should() {
             let authorities = authorities.map(certificate);
             let options = Options { address, authorities, ..options(server.bolt_address()) };
             let mut connection = Connection::open(&options)?;
-            connection.run(&Scope::default(), "RETURN 1")?.collect().map(drop)
+            connection.run(&Scope::default(), "RETURN 1")?.answer().map(drop)
         };
         let refused = |outcome: Result<(), Error>| match outcome.unwrap_err() {
             Error::Tls { source, .. } => source.to_string(),
@@ -59,13 +59,8 @@ fn tls_believes_whom_it_should() {
     }
 }
 
-/// A server without TLS is not spoken to in plain text because of it.
-#[test]
-fn a_server_without_tls_is_an_error() {
-    let version = Distribution::matrix().remove(0);
-    let distribution = Distribution::ensure(&version).unwrap();
-    let home = TempDir::new().unwrap();
-    let server = Server::builder(&distribution).start(home.path()).unwrap();
+/// It is not spoken to in plain text because of that.
+pub(crate) fn a_server_without_tls_is_an_error(server: &Server) {
     let mut options = options(server.bolt_address());
     options.address.security = Security::TlsAnyCertificate;
     let error = Connection::open(&options).unwrap_err();

@@ -9,29 +9,26 @@ use grap_bolt::{Map, Value, Version};
 use grap_testkit::Server;
 use grap_testkit::value::{self as kit, canonical_received};
 
-use crate::support::{connect, encoded, on_each_version};
+use crate::support::{connect, encoded};
 
-#[test]
-fn every_type_comes_back() {
-    on_each_version(|server| {
-        let mut connection = connect(server);
-        for value in values() {
-            assert_eq!(encoded(&echo(&mut connection, &value)), encoded(&value), "{value:?}");
-        }
-        maps(&mut connection);
-        graph(&mut connection);
-        if connection.version() >= Version::V6_1 {
-            vectors_and_uuids(&mut connection);
-        } else {
-            eprintln!("SKIPPED on {}: vectors and UUIDs, which came with Bolt 6.1", connection.agent());
-        }
-        another_client_sees_the_same(server, &mut connection);
-    });
+pub(crate) fn every_type_comes_back(server: &Server) {
+    let mut connection = connect(server);
+    for value in values() {
+        assert_eq!(encoded(&echo(&mut connection, &value)), encoded(&value), "{value:?}");
+    }
+    maps(&mut connection);
+    graph(&mut connection);
+    if connection.version() >= Version::V6_1 {
+        vectors_and_uuids(&mut connection);
+    } else {
+        eprintln!("SKIPPED on {}: vectors and UUIDs, which came with Bolt 6.1", connection.agent());
+    }
+    another_client_sees_the_same(server, &mut connection);
 }
 
 fn echo(connection: &mut Connection, value: &Value) -> Value {
     let statement = Statement::new("RETURN $value").with("value", value.clone());
-    let answer = connection.run(&Scope::read("neo4j"), statement).unwrap().collect().unwrap();
+    let answer = connection.run(&Scope::read("neo4j"), statement).unwrap().answer().unwrap();
     answer.single().unwrap().clone()
 }
 
@@ -88,7 +85,7 @@ fn maps(connection: &mut Connection) {
 fn graph(connection: &mut Connection) {
     let create =
         "CREATE (a:A:B {n: 1})-[r:R {w: 2.5}]->(b) WITH a, r, b MATCH p = (b)<-[:R]-(a) RETURN a, r, p";
-    let answer = connection.run(&Scope::write("neo4j"), create).unwrap().collect().unwrap();
+    let answer = connection.run(&Scope::write("neo4j"), create).unwrap().answer().unwrap();
     assert_eq!(answer.fields, ["a", "r", "p"]);
     let [a, r, p] = &answer.rows[0][..] else { panic!("{answer:?}") };
     let (a, r, p) = (Node::of(a).unwrap(), Relationship::of(r).unwrap(), Path::of(p).unwrap());
@@ -116,7 +113,7 @@ fn vectors_and_uuids(connection: &mut Connection) {
         assert_eq!(Vector::of(&back).unwrap().len(), 8 / element.size());
     }
     let made = "CYPHER 25 RETURN vector([1, -2], 2, FLOAT32), uuid()";
-    let answer = connection.run(&Scope::read("neo4j"), made).unwrap().collect().unwrap();
+    let answer = connection.run(&Scope::read("neo4j"), made).unwrap().answer().unwrap();
     assert_eq!(Vector::of(&answer.rows[0][0]), Some(Vector { element: Element::Float32, bytes: &bytes }));
     let uuid = &answer.rows[0][1];
     assert!(matches!(uuid, Value::Uuid(_)), "{uuid:?}");
@@ -136,7 +133,7 @@ fn another_client_sees_the_same(server: &Server, connection: &mut Connection) {
         let parameters = [("v".to_owned(), theirs.to_bolt())].into();
         driver.run_with("CREATE (n:Theirs {v: $v})", &parameters).unwrap();
         let read = "MATCH (n:Theirs) WITH n, n.v AS v DELETE n RETURN v";
-        let answer = connection.run(&Scope::write("neo4j"), read).unwrap().collect().unwrap();
+        let answer = connection.run(&Scope::write("neo4j"), read).unwrap().answer().unwrap();
         assert_eq!(encoded(answer.single().unwrap()), encoded(&ours));
     }
 }
