@@ -63,10 +63,13 @@ impl Connection {
 fn dial(address: &Address, deadline: &Deadline) -> Result<TcpStream> {
     let server = address.to_string();
     let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for candidate in resolve(address, deadline)? {
+    let candidates = resolve(address, deadline)?;
+    for (tried, candidate) in candidates.iter().enumerate() {
         let timeout = |_| Error::Timeout { doing: CONNECTING, server: server.clone(), limit: deadline.limit };
-        let left = deadline.left().map_err(timeout)?;
-        match TcpStream::connect_timeout(&candidate, left) {
+        // One that does not answer leaves time for the others.
+        let untried = u32::try_from(candidates.len() - tried).unwrap_or(u32::MAX);
+        let left = deadline.left().map_err(timeout)? / untried;
+        match TcpStream::connect_timeout(candidate, left) {
             Ok(stream) => {
                 let ready = stream.set_nodelay(true);
                 ready.map_err(|source| Error::Connect { server, source })?;

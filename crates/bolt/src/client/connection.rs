@@ -169,12 +169,9 @@ impl Connection {
         while self.owed > 1 {
             self.receive(DOING)?;
         }
-        loop {
-            match self.receive(DOING)? {
-                Response::Record(_) => {}
-                Response::Success(_) => break,
-                other => return Err(self.unexpected(DOING, &other)),
-            }
+        match self.receive(DOING)? {
+            Response::Success(_) => {}
+            other => return Err(self.unexpected(DOING, &other)),
         }
         self.state = State::Ready;
         Ok(())

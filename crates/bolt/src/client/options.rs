@@ -17,7 +17,7 @@ pub struct Options {
     pub limits: Limits,
     /// For the opening and everything after it, taken together, until [`super::Connection::set_budget`] says otherwise.
     pub budget: Option<Duration>,
-    /// Largest answer (a row is one answer) that is taken.
+    /// Largest answer (a row is one answer) that is taken, in bytes; a value takes up to 40 times its bytes in memory.
     pub message_max: usize,
     pub clock: Clock,
 }

@@ -160,8 +160,10 @@ fn the_scope_is_told_to_the_server(server: &Server) {
 fn the_server_ends_what_takes_too_long(server: &Server) {
     let mut connection = connect(server);
     let scope = read().timeout(Duration::from_millis(200));
-    let endless = "UNWIND range(1, 1000000000) AS i WITH i WHERE i % 7 = 8 RETURN count(i)";
+    // It goes over nodes: 5.13 looks for the end of a transaction there, and not in a mere UNWIND.
+    let endless = "MATCH (a), (b), (c), (d), (e) RETURN count(a.x + b.x)";
     let error = connection.run(&scope, endless).and_then(Rows::finish).unwrap_err();
-    assert!(error.failure().unwrap().code().contains("TransactionTimedOut"), "{error}");
+    let failure = error.failure().unwrap_or_else(|| panic!("{error:?}"));
+    assert!(failure.code().contains("TransactionTimedOut"), "{failure}");
     assert_eq!(count(&mut connection, "Nothing"), 0);
 }
