@@ -111,6 +111,7 @@ impl Connection {
 
     /// A statement in a transaction of its own. It is over, and committed if it wrote, when the rows were read to
     /// their end ([`Rows::answer`], [`Rows::finish`]); dropped earlier it is rolled back, or was not.
+    /// A statement that commits in portions (`CALL {} IN TRANSACTIONS`) and fails has committed those before.
     pub fn run(&mut self, scope: &Scope, statement: impl Into<Statement>) -> Result<Rows<'_>> {
         self.begin_exchange("run")?;
         let in_doubt = scope.access == Access::Write;

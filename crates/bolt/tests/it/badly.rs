@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use grap_bolt::Error;
+use grap_bolt::chunk::chunk;
 use grap_bolt::client::{Connection, Options, Scope};
+use grap_bolt::message::{Failure, Response};
+use grap_bolt::{Error, Map};
 
 use crate::support::{limits, options, timed};
 
@@ -92,6 +94,34 @@ fn a_lost_answer_leaves_a_write_in_doubt_and_a_read_not() {
     );
     let error = open().run(&Scope::read("neo4j"), "RETURN 1").map(drop).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }));
+}
+
+/// An error of the statement or of the moment is a no; one of the database itself may have come behind its log.
+#[test]
+fn not_every_failure_of_a_commit_says_that_it_was_none() {
+    for (code, in_doubt) in [
+        ("Neo.DatabaseError.Transaction.TransactionCommitFailed", true),
+        ("Neo.ClientError.Schema.ConstraintValidationFailed", false),
+        ("Neo.TransientError.Transaction.DeadlockDetected", false),
+    ] {
+        let address = peer(move |mut stream| {
+            welcome(&mut stream);
+            let mut answers = Vec::new();
+            let failure = Failure(Map::new().with("code", code).with("message", "no"));
+            for answer in [Response::Success(Map::new()), Response::Failure(failure)] {
+                let mut message = Vec::new();
+                answer.encode(&mut message).unwrap();
+                chunk(&message, &mut answers);
+            }
+            let _ = stream.write_all(&answers);
+            drain(stream);
+        });
+        let mut connection = Connection::open(&impatient(address)).unwrap();
+        let error = connection.begin(&Scope::write("neo4j")).unwrap().commit().unwrap_err();
+        assert_eq!(matches!(error, Error::CommitInDoubt { .. }), in_doubt, "{error}");
+        assert_eq!(error.failure().unwrap().code(), code);
+        assert!(!connection.is_poisoned());
+    }
 }
 
 #[test]
