@@ -14,7 +14,7 @@ use crate::relay::{Relay, frames};
 use crate::support::{connect, limits, options, timed};
 
 const LIMIT: Duration = Duration::from_secs(1);
-const SLACK: Duration = Duration::from_secs(4);
+const SLACK: Duration = Duration::from_secs(8);
 
 fn signal(server: &Server, signal: Signal) {
     let pid = Pid::from_raw(server.pid().unwrap().cast_signed()).unwrap();
