@@ -18,7 +18,7 @@ pub(super) fn find(check: &Check<'_>, findings: &mut Findings) -> Result<(), Che
         (RecordStore::NodeLabels, &owned.labels),
     ] {
         let new = || OrphanWorker { store, owned, findings: Findings::default() };
-        for worker in scan(check, check.stores.get(store), store.record_name(), new)? {
+        for worker in scan(check, check.stores.get(store), "orphans", new)? {
             findings.append(worker.findings);
         }
     }

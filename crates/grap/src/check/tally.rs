@@ -10,8 +10,8 @@
 //! of statements that differ have equal sums with a probability of 2^-64. Sums are kept apart by nodes, in [`BUCKETS`] shares, so
 //! that what differs is looked for at few nodes only.
 //!
-//! Chains whose links, firsts and lengths agree are whole: links that agree make rows and rings; each row has a first that
-//! its node knows; a ring has members that no length counts.
+//! Links that agree make rows and rings; each row begins with a first that its node knows. What is not seen: a ring of
+//! relationships beside the row of their node, which takes three wrong pointers that fit each other.
 
 /// Shares of the nodes.
 pub(super) const BUCKETS: usize = 1 << 12;
