@@ -14,6 +14,10 @@ mod view;
 
 use std::process::ExitCode;
 
+/// The system's allocator keeps what each thread once needed: a daemon whose tasks are threads grows with each of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }

@@ -3,7 +3,8 @@
 //! Format, version 1: a header line `grap-journal 1 <kind>` LF, then one line an entry: `crc32c` of the JSON
 //! in 8 lower-case hex digits, a space, the JSON without line breaks, LF. A torn *last* line (no LF, or a
 //! wrong checksum with nothing behind it) was never acknowledged: it is cut. A bad line before it is damage,
-//! and refused. A header of a newer version is refused.
+//! and refused. A header of a newer version is refused. Who can do without the entries sets such a file aside
+//! ([`Journal::set_aside`]): it stays as it is, under another name.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,13 +15,16 @@ use serde::de::DeserializeOwned;
 use crate::error::DiskError;
 use crate::file::{Sink, read};
 use crate::lock::FileLock;
-use crate::publish::{replace, sync_dir};
+use crate::publish::{rename_new, replace, sync_dir};
 
 /// Journals are small; a larger one is not ours.
 const SIZE_MAX: u64 = 256 << 20;
 
 /// Appends take a moment; who waits longer waits for something that hangs.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Between the name of a journal and the instant at which it was set aside.
+const DAMAGED: &str = ".damaged-";
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -32,6 +36,13 @@ pub enum JournalError {
     Damaged { path: PathBuf, line: usize },
     #[error("another process has held the journal {} for too long", path.display())]
     Busy { path: PathBuf },
+}
+
+impl JournalError {
+    /// What stands there cannot be read, and will not be readable later: it is damaged, or another program's.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Damaged { .. })
+    }
 }
 
 /// One journal file. Appends are serialised between processes by a short lock on `<path>.lock`.
@@ -110,6 +121,32 @@ impl Journal {
         let _lock = self.lock()?;
         let lines: Vec<u8> = entries.iter().flat_map(|entry| line_of(entry)).collect();
         Ok(replace(&self.path, &[self.header().as_bytes(), &lines])?)
+    }
+
+    /// Rename a file of which the entries cannot be read, or are not `legal`, so that a new one can begin:
+    /// `<name>.damaged-<instant>`. `None`: nothing is wrong with it; another process was here first.
+    pub fn set_aside<T: DeserializeOwned>(
+        &self,
+        instant: &str,
+        legal: impl FnOnce(&[T]) -> bool,
+    ) -> Result<Option<PathBuf>, JournalError> {
+        let _lock = self.lock()?;
+        match self.load::<T>() {
+            Ok((entries, _)) if legal(&entries) => return Ok(None),
+            Err(error) if !error.is_unreadable() => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(format!("{DAMAGED}{instant}"));
+        let aside = self.path.with_file_name(name);
+        rename_new(&self.path, &aside)?;
+        sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Some(aside))
+    }
+
+    /// The name of the journal, where a file of this name is one that was set aside.
+    pub fn set_aside_of(name: &str) -> Option<&str> {
+        Some(name.split_once(DAMAGED)?.0)
     }
 
     fn cut(&self, length: usize) -> Result<(), JournalError> {
@@ -191,6 +228,38 @@ mod tests {
         bytes[place] ^= 1;
         std::fs::write(journal.path(), bytes).unwrap();
         assert!(matches!(journal.entries::<String>(), Err(JournalError::Damaged { line: 2, .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_set_aside_as_it_is_and_nothing_else() {
+        let (directory, journal) = journal();
+        let legal = |entries: &[i32]| !entries.contains(&13);
+        for number in [1, 2] {
+            journal.append(&number).unwrap();
+        }
+        assert_eq!(journal.set_aside("1", legal).unwrap(), None);
+        let whole = std::fs::read(journal.path()).unwrap();
+        let mut flipped = whole.clone();
+        flipped[journal.header().len() + 9] ^= 1;
+        for (instant, bytes) in [
+            ("1", flipped.as_slice()),
+            ("2", b"grap-journal 2 test\n".as_slice()),
+            ("3", b"another thing".as_slice()),
+        ] {
+            std::fs::write(journal.path(), bytes).unwrap();
+            let aside = journal.set_aside(instant, legal).unwrap().unwrap();
+            assert_eq!(aside, directory.path().join(format!("attempts.damaged-{instant}")));
+            assert_eq!(std::fs::read(&aside).unwrap(), bytes);
+            assert!(journal.entries::<i32>().unwrap().is_empty());
+        }
+        journal.append(&13).unwrap();
+        assert!(journal.set_aside("4", legal).unwrap().is_some());
+        // What was set aside before is not replaced.
+        journal.append(&13).unwrap();
+        assert!(journal.set_aside("4", legal).is_err());
+        assert_eq!(journal.entries::<i32>().unwrap(), [13]);
+        assert_eq!(Journal::set_aside_of("attempts.damaged-4"), Some("attempts"));
+        assert_eq!(Journal::set_aside_of("attempts"), None);
     }
 
     #[test]

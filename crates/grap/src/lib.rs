@@ -12,6 +12,7 @@
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
+mod abreast;
 pub mod archive;
 pub mod catalog;
 pub mod check;

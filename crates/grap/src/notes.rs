@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
 use grap_repository::{Id, Repository};
+use grap_task::Stop;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::abreast::abreast;
 use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
@@ -74,6 +76,9 @@ pub struct Standing {
     pub judged: Option<Judged>,
     /// What the newest verification found, where it failed.
     pub problems: Vec<String>,
+    /// Packs that any verification found damaged, passed ones since then or not: one passes, too, where what lies in
+    /// the pack lies in another one as well.
+    pub damaged_packs: BTreeSet<Id>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -124,16 +129,6 @@ impl Standing {
         problems.iter().all(|problem| self.problems.contains(problem))
     }
 
-    /// Packs that its newest verification found damaged.
-    pub fn damaged_packs(&self) -> impl Iterator<Item = Id> + '_ {
-        // A problem begins with the name of the object.
-        let pack = |problem: &String| {
-            let name = problem.strip_prefix("data/")?.split_once('/')?.1;
-            name.split_once(':')?.0.parse().ok()
-        };
-        self.problems.iter().filter_map(pack)
-    }
-
     fn add(&mut self, note: Note) {
         let at = note.at;
         match note.kind {
@@ -146,6 +141,7 @@ impl Standing {
                 let before = self.judged.filter(|judged| judged.verdict == Verdict::Failed);
                 let read_data_percent =
                     before.map_or(0, |before| before.read_data_percent).max(read_data_percent);
+                self.damaged_packs.extend(problems.iter().filter_map(|problem| pack_in(problem)));
                 self.problems = problems;
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
@@ -187,45 +183,61 @@ impl<'a> Notes<'a> {
         Ok(Self { repository, source, listed })
     }
 
-    /// The standing by the newest verdict alone, as far as it is listed and can be read: one request for most backups.
-    fn newest_verdict(&self, id: &BackupId) -> Result<Standing> {
-        let listed = self.listed.get(id).copied().unwrap_or(0);
+    /// Packs that a listed verification of a backup found damaged.
+    fn damaged_packs(&self, id: &BackupId) -> Result<BTreeSet<Id>> {
         let series = series(self.repository, self.source, id);
         let mut standing = Standing::default();
-        for number in (1..=listed).rev() {
-            let note: Option<Note> = series.readable(number)?;
-            let verdict =
-                note.filter(|note| matches!(note.kind, NoteKind::Verified { .. } | NoteKind::Failed { .. }));
-            if let Some(note) = verdict {
-                standing.add(note);
-                break;
-            }
+        for number in 1..=self.listed.get(id).copied().unwrap_or(0) {
+            series.readable(number)?.into_iter().for_each(|note| standing.add(note));
         }
-        Ok(standing)
+        Ok(standing.damaged_packs)
     }
 
     /// Every note of a backup that can be read, oldest first, folded.
     pub fn standing(&self, id: &BackupId) -> Result<Standing> {
         let listed = self.listed.get(id).copied().unwrap_or(0);
-        let records = series(self.repository, self.source, id).read(listed)?;
-        let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
-        records.readable.into_iter().for_each(|note| standing.add(note));
-        Ok(standing)
+        fold(&series(self.repository, self.source, id), listed)
     }
 }
 
-/// Packs that were found damaged, by the newest verdicts of these backups. Nothing new rests on them; whoever judges a
-/// backup without reading all of it reads these again, because one that was made before may.
+/// How one backup stands now.
+pub fn standing(repository: &Repository, source: &SourceName, id: &BackupId) -> Result<Standing> {
+    let series = series(repository, source, id);
+    fold(&series, series.listed()?)
+}
+
+fn fold(series: &Series<'_>, listed: u64) -> Result<Standing> {
+    let records = series.read(listed)?;
+    let mut standing = Standing { unreadable: records.unreadable, ..Standing::default() };
+    records.readable.into_iter().for_each(|note| standing.add(note));
+    Ok(standing)
+}
+
+/// Packs that were found damaged, by any verdict of these backups: what was found of a pack stays true, whatever else
+/// holds the same now. Nothing new rests on them, `gc` keeps another place of what lies in them, and whoever judges a
+/// backup without reading all of it reads these again, because one that was made before may rest on them.
 pub fn damaged_packs(repository: &Repository, backups: &[Backup]) -> Result<BTreeSet<Id>> {
+    let lists = lists(repository, backups)?;
+    let found = abreast(backups, |backup| lists[&backup.source].damaged_packs(&backup.id))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// How these backups stand, in their order.
+pub fn standings(repository: &Repository, backups: &[Backup], stop: &Stop) -> Result<Vec<Standing>> {
+    let lists = lists(repository, backups)?;
+    abreast(backups, |backup| {
+        stop.check()?;
+        lists[&backup.source].standing(&backup.id)
+    })
+}
+
+/// The notes of every source that one of these is of.
+fn lists<'a>(
+    repository: &'a Repository,
+    backups: &'a [Backup],
+) -> Result<BTreeMap<&'a SourceName, Notes<'a>>> {
     let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
-    let mut packs = BTreeSet::new();
-    for source in sources {
-        let notes = Notes::list(repository, source)?;
-        for backup in backups.iter().filter(|backup| backup.source == *source) {
-            packs.extend(notes.newest_verdict(&backup.id)?.damaged_packs());
-        }
-    }
-    Ok(packs)
+    sources.into_iter().map(|source| Ok((source, Notes::list(repository, source)?))).collect()
 }
 
 /// Put a note under the next free number; `kind` is told which that is.
@@ -257,6 +269,12 @@ impl NoteKind {
         }
         Self::Failed { problems, read_data_percent }
     }
+}
+
+/// The pack that a problem is about: it begins with the name of the object.
+fn pack_in(problem: &str) -> Option<Id> {
+    let name = problem.strip_prefix("data/")?.split_once('/')?.1;
+    name.split_once(':')?.0.parse().ok()
 }
 
 fn series<'a>(repository: &'a Repository, source: &SourceName, id: &BackupId) -> Series<'a> {

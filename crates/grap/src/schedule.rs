@@ -3,11 +3,15 @@
 //! An event is durable before anything is done about it, and before it is part of the state that is shown. One
 //! process writes (it holds the lock of the daemon). A long journal is put again as one entry, whole or not at
 //! all; where that fails it stays long, which harms nothing.
+//!
+//! One that cannot be read stops neither the archiver nor the schedule: it is set aside, and a new one begins. Slots
+//! count from then on, as in a new state directory; what was pending is forgotten, and no backup is touched.
 
-use grap_core::schedule::{Event, State};
+use grap_core::schedule::{Event, Illegal, State};
 use grap_disk::{Journal, JournalError};
+use jiff::Timestamp;
 
-use crate::state::{StateDirectory, StateError};
+use crate::state::{SetAside, StateDirectory, StateError};
 
 /// Events until they are folded into one entry. Each append reads what is there.
 const ENTRIES_MAX: usize = 400;
@@ -24,17 +28,32 @@ pub struct ScheduleJournal {
 impl ScheduleJournal {
     /// Fold what is there.
     pub fn open(directory: &StateDirectory) -> Result<Self, StateError> {
-        let journal = Journal::new(directory.root().join("schedule.journal"), "schedule");
+        let journal = Self::journal(directory);
         let events: Vec<Event> = journal.entries()?;
-        let mut state = State::default();
-        for (index, event) in events.iter().enumerate() {
-            state = state.apply(event).map_err(|source| StateError::Schedule {
-                path: journal.path().to_owned(),
-                entry: index + 1,
-                source,
-            })?;
-        }
+        let state = fold(&events).map_err(|(entry, source)| StateError::Schedule {
+            path: journal.path().to_owned(),
+            entry,
+            source,
+        })?;
         Ok(Self { journal, state, entries: events.len(), unsure: false })
+    }
+
+    /// As [`ScheduleJournal::open`]; what cannot be read is set aside.
+    pub fn open_or_begin(
+        directory: &StateDirectory,
+        now: Timestamp,
+    ) -> Result<(Self, Option<SetAside>), StateError> {
+        let why = match Self::open(directory) {
+            Ok(journal) => return Ok((journal, None)),
+            Err(error) => error,
+        };
+        let legal = |events: &[Event]| fold(events).is_ok();
+        let aside = SetAside::of(&Self::journal(directory), why, now, legal)?;
+        Ok((Self::open(directory)?, aside))
+    }
+
+    fn journal(directory: &StateDirectory) -> Journal {
+        Journal::new(directory.root().join("schedule.journal"), "schedule")
     }
 
     pub fn state(&self) -> &State {
@@ -71,6 +90,14 @@ impl ScheduleJournal {
         self.entries = 1;
         Ok(())
     }
+}
+
+/// What the events come to; else the number of the first one that cannot follow.
+fn fold(events: &[Event]) -> Result<State, (usize, Illegal)> {
+    let apply = |state: State, (index, event): (usize, &Event)| {
+        state.apply(event).map_err(|illegal| (index + 1, illegal))
+    };
+    events.iter().enumerate().try_fold(State::default(), apply)
 }
 
 #[cfg(test)]
@@ -131,6 +158,18 @@ mod tests {
         grap_disk::replace(&path, &[&flipped]).unwrap();
         let error = open(directory.path()).unwrap_err();
         assert!(matches!(error, StateError::Journal(JournalError::Damaged { .. })), "{error}");
+        let state = StateDirectory::open(directory.path()).unwrap();
+        let now = "2026-11-26T01:02:03.5Z".parse().unwrap();
+        let (mut journal, aside) = ScheduleJournal::open_or_begin(&state, now).unwrap();
+        let aside = aside.unwrap();
+        assert_eq!(aside.path, directory.path().join("schedule.journal.damaged-20261126-010203.500"));
+        assert!(aside.why.contains("line 2"), "{}", aside.why);
+        assert_eq!(grap_disk::read(&aside.path, 1 << 20).unwrap(), flipped);
+        assert_eq!(state.set_aside().unwrap(), ["schedule.journal.damaged-20261126-010203.500"]);
+        assert_eq!(journal.state(), &State::default());
+        journal.record(&started).unwrap();
+        let (journal, aside) = ScheduleJournal::open_or_begin(&state, now).unwrap();
+        assert_eq!((journal.state(), aside), (&before, None));
     }
 
     #[test]
@@ -144,5 +183,8 @@ mod tests {
         let raw = Journal::new(directory.path().join("schedule.journal"), "schedule");
         raw.append(&started).unwrap();
         assert!(matches!(open(directory.path()), Err(StateError::Schedule { entry: 2, .. })));
+        let state = StateDirectory::open(directory.path()).unwrap();
+        let (_, aside) = ScheduleJournal::open_or_begin(&state, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(aside.unwrap().why.contains("entry 2"));
     }
 }

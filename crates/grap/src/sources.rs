@@ -61,9 +61,14 @@ fn records(repository: &Repository) -> Result<BTreeSet<(SourceName, u32)>> {
     Ok(found)
 }
 
-/// Put the records of one repository into another. One that cannot be read is noted, and the others go on.
-pub fn carry(from: &Repository, to: &Repository, problems: &mut Vec<String>) -> Result<()> {
-    for (name, number) in records(from)? {
+/// Put the records of these sources into another repository. One that cannot be read is noted, and the others go on.
+pub fn carry(
+    from: &Repository,
+    to: &Repository,
+    wanted: &BTreeSet<SourceName>,
+    problems: &mut Vec<String>,
+) -> Result<()> {
+    for (name, number) in records(from)?.into_iter().filter(|(name, _)| wanted.contains(name)) {
         let record = object(&name, number);
         let source = match read(from, name.clone(), number) {
             Err(error) if matches!(error.code(), Code::BackupCorrupted) => {

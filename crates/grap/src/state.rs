@@ -3,7 +3,8 @@
 //!
 //! Invariants: an operation that changes something opens an entry before it acts and closes it after. An
 //! entry that nobody closed, while nobody holds the job's lock, belongs to a process that died: it counts as
-//! failed. A backup exists in the repository or not at all; here stands only that it was tried.
+//! failed. A backup exists in the repository or not at all; here stands only that it was tried: so a journal
+//! that cannot be read is set aside, stays as it is under another name, and keeps nobody from working.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,10 @@ use grap_core::{BackupId, SourceName};
 use grap_disk::{self as disk, DiskError, FileLock, Journal, JournalError};
 use grap_task::Clock;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::error::in_one_line;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -27,14 +31,27 @@ pub enum StateError {
     Busy { job: &'static str, path: PathBuf },
 }
 
+impl StateError {
+    /// A journal is there and cannot be read, now or later.
+    fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_unreadable(),
+            Self::Schedule { .. } => true,
+            Self::Unusable { .. } | Self::Busy { .. } => false,
+        }
+    }
+}
+
 /// What can run once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     Backup,
     /// Of this repository to another.
     Copy,
-    /// What deletes, and what decides what is deleted: expire, gc, delete, holds, keys.
+    /// What deletes: expire, gc, delete; and keys.
     Maintain,
+    /// A hold or its release: they do not wait for what deletes.
+    Hold,
 }
 
 impl Job {
@@ -43,6 +60,7 @@ impl Job {
             Self::Backup => "backup",
             Self::Copy => "copy",
             Self::Maintain => "maintain",
+            Self::Hold => "hold",
         }
     }
 
@@ -51,7 +69,8 @@ impl Job {
         match self {
             Self::Backup => verb == "backup",
             Self::Copy => verb == "copy",
-            Self::Maintain => matches!(verb, "expire" | "delete" | "hold" | "release" | "gc" | "key"),
+            Self::Maintain => matches!(verb, "expire" | "delete" | "gc" | "key"),
+            Self::Hold => matches!(verb, "hold" | "release"),
         }
     }
 }
@@ -128,6 +147,49 @@ impl Outcome {
     }
 }
 
+/// A journal that could not be read, and was set aside so that a new one could begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is now.
+    pub path: PathBuf,
+    /// What was wrong with it.
+    pub why: String,
+}
+
+impl std::fmt::Display for SetAside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, why } = self;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        write!(f, "{why}: it was set aside as {}; {}", path.display(), Self::forgotten(&name))
+    }
+}
+
+impl SetAside {
+    /// What is forgotten with a journal, by the name of the file.
+    pub fn forgotten(name: &str) -> &'static str {
+        match Journal::set_aside_of(name).unwrap_or(name) {
+            "schedule.journal" => "pending retries and requests are forgotten, and slots count from then on",
+            "alerts.journal" => "which alerts were open and told is forgotten: what lasts is told again",
+            _ => "which attempts have failed is forgotten; what backups there are the repository knows",
+        }
+    }
+
+    /// Set it aside, where that helps against the error. `None`: another process was here first.
+    pub fn of<T: DeserializeOwned>(
+        journal: &Journal,
+        why: StateError,
+        now: Timestamp,
+        legal: impl FnOnce(&[T]) -> bool,
+    ) -> Result<Option<Self>, StateError> {
+        if !why.is_unreadable() {
+            return Err(why);
+        }
+        let instant = now.strftime("%Y%m%d-%H%M%S%.3f").to_string();
+        let path = journal.set_aside(&instant, legal)?;
+        Ok(path.map(|path| Self { path, why: in_one_line(&why) }))
+    }
+}
+
 /// How long somebody may hold a lock who only asks whether it is held.
 const ASKED_MAX: Duration = Duration::from_secs(1);
 const SERVE_LOCK: &str = "serve.lock";
@@ -146,6 +208,24 @@ impl StateDirectory {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Set the journal of operations aside where it cannot be read: which attempts failed, and which is open, is
+    /// forgotten; what is in the repository is not.
+    pub fn mend(&self, now: Timestamp) -> Result<Option<SetAside>, StateError> {
+        match self.operations() {
+            Ok(_) => Ok(None),
+            Err(why) => SetAside::of::<Event>(&self.journal(), why, now, |_| true),
+        }
+    }
+
+    /// The names of the journals that were set aside and lie here still.
+    pub fn set_aside(&self) -> Result<Vec<String>, StateError> {
+        let names = disk::list(&self.root).map_err(|source| self.unusable(source))?.unwrap_or_default();
+        let mut names: Vec<String> =
+            names.into_iter().filter(|name| Journal::set_aside_of(name).is_some()).collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Take the lock of a job. What a dead holder left open is closed as abandoned.
@@ -325,5 +405,27 @@ mod tests {
         state.end("neo4j-20261125-020001", clock.now(), Outcome::Succeeded).unwrap();
         let statuses: Vec<_> = state.attempts().unwrap().into_iter().map(|attempt| attempt.status).collect();
         assert_eq!(statuses, [Outcome::Abandoned.into(), AttemptStatus::Succeeded]);
+    }
+
+    #[test]
+    fn a_journal_of_operations_that_cannot_be_read_is_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDirectory::open(directory.path()).unwrap();
+        let clock = Clock::System;
+        for id in ["neo4j-20261125-020000", "neo4j-20261125-020001"] {
+            state.begin(id, "backup", None, clock.now()).unwrap();
+        }
+        assert_eq!(state.mend(clock.now()).unwrap(), None);
+        let path = directory.path().join("operations.journal");
+        let mut bytes = disk::read(&path, 1 << 20).unwrap();
+        bytes[40] ^= 1;
+        disk::replace(&path, &[&bytes]).unwrap();
+        assert!(state.lock(Job::Backup, &clock).is_err());
+        let aside = state.mend(clock.now()).unwrap().unwrap();
+        assert!(aside.why.contains("line 2"), "{}", aside.why);
+        assert_eq!(disk::read(&aside.path, 1 << 20).unwrap(), bytes);
+        assert_eq!(state.set_aside().unwrap().len(), 1);
+        let _lock = state.lock(Job::Backup, &clock).unwrap();
+        assert_eq!(state.attempts().unwrap(), []);
     }
 }

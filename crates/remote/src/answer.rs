@@ -88,16 +88,19 @@ struct Looking(HttpClient);
 impl HttpService for Looking {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
+        let is_batch =
+            request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "comp=batch"));
         let response = match self.0.execute(request).await {
             Err(source) if METADATA_HOSTS.contains(&host.as_str()) => {
                 return Err(HttpError::new(HttpErrorKind::Unknown, NoCredentials { host, source }));
             }
             other => other?,
         };
-        if response.status().is_success() {
-            return Ok(response);
+        match response.status().is_success() {
+            true if is_batch => look_into_batch(response).await,
+            true => Ok(response),
+            false => look(response).await,
         }
-        look(response).await
     }
 }
 
@@ -121,6 +124,34 @@ async fn look(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     let shown = shown(&text, code, parts.status);
     let refusal = Refusal { status: parts.status.as_u16(), meaning, text: shown };
     Err(HttpError::new(HttpErrorKind::Unknown, refusal))
+}
+
+/// Azure deletes in batches, of one here: the answer about the object is in the body of one that is a success.
+async fn look_into_batch(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = response.into_parts();
+    let bytes = body.bytes().await?;
+    let text = String::from_utf8_lossy(&bytes);
+    let refused = in_batch(&text).and_then(|(status, code)| Some((status, code, meaning(status, code)?)));
+    let Some((status, code, meaning)) = refused else {
+        return Ok(HttpResponse::from_parts(parts, bytes.into()));
+    };
+    let refusal = Refusal { status: status.as_u16(), meaning, text: shown(&text, code, status) };
+    Err(HttpError::new(HttpErrorKind::Unknown, refusal))
+}
+
+/// The first answer in a batch that is no success: its status, and its code.
+fn in_batch(text: &str) -> Option<(StatusCode, &str)> {
+    let mut lines = text.lines().map(str::trim);
+    let status = lines.by_ref().find_map(|line| {
+        let status = line.strip_prefix("HTTP/1.1 ")?.split(' ').next()?;
+        StatusCode::from_bytes(status.as_bytes()).ok().filter(|status| !status.is_success())
+    })?;
+    let header = |line: &'_ str| {
+        line.split_once(':').is_some_and(|(name, _)| name.eq_ignore_ascii_case("x-ms-error-code"))
+    };
+    let code = lines.take_while(|line| !line.is_empty()).find(|line| header(line));
+    let code = code.and_then(|line| line.split_once(':')).map(|(_, code)| code.trim());
+    Some((status, code.unwrap_or_else(|| element(text, "Code"))))
 }
 
 /// `None`: `object_store` tells it apart itself.
@@ -180,9 +211,42 @@ mod tests {
             (400, "InvalidBucketName", Some(Meaning::Wrong)),
             (416, "InvalidRange", Some(Meaning::Wrong)),
             (301, "PermanentRedirect", Some(Meaning::Wrong)),
+            // Kept by a policy or a hold, on each kind of storage.
+            (409, "BlobImmutableDueToPolicy", Some(Meaning::Denied)),
+            (409, "ObjectUnderActiveHold", Some(Meaning::Denied)),
+            (403, "RetentionPolicyNotMet", Some(Meaning::Denied)),
+            // Somebody has a lease on it: it runs out.
+            (409, "LeaseIdMissing", Some(Meaning::MayPass)),
+            (403, "AuthorizationPermissionMismatch", Some(Meaning::Denied)),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(meaning(status, code), expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_batch_says_what_became_of_the_object_in_it() {
+        let batch = |line: &str, code: &str| {
+            format!(
+                "--batchresponse_1\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\nHTTP/1.1 {line}\r\n\
+                 {code}x-ms-version: 2018-11-09\r\n\r\n<?xml?><Error><Code>InBody</Code><Message>m</Message></Error>\r\n\
+                 --batchresponse_1--\r\n"
+            )
+        };
+        for (line, code, expected) in [
+            ("202 Accepted", "", None),
+            (
+                "403 Forbidden",
+                "AuthorizationPermissionMismatch",
+                Some((403, "AuthorizationPermissionMismatch")),
+            ),
+            ("409 Conflict", "BlobImmutableDueToPolicy", Some((409, "BlobImmutableDueToPolicy"))),
+            ("404 Not here", "BlobNotFound", Some((404, "BlobNotFound"))),
+            ("409 Conflict", "", Some((409, "InBody"))),
+        ] {
+            let header = if code.is_empty() { String::new() } else { format!("X-Ms-Error-Code: {code}\r\n") };
+            let text = batch(line, &header);
+            assert_eq!(in_batch(&text).map(|(status, code)| (status.as_u16(), code)), expected, "{line}");
         }
     }
 

@@ -228,17 +228,8 @@ fn failed(call: ObjectCall, name: &str, error: object_store::Error) -> ObjectErr
         object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. } => {
             ObjectError::Refused { call, name: named(), source: Box::new(error) }
         }
-        error if call == ObjectCall::Delete && is_denied_in_batch(&error) => {
-            ObjectError::Denied { call, name: named(), source: Box::new(error) }
-        }
         error => ObjectError::failed(call, name, in_short(&error)),
     }
-}
-
-/// Azure deletes in batches, of one here. The status of each is told by `object_store` in words only.
-fn is_denied_in_batch(error: &object_store::Error) -> bool {
-    let text = error.to_string();
-    text.contains("(code: 403)") || text.contains("(code: 409)")
 }
 
 /// What the network said, without the layers above, which repeat each other.

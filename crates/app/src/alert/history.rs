@@ -4,10 +4,11 @@
 //! daemon starts, and when it has become long.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
+use grap::state::{SetAside, StateDirectory, StateError};
 use grap_core::{AlertEvent, Alerts, Outbox};
 use grap_disk::{Journal, JournalError};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Lines.
@@ -48,11 +49,18 @@ pub(super) struct Folded {
 }
 
 impl History {
-    pub(super) fn open(state: &Path) -> Result<(Self, Folded), JournalError> {
-        let journal = Journal::new(state.join("alerts.journal"), "alerts");
-        let entries = journal.entries()?;
+    /// One that cannot be read keeps no daemon from its work: it is set aside, and a new one begins.
+    pub(super) fn open(
+        state: &StateDirectory,
+        now: Timestamp,
+    ) -> Result<(Self, Folded, Option<SetAside>), StateError> {
+        let journal = Journal::new(state.root().join("alerts.journal"), "alerts");
+        let (entries, aside) = match journal.entries::<Entry>() {
+            Ok(entries) => (entries, None),
+            Err(why) => (Vec::new(), SetAside::of::<Entry>(&journal, why.into(), now, |_| true)?),
+        };
         let folded = Folded::of(&entries);
-        Ok((Self { journal, lines: entries.len() }, folded))
+        Ok((Self { journal, lines: entries.len() }, folded, aside))
     }
 
     pub(super) fn happened(&mut self, event: &AlertEvent) -> Result<(), JournalError> {

@@ -12,11 +12,11 @@ mod history;
 mod sink;
 mod webhook;
 
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use grap::state::{StateDirectory, StateError};
 use grap_core::{AlertChange, AlertEvent, AlertLevel, Alerts, Outbox};
 use grap_disk::JournalError;
 use grap_task::{Clock, Level, Stop};
@@ -95,14 +95,17 @@ struct Queue {
 }
 
 impl AlertCenter {
-    /// Go on where the last one was. `state`: the state directory.
+    /// Go on where the last one was.
     pub(crate) fn open(
-        state: &Path,
+        state: &StateDirectory,
         sinks: Vec<Sink>,
         clock: Clock,
         tell: Tell,
-    ) -> Result<Self, JournalError> {
-        let (history, folded) = History::open(state)?;
+    ) -> Result<Self, StateError> {
+        let (history, folded, aside) = History::open(state, clock.now())?;
+        if let Some(aside) = aside {
+            tell(Level::Warning, &aside.to_string());
+        }
         let state =
             State { alerts: folded.alerts, history, sinks: Vec::new(), generation: 0, stop: Stop::new() };
         let shared = Arc::new(Shared { clock, tell, state: Mutex::new(state), changed: Condvar::new() });

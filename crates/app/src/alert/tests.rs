@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use grap::state::StateDirectory;
 use grap_core::AlertLevel::{Critical, Warning};
 use grap_task::Clock;
 use serde_json::Value;
@@ -38,7 +39,8 @@ fn log() -> (Tell, Lines) {
 
 fn open(state: &Path, sinks: Vec<Sink>) -> (AlertCenter, Lines) {
     let (tell, lines) = log();
-    (AlertCenter::open(state, sinks, Clock::System, tell).unwrap(), lines)
+    let state = StateDirectory::open(state).unwrap();
+    (AlertCenter::open(&state, sinks, Clock::System, tell).unwrap(), lines)
 }
 
 fn eventually(what: &str, mut done: impl FnMut() -> bool) {

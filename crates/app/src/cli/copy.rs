@@ -8,7 +8,8 @@ use crate::failure::Failure;
 
 impl Call<'_> {
     pub(super) fn copy(&self) -> Result<(), Failure> {
-        let options = CopyOptions { writer: resolve::writer(self.settings)? };
+        let options =
+            CopyOptions { source: resolve::source(self.settings)?, writer: resolve::writer(self.settings)? };
         let from = resolve::access(self.settings, self.environment, self.session)?;
         let to = resolve::copy_access(self.settings, self.environment, self.session)?;
         let report = ops::copy(&options, from, to, &self.state()?, self.session)?;

@@ -91,8 +91,14 @@ impl Call<'_> {
         }
     }
 
+    /// The state directory. Who cannot read what was tried before works all the same, and says so.
     pub(crate) fn state(&self) -> Result<StateDirectory, Failure> {
-        resolve::state(self.settings, self.environment)
+        let state = resolve::state(self.settings, self.environment)?;
+        // Where it cannot be mended, what needs the journal fails by itself.
+        if let Ok(Some(aside)) = state.mend(self.session.clock.now()) {
+            self.session.monitor.finding(&grap_task::Finding::warning(aside.to_string()));
+        }
+        Ok(state)
     }
 
     /// Where the state directory is; it is not made.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use grap::state::{StateDirectory, StateError};
+use grap::state::{SetAside, StateDirectory};
 use grap_core::AlertLevel;
 use grap_task::{Clock, Level};
 
@@ -25,6 +25,8 @@ pub(super) const PROTECTION: &str = "protection";
 pub(super) const WATCH: &str = "watch";
 /// What is to be done cannot be noted.
 pub(super) const SCHEDULE: &str = "schedule";
+/// A journal could not be read, was set aside, and lies there still.
+const JOURNAL: &str = "journal";
 /// Little room on the repository's file system.
 pub(super) const SPACE: &str = "space";
 
@@ -59,11 +61,26 @@ pub(super) fn open(
         Level::Info => log.info(text),
         Level::Warning => log.warning(text),
     };
-    let opened = AlertCenter::open(state.root(), sinks, clock.clone(), Arc::new(tell));
-    Ok(opened.map_err(|error| grap::Error::from(StateError::from(error)))?)
+    let opened = AlertCenter::open(state, sinks, clock.clone(), Arc::new(tell));
+    Ok(opened.map_err(grap::Error::from)?)
 }
 
 impl Daemon {
+    /// Of journals that were set aside, until somebody has moved them away: what was in them is not known any more.
+    pub(super) fn judge_state(&self) {
+        let Ok(names) = self.state.set_aside() else { return };
+        if names.is_empty() {
+            return self.alerts.clear(JOURNAL);
+        }
+        let say = |name: &String| format!("{name} ({})", SetAside::forgotten(name));
+        let text = format!(
+            "in the state directory {} lies what could not be read and was set aside: {}. Look for errors of its disk, or for a newer release that wrote there; then move it away",
+            self.state.root().display(),
+            names.iter().map(say).collect::<Vec<_>>().join("; ")
+        );
+        self.alerts.raise(JOURNAL, AlertLevel::Critical, &text);
+    }
+
     /// Of a job that fails again and again, or waits for an operator.
     pub(super) fn judge_job(&self, job: &JobView) {
         let key = format!("job.{}", job.name);

@@ -53,6 +53,9 @@ use watching::Watched;
 /// How often the daemon looks around, where nothing else wakes it.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Between two looks at what was set aside in the state directory.
+const STATE_INTERVAL: Duration = Duration::from_mins(1);
+
 /// The job that drives the schedule: it takes new settings without a new start.
 const SCHEDULER: &str = "scheduler";
 
@@ -176,7 +179,7 @@ impl Daemon {
     /// The main thread's part: settings read anew when asked, the service manager told that we live.
     fn go_on(&self, stop: &Stop, hangups: &Hangups) {
         let ping = notify::watchdog_interval();
-        let mut pinged = Duration::ZERO;
+        let (mut pinged, mut state_judged) = (Duration::ZERO, None);
         while !self.clock.wait(ping.map_or(TICK, |ping| ping.min(TICK)), stop) {
             if hangups.take() {
                 self.reload();
@@ -185,6 +188,10 @@ impl Daemon {
                 self.judge_job(&job.view());
             }
             let now = self.clock.since_boot();
+            if state_judged.is_none_or(|judged| now.saturating_sub(judged) >= STATE_INTERVAL) {
+                state_judged = Some(now);
+                self.judge_state();
+            }
             if ping.is_some_and(|ping| now.saturating_sub(pinged) >= ping) {
                 pinged = now;
                 notify::alive();

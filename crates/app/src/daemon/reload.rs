@@ -50,6 +50,7 @@ impl Daemon {
             }
         };
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        self.judge_state();
         notify::ready();
     }
 

@@ -109,6 +109,7 @@ impl Daemon {
     }
 
     pub(super) fn end_of(&self, failure: &Failure) -> RunEnd {
+        self.heed_space(failure);
         let error = JobError {
             code: failure.code().name().to_owned(),
             message: in_one_line(failure),
@@ -152,7 +153,10 @@ impl Daemon {
         }
         match &ended {
             Ok(_) => log.info("done"),
-            Err(failure) => log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure))),
+            Err(failure) => {
+                self.heed_space(failure);
+                log.error(&format!("error[{}]: {}", failure.code().name(), in_one_line(failure)));
+            }
         }
         ended.map(drop)
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use grap::Code;
 use grap_core::is_scarce;
 use grap_disk as disk;
 use grap_task::Stop;
@@ -12,6 +13,7 @@ use super::Daemon;
 use super::alarms::SPACE;
 use super::job::RunEnd;
 use super::status::SpaceView;
+use crate::failure::Failure;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -19,14 +21,25 @@ const INTERVAL: Duration = Duration::from_mins(1);
 impl Daemon {
     pub(super) fn measure_space(&self, stop: &Stop) -> RunEnd {
         loop {
-            // A file system that hangs holds up nobody but this job.
-            let space = self.local_repository().and_then(|directory| disk::space(&directory).ok());
-            let view = space.map(|space| SpaceView { available: space.available, total: space.total });
-            *self.space.lock().unwrap_or_else(PoisonError::into_inner) = view;
-            self.judge_space(view);
+            self.look_at_space();
             if self.clock.wait(INTERVAL, stop) {
                 return RunEnd::Done;
             }
+        }
+    }
+
+    /// A file system that hangs holds up nobody but who looks.
+    fn look_at_space(&self) {
+        let space = self.local_repository().and_then(|directory| disk::space(&directory).ok());
+        let view = space.map(|space| SpaceView { available: space.available, total: space.total });
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        self.judge_space(view);
+    }
+
+    /// Where something failed for want of room the alert about it does not wait for the next look.
+    pub(super) fn heed_space(&self, failure: &Failure) {
+        if failure.code() == Code::NoSpace {
+            self.look_at_space();
         }
     }
 

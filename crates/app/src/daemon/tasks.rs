@@ -25,7 +25,11 @@ use crate::view::{Output, Stdout};
 impl Daemon {
     /// The scheduler, which goes on where the journal ends.
     pub(super) fn make_scheduler(self: &Arc<Self>) -> Result<Arc<Scheduler>, Failure> {
-        let journal = ScheduleJournal::open(&self.state).map_err(grap::Error::from)?;
+        let opened = ScheduleJournal::open_or_begin(&self.state, self.clock.now());
+        let (journal, aside) = opened.map_err(grap::Error::from)?;
+        if let Some(aside) = aside {
+            self.log.error(&aside.to_string());
+        }
         let timetable = self.timetable(&self.settings())?;
         // The daemon holds the scheduler: it must not be held by it, too.
         let (performer, listener) = (Arc::downgrade(self), Arc::downgrade(self));
@@ -85,7 +89,13 @@ impl Daemon {
         let ended = self.call(&self.settings(), (stop, &log), output, |call| run(task, call));
         // What was deleted, or has come, may change what can be restored.
         self.look_now.store(true, Ordering::SeqCst);
-        ended.map_or_else(|failure| outcome_of(&failure), |()| Outcome::Succeeded)
+        match ended {
+            Ok(()) => Outcome::Succeeded,
+            Err(failure) => {
+                self.heed_space(&failure);
+                outcome_of(&failure)
+            }
+        }
     }
 
     fn hear(&self, news: &News) {
@@ -100,7 +110,7 @@ impl Daemon {
             }
             News::NotRecorded(error) => {
                 let why = format!(
-                    "the schedule's journal cannot be written, nothing new begins: {}",
+                    "the schedule's journal cannot be written, nothing new begins (one that is damaged is set aside when the daemon is started anew): {}",
                     in_one_line(error)
                 );
                 self.alerts.raise(SCHEDULE, grap_core::AlertLevel::Critical, &why);

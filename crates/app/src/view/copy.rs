@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use grap::ops::CopyReport;
+use grap::ops::{CopiedBackup, CopyReport};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -17,16 +17,16 @@ impl Output<'_> {
 }
 
 fn shape(report: &CopyReport) -> Value {
-    let copied: Vec<Value> = report
-        .copied
-        .iter()
-        .map(|backup| json!({ "id": backup.id, "source": backup.source, "verified": backup.verified }))
-        .collect();
+    let backups = |backups: &[CopiedBackup]| -> Vec<Value> {
+        let shape = |backup: &CopiedBackup| json!({ "id": backup.id, "source": backup.source, "verified": backup.verified });
+        backups.iter().map(shape).collect()
+    };
     json!({
         "schema_version": SCHEMA_VERSION,
         "from": report.from,
         "to": report.to,
-        "copied": copied,
+        "copied": backups(&report.copied),
+        "mended": backups(&report.mended),
         "present": report.present,
         "expired": report.expired,
         "archive": {
@@ -45,9 +45,11 @@ fn shape(report: &CopyReport) -> Value {
 
 fn text(report: &CopyReport) -> String {
     let mut text = String::new();
-    for backup in &report.copied {
-        let verdict = if backup.verified { "copied and verified" } else { "copied, NOT WHOLE" };
-        let _ = writeln!(text, "{}  {verdict}", backup.id);
+    for (backups, what) in [(&report.copied, "copied"), (&report.mended, "mended")] {
+        for backup in backups {
+            let verdict = if backup.verified { " and verified" } else { ", NOT WHOLE" };
+            let _ = writeln!(text, "{}  {what}{verdict}", backup.id);
+        }
     }
     for problem in &report.problems {
         let _ = writeln!(text, "problem: {problem}");

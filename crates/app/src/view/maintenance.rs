@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Output;
-use super::shapes::{SCHEMA_VERSION, merge};
+use super::shapes::{SCHEMA_VERSION, left_shape, merge};
 use super::text::bytes;
 use crate::failure::Failure;
 
 impl Output<'_> {
     pub(crate) fn gc_plan(self, plan: &GcPlan) -> Result<(), Failure> {
-        self.print(&plan_shape(plan), || plan_text(plan))
+        self.print(&plan_shape(plan, true), || plan_text(plan))
     }
 
     pub(crate) fn keys(self, report: &KeyReport) -> Result<(), Failure> {
@@ -77,10 +77,11 @@ fn day(created: Option<Timestamp>) -> String {
     created.map_or_else(String::new, |created| created.strftime("%Y-%m-%d").to_string())
 }
 
-fn plan_shape(plan: &GcPlan) -> Value {
+fn plan_shape(plan: &GcPlan, dry_run: bool) -> Value {
     let prune = &plan.prune;
     json!({
         "schema_version": SCHEMA_VERSION,
+        "dry_run": dry_run,
         "snapshots": prune.snapshots,
         "packs": prune.packs,
         "pack_bytes": prune.bytes,
@@ -99,18 +100,19 @@ fn plan_shape(plan: &GcPlan) -> Value {
 }
 
 fn gc_shape(report: &GcReport) -> Value {
-    let mut shape = json!({ "plan": plan_shape(&report.plan) });
+    let mut shape = plan_shape(&report.plan, false);
+    let left =
+        report.denied.iter().map(|object| left_shape(object, "the storage does not allow to delete it"));
     merge(
         &mut shape,
         json!({
-            "schema_version": SCHEMA_VERSION,
             "packs_deleted": report.prune.packs_deleted,
             "bytes_deleted": report.prune.bytes_deleted + report.part_bytes_deleted,
             "packs_written": report.prune.packs_written,
             "bytes_written": report.prune.bytes_written,
             "parts_deleted": report.parts_deleted,
             "leftovers_deleted": report.leftovers,
-            "denied": report.denied,
+            "left": left.collect::<Vec<_>>(),
             "problems": report.problems,
         }),
     );

@@ -7,7 +7,7 @@ use grap_core::{Decision, Outcome, Verdict};
 use serde_json::{Value, json};
 
 use super::Output;
-use super::shapes::{SCHEMA_VERSION, merge, milliseconds};
+use super::shapes::{SCHEMA_VERSION, left_shape, merge, milliseconds};
 use super::text::{bytes, second};
 use crate::failure::Failure;
 
@@ -189,7 +189,7 @@ fn expire_shape(report: &ExpireReport) -> Value {
     let mut shape = json!({ "schema_version": SCHEMA_VERSION, "dry_run": false });
     merge(&mut shape, plan_shape(&report.plan));
     let deleted = report.deleted.iter().map(|(source, id)| json!({ "source": source, "id": id }));
-    let left = report.left.iter().map(|left| json!({ "object": left.object, "reason": left.why }));
+    let left = report.left.iter().map(|left| left_shape(&left.object, &left.why));
     merge(
         &mut shape,
         json!({

@@ -96,6 +96,11 @@ fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> 
     })
 }
 
+/// An object that the storage did not let us delete.
+pub(super) fn left_shape(object: &str, reason: &str) -> Value {
+    json!({ "object": object, "reason": reason })
+}
+
 pub(super) fn merge(shape: &mut Value, more: Value) {
     if let (Value::Object(shape), Value::Object(more)) = (shape, more) {
         shape.extend(more);

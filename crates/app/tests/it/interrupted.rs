@@ -195,10 +195,10 @@ fn the_next_run_uses_what_a_killed_one_has_stored() {
 }
 
 /// A file system of so many MiB, until it is dropped.
-struct Small(std::path::PathBuf);
+pub(crate) struct Small(std::path::PathBuf);
 
 impl Small {
-    fn mount(at: &Path, mib: u32) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mut mount = std::process::Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "none"]).arg(at);

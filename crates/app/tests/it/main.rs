@@ -11,6 +11,7 @@
 mod attacked;
 mod cli;
 mod controls;
+mod copied;
 mod copy;
 mod damage;
 mod gc;
@@ -25,5 +26,6 @@ mod retention;
 mod s3;
 mod salvage;
 mod serve;
+mod served;
 mod settings;
 mod support;

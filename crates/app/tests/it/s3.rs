@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::support::{NOTHING, PROGRAM, Ran, Stopped, contents};
 
 /// Loud, where moto cannot be installed.
-fn s3() -> Option<LocalS3> {
+pub(crate) fn s3() -> Option<LocalS3> {
     match LocalS3::start() {
         Ok(s3) => Some(s3),
         Err(error @ grap_testkit::Error::Missing { .. }) => {
@@ -28,7 +28,7 @@ fn s3() -> Option<LocalS3> {
     }
 }
 
-fn in_bucket(grap: &Grap, bucket: &Bucket, prefix: &str) -> Grap {
+pub(crate) fn in_bucket(grap: &Grap, bucket: &Bucket, prefix: &str) -> Grap {
     Grap {
         repository: PathBuf::from(format!("{}/{prefix}", bucket.url)),
         environment: bucket.environment.clone(),
@@ -36,7 +36,7 @@ fn in_bucket(grap: &Grap, bucket: &Bucket, prefix: &str) -> Grap {
     }
 }
 
-fn store(bucket: &Bucket, prefix: &str) -> RemoteStore {
+pub(crate) fn store(bucket: &Bucket, prefix: &str) -> RemoteStore {
     let options =
         RemoteOptions { variables: bucket.environment.iter().cloned().collect(), ..RemoteOptions::default() };
     RemoteStore::open(&format!("{}/{prefix}", bucket.url), &options).unwrap()
@@ -67,7 +67,7 @@ fn restic(bucket: &Bucket, prefix: &str, port: u16, password: &Path, arguments: 
 }
 
 /// One request in eight goes wrong, in ways that pass.
-fn bad_network(seed: u64) -> impl Fn(&Request) -> Fault + Send + Sync {
+pub(crate) fn bad_network(seed: u64) -> impl Fn(&Request) -> Fault + Send + Sync {
     let random = Mutex::new(StdRng::seed_from_u64(seed));
     move |_| match random.lock().unwrap().random_range(0..300) {
         0..5 => Fault::Answer(503, "SlowDown"),
@@ -83,7 +83,7 @@ fn bad_network(seed: u64) -> impl Fn(&Request) -> Fault + Send + Sync {
 }
 
 /// A server under load, whose repository is in a bucket.
-fn world(grap: Grap, folder: tempfile::TempDir, distribution: &Distribution) -> World {
+pub(crate) fn world(grap: Grap, folder: tempfile::TempDir, distribution: &Distribution) -> World {
     let server = Server::builder(distribution)
         .busy_logs()
         .setting("db.tx_log.rotation.retention_policy", "keep_none")

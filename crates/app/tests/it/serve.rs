@@ -61,7 +61,7 @@ impl Daemon {
         }
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.ends_within(Duration::from_secs(20)), 0, "{}", self.said());
     }
@@ -75,26 +75,26 @@ impl Drop for Daemon {
 }
 
 /// A configuration in which nothing has a schedule, and what is to be said besides.
-fn quiet(folder: &Path, more: &str) -> PathBuf {
+pub(crate) fn quiet(folder: &Path, more: &str) -> PathBuf {
     let off = ["backup", "expire", "gc", "verify", "copy"].map(|task| format!("{task}.schedule = \"off\"\n"));
     write_config(folder, &(off.concat() + more))
 }
 
-fn write_config(folder: &Path, text: &str) -> PathBuf {
+pub(crate) fn write_config(folder: &Path, text: &str) -> PathBuf {
     let config = folder.join("grap.toml");
     fs::write(&config, text).unwrap();
     config
 }
 
 /// What the daemon of this state directory says of itself.
-fn status(grap: &Grap) -> Value {
+pub(crate) fn status(grap: &Grap) -> Value {
     let ran = Ran::grap(grap, &["status"]);
     let shown = ran.json();
     assert!(shown["daemon"].is_object(), "{ran:?}");
     shown["daemon"].clone()
 }
 
-fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
     list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap()
 }
 

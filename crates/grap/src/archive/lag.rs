@@ -1,11 +1,13 @@
 //! How much of the log the archive has not, measured from the outside: the log's end in the live directory
 //! against the last stored segment of the current path.
 //!
-//! It asks neither the archiver nor anything that the archiver keeps, so that a silent stall shows. It pins
-//! nothing and writes nothing: a file that is pruned while it is read is looked for again.
+//! It asks neither the archiver nor anything that the archiver says of itself, so that a silent stall shows. What the
+//! server has deleted and an archiver's pins hold is counted as what it is: behind, not lost. It pins nothing and
+//! writes nothing: a file that is pruned while it is read is looked for again.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
@@ -23,7 +25,7 @@ use super::parent::transactions;
 use super::path::PathReader;
 use super::store::Archive;
 use crate::error::Result;
-use crate::live::{Installation, LogError};
+use crate::live::{Installation, LogError, held_before};
 
 /// Of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +238,7 @@ impl LiveLog<'_> {
     fn newest(&self) -> std::result::Result<TxId, LogError> {
         let mut last = TxId::BASE;
         for version in self.versions()?.into_iter().rev() {
-            if let Some((header, source)) = self.open(version)? {
+            if let Some((header, source)) = self.open((version, &self.path(version)))? {
                 let mut scanner = Scanner::new(source, ScanStart::of_file(&header)).glance();
                 last = scanner
                     .by_ref()
@@ -256,8 +258,10 @@ impl LiveLog<'_> {
         let fork = |standing| -> std::result::Result<Tally, LogError> {
             Ok(Tally { live: self.newest()?, standing: Some(standing), ..Tally::NOTHING })
         };
-        let Some((header, mut source)) = (if versions.contains(&from) { self.open(from)? } else { None })
-        else {
+        let files = self.files_from(&versions, from)?;
+        let mut files = files.iter();
+        let first = files.next().map_or(Ok(None), |(version, path)| self.open((*version, path)))?;
+        let Some((header, mut source)) = first else {
             let behind = versions.first().is_some_and(|first| *first > from);
             return if behind { self.behind_gap(&versions, end) } else { fork(Standing::Fork) };
         };
@@ -269,22 +273,42 @@ impl LiveLog<'_> {
         }
         let mut tally = Tally { live: end.id, ..Tally::NOTHING };
         let mut next = ScanStart::after(end);
-        let later = versions.iter().copied().filter(|version| *version > from);
-        for version in [from].into_iter().chain(later) {
-            if version != from {
-                let Some((header, opened)) = self.open(version)? else { break };
-                if header.last_id != tally.live {
-                    // Rotated while it was read, or not one log: the caller looks again.
-                    return Err(self.not_continuous(version, header.last_id, tally.live));
-                }
-                next = next.into_file(&header);
-                source = opened;
-            }
+        loop {
             let mut part = source.try_clone()?;
             part.seek(next.position.offset);
             next = self.count(&mut tally, part, next)?;
+            let Some((version, path)) = files.next() else { break };
+            let Some((header, opened)) = self.open((*version, path))? else { break };
+            if header.last_id != tally.live {
+                // Rotated while it was read, or not one log: the caller looks again.
+                return Err(self.not_continuous(*version, header.last_id, tally.live));
+            }
+            next = next.into_file(&header);
+            source = opened;
         }
         Ok(tally)
+    }
+
+    /// This file and the later ones: those that the server has deleted are where an archiver holds them. Empty where it
+    /// is nowhere.
+    fn files_from(
+        &self,
+        versions: &[LogVersion],
+        from: LogVersion,
+    ) -> std::result::Result<Vec<(LogVersion, PathBuf)>, LogError> {
+        let live = |version: &LogVersion| (*version, self.path(*version));
+        if versions.contains(&from) {
+            return Ok(versions.iter().filter(|version| **version >= from).map(live).collect());
+        }
+        let Some(first) = versions.first().filter(|first| **first > from) else { return Ok(Vec::new()) };
+        let inode = Source::open(&self.path(*first))?.stat()?.inode;
+        let mut files = held_before(self.installation, self.database, (*first, inode))?;
+        files.retain(|(version, _)| *version >= from);
+        if files.first().is_none_or(|(oldest, _)| *oldest != from) {
+            return Ok(Vec::new());
+        }
+        files.extend(versions.iter().map(live));
+        Ok(files)
     }
 
     /// The oldest file that is left begins behind the archive's end.
@@ -296,7 +320,7 @@ impl LiveLog<'_> {
         let live = self.newest()?;
         let mut tally = Tally { standing: Some(Standing::Gap), ..Tally::NOTHING };
         if let Some(first) = versions.first()
-            && let Some((header, source)) = self.open(*first)?
+            && let Some((header, source)) = self.open((*first, &self.path(*first)))?
         {
             self.count(&mut tally, source, ScanStart::of_file(&header))?;
         }
@@ -350,10 +374,16 @@ impl LiveLog<'_> {
         Ok(versions)
     }
 
+    fn path(&self, version: LogVersion) -> PathBuf {
+        self.installation.log(self.database).join(LogFile::Transactions(version).to_string())
+    }
+
     /// A log file behind its header; `None`: nothing was written to it yet.
-    fn open(&self, version: LogVersion) -> std::result::Result<Option<(LogHeader, Source)>, LogError> {
-        let path = self.installation.log(self.database).join(LogFile::Transactions(version).to_string());
-        let mut source = Source::open(&path)?;
+    fn open(
+        &self,
+        (version, path): (LogVersion, &Path),
+    ) -> std::result::Result<Option<(LogHeader, Source)>, LogError> {
+        let mut source = Source::open(path)?;
         let failed =
             |source| LogError::Header { database: self.database.to_owned(), version: version.0, source };
         match FileHeader::read(&mut source) {

@@ -17,6 +17,7 @@ mod walk;
 
 pub use configuration::Configuration;
 pub use elsewhere::logs_elsewhere;
+pub(crate) use follow::held_before;
 pub use follow::{
     FollowError, FollowOptions, Follower, HeldBack, HeldRun, LeftFolder, LeftReason, ManualRun, PinGap,
     Place, RunIdentity, RunProbe,

@@ -63,7 +63,7 @@ impl PinnedFile {
 
     /// A link that lies in a folder since before: its database, and the file; `None` for other names.
     pub(super) fn found(link: &Path, inode: u64) -> Option<(String, Self)> {
-        let (database, name) = parse_link_name(link.file_name()?.to_str()?)?;
+        let (database, name, _) = parse_link_name(link.file_name()?.to_str()?)?;
         Some((database, Self { name, inode, held: Held::Link(link.to_owned()) }))
     }
 
@@ -144,16 +144,16 @@ fn link_name(database: &str, name: LogFile, inode: u64) -> String {
     format!("{database}.{name}.{inode}")
 }
 
-/// The database and the file of a link's name. Names of databases may hold dots: what is known stands at the
+/// The database, the file and the inode of a link's name. Names of databases may hold dots: what is known stands at the
 /// end.
-fn parse_link_name(link: &str) -> Option<(String, LogFile)> {
+pub(super) fn parse_link_name(link: &str) -> Option<(String, LogFile, u64)> {
     let (front, inode) = link.rsplit_once('.')?;
-    inode.parse::<u64>().ok()?;
+    let inode = inode.parse().ok()?;
     let begins = [".neostore.transaction.db.", ".checkpoint."].map(|part| front.rfind(part));
     let begin = begins.into_iter().flatten().max()?;
     let (database, name) = front.split_at(begin);
     let name = LogFile::parse(name.get(1..)?)?;
-    (!database.is_empty()).then(|| (database.to_owned(), name))
+    (!database.is_empty()).then(|| (database.to_owned(), name, inode))
 }
 
 #[cfg(test)]
@@ -168,7 +168,7 @@ mod tests {
         for database in ["neo4j", "a.b-c", "x.checkpoint.1"] {
             for name in [LogFile::Transactions(LogVersion(12)), LogFile::Checkpoints(LogVersion(0))] {
                 let link = link_name(database, name, 77);
-                assert_eq!(parse_link_name(&link), Some((database.to_owned(), name)), "{link}");
+                assert_eq!(parse_link_name(&link), Some((database.to_owned(), name, 77)), "{link}");
             }
         }
         for other in ["lock", "run", "owner", "probe", "tmp-00", ".checkpoint.1.7", "a.checkpoint.1.x"] {

@@ -230,7 +230,9 @@ impl Run<'_> {
         if let Some(text) = scarce(path)? {
             self.session.monitor.finding(&Finding::warning(text));
         }
-        let room = Room::for_backup(store.saturating_sub(kept), log, first, disk::space(path)?.available);
+        let missing = LocalStore::open(path).reserve_missing().map_err(RepositoryError::from)?;
+        let available = disk::space(path)?.available.saturating_sub(missing);
+        let room = Room::for_backup(store.saturating_sub(kept), log, first, available);
         room.check().map_err(|source| Error::NoSpace { path: path.clone(), source })
     }
 

@@ -59,7 +59,7 @@ pub struct ExpireReport {
     pub segments: usize,
     /// Of segments, as stored. What a backup took up goes with `gc`.
     pub bytes: u64,
-    /// What the storage refused to delete.
+    /// What the storage refused to delete, and backups that somebody holds since it was decided.
     pub left: Vec<Left>,
     pub duration: Duration,
 }
@@ -211,7 +211,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// `None`: the storage refused the right; noted, and left.
+    /// `None`: it has to stay after all; noted, and left.
     fn refused(&mut self, result: Result<()>) -> Result<Option<()>> {
         match result {
             Ok(()) => Ok(Some(())),
@@ -223,7 +223,8 @@ impl Work<'_> {
     }
 }
 
-/// Record it, then delete it.
+/// Record it, look whether somebody holds it by now, then delete it. The order must not change: `hold` puts its note
+/// and then looks for our record (see there).
 pub(super) fn delete_backup(
     (repository, lock): (&Repository, &Lock),
     known: &AssessedBackup,
@@ -236,12 +237,24 @@ pub(super) fn delete_backup(
         let kind = |_| NoteKind::Expired { why: why.clone(), by: by.to_owned() };
         notes::put(repository, &backup.source, &backup.id, &session.author(), kind)?;
     }
+    let standing = notes::standing(repository, &backup.source, &backup.id)?;
+    if !standing.holds.is_empty() {
+        let holds = standing.holds.iter().map(ToString::to_string).collect();
+        return Err(Error::BackupHeld { id: backup.id.clone(), holds });
+    }
+    if let Some(why) = standing.doubt() {
+        return Err(Error::BackupInDoubt { id: backup.id.clone(), why });
+    }
     Ok(repository.delete_snapshot(backup.snapshot.id, lock)?)
 }
 
-/// What is left where the storage refused the right to delete; any other error is one.
+/// What is left where the storage refused the right to delete, or somebody holds it since it was decided; any other
+/// error is one.
 fn left(error: Error) -> Result<Left> {
     match &error {
+        Error::BackupHeld { id, .. } | Error::BackupInDoubt { id, .. } => {
+            Ok(Left { object: id.to_string(), why: crate::error::in_one_line(&error) })
+        }
         Error::Repository(RepositoryError::Object(ObjectError::Denied { name, .. }))
         | Error::Archive(ArchiveError::Repository(RepositoryError::Object(ObjectError::Denied {
             name,

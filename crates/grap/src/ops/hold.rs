@@ -1,13 +1,20 @@
 //! `hold`, `release`: nothing deletes a backup that is held. A hold says who holds it and why; a release ends every
 //! open hold, each by a note that names it.
+//!
+//! Neither waits for the repository's lock: a `gc` may hold it for hours, and deletes no backup. Why a hold that was
+//! promised is kept all the same: whoever deletes a backup first puts a note that it goes, then looks for holds that
+//! came since it decided, and leaves the backup where there is one (`delete_backup`). We put the hold first, then look
+//! for such a note. So one of both sees the other. Where we see it, nothing is promised before the lock was ours for a
+//! moment, shared: then whoever put that note is done (each deletion needs the exclusive lock), and whoever comes now
+//! finds the hold.
 
 use grap_core::{BackupId, SourceName, Target};
 use grap_repository::Repository;
 
 use super::{Access, Session};
-use crate::catalog::Catalog;
+use crate::catalog::{Backup, Catalog};
 use crate::error::Result;
-use crate::notes::{self, Hold, NoteKind, Notes};
+use crate::notes::{self, Hold, NoteKind};
 use crate::state::{Job, StateDirectory};
 
 #[derive(Debug, Clone)]
@@ -41,9 +48,9 @@ pub fn hold(
         (&options.backup, options.source.as_ref()),
         access,
         (state, session),
-        |repository, report| {
+        |repository, backup, report| {
             notes::put(repository, &report.source, &report.id, &session.author(), held)?;
-            Ok(())
+            require_kept(repository, backup, session)
         },
     )
 }
@@ -55,7 +62,7 @@ pub fn release(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<HoldReport> {
-    change("release", (backup, source), access, (state, session), |repository, report| {
+    change("release", (backup, source), access, (state, session), |repository, _, report| {
         report.released = std::mem::take(&mut report.holds);
         for Hold { hold, .. } in &report.released {
             let kind = |_| NoteKind::Released { hold: *hold };
@@ -65,26 +72,34 @@ pub fn release(
     })
 }
 
-/// Find the backup and how it stands, change that, and look again. Under the shared lock: whoever deletes is done
-/// before, or waits.
+/// Behind the hold: the backup is there, and nobody is about to delete it who did not see the hold.
+fn require_kept(repository: &Repository, backup: &Backup, session: &Session<'_>) -> Result<()> {
+    let standing = notes::standing(repository, &backup.source, &backup.id)?;
+    if standing.expired.is_some() {
+        // Refused where somebody is alone in the repository.
+        session.release(repository.lock_shared(session.holder, session.clock)?);
+    }
+    let wanted = Target::Backup { source: Some(backup.source.clone()), id: backup.id.clone() };
+    Catalog::load(repository)?.find(&wanted, None).map(drop)
+}
+
+/// Find the backup and how it stands, change that, and look again.
 fn change(
     verb: &str,
     (backup, source): (&Target, Option<&SourceName>),
     access: Access,
     (state, session): (&StateDirectory, &Session<'_>),
-    change: impl FnOnce(&Repository, &mut HoldReport) -> Result<()>,
+    change: impl FnOnce(&Repository, &Backup, &mut HoldReport) -> Result<()>,
 ) -> Result<HoldReport> {
-    state.run(Job::Maintain, verb, session.clock, || {
+    state.run(Job::Hold, verb, session.clock, || {
         let repository = access.open()?;
-        let lock = repository.lock_shared(session.holder, session.clock)?;
         let catalog = Catalog::load(&repository)?;
         let found = catalog.find(backup, source)?;
-        let holds = Notes::list(&repository, &found.source)?.standing(&found.id)?.holds;
+        let holds = notes::standing(&repository, &found.source, &found.id)?.holds;
         let (id, source) = (found.id.clone(), found.source.clone());
         let mut report = HoldReport { id, source, holds, released: Vec::new() };
-        change(&repository, &mut report)?;
-        report.holds = Notes::list(&repository, &report.source)?.standing(&report.id)?.holds;
-        session.release(lock);
+        change(&repository, found, &mut report)?;
+        report.holds = notes::standing(&repository, &report.source, &report.id)?.holds;
         Ok(report)
     })
 }

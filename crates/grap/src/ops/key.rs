@@ -1,6 +1,7 @@
 //! `key`: the passwords of a repository.
 
-use grap_repository::{Id, InitOptions, KdfCost, KeyInfo};
+use grap_repository::{Id, InitOptions, KdfCost, KeyInfo, Lock, LockHolder, Repository};
+use grap_task::Clock;
 use secrecy::SecretString;
 
 use super::{Access, Session};
@@ -27,12 +28,8 @@ pub fn add_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
-    state.run(Job::Maintain, "key", session.clock, || {
-        let repository = access.open()?;
-        let lock = repository.lock_shared(session.holder, session.clock)?;
-        let added = repository.add_key(new, &options(cost, session))?;
-        session.release(lock);
-        Ok(KeyReport { keys: repository.keys()?, added: Some(added), removed: None })
+    change((access, state, session), Repository::lock_shared, |repository, _| {
+        Ok((Some(repository.add_key(new, &options(cost, session))?), None))
     })
 }
 
@@ -44,12 +41,9 @@ pub fn change_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
-    state.run(Job::Maintain, "key", session.clock, || {
-        let repository = access.open()?;
-        let lock = repository.lock_exclusive(session.holder, session.clock)?;
-        let (added, removed) = repository.change_key(new, &options(cost, session), &lock)?;
-        session.release(lock);
-        Ok(KeyReport { keys: repository.keys()?, added: Some(added), removed: Some(removed) })
+    change((access, state, session), Repository::lock_exclusive, |repository, lock| {
+        let (added, removed) = repository.change_key(new, &options(cost, session), lock)?;
+        Ok((Some(added), Some(removed)))
     })
 }
 
@@ -60,12 +54,26 @@ pub fn remove_key(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<KeyReport> {
+    change((access, state, session), Repository::lock_exclusive, |repository, lock| {
+        Ok((None, Some(repository.remove_key(id, lock)?.id)))
+    })
+}
+
+/// How a lock is taken: shared or alone.
+type Locking = fn(&Repository, &LockHolder, &Clock) -> grap_repository::Result<Lock>;
+
+/// Do this to the keys, under a lock. It says which was added and which removed.
+fn change(
+    (access, state, session): (Access, &StateDirectory, &Session<'_>),
+    lock: Locking,
+    act: impl FnOnce(&Repository, &Lock) -> grap_repository::Result<(Option<Id>, Option<Id>)>,
+) -> Result<KeyReport> {
     state.run(Job::Maintain, "key", session.clock, || {
         let repository = access.open()?;
-        let lock = repository.lock_exclusive(session.holder, session.clock)?;
-        let removed = repository.remove_key(id, &lock)?;
+        let lock = lock(&repository, session.holder, session.clock)?;
+        let (added, removed) = act(&repository, &lock)?;
         session.release(lock);
-        Ok(KeyReport { keys: repository.keys()?, added: None, removed: Some(removed.id) })
+        Ok(KeyReport { keys: repository.keys()?, added, removed })
     })
 }
 

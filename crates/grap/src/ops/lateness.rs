@@ -27,6 +27,8 @@ struct Seen {
     standing: Standing,
     /// By the boot clock.
     since: Duration,
+    /// It had lasted too long then.
+    over: bool,
     told: bool,
 }
 
@@ -52,7 +54,8 @@ impl Lateness {
     }
 
     /// A lag lasts since its oldest transaction was committed; whatever else is wrong since it was first seen: a new
-    /// run of the archiver mostly ends it.
+    /// run of the archiver mostly ends it. A lag is believed when it is seen twice in a row: behind a wall clock that
+    /// was just set ahead, what was committed a moment before looks old, and is archived by the next look.
     fn hear_one(
         &mut self,
         lag: &DatabaseLag,
@@ -63,12 +66,14 @@ impl Lateness {
         let DatabaseLag { database, standing, milliseconds, .. } = lag;
         let known = before.iter().find(|seen| seen.database == *database && seen.standing == *standing);
         let (since, told) = known.map_or((now, false), |seen| (seen.since, seen.told));
+        let over_before = *standing != Standing::Follows || known.is_some_and(|seen| seen.over);
         let lasts = match standing {
             Standing::Follows => Duration::from_millis(milliseconds.unsigned_abs()),
             _ => now.saturating_sub(since),
         };
-        let late = lasts > lag_max;
-        self.seen.push(Seen { database: database.clone(), standing: *standing, since, told: late });
+        let over = lasts > lag_max;
+        let late = over && over_before;
+        self.seen.push(Seen { database: database.clone(), standing: *standing, since, over, told: late });
         late.then(|| Late { text: lag.to_string(), new: !told })
     }
 }
@@ -113,11 +118,21 @@ mod tests {
     #[test]
     fn a_lag_is_told_once_until_it_is_gone() {
         let mut lateness = Lateness::default();
-        let told: Vec<usize> = [0, 60_000, 60_001, 70_000, 10, 61_000]
+        let told: Vec<usize> = [0, 60_000, 60_001, 70_000, 75_000, 10, 61_000, 66_000]
             .into_iter()
             .map(|late| hear(&mut lateness, 5, lag(Standing::Follows, late)).len())
             .collect();
-        assert_eq!(told, [0, 0, 1, 0, 0, 1]);
+        assert_eq!(told, [0, 0, 0, 1, 0, 0, 0, 1]);
+    }
+
+    /// What was committed a moment before looks an hour old, once.
+    #[test]
+    fn a_clock_that_is_set_ahead_makes_no_lag() {
+        let mut lateness = Lateness::default();
+        for milliseconds in [40, 3_600_040, 30, 50, 7_200_000, 0] {
+            let late = lateness.hear(Ok(vec![lag(Standing::Follows, milliseconds)]), LAG_MAX, LAG_MAX);
+            assert_eq!(late, [], "{milliseconds}");
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::Session;
 use crate::error::{Result, in_one_line};
 
 /// Run an operation that gives room back with the reserve released: it has to write before it can delete. The
-/// reserve is made again behind it, however it ended.
+/// reserve is made again behind it, however it ended. While it is away and less than its size is free, archivers
+/// store nothing and no backup begins ([`LocalStore::reserve_missing`]): they would take the room.
 pub(super) fn without_reserve<T>(
     directory: Option<&Path>,
     session: &Session<'_>,

@@ -165,31 +165,40 @@ impl World {
         );
     }
 
-    /// Only the two newest files of each database are pinned, for the present run of the server; of an earlier one
-    /// only the file of the last stored transaction, which the next run of an archiver finds its parent in.
-    pub(crate) fn check_pins(&self, host: usize) {
+    /// Only the two newest files of each database are pinned, for the present run of the server. Of an earlier one
+    /// only what holds the file of a last stored transaction, which the next run of an archiver finds its parent
+    /// in, and which the present run does not hold. (What an earlier run left goes as a whole: beside such a file its
+    /// other links stay, also those of files that are live. They lose nothing, and go with the next transaction.)
+    pub(crate) fn check_pins(&self, archiver: usize) {
         if self.unseen {
             return;
         }
-        let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-        let mut earlier = BTreeSet::new();
-        for (database, _, link) in self.pins(host) {
+        let process = self.archivers[archiver].as_ref().unwrap();
+        let present = format!("\"boot\":\"{}\"", self.hosts[process.host].server_run);
+        let mut newest: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        let mut held = HashSet::new();
+        let mut earlier: BTreeMap<String, Vec<(String, u64, u64)>> = BTreeMap::new();
+        for (database, inode, link) in self.pins(process.host) {
             let name = link.file_name().unwrap().to_str().unwrap();
             let version = name.rsplit('.').nth(1).unwrap().parse().unwrap();
             let record = std::fs::read_to_string(link.with_file_name("run")).unwrap();
-            let present = format!("\"boot\":\"{}\"", self.hosts[host].server_run);
             if record.contains(&present) {
-                versions.entry(database).or_default().insert(version);
+                newest.entry(database).or_default().insert(version);
+                held.insert(inode);
             } else {
-                let first = earlier.insert((database, version));
-                assert!(
-                    first && earlier.len() <= self.hosts[host].databases.len(),
-                    "{earlier:?} stay: {record}"
-                );
+                let run = record.split("identity").nth(1).unwrap().to_owned();
+                earlier.entry(run).or_default().push((database, version, inode));
             }
         }
-        for (database, versions) in versions {
+        for (database, versions) in newest {
             assert!(versions.len() <= 2, "of {database} log files {versions:?} stay pinned");
+        }
+        let is_needed = |(database, version, inode): &(String, u64, u64)| {
+            let stored = process.active.as_ref().and_then(|active| active.stored(database));
+            stored.is_some_and(|end| end.position.version.0 == *version) && !held.contains(inode)
+        };
+        for (run, files) in earlier {
+            assert!(files.iter().any(is_needed), "{files:?} stay, and none is needed: {run}");
         }
     }
 }

@@ -417,7 +417,7 @@ fn finish(sim: &Sim, setting: Setting) {
     let world = sim.world();
     if !world.excused {
         world.check_held(archiver);
-        world.check_pins(world.actors[archiver].0);
+        world.check_pins(archiver);
     }
 }
 

@@ -69,7 +69,7 @@ impl Sim {
     fn comes_to_rest(&self, archiver: usize) {
         assert!(self.to_idle(archiver));
         self.world().check_held(archiver);
-        self.world().check_pins(0);
+        self.world().check_pins(archiver);
     }
 }
 
@@ -423,6 +423,29 @@ fn two_inodes_of_one_version_within_an_undetected_run_change() {
         sim.world().check_held(archiver);
         sim.new_run(0);
         sim.comes_to_rest(archiver);
+    });
+}
+
+/// What an archiver that died before it stored anything held: the last transaction of a file that the server has
+/// pruned since. It stays, with all that the run holds, until a transaction behind it is stored.
+#[test]
+fn rotated_and_pruned_while_nobody_stored_then_another_run_of_the_server() {
+    each_kernel(|sim| {
+        let dead = sim.start(0, 0, false);
+        sim.write(0, 3);
+        sim.rotate(0);
+        sim.look(0);
+        sim.server(0, |log, _| log.prune(1));
+        sim.new_run(0);
+        sim.kill(dead);
+        let archiver = sim.start(0, 0, false);
+        sim.comes_to_rest(archiver);
+        let links = sim.world().pins(0).len();
+        assert_eq!(links, 3, "two of the run that ended, and the live one");
+        sim.write(0, 1);
+        sim.comes_to_rest(archiver);
+        assert_eq!(sim.world().pins(0).len(), 1);
+        assert_eq!(sim.last_start().broken.as_deref(), Some("nothing of this database was stored before"));
     });
 }
 

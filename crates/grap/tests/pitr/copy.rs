@@ -44,8 +44,11 @@ pub(crate) fn upto(log: &[Logged], first: u64, last: u64) -> Vec<Logged> {
 }
 
 /// Small packs, so that there are several.
-fn options() -> CopyOptions {
-    CopyOptions { writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() } }
+pub(crate) fn options() -> CopyOptions {
+    CopyOptions {
+        source: None,
+        writer: WriterOptions { workers: 1, pack_size: 64 << 10, ..WriterOptions::default() },
+    }
 }
 
 fn empty_second(world: &World, source: &str) -> Arc<MemoryStore> {
@@ -486,32 +489,120 @@ fn what_expired_before_the_first_copy_is_not_missed() {
     assert_eq!(two.restore(two.to(), "tx=101"), 101);
 }
 
-/// A copy that was found damaged is no copy, however often it is asked for. One that is made beside it does not rest on the
-/// same damage, and what it stores anew mends the other.
+/// What a verification found damaged in the copy is stored anew from what is whole here, read, and judged; after that
+/// nothing needs the damage, and `gc` there does not take the damaged place for the better one.
 #[test]
-fn a_copy_that_is_known_to_be_damaged_is_no_success() {
+fn what_is_damaged_in_the_copy_is_mended() {
     let two = Two::new();
     two.copy().unwrap();
-    let pack = two.second.list("data").unwrap().into_iter().max_by_key(|info| info.size).unwrap();
-    two.second.damage(&pack.name, |bytes| bytes[40] ^= 1);
-    assert_eq!(problems(&two.world, two.to()).len(), 1);
-    let hurt: Vec<String> =
-        two.rows(two.to()).into_iter().map(|row| row.0).filter(|id| !is_good(&two.second, id)).collect();
-    assert!(!hurt.is_empty());
+    let packs = two.second.list("data").unwrap();
+    for pack in packs {
+        two.second.damage(&pack.name, |bytes| bytes[40] ^= 1);
+        assert!(!problems(&two.world, two.to()).is_empty(), "{}", pack.name);
+        let hurt = hurt(&two);
+        assert!(!hurt.is_empty(), "{}", pack.name);
+        let report = two.copy().unwrap();
+        assert_eq!(report.problems, Vec::<String>::new(), "{}", pack.name);
+        let mended = |id: &String| report.mended.iter().any(|one| one.verified && one.id.as_str() == id);
+        assert!(hurt.iter().all(mended) && report.mended.len() == hurt.len(), "{hurt:?}: {report:?}");
+        assert_eq!((report.copied.len(), report.present), (0, 2));
+        assert_eq!(problems(&two.world, two.to()).len(), 1, "the pack is as it was");
+        assert_eq!(self::hurt(&two), Vec::<String>::new(), "and nothing needs it");
+        let again = two.copy().unwrap();
+        assert_eq!((again.mended.len(), again.bytes_read, again.bytes_verified), (0, 0, 0), "{again:?}");
+        let gc = ops::GcOptions { unused_percent: 0 };
+        ops::gc(&gc, two.to(), &two.world.state(), &two.world.session()).unwrap();
+        assert!(two.second.get(&pack.name).is_err(), "{} is still there", pack.name);
+        assert_eq!(problems(&two.world, two.to()), Vec::<String>::new(), "{}", pack.name);
+    }
+    two.assert_same(|| two.to());
+}
+
+/// A pack that is not there any more needs no verification to be missed; an index does, as nobody knows what it named.
+#[test]
+fn what_is_lost_in_the_copy_is_mended() {
+    let two = Two::new();
+    two.copy().unwrap();
+    for pack in two.second.list("data").unwrap() {
+        two.second.delete(&pack.name).unwrap();
+        let report = two.copy().unwrap();
+        assert!(report.problems.is_empty() && !report.mended.is_empty(), "{}: {report:?}", pack.name);
+        assert!(report.mended.iter().all(|mended| mended.verified), "{}: {report:?}", pack.name);
+        problems(&two.world, two.to());
+        assert_eq!(hurt(&two), Vec::<String>::new());
+    }
+    for index in two.second.list("index").unwrap() {
+        two.second.delete(&index.name).unwrap();
+    }
+    problems(&two.world, two.to());
+    assert_eq!(hurt(&two).len(), 2);
+    let report = two.copy().unwrap();
+    assert!(report.problems.is_empty() && report.mended.len() == 2, "{report:?}");
+    assert_eq!(hurt(&two), Vec::<String>::new());
+    two.assert_same(|| two.to());
+}
+
+/// What cannot be read here either is named, each time, and not called whole.
+#[test]
+fn what_is_damaged_on_both_sides_stays_a_problem() {
+    let two = Two::new();
+    two.copy().unwrap();
+    for pack in two.second.list("data").unwrap() {
+        two.second.damage(&pack.name, |bytes| bytes[40] ^= 1);
+    }
+    problems(&two.world, two.to());
+    let hurt = hurt(&two);
+    let store = LocalStore::open(two.world.path("repository"));
+    for pack in store.list("data").unwrap() {
+        let path = two.world.path("repository").join(&pack.name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+    }
     for _ in 0..2 {
         let report = two.copy().unwrap();
-        assert_eq!(report.problems.len(), hurt.len(), "{report:?}");
+        assert_eq!((report.mended.len(), report.present), (0, 2), "{report:?}");
         assert!(hurt.iter().all(|id| report.problems.iter().any(|problem| problem.contains(id))));
     }
-    // As the newest one was: it shares every chunk.
-    two.world.install(80, 5);
-    let later = two.world.backup();
-    let report = two.copy().unwrap();
-    assert!(report.copied.iter().all(|copied| copied.verified) && is_good(&two.second, &later), "{report:?}");
-    assert_eq!(report.problems.len(), hurt.len(), "nobody has read the others again: {report:?}");
-    assert_eq!(problems(&two.world, two.to()).len(), 1, "the pack is as it was");
-    assert!(hurt.iter().all(|id| is_good(&two.second, id)), "and nothing needs it");
-    assert_eq!(two.copy().unwrap().problems, Vec::<String>::new());
+    assert_eq!(self::hurt(&two), hurt);
+}
+
+/// Backups that are there and have no good verdict.
+fn hurt(two: &Two) -> Vec<String> {
+    let ids = two.rows(two.to()).into_iter().map(|row| row.0);
+    ids.filter(|id| !is_good(&two.second, id)).collect()
+}
+
+/// With a source, that one alone: the other one's backups, archive, records and holds stay here.
+#[test]
+fn a_source_that_is_named_is_copied_alone() {
+    let two = Two::new();
+    let (state, session) = (two.world.state(), two.world.session());
+    let other: grap_core::SourceName = "other".parse().unwrap();
+    ops::add_source(two.world.access(), &other, &state, &session).unwrap();
+    let repository = two.world.access().open().unwrap();
+    let archive = grap::archive::Archive::new(repository, "neo4j".parse().unwrap());
+    let start = archive.start(RunNumber(1)).unwrap().unwrap();
+    let archive = grap::archive::Archive::new(two.world.access().open().unwrap(), other.clone());
+    archive.put_start(RunNumber(1), &start).unwrap();
+    let named = |name: &str, to: &Arc<MemoryStore>| {
+        let options = CopyOptions { source: Some(name.parse().unwrap()), ..options() };
+        ops::copy(&options, two.world.access(), access(Arc::clone(to), PASSWORD), &state, &session)
+    };
+    assert_eq!(named("none", &two.second).map(drop).unwrap_err().code(), Code::SourceUnknown);
+    let report = named("neo4j", &two.second).unwrap();
+    assert_eq!((report.copied.len(), report.starts), (2, 2));
+    assert_eq!(objects(&two.second, "grap/log/other") + objects(&two.second, "grap/sources/other"), 0);
+    // The other one, into another repository: none of the first one's.
+    let third = Arc::new(MemoryStore::default());
+    ops::init(access(Arc::clone(&third), PASSWORD), other, KdfCost::cheapest(), &state, &session).unwrap();
+    let report = named("other", &third).unwrap();
+    assert_eq!((report.copied.len(), report.starts, report.segments), (0, 1, 0));
+    assert_eq!(objects(&third, "grap/log/neo4j") + objects(&third, "snapshots"), 0);
+    // And without a name, all.
+    assert_eq!(two.copy().unwrap().starts, 1);
+    assert_eq!(objects(&two.second, "grap/log/other"), 1);
 }
 
 /// It was about to be deleted once, and was not; since then somebody holds it.

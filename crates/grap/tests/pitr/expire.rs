@@ -7,12 +7,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use grap::archive::Begins;
-use grap::ops::{self, Access};
+use grap::ops::{self, Access, ExpireReport, HoldOptions, HoldReport};
+use grap::state::Job;
 use grap_neo4j::TxId;
-use grap_repository::{LocalStore, ObjectError, ObjectInfo, ObjectStore};
+use grap_repository::{LocalStore, ObjectCall, ObjectError, ObjectInfo, ObjectStore};
 
 use crate::every::archived;
-use crate::world::{Logged, Start, World, forged, put_all, refusal, segments};
+use crate::world::{Logged, Start, World, expire_options, forged, put_all, refusal, segments};
 
 fn at(log: &[Logged], id: u64) -> &Logged {
     log.iter().find(|logged| logged.transaction.id.0 == id).unwrap()
@@ -325,25 +326,41 @@ fn what_a_promoted_and_taken_back_history_needs_stays() {
     assert!(seen.len() > 4, "the windows differ: {seen:?}");
 }
 
-/// A storage that waits before it gives out the first segment.
+/// A storage that waits before the first call of a kind on what lies in a folder.
 struct Paused {
     inner: LocalStore,
+    at: (ObjectCall, &'static str),
     reached: Sender<()>,
     go_on: Mutex<Option<Receiver<()>>>,
 }
 
-impl ObjectStore for Paused {
-    fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
-        self.inner.put(name, parts)
+impl Paused {
+    fn new(world: &World, at: (ObjectCall, &'static str)) -> (Self, Receiver<()>, Sender<()>) {
+        let (reached, waiting) = channel();
+        let (let_go, go_on) = channel();
+        let inner = LocalStore::open(world.path("repository"));
+        (Self { inner, at, reached, go_on: Mutex::new(Some(go_on)) }, waiting, let_go)
     }
 
-    fn get(&self, name: &str) -> Result<Vec<u8>, ObjectError> {
-        if name.starts_with("grap/log/neo4j/0000000001/neo4j/")
+    fn pass(&self, call: ObjectCall, name: &str) {
+        if self.at.0 == call
+            && name.starts_with(self.at.1)
             && let Some(go_on) = self.go_on.lock().unwrap().take()
         {
             self.reached.send(()).unwrap();
             go_on.recv().unwrap();
         }
+    }
+}
+
+impl ObjectStore for Paused {
+    fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
+        self.pass(ObjectCall::Put, name);
+        self.inner.put(name, parts)
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>, ObjectError> {
+        self.pass(ObjectCall::Get, name);
         self.inner.get(name)
     }
 
@@ -364,8 +381,72 @@ impl ObjectStore for Paused {
     }
 
     fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        self.pass(ObjectCall::Delete, name);
         self.inner.delete(name)
     }
+}
+
+/// What a hold is told that comes while an expire stands still before a call; and what the expire then left.
+fn held_while_expiring(at: (ObjectCall, &'static str)) -> (World, grap::Result<HoldReport>, ExpireReport) {
+    let (world, log) = archived("5.26.30", 70, 7);
+    let going = world.backups()[0].clone();
+    for end in [100, 130] {
+        world.install(end, 5);
+        world.good_backup();
+    }
+    world.begin_window(commit_ms(&log, 110));
+    let (store, waiting, let_go) = Paused::new(&world, at);
+    let (held, report) = std::thread::scope(|scope| {
+        let expire = scope.spawn(|| {
+            let access = Access { store: Box::new(store), ..world.access() };
+            ops::expire(&expire_options(), access, &world.state(), &world.session()).unwrap()
+        });
+        waiting.recv().unwrap();
+        let held = hold(&world, &going);
+        let_go.send(()).unwrap();
+        (held, expire.join().unwrap())
+    });
+    assert_eq!(report.plan.sources[0].backups.decisions.iter().filter(|one| one.goes()).count(), 1);
+    assert_eq!(world.backups().contains(&going), report.deleted.is_empty());
+    (world, held, report)
+}
+
+fn hold(world: &World, id: &str) -> grap::Result<HoldReport> {
+    let options = HoldOptions { backup: id.parse().unwrap(), source: None, reason: "audit".to_owned() };
+    ops::hold(&options, world.access(), &world.state(), &world.session())
+}
+
+/// A hold waits for nobody who is alone in the repository, and what it promises is kept.
+#[test]
+fn a_hold_that_was_promised_is_kept_by_an_expire_that_has_decided() {
+    // Decided, and not yet said what goes.
+    let (world, held, report) = held_while_expiring((ObjectCall::Put, "grap/notes/"));
+    assert_eq!(held.unwrap().holds.len(), 1);
+    assert_eq!((report.deleted.len(), report.left.len()), (0, 1), "{report:?}");
+    assert!(report.left[0].why.contains("audit"), "{:?}", report.left);
+    let again = world.expire().unwrap();
+    assert_eq!((again.deleted.len(), again.left.len()), (0, 0), "it is held, and no surprise");
+
+    // Said, looked for holds, and about to delete: nothing is promised.
+    let (_, held, report) = held_while_expiring((ObjectCall::Delete, "snapshots/"));
+    assert_eq!(refusal(held).0, "REPOSITORY_LOCKED");
+    assert_eq!((report.deleted.len(), report.left.len()), (1, 0), "{report:?}");
+}
+
+/// As a gc has it for hours.
+#[test]
+fn a_hold_and_its_release_pass_beside_an_exclusive_lock() {
+    let (world, _) = archived("5.26.30", 70, 7);
+    let id = world.backups()[0].clone();
+    let session = world.session();
+    let repository = world.access().open().unwrap();
+    let _lock = repository.lock_exclusive(session.holder, session.clock).unwrap();
+    let state = world.state();
+    let _gc = state.lock(Job::Maintain, session.clock).unwrap();
+    assert_eq!(hold(&world, &id).unwrap().holds.len(), 1);
+    let target = id.parse().unwrap();
+    let released = ops::release(&target, None, world.access(), &state, &session).unwrap();
+    assert_eq!((released.holds.len(), released.released.len()), (0, 1));
 }
 
 /// Beside a restore that stands still in the middle expire does nothing, and the restore comes to its end.
@@ -374,10 +455,7 @@ fn beside_a_restore_nothing_is_deleted() {
     let (world, log) = archived("5.26.30", 70, 7);
     world.install(130, 5);
     world.good_backup();
-    let (reached, waiting) = channel();
-    let (let_go, go_on) = channel();
-    let inner = LocalStore::open(world.path("repository"));
-    let store = Paused { inner, reached, go_on: Mutex::new(Some(go_on)) };
+    let (store, waiting, let_go) = Paused::new(&world, (ObjectCall::Get, "grap/log/neo4j/0000000001/neo4j/"));
     std::thread::scope(|scope| {
         let restore = scope.spawn(|| {
             let access = Access { store: Box::new(store), ..world.access() };

@@ -13,6 +13,7 @@ mod copy;
 mod damage;
 mod every;
 mod expire;
+mod far;
 mod forks;
 mod frozen;
 mod gc;

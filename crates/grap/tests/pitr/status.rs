@@ -80,6 +80,41 @@ fn a_log_that_does_not_go_on_is_told_apart() {
     assert_eq!((found.standing, found.transactions), (Standing::Gap, 86));
 }
 
+/// The server deletes what the archiver has not stored and holds: that is behind, not missing.
+#[test]
+fn log_that_only_pins_hold_is_behind_and_not_missing() {
+    use std::os::unix::fs::MetadataExt;
+
+    let (world, log) = archived_to(60);
+    let file =
+        |version: u32| world.path(&format!("data/transactions/neo4j/neostore.transaction.db.{version}"));
+    let pins = world.path("data/.grap/pins/archive-3");
+    std::fs::create_dir_all(&pins).unwrap();
+    let pin = |version: u32| {
+        let inode = std::fs::metadata(file(version)).unwrap().ino();
+        let link = pins.join(format!("neo4j.neostore.transaction.db.{version}.{inode}"));
+        std::fs::hard_link(file(version), &link).unwrap();
+        link
+    };
+    let (first, next) = (pin(0), pin(1));
+    std::fs::remove_file(file(0)).unwrap();
+    let found = measured(&world);
+    assert_eq!((found.standing, found.live.0, found.transactions), (Standing::Follows, 146, 86));
+    let oldest = log.iter().find(|logged| logged.transaction.id.0 == 61).unwrap().transaction.commit_time.0;
+    assert_eq!(found.milliseconds, world.now().as_millisecond() - oldest);
+    // Of another run of the server nobody knows whether the live log goes on from it.
+    let other = pins.with_file_name("archive-2");
+    std::fs::create_dir(&other).unwrap();
+    let moved = other.join(first.file_name().unwrap());
+    std::fs::rename(&first, &moved).unwrap();
+    assert_eq!(measured(&world).standing, Standing::Gap);
+    // It does, where a file lies in both.
+    std::fs::hard_link(&next, other.join(next.file_name().unwrap())).unwrap();
+    assert_eq!((measured(&world).standing, measured(&world).transactions), (Standing::Follows, 86));
+    std::fs::remove_file(moved).unwrap();
+    assert_eq!(measured(&world).standing, Standing::Gap);
+}
+
 /// No backup joins, or a hole behind the one that does.
 #[test]
 fn a_path_that_no_backup_reaches_is_no_protection() {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use grap_repository::{LockState, ObjectError, Repository, RepositoryError};
 use grap_task::{Clock, ManualClock};
-use grap_testkit::stores::{Fault, Request};
+use grap_testkit::stores::{Azurite, Bucket, FakeGcs, Fault, Request, without_delete};
 use jiff::Timestamp;
 
 use crate::support::{
-    after, assert_sound, backup, before, holder, image, init_options, is_denied, named, password, patient,
-    proxied, put_image, read_all, s3, store,
+    after, assert_sound, backup, before, holder, image, init_options, is_denied, named, new_name, or_skip,
+    password, patient, proxied, put_image, read_all, s3, store,
 };
 
 type Call<'a> = &'a dyn Fn() -> Result<(), ObjectError>;
@@ -59,6 +59,46 @@ fn without_the_right_to_delete_everything_but_deletion_works() {
     }
     repository.lock_exclusive(&holder(), &clock).unwrap().release().unwrap();
     assert_sound(&repository, "at the end");
+}
+
+/// Everything but deletion works, and a denied deletion is told as one: at once, and of an object that stays.
+fn deletes_are_denied(bucket: &Bucket) {
+    let store = patient(bucket, "x", BUDGET);
+    store.put("data/00/a", &[b"x"]).unwrap();
+    assert_eq!(store.list("data").unwrap().len(), 1);
+    let denied = store.delete("data/00/a").unwrap_err();
+    assert!(matches!(&denied, ObjectError::Denied { name, .. } if name == "data/00/a"), "{denied:?}");
+    assert_eq!(store.get("data/00/a").unwrap(), b"x");
+}
+
+#[test]
+fn azure_denies_a_deletion_to_a_token_without_that_right() {
+    let Some(azure) = or_skip("Azure (azurite)", Azurite::start()) else { return };
+    let bucket = azure.bucket(&new_name()).unwrap();
+    deletes_are_denied(&without_delete(&bucket));
+    // What is not there needs no right, and what may be deleted is.
+    let store = patient(&bucket, "x", BUDGET);
+    store.delete("data/00/none").unwrap();
+    store.delete("data/00/a").unwrap();
+    assert!(matches!(store.get("data/00/a"), Err(ObjectError::NotFound { .. })));
+}
+
+/// The server that plays Google knows nobody and no rights: the answer is the proxy's before it.
+#[test]
+fn google_denies_a_deletion() {
+    let Some(gcs) = or_skip("Google Cloud Storage (fake-gcs-server)", FakeGcs::start()) else { return };
+    let bucket = gcs.bucket(&new_name()).unwrap();
+    for code in ["AccessDenied", "RetentionPolicyNotMet"] {
+        gcs.proxy().set(
+            move |request| {
+                if request.method == "DELETE" { Fault::Answer(403, code) } else { Fault::None }
+            },
+        );
+        let store = patient(&bucket, code, BUDGET);
+        store.put("data/00/a", &[b"x"]).unwrap();
+        assert!(matches!(store.delete("data/00/a"), Err(ObjectError::Denied { .. })), "{code}");
+        assert_eq!((store.get("data/00/a").unwrap(), gcs.proxy().struck()), (b"x".to_vec(), 1));
+    }
 }
 
 #[test]

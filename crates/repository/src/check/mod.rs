@@ -89,16 +89,8 @@ impl Repository {
 
         let (chosen, read_until) = self.choose_packs(options, &index, &snapshots, stop)?;
         let readable: Vec<usize> = chosen.into_iter().filter(|pack| !bad.whole.contains_key(pack)).collect();
-        let bytes_read = packs::read(self, &index, &readable, stop, monitor, &mut damages, &mut bad)?;
-
-        let lost = lost_blobs(&index, &bad);
-        monitor.begin("check snapshots", Unit::Items, Some(snapshots.len() as u64));
-        let mut walk = Walk::new(self, &index, &lost, &mut damages)?;
-        for snapshot in &snapshots {
-            stop.check()?;
-            walk.snapshot(snapshot);
-            monitor.advance(1);
-        }
+        let bytes_read =
+            self.look((&index, &snapshots), &readable, (stop, monitor), (&mut damages, &mut bad))?;
         let indexed: BTreeSet<Id> = index.packs().iter().map(|pack| pack.id).collect();
         Ok(CheckReport {
             damages: damages.into_list(),
@@ -109,6 +101,26 @@ impl Repository {
             bytes_read,
             read_until,
         })
+    }
+
+    /// Read these packs, then walk the snapshots, knowing what is bad. Returns the bytes that were read.
+    fn look(
+        &self,
+        (index, snapshots): (&Index, &[Snapshot]),
+        readable: &[usize],
+        (stop, monitor): (&Stop, &dyn Monitor),
+        (damages, bad): (&mut Damages, &mut Bad),
+    ) -> Result<u64> {
+        let bytes_read = packs::read(self, index, readable, stop, monitor, damages, bad)?;
+        let lost = lost_blobs(index, bad);
+        monitor.begin("check snapshots", Unit::Items, Some(snapshots.len() as u64));
+        let mut walk = Walk::new(self, index, &lost, damages)?;
+        for snapshot in snapshots {
+            stop.check()?;
+            walk.snapshot(snapshot);
+            monitor.advance(1);
+        }
+        Ok(bytes_read)
     }
 
     fn check_snapshots(&self, options: &CheckOptions, damages: &mut Damages) -> Result<Vec<Snapshot>> {

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use grap_task::{Monitor, Stop, Unit};
+use grap_task::{Monitor, Stop};
 
 use super::report::{CheckReport, Damages};
 use super::walk::Walk;
-use super::{Lost, check_listing, lost_blobs, packs};
+use super::{Lost, check_listing};
 use crate::error::Result;
 use crate::format::id::{Id, SnapshotId};
 use crate::format::snapshot::Snapshot;
@@ -55,16 +55,8 @@ impl Repository {
         };
         let readable: Vec<usize> =
             (0..index.packs().len()).filter(is_wanted).filter(|pack| !bad.whole.contains_key(pack)).collect();
-        let bytes_read = packs::read(self, &index, &readable, stop, monitor, &mut damages, &mut bad)?;
-
-        let lost = lost_blobs(&index, &bad);
-        monitor.begin("check snapshots", Unit::Items, Some(snapshots.len() as u64));
-        let mut walk = Walk::new(self, &index, &lost, &mut damages)?;
-        for snapshot in &snapshots {
-            stop.check()?;
-            walk.snapshot(snapshot);
-            monitor.advance(1);
-        }
+        let bytes_read =
+            self.look((&index, &snapshots), &readable, (stop, monitor), (&mut damages, &mut bad))?;
         let all_read = |used: &HashSet<usize>| used.iter().all(&is_wanted);
         let read_whole = snapshots.iter().zip(&used).filter(|(_, used)| all_read(used));
         Ok(StoredReport {

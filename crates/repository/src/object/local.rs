@@ -20,6 +20,8 @@ const RESERVE_SIZE_MAX: u64 = 32 << 20;
 const RESERVE_SLACK: u64 = 256 << 10;
 /// Of the file system: on a small one the reserve is smaller.
 const RESERVE_SHARE: u64 = 50;
+/// What archivers put, without the repository's lock.
+const LOG: &str = "grap/log/";
 /// Laid out with every repository.
 const MARK: &str = "keys";
 /// Nanoseconds.
@@ -109,6 +111,37 @@ impl LocalStore {
         grap_disk::remove_file(&self.root.join(RESERVE)).map_err(failed)
     }
 
+    /// Of the reserve, where it is released or was never made: so much of what is free belongs to those who give room
+    /// back, and nothing else may be begun with it.
+    pub fn reserve_missing(&self) -> Result<u64, ObjectError> {
+        self.missing().map_err(|error| failed(ObjectCall::Size, RESERVE, error))
+    }
+
+    fn missing(&self) -> Result<u64, DiskError> {
+        match grap_disk::stat(&self.root.join(RESERVE))? {
+            Some(_) => Ok(0),
+            None => Ok(reserve_of(grap_disk::space(&self.root)?.total)),
+        }
+    }
+
+    /// An archiver that waits for room would take what was released for `expire` and `gc` the moment it is free, and
+    /// they could not end. (Backups and copies are kept out by the repository's lock, which archivers do not take.)
+    fn leave_reserve(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
+        let put_failed = |error| failed(ObjectCall::Put, name, error);
+        let missing = self.missing().map_err(put_failed)?;
+        if missing == 0 {
+            return Ok(());
+        }
+        let available = grap_disk::space(&self.root).map_err(put_failed)?.available;
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if available >= missing + RESERVE_SLACK + size as u64 {
+            return Ok(());
+        }
+        let why =
+            format!("the reserve is released, and the {available} bytes that are free are for expire and gc");
+        Err(ObjectError::Full { call: ObjectCall::Put, name: name.to_owned(), source: why.into() })
+    }
+
     fn path(&self, name: &str) -> Result<PathBuf, ObjectError> {
         check_name(name)?;
         Ok(self.root.join(name))
@@ -161,6 +194,9 @@ impl ObjectStore for LocalStore {
         let path = self.path(name)?;
         let directory = path.parent().unwrap_or(&self.root);
         self.create_directory_of(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
+        if name.starts_with(LOG) {
+            self.leave_reserve(name, parts)?;
+        }
         grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error))
     }
 

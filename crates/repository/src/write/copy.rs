@@ -68,6 +68,16 @@ impl Writer<'_> {
         self.publish(snapshot.tree, SnapshotDraft::from(snapshot))
     }
 
+    /// Store anew what a snapshot that was copied before needs, and this writer does not rely on: what was lost, or
+    /// found damaged. Nothing is published. Whether something was stored.
+    pub fn mend(&mut self, from: &Reader, snapshot: &Snapshot) -> Result<bool> {
+        let before = self.report.new_bytes;
+        let trees = self.take_over(from, snapshot.tree)?;
+        self.trees.extend(trees);
+        self.secure()?;
+        Ok(self.report.new_bytes > before)
+    }
+
     /// Everything below a directory. Returns the directories, all of them whole here now.
     fn take_over(&mut self, from: &Reader, root: TreeId) -> Result<HashSet<TreeId>, Side> {
         let mut seen = HashSet::new();

@@ -62,6 +62,8 @@ pub struct Writer<'a> {
     monitor: &'a dyn Monitor,
     /// Saved by this writer.
     trees: HashSet<TreeId>,
+    /// Packs or indexes that should be there were not, or not whole.
+    losses: bool,
     report: WriterReport,
 }
 
@@ -119,12 +121,14 @@ impl Repository {
         monitor: &'a dyn Monitor,
     ) -> Result<Writer<'a>> {
         let (mut index, damaged) = self.inner.load_index()?;
+        let mut losses = !damaged.is_empty();
         for error in damaged {
             monitor.finding(&Finding::warning(format!("{error}; what only it knows is stored anew")));
         }
         let listed = self.inner.list_packs()?;
         let lost = index.packs().iter().filter(|pack| listed.get(&pack.id) != Some(&pack.size)).count();
         if lost > 0 {
+            losses = true;
             monitor.finding(&Finding::warning(format!(
                 "{lost} packs are missing or of the wrong size; what is still needed of them is stored anew"
             )));
@@ -142,6 +146,7 @@ impl Repository {
             stop,
             monitor,
             trees: HashSet::new(),
+            losses,
             report: WriterReport::default(),
         })
     }
@@ -217,6 +222,12 @@ impl Writer<'_> {
         self.report.stored_bytes += stored;
     }
 
+    /// Whether something was missing when this writer began, beside the packs that it was told of: a snapshot of
+    /// before may lack what it needs.
+    pub fn found_losses(&self) -> bool {
+        self.losses
+    }
+
     /// The packs that this writer has put.
     pub fn packs_put(&self) -> Vec<Id> {
         self.pipeline.written().into_iter().map(|(pack, _)| pack).collect()
@@ -257,14 +268,19 @@ impl Writer<'_> {
         if !self.trees.contains(&root) {
             return Err(RepositoryError::InvalidTree { why: format!("{root} was not saved by this writer") });
         }
+        self.secure()?;
+        let file = draft.with_tree(root);
+        let id = self.repository.inner.put_document("snapshots", &file)?;
+        Ok(file.with_id(SnapshotId(id)))
+    }
+
+    /// Store what is still in memory, and see that all of it is there.
+    fn secure(&mut self) -> Result<()> {
         let packs = self.pipeline.flush()?;
         self.stop.check()?;
         self.see_packs(packs)?;
         // Last: that it is still there says that nobody deletes, and nobody did since the packs were seen.
-        self.lock.assert_fresh()?;
-        let file = draft.with_tree(root);
-        let id = self.repository.inner.put_document("snapshots", &file)?;
-        Ok(file.with_id(SnapshotId(id)))
+        self.lock.assert_fresh()
     }
 }
 

@@ -4,7 +4,7 @@ use grap_repository::object::faulty::Faulty;
 use grap_repository::object::memory::MemoryStore;
 use grap_repository::object::recording::Recording;
 use grap_repository::object::suite::conformance;
-use grap_repository::{LocalStore, ObjectStore};
+use grap_repository::{LocalStore, ObjectError, ObjectStore};
 use jiff::{SignedDuration, Timestamp};
 
 #[test]
@@ -60,4 +60,67 @@ fn what_dead_processes_left_is_removed_after_a_day() {
     assert_eq!(store.remove_leftovers(now + SignedDuration::from_hours(25)).unwrap(), 1);
     assert!(!leftover.exists());
     assert_eq!(store.list("data").unwrap().len(), 1);
+}
+
+/// A small file system, until it is dropped.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            let text = "SKIPPED: that nobody takes the released reserve is NOT shown: no tmpfs can be mounted here\n";
+            std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+        }
+        mounted.then_some(Self(folder))
+    }
+
+    fn available(&self) -> u64 {
+        grap_disk::space(self.0.path()).unwrap().available
+    }
+
+    /// But for so many bytes.
+    fn fill(&self, left: u64) {
+        let size = usize::try_from(self.available() - left).unwrap();
+        std::fs::write(self.0.path().join("filler"), vec![1; size]).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn what_was_released_for_those_who_give_room_back_no_archiver_takes() {
+    let Some(small) = Small::mount() else { return };
+    let store = LocalStore::create(small.0.path().join("repository")).unwrap();
+    let segment = vec![7; 64 << 10];
+    let is_full = |result: Result<(), ObjectError>| matches!(result, Err(ObjectError::Full { .. }));
+    // Where there is room nobody asks for a reserve.
+    assert!(store.reserve_missing().unwrap() > 1 << 20);
+    store.put("grap/log/a/1", &[&segment]).unwrap();
+    assert!(store.make_reserve().unwrap());
+    assert_eq!(store.reserve_missing().unwrap(), 0);
+    small.fill(0);
+    store.put("grap/log/a/2", &[&segment]).unwrap_err();
+
+    store.release_reserve().unwrap();
+    assert!(small.available() > 1 << 20);
+    assert!(is_full(store.put("grap/log/a/2", &[&segment])), "it is for others");
+    for name in ["locks/1", "index/1", "grap/log-expired/a/1", "grap/notes/a/1", "data/00/1"] {
+        store.put(name, &[&segment]).unwrap();
+    }
+    // Little was given back: a smaller reserve is made, and what is left is anybody's.
+    assert!(store.make_reserve().unwrap());
+    store.put("grap/log/a/2", &[&segment]).unwrap();
+    // As if whoever released it had been killed behind giving room back.
+    std::fs::remove_file(store.root().join("grap-reserve")).unwrap();
+    assert!(is_full(store.put("grap/log/a/3", &[&segment])));
+    std::fs::remove_file(small.0.path().join("filler")).unwrap();
+    store.put("grap/log/a/3", &[&segment]).unwrap();
 }

@@ -54,11 +54,22 @@ fn main() -> Result<()> {
 fn store(folder: &Path) -> Result<PathBuf> {
     let data = folder.join("data");
     match std::env::var("GRAP_BENCH_STORES").as_deref() {
-        Ok("fixture") => store_fixture("5.26.30", &data)?,
+        Ok("fixture") => fixture(&data)?,
         Ok("large") => tree::copy(&big_store(&Distribution::standard()?, DataOptions::LARGE)?, &data)?,
         _ => tree::copy(&big_store(&Distribution::standard()?, DataOptions::MEDIUM)?, &data)?,
     }
     Ok(data)
+}
+
+/// Two frozen stores, of which one plays the database `system`.
+fn fixture(data: &Path) -> Result<()> {
+    let system = data.with_extension("system");
+    store_fixture("5.26.30", data)?;
+    store_fixture("5.13.0", &system)?;
+    for side in ["databases", "transactions"] {
+        std::fs::rename(system.join(side).join("neo4j"), data.join(side).join("system"))?;
+    }
+    Ok(tree::remove_if_there(&system)?)
 }
 
 /// Seconds of each step.

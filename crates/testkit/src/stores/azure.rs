@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{Bucket, Running, install, installed, request};
@@ -64,6 +64,26 @@ impl Azurite {
         let environment = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         Ok(Bucket { url: format!("az://{name}"), environment })
     }
+}
+
+/// The same bucket, opened by a token that may do everything there but delete. (A token of the whole account will not
+/// do: azurite lets none send a batch.)
+pub fn without_delete(bucket: &Bucket) -> Bucket {
+    const VERSION: &str = "2019-12-12";
+    const RIGHTS: &str = "racwl";
+    let container = bucket.url.trim_start_matches("az://");
+    let expires = Timestamp::now() + SignedDuration::from_hours(24);
+    let expires = expires.strftime("%Y-%m-%dT%H:%M:%SZ");
+    // Unused: an identifier, addresses, protocols; a snapshot, and headers of the answer.
+    let to_sign =
+        format!("{RIGHTS}\n\n{expires}\n/blob/{ACCOUNT}/{container}\n\n\n\n{VERSION}\nc\n\n\n\n\n\n");
+    let signature = BASE64_STANDARD.encode(hmac(&BASE64_STANDARD.decode(KEY).unwrap_or_default(), &to_sign));
+    let signature = signature.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let token = format!("sv={VERSION}&sr=c&sp={RIGHTS}&se={expires}&sig={signature}");
+    let mut environment = bucket.environment.clone();
+    environment.retain(|(name, _)| name != "AZURE_STORAGE_ACCOUNT_KEY");
+    environment.push(("AZURE_STORAGE_SAS_TOKEN".to_owned(), token));
+    Bucket { environment, ..bucket.clone() }
 }
 
 /// HMAC-SHA256, for a key that is no longer than a block.

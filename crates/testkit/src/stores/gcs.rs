@@ -37,6 +37,11 @@ impl FakeGcs {
         Ok(Self { server: running, translator })
     }
 
+    /// What is between the clients and the server, to make its faults.
+    pub fn proxy(&self) -> &Proxy {
+        &self.translator
+    }
+
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
         let head = "POST /storage/v1/b?project=test HTTP/1.1\r\nContent-Type: application/json\r\n";
         request(self.server.port, head, format!("{{\"name\":\"{name}\"}}").as_bytes())?;

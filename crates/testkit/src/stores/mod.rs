@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub use azure::Azurite;
+pub use azure::{Azurite, without_delete};
 pub use gcs::FakeGcs;
 pub use proxy::{Fault, Proxy, Request};
 pub use s3::{LocalS3, SECRET as S3_SECRET, USER as S3_USER};

@@ -100,6 +100,8 @@ struct Running {
     count: usize,
     next: u64,
     stops: BTreeMap<u64, Stop>,
+    /// Those that have not asked for anything yet.
+    silent: BTreeMap<u64, UnixStream>,
 }
 
 impl Clients {
@@ -128,7 +130,7 @@ impl Clients {
                     continue;
                 }
             };
-            let Some(seat) = Seat::take(self) else {
+            let Some(seat) = Seat::take(self, &stream) else {
                 refuse(&stream, Code::JobRunning, "the daemon has too many clients");
                 continue;
             };
@@ -149,6 +151,10 @@ impl Clients {
         for stop in running.stops.values() {
             stop.request();
         }
+        // It ends the wait for their question.
+        for stream in running.silent.values() {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
         let all = |running: &mut Running| running.count > 0;
         drop(self.changed.wait_while(running, all).unwrap_or_else(PoisonError::into_inner));
     }
@@ -164,6 +170,7 @@ impl Clients {
         }
         let mut lines = Lines::new(BufReader::new(stream.try_clone()?), QUESTION_MAX);
         let Some(line) = lines.next()? else { return Ok(()) };
+        self.lock().silent.remove(&seat.number);
         match understand(&line) {
             Err(why) => refuse(stream, Code::Usage, &why),
             Ok(Ask::Status) => {
@@ -211,7 +218,7 @@ struct Seat {
 }
 
 impl Seat {
-    fn take(clients: &Arc<Clients>) -> Option<Self> {
+    fn take(clients: &Arc<Clients>, stream: &UnixStream) -> Option<Self> {
         let mut running = clients.lock();
         if running.count >= CLIENTS_MAX {
             return None;
@@ -220,6 +227,8 @@ impl Seat {
         running.next += 1;
         let (number, stop) = (running.next, Stop::new());
         running.stops.insert(number, stop.clone());
+        // Without it its silence is waited for at the end: nothing worse.
+        running.silent.extend(stream.try_clone().ok().map(|stream| (number, stream)));
         drop(running);
         Some(Self { clients: Arc::clone(clients), number, stop })
     }
@@ -230,6 +239,7 @@ impl Drop for Seat {
         let mut running = self.clients.lock();
         running.count -= 1;
         running.stops.remove(&self.number);
+        running.silent.remove(&self.number);
         self.clients.changed.notify_all();
     }
 }

@@ -25,6 +25,7 @@ mod adopt;
 mod budget;
 mod error;
 mod folder;
+mod links;
 mod look;
 mod record;
 mod run;
@@ -51,6 +52,7 @@ use super::{Installation, pin_folder};
 pub use adopt::{LeftFolder, LeftReason};
 pub use budget::{HeldBack, PinGap};
 pub use error::FollowError;
+pub(crate) use links::held_before;
 pub use run::{ManualRun, Place, RunIdentity, RunProbe};
 use state::State;
 

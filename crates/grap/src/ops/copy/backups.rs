@@ -1,22 +1,22 @@
 //! The backups that the other repository lacks, the newest first: the first one that is done is the one that is
-//! wanted most.
+//! wanted most. Behind them those that are there and not whole.
 
 use std::collections::BTreeSet;
 
-use grap_core::{BackupId, SourceName};
+use grap_core::{BackupId, SourceName, Verdict};
 use grap_repository::{Id, RepositoryError, WriterOptions};
 use grap_task::{Finding, Unit};
 
 use super::{CopiedBackup, CopyReport, Pair, Standings};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result, in_one_line};
-use crate::notes::{self, Standing};
+use crate::notes;
 use crate::ops::Session;
 
-/// Copy them. Returns the packs that were put.
+/// Copy them, and mend those that are there and not whole. Returns the packs that were put.
 pub(super) fn copy(
     pair: &Pair,
-    (here, standings): (&Catalog, &[Standing]),
+    (here, standings): (&Catalog, &Standings),
     options: &WriterOptions,
     session: &Session<'_>,
     report: &mut CopyReport,
@@ -26,27 +26,30 @@ pub(super) fn copy(
         let text = format!("in the copy: {error}; the backup in it is copied again");
         session.monitor.finding(&Finding::warning(text));
     }
-    let missing = missing(pair, (here, standings), &there, report)?;
-    if missing.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let reader = pair.from.reader(session.monitor)?;
+    let wanted = wanted(here, standings, &there, report)?;
     let damaged = notes::damaged_packs(&pair.to, &there.backups).map_err(Error::at_copy)?;
     let writer = pair.to.writer_without(&damaged, &pair.to_lock, options, session.stop, session.monitor);
     let mut writer = writer.map_err(Error::at_copy)?;
-    for backup in missing {
+    // Whatever was there may have needed what is gone.
+    let all = writer.found_losses();
+    let unsound: Vec<_> = wanted.present.iter().filter(|(_, failed)| *failed || all).collect();
+    if wanted.missing.is_empty() && unsound.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let reader = pair.from.reader(session.monitor)?;
+    for backup in wanted.missing {
         session.monitor.begin(&format!("copying {}", backup.id), Unit::Bytes, None);
-        match writer.copy(&reader, &backup.snapshot) {
-            Ok(_) => report.copied.push(CopiedBackup {
-                id: backup.id.clone(),
-                source: backup.source.clone(),
-                verified: false,
-            }),
-            Err(RepositoryError::CopySource(error)) => {
-                require_readable(pair)?;
-                report.problems.push(format!("backup {}: {}", backup.id, in_one_line(&error)));
-            }
-            Err(error) => return Err(Error::at_copy(error)),
+        let copied = writer.copy(&reader, &backup.snapshot);
+        if unless_unreadable(copied, pair, backup, report)?.is_some() {
+            report.copied.push(CopiedBackup::of(backup));
+        }
+    }
+    for (backup, failed) in unsound {
+        session.monitor.begin(&format!("mending {}", backup.id), Unit::Bytes, None);
+        let mended = writer.mend(&reader, &backup.snapshot);
+        // One that failed, and of which all is there since then, is judged anew as well.
+        if unless_unreadable(mended, pair, backup, report)?.is_some_and(|stored| stored || *failed) {
+            report.mended.push(CopiedBackup::of(backup));
         }
     }
     report.bytes_read = writer.report().bytes;
@@ -54,33 +57,58 @@ pub(super) fn copy(
     Ok(writer.packs_put().into_iter().collect())
 }
 
-/// Those that are to be copied; the others are counted.
-fn missing<'a>(
+/// `None`: it cannot be read here, which is noted.
+fn unless_unreadable<T>(
+    outcome: std::result::Result<T, RepositoryError>,
     pair: &Pair,
-    (here, standings): (&'a Catalog, &[Standing]),
+    backup: &Backup,
+    report: &mut CopyReport,
+) -> Result<Option<T>> {
+    match outcome {
+        Err(RepositoryError::CopySource(error)) => {
+            require_readable(pair)?;
+            report.problems.push(format!("backup {}: {}", backup.id, in_one_line(&error)));
+            Ok(None)
+        }
+        other => other.map(Some).map_err(Error::at_copy),
+    }
+}
+
+/// Backups of the first repository, the newest first.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// To be copied.
+    missing: Vec<&'a Backup>,
+    /// Those that are there, and whether their last verification there failed.
+    present: Vec<(&'a Backup, bool)>,
+}
+
+/// Those that are neither are counted.
+fn wanted<'a>(
+    here: &'a Catalog,
+    standings: &Standings,
     there: &Catalog,
     report: &mut CopyReport,
-) -> Result<Vec<&'a Backup>> {
-    let mut standings_there = Standings::of(&pair.to);
-    let mut missing = Vec::new();
-    for (backup, standing) in here.backups.iter().zip(standings).rev() {
+) -> Result<Wanted<'a>> {
+    let mut wanted = Wanted::default();
+    let stand = standings.here.iter().zip(&standings.there);
+    for (backup, (standing, standing_there)) in here.backups.iter().zip(stand).rev() {
         match there.backups.iter().find(|other| key(other) == key(backup)) {
             Some(other) => {
                 require_same(backup, other)?;
                 report.present += 1;
+                wanted.present.push((backup, standing_there.verdict() == Some(Verdict::Failed)));
             }
             // It is about to be deleted here. One that is held since then stays.
             None if standing.expired.is_some() && standing.holds.is_empty() => {}
             // The other repository has deleted it. One that is held here is wanted all the same.
-            None if standing.holds.is_empty()
-                && standings_there.standing(backup).map_err(Error::at_copy)?.expired.is_some() =>
-            {
+            None if standing.holds.is_empty() && standing_there.expired.is_some() => {
                 report.expired += 1;
             }
-            None => missing.push(backup),
+            None => wanted.missing.push(backup),
         }
     }
-    Ok(missing)
+    Ok(wanted)
 }
 
 fn key(backup: &Backup) -> (&SourceName, &BackupId) {

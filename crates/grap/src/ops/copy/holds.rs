@@ -10,28 +10,21 @@ use crate::error::{Error, Result};
 use crate::notes::{self, Author, Hold, NoteKind, Standing};
 use crate::ops::Session;
 
-/// How the backups of this repository stand, in the order of the catalog; their holds are carried.
 pub(super) fn carry(
     pair: &Pair,
     catalog: &Catalog,
+    standings: &Standings,
     session: &Session<'_>,
     report: &mut CopyReport,
-) -> Result<Vec<Standing>> {
-    let (mut here, mut there) = (Standings::of(&pair.from), Standings::of(&pair.to));
-    let mut standings = Vec::new();
-    for backup in &catalog.backups {
+) -> Result<()> {
+    for (backup, (here, there)) in catalog.backups.iter().zip(standings.here.iter().zip(&standings.there)) {
         session.stop.check()?;
-        let standing = here.standing(backup)?;
-        if let Some(doubt) = standing.doubt() {
+        if let Some(doubt) = here.doubt() {
             report.problems.push(format!("backup {}: {doubt}", backup.id));
         }
-        if !standing.holds.is_empty() || !standing.released.is_empty() {
-            let other = there.standing(backup).map_err(Error::at_copy)?;
-            carry_of(pair, backup, (&standing, &other), session)?;
-        }
-        standings.push(standing);
+        carry_of(pair, backup, (here, there), session)?;
     }
-    Ok(standings)
+    Ok(())
 }
 
 fn carry_of(

@@ -17,8 +17,7 @@ mod claim;
 mod holds;
 mod verdict;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grap_core::{BackupId, SourceName};
@@ -29,12 +28,14 @@ use super::{Access, Session};
 use crate::archive::{self, Archive, Carried};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result};
-use crate::notes::{Notes, Standing};
+use crate::notes::{self, Standing};
 use crate::sources;
 use crate::state::{Job, StateDirectory};
 
 #[derive(Debug, Clone, Default)]
 pub struct CopyOptions {
+    /// Only this one: its backups, its archive, what is noted of it. Else every source.
+    pub source: Option<SourceName>,
     pub writer: WriterOptions,
 }
 
@@ -45,7 +46,9 @@ pub struct CopyReport {
     pub to: String,
     /// Backups that were copied, the newest first, ...
     pub copied: Vec<CopiedBackup>,
-    /// ... those that were there, ...
+    /// ... those that were there, but not whole, and of which the damage was stored anew, ...
+    pub mended: Vec<CopiedBackup>,
+    /// ... those that were there, the mended ones among them, ...
     pub present: usize,
     /// ... and those that the other repository has expired: they are not copied again.
     pub expired: usize,
@@ -69,6 +72,12 @@ pub struct CopiedBackup {
     pub source: SourceName,
     /// Found whole when it was read back.
     pub verified: bool,
+}
+
+impl CopiedBackup {
+    fn of(backup: &Backup) -> Self {
+        Self { id: backup.id.clone(), source: backup.source.clone(), verified: false }
+    }
 }
 
 impl CopyReport {
@@ -103,18 +112,22 @@ fn run(options: &CopyOptions, from: Access, to: Access, session: &Session<'_>) -
     let began = session.clock.since_boot();
     let pair = Pair::open(from, to, session)?;
     claim::claim(&pair, session)?;
-    let here = Catalog::load(&pair.from)?;
+    let sources = sources_of(options, &pair)?;
+    let mut here = Catalog::load(&pair.from)?;
+    here.backups.retain(|backup| options.source.as_ref().is_none_or(|source| backup.source == *source));
     let mut report = CopyReport {
         from: pair.from.id().to_string(),
         to: pair.to.id().to_string(),
         problems: here.damaged.iter().map(ToString::to_string).collect(),
         ..CopyReport::default()
     };
-    sources::carry(&pair.from, &pair.to, &mut report.problems)?;
-    carry_archives(&pair, session, &mut report)?;
-    let standings = holds::carry(&pair, &here, session, &mut report)?;
+    sources::carry(&pair.from, &pair.to, &sources, &mut report.problems)?;
+    tell_own_sources_of_the_copy(&pair, session)?;
+    carry_archives(&pair, &sources, session, &mut report)?;
+    let standings = Standings::of(&pair, &here, session)?;
+    holds::carry(&pair, &here, &standings, session, &mut report)?;
     let packs = backups::copy(&pair, (&here, &standings), &options.writer, session, &mut report)?;
-    verdict::judge(&pair, &here, packs, session, &mut report)?;
+    verdict::judge(&pair, (&here, options.source.as_ref()), packs, session, &mut report)?;
     pair.release(session);
     report.duration = session.clock.since_boot().saturating_sub(began);
     Ok(report)
@@ -139,43 +152,55 @@ impl Pair {
     }
 }
 
-/// The notes of a repository, listed once for each source.
-struct Standings<'a> {
-    repository: &'a Repository,
-    lists: BTreeMap<&'a SourceName, Notes<'a>>,
+/// How the backups of the first repository stand in both, in the order of its catalog.
+struct Standings {
+    here: Vec<Standing>,
+    there: Vec<Standing>,
 }
 
-impl<'a> Standings<'a> {
-    fn of(repository: &'a Repository) -> Self {
-        Self { repository, lists: BTreeMap::new() }
-    }
-
-    fn standing(&mut self, backup: &'a Backup) -> Result<Standing> {
-        let list = match self.lists.entry(&backup.source) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Notes::list(self.repository, &backup.source)?),
-        };
-        list.standing(&backup.id)
+impl Standings {
+    fn of(pair: &Pair, catalog: &Catalog, session: &Session<'_>) -> Result<Self> {
+        let here = notes::standings(&pair.from, &catalog.backups, session.stop)?;
+        let there = notes::standings(&pair.to, &catalog.backups, session.stop).map_err(Error::at_copy)?;
+        Ok(Self { here, there })
     }
 }
 
-fn carry_archives(pair: &Pair, session: &Session<'_>, report: &mut CopyReport) -> Result<()> {
+/// The sources that are meant: the one that was named, or all.
+fn sources_of(options: &CopyOptions, pair: &Pair) -> Result<BTreeSet<SourceName>> {
+    let all = sources::names(&pair.from)?;
+    match &options.source {
+        None => Ok(all),
+        Some(name) if all.contains(name) => Ok(BTreeSet::from([name.clone()])),
+        Some(name) => Err(Error::SourceUnknown { name: name.clone(), known: all.into_iter().collect() }),
+    }
+}
+
+fn carry_archives(
+    pair: &Pair,
+    sources: &BTreeSet<SourceName>,
+    session: &Session<'_>,
+    report: &mut CopyReport,
+) -> Result<()> {
     session.monitor.begin("copying the archive", Unit::Items, None);
     let mut carried = Carried::default();
-    for source in sources::names(&pair.from)? {
+    for source in sources {
         let from = Archive::new(pair.from.clone(), source.clone());
-        let to = Archive::new(pair.to.clone(), source);
+        let to = Archive::new(pair.to.clone(), source.clone());
         archive::carry(&from, &to, &session.author(), (session.stop, session.monitor), &mut carried)?;
     }
     report.starts = carried.starts;
     report.segments = carried.segments;
     report.segment_bytes = carried.bytes;
     report.problems.append(&mut carried.problems);
-    for source in sources::names(&pair.to).map_err(Error::at_copy)? {
-        if !sources::names(&pair.from)?.contains(&source) {
-            let text = format!("only the copy has a source `{source}`: name another with --source there");
-            session.monitor.finding(&Finding::warning(text));
-        }
+    Ok(())
+}
+
+fn tell_own_sources_of_the_copy(pair: &Pair, session: &Session<'_>) -> Result<()> {
+    let here = sources::names(&pair.from)?;
+    for source in sources::names(&pair.to).map_err(Error::at_copy)?.difference(&here) {
+        let text = format!("only the copy has a source `{source}`: name another with --source there");
+        session.monitor.finding(&Finding::warning(text));
     }
     Ok(())
 }

@@ -7,33 +7,33 @@ use grap_core::{BackupId, SourceName, Verdict};
 use grap_repository::{Damage, Id, Reader, SnapshotId, StoredPacks, StoredReport};
 use grap_task::Unit;
 
-use super::{CopyReport, Pair, Standings};
+use super::{CopiedBackup, CopyReport, Pair};
 use crate::catalog::{Backup, Catalog};
 use crate::error::{Error, Result};
 use crate::notes::{self, NoteKind, Standing};
 use crate::ops::Session;
 use crate::ops::verify::{check_manifest, describe};
 
-/// Judge what was copied now, and what nobody has judged there yet. What is wanted there and known to be damaged is
-/// named each time: a copy that is not whole is none. `packs`: those that were written now.
+/// Judge what was copied or mended now, and what nobody has judged there yet. What is wanted there and known to be
+/// damaged is named each time: a copy that is not whole is none. `packs`: those that were written now.
 pub(super) fn judge(
     pair: &Pair,
-    here: &Catalog,
+    (here, source): (&Catalog, Option<&SourceName>),
     mut packs: BTreeSet<Id>,
     session: &Session<'_>,
     report: &mut CopyReport,
 ) -> Result<()> {
-    let catalog = Catalog::load(&pair.to).map_err(Error::at_copy)?;
-    let (mut now, mut before) = (Vec::new(), Vec::new());
-    let mut notes = Standings::of(&pair.to);
-    for backup in &catalog.backups {
-        let standing = notes.standing(backup).map_err(Error::at_copy)?;
+    let mut catalog = Catalog::load(&pair.to).map_err(Error::at_copy)?;
+    catalog.backups.retain(|backup| source.is_none_or(|source| backup.source == *source));
+    let standings = notes::standings(&pair.to, &catalog.backups, session.stop).map_err(Error::at_copy)?;
+    let (mut now, mut whole) = (Vec::new(), Vec::new());
+    for (backup, standing) in catalog.backups.iter().zip(standings) {
         // What was copied now may rest on a chunk that was found damaged there.
-        packs.extend(standing.damaged_packs());
-        if report.is_copied(backup) {
+        packs.extend(&standing.damaged_packs);
+        if is_among(&report.copied, backup) {
             now.push((backup, standing));
-        } else if standing.judged.is_none() {
-            before.push((backup, standing));
+        } else if standing.judged.is_none() || is_among(&report.mended, backup) {
+            whole.push((backup, standing));
         } else if standing.verdict() == Some(Verdict::Failed) && here.has(&backup.source, &backup.id) {
             let why = standing.problems.join("; ");
             report
@@ -43,7 +43,7 @@ pub(super) fn judge(
     }
     let judge = Judge { pair, catalog: &catalog, session };
     judge.all(&now, &StoredPacks::These(packs), report)?;
-    judge.all(&before, &StoredPacks::Used, report)
+    judge.all(&whole, &StoredPacks::Used, report)
 }
 
 struct Judge<'a> {
@@ -105,13 +105,14 @@ impl Judge<'_> {
     }
 }
 
-impl CopyReport {
-    fn is_copied(&self, backup: &Backup) -> bool {
-        self.copied.iter().any(|copied| (&copied.source, &copied.id) == (&backup.source, &backup.id))
-    }
+fn is_among(copied: &[CopiedBackup], backup: &Backup) -> bool {
+    copied.iter().any(|copied| (&copied.source, &copied.id) == (&backup.source, &backup.id))
+}
 
+impl CopyReport {
     fn note_verdict(&mut self, source: &SourceName, id: &BackupId, verified: bool) {
-        for copied in self.copied.iter_mut().filter(|copied| (&copied.source, &copied.id) == (source, id)) {
+        let judged = self.copied.iter_mut().chain(&mut self.mended);
+        for copied in judged.filter(|copied| (&copied.source, &copied.id) == (source, id)) {
             copied.verified = verified;
         }
     }
