@@ -20,7 +20,8 @@ impl RecordFile {
     /// `name` behind `neostore.`; `record`: bytes of a record.
     pub fn open(store: &Path, name: &str, record: u64) -> Result<Self> {
         let path = store.join(format!("neostore.{name}"));
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(Error::file("open", &path))?;
+        let file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(Error::file("open", &path))?;
         Ok(Self { file, path, record })
     }
 

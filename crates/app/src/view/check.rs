@@ -88,7 +88,11 @@ fn text(report: &CheckReport) -> String {
         }
         let shown = findings.kept().len().min(SHOWN) as u64;
         if findings.total() > shown {
-            let _ = writeln!(text, "  and {} more (--json has up to 100 of each kind):", findings.total() - shown);
+            let _ = writeln!(
+                text,
+                "  and {} more (--json has up to 100 of each kind):",
+                findings.total() - shown
+            );
             for (problem, count) in findings.counts() {
                 let _ = writeln!(text, "    {count} {}", problem.name());
             }

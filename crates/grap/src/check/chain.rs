@@ -57,7 +57,11 @@ fn piece(
         return Err("it is not in use");
     }
     if record.start != is_first {
-        return Err(if is_first { "it is not the start of a chain" } else { "it is the start of another chain" });
+        return Err(if is_first {
+            "it is not the start of a chain"
+        } else {
+            "it is the start of another chain"
+        });
     }
     let data = record.data().ok_or("it claims to hold more than there is room for")?;
     if record.next.is_some() && !record.is_full() {

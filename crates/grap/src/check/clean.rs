@@ -26,7 +26,9 @@ const STORE_LOCK: &str = "store_lock";
 pub fn require_clean(store: &Path, log: &Path, database: &str) -> Result<(), CheckError> {
     not_running(store)?;
     known_format(store)?;
-    let Some(files) = disk::list(log)?.filter(|names| names.iter().any(|name| LogFile::parse(name).is_some())) else {
+    let Some(files) =
+        disk::list(log)?.filter(|names| names.iter().any(|name| LogFile::parse(name).is_some()))
+    else {
         return Err(CheckError::NoLog { store: store.to_owned(), log: log.to_owned() });
     };
     let mut versions: Vec<LogFile> = files.iter().filter_map(|name| LogFile::parse(name)).collect();
@@ -53,7 +55,9 @@ fn known_format(store: &Path) -> Result<(), CheckError> {
         Err(error) if error.is_not_found() => return Err(CheckError::Missing { path }),
         other => other?,
     };
-    let id = Metadata::parse(&bytes).map_err(|source| CheckError::Metadata { path: path.clone(), source })?.store_id;
+    let id = Metadata::parse(&bytes)
+        .map_err(|source| CheckError::Metadata { path: path.clone(), source })?
+        .store_id;
     if (id.engine.as_str(), id.format.as_str()) == ("record", "aligned") {
         return Ok(());
     }

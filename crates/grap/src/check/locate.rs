@@ -73,7 +73,9 @@ fn wrong_lengths(lengths: &HashMap<u64, Length>, findings: &mut Findings) {
         findings.add(Problem::ChainLength, Record(RecordStore::Nodes, *node), || {
             let members = length.members;
             match length.said {
-                Some(said) => format!("its chain says that it has {said} relationships, and {members} are in it"),
+                Some(said) => {
+                    format!("its chain says that it has {said} relationships, and {members} are in it")
+                }
                 None => format!("its {members} relationships have no first one"),
             }
         });
@@ -106,7 +108,12 @@ impl<'a> Look<'a> {
     }
 
     /// Of a relationship: its place in this chain, if it is in use and in it.
-    fn place_in(&mut self, id: u64, node: u64, chain: Chain) -> Result<Result<Side, &'static str>, CheckError> {
+    fn place_in(
+        &mut self,
+        id: u64,
+        node: u64,
+        chain: Chain,
+    ) -> Result<Result<Side, &'static str>, CheckError> {
         let bytes = self.relationships.record(id)?.and_then(|bytes| bytes.first_chunk());
         let record = bytes.map(RelationshipRecord::parse).filter(|record| record.in_use);
         let Some(record) = record else { return Ok(Err("is not in use")) };
@@ -158,7 +165,8 @@ impl<'a> Look<'a> {
         };
         if first != Some(id) {
             self.findings.add(Problem::FirstInChain, relationship(id), || {
-                let first = first.map_or_else(|| "nothing".to_owned(), |first| format!("relationship {first}"));
+                let first =
+                    first.map_or_else(|| "nothing".to_owned(), |first| format!("relationship {first}"));
                 format!("it says that it is the first of its chain of node {node}; there that is {first}")
             });
         }

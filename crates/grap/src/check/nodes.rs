@@ -69,8 +69,9 @@ impl<'a> NodeWorker<'a> {
         }
         if !self.labels.is_sorted_by(|one, other| one < other) {
             let labels = &self.labels;
-            self.findings
-                .add(Problem::LabelOrder, node_record(id), || format!("its labels do not ascend: {labels:?}"));
+            self.findings.add(Problem::LabelOrder, node_record(id), || {
+                format!("its labels do not ascend: {labels:?}")
+            });
         }
         for label in &self.labels {
             match self.check.tokens.labels.get(*label) {
@@ -92,11 +93,13 @@ impl<'a> NodeWorker<'a> {
         let place = || Record(RecordStore::NodeLabels, record);
         match decode_long_array(bytes) {
             Ok(longs) => {
-                let (owner, labels) = longs.split_first().map_or((None, &[][..]), |(owner, rest)| (Some(*owner), rest));
+                let (owner, labels) =
+                    longs.split_first().map_or((None, &[][..]), |(owner, rest)| (Some(*owner), rest));
                 if owner != Some(id) {
                     let whose = owner.map_or_else(|| "nothing".to_owned(), |owner| format!("node {owner}"));
-                    self.findings
-                        .add(Problem::LabelOwner, place(), || format!("it belongs to {whose}, but node {id} points at it"));
+                    self.findings.add(Problem::LabelOwner, place(), || {
+                        format!("it belongs to {whose}, but node {id} points at it")
+                    });
                 }
                 self.labels.extend_from_slice(labels);
             }
@@ -109,7 +112,8 @@ impl<'a> NodeWorker<'a> {
 
     fn encode(&mut self, id: u64, node: &NodeRecord) -> Result<(), CheckError> {
         let check = self.check;
-        let mut labels: Vec<&Token> = self.labels.iter().filter_map(|id| check.tokens.labels.get(*id)).collect();
+        let mut labels: Vec<&Token> =
+            self.labels.iter().filter_map(|id| check.tokens.labels.get(*id)).collect();
         labels.sort_by_key(|label| label.rank);
         self.encoder.node(id, labels.iter().map(|label| label.name.as_str()));
         let owner = Owner { store: RecordStore::Nodes, id, property: node.property };
@@ -124,12 +128,15 @@ impl<'a> NodeWorker<'a> {
             let place = || Record(RecordStore::Groups, group_id);
             let bytes = self.groups.record(group_id)?.and_then(|bytes| bytes.first_chunk());
             let Some(group) = bytes.map(GroupRecord::parse).filter(|group| group.in_use) else {
-                self.findings.add(Problem::Group, place(), || format!("it is not in use, but in the chain of node {id}"));
+                self.findings.add(Problem::Group, place(), || {
+                    format!("it is not in use, but in the chain of node {id}")
+                });
                 return Ok(());
             };
             if self.check.owned.groups.set(group_id) {
-                self.findings
-                    .add(Problem::SharedRecord, place(), || format!("it is reached a second time, from node {id}"));
+                self.findings.add(Problem::SharedRecord, place(), || {
+                    format!("it is reached a second time, from node {id}")
+                });
                 return Ok(());
             }
             self.group(id, group_id, &group, last_type);
@@ -147,12 +154,14 @@ impl<'a> NodeWorker<'a> {
             });
         }
         if last_type.is_some_and(|last| last >= type_id) {
-            self.findings
-                .add(Problem::Group, place(), || format!("its type {type_id} does not come behind that of the group before"));
+            self.findings.add(Problem::Group, place(), || {
+                format!("its type {type_id} does not come behind that of the group before")
+            });
         }
         if self.check.tokens.types.get(u64::from(type_id)).is_none() {
-            self.findings
-                .add(Problem::UnknownToken, place(), || format!("it is of type {type_id}, which does not exist"));
+            self.findings.add(Problem::UnknownToken, place(), || {
+                format!("it is of type {type_id}, which does not exist")
+            });
         }
         for (direction, head) in [
             (Direction::Outgoing, group.outgoing),

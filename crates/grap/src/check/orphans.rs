@@ -34,8 +34,9 @@ struct OrphanWorker<'a> {
 impl Worker for OrphanWorker<'_> {
     fn record(&mut self, id: u64, bytes: &[u8]) -> Result<(), CheckError> {
         if is_in_use(self.store, bytes) && !self.owned.get(id) {
-            self.findings
-                .add(Problem::Orphan, Record(self.store, id), || "it is in use and belongs to nothing".to_owned());
+            self.findings.add(Problem::Orphan, Record(self.store, id), || {
+                "it is in use and belongs to nothing".to_owned()
+            });
         }
         Ok(())
     }
@@ -44,7 +45,9 @@ impl Worker for OrphanWorker<'_> {
 fn is_in_use(store: RecordStore, bytes: &[u8]) -> bool {
     match store {
         RecordStore::Groups => bytes.first_chunk().is_some_and(|bytes| GroupRecord::parse(bytes).in_use),
-        RecordStore::Properties => bytes.first_chunk().is_some_and(|bytes| PropertyRecord::parse(bytes).in_use()),
+        RecordStore::Properties => {
+            bytes.first_chunk().is_some_and(|bytes| PropertyRecord::parse(bytes).in_use())
+        }
         _ => DynamicRecord::parse(bytes).is_some_and(|record| record.in_use),
     }
 }

@@ -1,12 +1,14 @@
 //! The properties of an owner: its chain of property records, the texts and arrays behind them, every value decoded.
 
-use grap_neo4j::record::{Block, PropertyRecord, RecordStore, Stored, Value, ValueError, decode_array, decode_block};
+use grap_neo4j::record::{
+    Block, PropertyRecord, RecordStore, Stored, Value, ValueError, decode_array, decode_block,
+};
 
+use super::Check;
 use super::chain;
 use super::error::CheckError;
 use super::findings::{Findings, Problem, Record};
 use super::pages::Pages;
-use super::Check;
 
 /// Reads properties, one owner after another. Each thread has one.
 pub(super) struct PropertyReader<'a> {
@@ -125,7 +127,14 @@ impl<'a> PropertyReader<'a> {
         match decode_block(block.blocks, &mut self.scratch) {
             Ok(Stored::Here(value)) => each(block.key, &value),
             Ok(Stored::String { record }) => {
-                if chain::read(&mut self.strings, &owned.strings, record, || owner.record(), pieces, findings)? {
+                if chain::read(
+                    &mut self.strings,
+                    &owned.strings,
+                    record,
+                    || owner.record(),
+                    pieces,
+                    findings,
+                )? {
                     match str::from_utf8(pieces) {
                         Ok(text) => each(block.key, &Value::Text(text)),
                         Err(_) => return Ok(Err(wrong(ValueError::NotUtf8))),
@@ -133,7 +142,8 @@ impl<'a> PropertyReader<'a> {
                 }
             }
             Ok(Stored::Array { record }) => {
-                if chain::read(&mut self.arrays, &owned.arrays, record, || owner.record(), pieces, findings)? {
+                if chain::read(&mut self.arrays, &owned.arrays, record, || owner.record(), pieces, findings)?
+                {
                     match decode_array(pieces) {
                         Ok(array) => each(block.key, &array),
                         Err(error) => return Ok(Err(wrong(error))),

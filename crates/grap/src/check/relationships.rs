@@ -99,9 +99,9 @@ impl<'a> RelationshipWorker<'a> {
         let kind = self.check.tokens.types.get(type_id);
         match kind {
             Some(_) => self.entities.token(type_id),
-            None => self
-                .findings
-                .add(Problem::UnknownToken, place(id), || format!("it is of type {type_id}, which does not exist")),
+            None => self.findings.add(Problem::UnknownToken, place(id), || {
+                format!("it is of type {type_id}, which does not exist")
+            }),
         }
         let kind = kind.map_or("", |token| &token.name);
         self.encoder.relationship(id, record.start.node, record.end.node, kind);

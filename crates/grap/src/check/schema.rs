@@ -13,7 +13,8 @@ const PREFIX: &str = "__org.neo4j.SchemaRule.";
 
 pub(super) fn read(check: &Check<'_>, findings: &mut Findings) -> Result<(), CheckError> {
     let file = check.stores.get(RecordStore::Schema);
-    let new = || SchemaWorker { check, properties: PropertyReader::new(check), findings: Findings::default() };
+    let new =
+        || SchemaWorker { check, properties: PropertyReader::new(check), findings: Findings::default() };
     for worker in scan(check, file, "schema", new)? {
         findings.append(worker.findings);
     }

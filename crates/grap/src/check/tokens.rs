@@ -86,7 +86,11 @@ impl Names {
         for pair in order.windows(2) {
             if self.name_at(pair[0]) == self.name_at(pair[1]) {
                 findings.add(Problem::Token, Record(store, pair[1] as u64), || {
-                    format!("{} has the same name, `{}`", Record(store, pair[0] as u64), self.name_at(pair[0]))
+                    format!(
+                        "{} has the same name, `{}`",
+                        Record(store, pair[0] as u64),
+                        self.name_at(pair[0])
+                    )
                 });
             }
         }

@@ -122,7 +122,9 @@ fn check(error: &CheckError) -> Code {
         CheckError::Running { .. } => Code::DatabaseRunning,
         CheckError::NotClean { .. } => Code::NeedsRecovery,
         CheckError::Format { .. } => Code::Neo4jUnsupported,
-        CheckError::Metadata { .. } | CheckError::Missing { .. } | CheckError::Header { .. } => Code::StoreDamaged,
+        CheckError::Metadata { .. } | CheckError::Missing { .. } | CheckError::Header { .. } => {
+            Code::StoreDamaged
+        }
         CheckError::Checkpoint { .. } => Code::LogDamaged,
         CheckError::Changed { .. } => Code::ServerChanged,
         CheckError::Thread(_) => Code::FileFailed,

@@ -249,7 +249,9 @@ fn keys_and_values_that_cannot_be() {
 
 #[test]
 fn labels_out_of_order_and_labels_that_do_not_exist() {
-    for (ids, problem) in [([1, 0], Problem::LabelOrder), ([0, 0], Problem::LabelOrder), ([0, 99], Problem::UnknownToken)] {
+    for (ids, problem) in
+        [([1, 0], Problem::LabelOrder), ([0, 0], Problem::LabelOrder), ([0, 99], Problem::UnknownToken)]
+    {
         plant(|store| {
             let node = store.sparse_node();
             let field = 2_u64 << 36 | ids[1] << 18 | ids[0];

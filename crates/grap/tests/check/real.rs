@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use grap::check::{CheckError, require_clean};
 use grap_testkit::digest::{CypherGraph, of_server};
+use grap_testkit::fixture::freeze_store;
 use grap_testkit::{Distribution, Server, Workload, WorkloadOptions};
 
 use crate::{check, rich};
@@ -46,11 +47,38 @@ fn a_mutated_store_is_clean_and_its_digest_is_that_of_cypher() {
     }
 }
 
-/// Values of every kind; then four writers at once.
-fn write(server: &Server) {
+/// Makes `testdata/neo4j-rich-<version>` anew; prints what Cypher says of it:
+/// `GRAP_TEST_VERSIONS=5.26.30,2026.08.1 cargo test -p grap --test check freeze -- --ignored --nocapture`
+#[test]
+#[ignore = "writes testdata"]
+#[expect(clippy::print_stdout, reason = "its answer is copied into `planted.rs`")]
+fn freeze() {
+    for version in Distribution::matrix() {
+        let distribution = Distribution::ensure(&version).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let server =
+            Server::builder(&distribution).setting("db.tx_log.rotation.retention_policy", "keep_none");
+        let mut server = server.start(&folder.path().join("home")).unwrap();
+        write_rich(&server);
+        let asked = of_server(&server.bolt()).unwrap();
+        server.stop().unwrap();
+        freeze_store(&server.data(), &format!("neo4j-rich-{version}")).unwrap();
+        println!(
+            "{version}: {:032x}, {} nodes, {} relationships",
+            asked.digest, asked.nodes, asked.relationships
+        );
+    }
+}
+
+fn write_rich(server: &Server) {
     for statement in rich::STATEMENTS {
         server.query(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
+}
+
+/// Values of every kind; then four writers at once.
+fn write(server: &Server) {
+    write_rich(server);
     let options = WorkloadOptions { schema_churn: true, ..WorkloadOptions::default() };
     let workload = Workload::start(server, options).unwrap();
     let begun = Instant::now();

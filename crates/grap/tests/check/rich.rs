@@ -19,7 +19,7 @@ pub(crate) const STATEMENTS: [&str; 22] = [
     "UNWIND [119, 120, 121, 240, 241, 5000, 70000] AS n
       CREATE (:Text {t: reduce(s = '', x IN range(1, n) | s + 'é'), n: n, bits: [x IN range(1, n) | x % 3]})",
     // Times. Zones that were renamed or came late; the ends of what there is.
-    "UNWIND [date('0001-01-01'), date('1969-12-31'), date('1970-01-01'), date('9999-12-31'), date('-999999999-01-01')] AS d
+    "UNWIND [date('0001-01-01'), date('1969-12-31'), date('1970-01-01'), date('9999-12-31'), date({year: -200000})] AS d
       CREATE (:Time {d: d, list: [d, date('2024-02-29')]})",
     "UNWIND [localtime('00:00'), localtime('00:00:02.147483648'), localtime('23:59:59.999999999')] AS l
       CREATE (:Time {l: l, list: [l, l], ldt: localdatetime({date: date('1969-12-31'), time: l}), lists: [localdatetime({date: date(), time: l})]})",

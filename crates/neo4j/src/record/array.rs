@@ -103,7 +103,8 @@ fn texts(bytes: &[u8]) -> Result<Vec<Value<'_>>, ValueError> {
 }
 
 fn length(bytes: &[u8], at: usize) -> Result<usize, ValueError> {
-    let four: [u8; 4] = slice(bytes, at, 4).and_then(|four| four.try_into().ok()).ok_or(ValueError::TooShort)?;
+    let four: [u8; 4] =
+        slice(bytes, at, 4).and_then(|four| four.try_into().ok()).ok_or(ValueError::TooShort)?;
     usize::try_from(u32::from_be_bytes(four)).map_err(|_| ValueError::TooShort)
 }
 

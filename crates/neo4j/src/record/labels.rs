@@ -15,7 +15,10 @@ pub struct LabelField(pub u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {
-    Here { count: usize, ids: [u64; 7] },
+    Here {
+        count: usize,
+        ids: [u64; 7],
+    },
     /// The label record that holds them.
     At(u64),
 }

@@ -59,7 +59,9 @@ impl<'a> Iterator for Blocks<'a> {
             return None;
         }
         let split = blocks_of(first).and_then(|count| {
-            self.left.split_at_checked(count).ok_or(ValueError::TooLong { blocks: count, left: self.left.len() })
+            self.left
+                .split_at_checked(count)
+                .ok_or(ValueError::TooLong { blocks: count, left: self.left.len() })
         });
         match split {
             Ok((blocks, left)) => {

@@ -77,7 +77,11 @@ pub(super) fn item(kind: u8, longs: &[i64]) -> Result<Value<'static>, ValueError
         (TIME, &[nanos, seconds]) => Ok(Value::Time { nanos: in_day(nanos)?, offset: offset(seconds)? }),
         (DATE_TIME, &[seconds, nanos, zone]) => {
             let is_offset = zone & 1 != 0;
-            let zone = if is_offset { Zone::Offset(offset(zone >> 1)?) } else { named((zone >> 1).cast_unsigned())? };
+            let zone = if is_offset {
+                Zone::Offset(offset(zone >> 1)?)
+            } else {
+                named((zone >> 1).cast_unsigned())?
+            };
             date_time(seconds, nanos, zone)
         }
         (DURATION, &[months, days, seconds, nanos]) => duration(months, days, seconds, nanos),

@@ -34,9 +34,6 @@ impl SchemaRecord {
     pub fn parse(bytes: &[u8; Self::SIZE]) -> Self {
         let word = u64::from_be_bytes(*bytes);
         let has_property = word & 1 << 57 != 0;
-        Self {
-            in_use: word & 1 << 56 != 0,
-            property: has_property.then_some(word & ((1 << 56) - 1)),
-        }
+        Self { in_use: word & 1 << 56 != 0, property: has_property.then_some(word & ((1 << 56) - 1)) }
     }
 }

@@ -20,12 +20,27 @@ pub enum Value<'a> {
     /// Nanoseconds of the day.
     LocalTime(i64),
     /// Nanoseconds of the local day, seconds east of UTC.
-    Time { nanos: i64, offset: i32 },
+    Time {
+        nanos: i64,
+        offset: i32,
+    },
     /// Seconds since 1970 on a clock without zone.
-    LocalDateTime { seconds: i64, nanos: i32 },
+    LocalDateTime {
+        seconds: i64,
+        nanos: i32,
+    },
     /// Seconds since 1970, UTC.
-    DateTime { seconds: i64, nanos: i32, zone: Zone },
-    Duration { months: i64, days: i64, seconds: i64, nanos: i32 },
+    DateTime {
+        seconds: i64,
+        nanos: i32,
+        zone: Zone,
+    },
+    Duration {
+        months: i64,
+        days: i64,
+        seconds: i64,
+        nanos: i32,
+    },
     /// All items are of one type.
     List(Vec<Value<'a>>),
 }
