@@ -34,9 +34,8 @@ pub(super) fn sides<'r>(
     check: &Check<'_>,
     record: &'r RelationshipRecord,
 ) -> impl Iterator<Item = (Chain, &'r Side)> {
-    let chain = |node, direction| match check.dense.get(node) {
-        true => Chain::Of { type_id: record.type_id, direction },
-        false => Chain::Whole,
+    let chain = |node, direction| {
+        if check.dense.get(node) { Chain::Of { type_id: record.type_id, direction } } else { Chain::Whole }
     };
     let (start, end) = (&record.start, &record.end);
     let two = if record.is_loop() {
@@ -81,16 +80,24 @@ impl<'a> RelationshipWorker<'a> {
             self.tally.member(node);
         }
         match side.previous {
-            Some(length) if side.first => {
-                self.tally.is_first(node, chain, id);
-                if chain == Chain::Whole {
-                    self.tally.length(node, length);
-                }
-            }
+            previous if side.first => self.first(id, chain, node, previous),
             Some(previous) => self.tally.before(node, chain, id, previous),
             None => self.findings.add(Problem::RelationshipChain, place(id), || {
                 format!("nothing stands before it in the chain of node {node}, and yet it is not the first")
             }),
+        }
+    }
+
+    /// In the place of the one before, the first one has the length of the chain; in chains of dense nodes the length may be kept
+    /// elsewhere.
+    fn first(&mut self, id: u64, chain: Chain, node: u64, length: Option<u64>) {
+        self.tally.is_first(node, chain, id);
+        match (chain, length) {
+            (Chain::Whole, Some(length)) => self.tally.length(node, length),
+            (Chain::Whole, None) => self.findings.add(Problem::ChainLength, place(id), || {
+                format!("it is the first of the chain of node {node}, and does not say how long that is")
+            }),
+            (Chain::Of { .. }, _) => {}
         }
     }
 

@@ -84,13 +84,10 @@ impl StoreFile {
 
 /// `None`: a dynamic store whose first record is not what it should be.
 fn geometry(source: &Source, store: RecordStore) -> Result<Option<Geometry>, CheckError> {
-    let size = match store.record_size() {
-        Some(size) => Some(size),
-        None => {
-            let mut first = [0; 4];
-            let read = source.read_at(&mut first, 0)?;
-            dynamic_record_size(&first[..read])
-        }
-    };
-    Ok(size.and_then(Geometry::new))
+    if let Some(size) = store.record_size() {
+        return Ok(Geometry::new(size));
+    }
+    let mut first = [0; 4];
+    let read = source.read_at(&mut first, 0)?;
+    Ok(dynamic_record_size(&first[..read]).and_then(Geometry::new))
 }

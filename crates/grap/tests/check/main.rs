@@ -1,6 +1,8 @@
 //! The native checker on stores that real servers wrote: clean ones are clean, and have the digest that Cypher gives; every
 //! planted fault is found and named; what may not be checked is refused.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod planted;
 mod real;
 mod refused;

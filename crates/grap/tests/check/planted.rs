@@ -1,4 +1,4 @@
-//! Faults planted into the frozen store of 5.26.30, one at a time.
+//! Faults planted into a frozen store of 5.26.30 that has everything, one at a time.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,17 @@ use grap_testkit::store_fixture;
 use crate::{check, has};
 
 const NONE: u32 = u32::MAX;
+
+/// Frozen stores with their digests. Those of the rich ones are what Cypher gave (`real::freeze`); the three others were made by
+/// one and the same script.
+const FROZEN: [(&str, &str, u64, u64); 6] = [
+    ("5.13.0", "2763c742f6b6ec2d7948e1818904d3df", 200, 278),
+    ("5.26.30", "2763c742f6b6ec2d7948e1818904d3df", 200, 278),
+    ("2026.08.1", "2763c742f6b6ec2d7948e1818904d3df", 200, 278),
+    ("rich-5.13.0", "e4b99a17a1bb57de557e1ff6535aa383", 501, 826),
+    ("rich-5.26.30", "e4b99a17a1bb57de557e1ff6535aa383", 501, 826),
+    ("rich-2026.08.1", "e4b99a17a1bb57de557e1ff6535aa383", 501, 826),
+];
 
 /// Records of the frozen store that faults are planted at.
 struct Store {
@@ -52,7 +63,10 @@ impl Store {
 
     /// A relationship that is neither first nor last at its start node.
     fn middle(&self) -> u64 {
-        let middle = |bytes: &[u8]| bytes[0] & 1 != 0 && bytes[33] & 1 == 0 && u32_at(bytes, 17) != NONE;
+        let middle = |bytes: &[u8]| {
+            let is_loop = u32_at(bytes, 1) == u32_at(bytes, 5);
+            bytes[0] & 1 != 0 && bytes[33] & 1 == 0 && u32_at(bytes, 17) != NONE && !is_loop
+        };
         self.relationships.find(0, middle).unwrap()
     }
 
@@ -82,7 +96,7 @@ fn first_type(property: &[u8]) -> u8 {
 /// Plants one fault in a copy of the store; it must be found, at the right place.
 fn plant(fault: impl FnOnce(&Store) -> Found) {
     let folder = tempfile::tempdir().unwrap();
-    store_fixture("5.26.30", folder.path()).unwrap();
+    store_fixture("rich-5.26.30", folder.path()).unwrap();
     let path = folder.path().join("databases/neo4j");
     let before = check(&path).unwrap();
     assert_eq!(before.findings.total(), 0, "the frozen store is clean");
@@ -93,14 +107,14 @@ fn plant(fault: impl FnOnce(&Store) -> Found) {
 }
 
 #[test]
-fn the_frozen_stores_are_clean_and_equal() {
-    for version in ["5.13.0", "5.26.30", "2026.08.1"] {
+fn frozen_stores_are_clean_and_have_the_digest_of_cypher() {
+    for (name, digest, nodes, relationships) in FROZEN {
         let folder = tempfile::tempdir().unwrap();
-        store_fixture(version, folder.path()).unwrap();
+        store_fixture(name, folder.path()).unwrap();
         let report = check(&folder.path().join("databases/neo4j")).unwrap();
-        assert_eq!(report.findings.kept(), [], "{version}");
-        assert_eq!((report.nodes, report.relationships), (200, 278));
-        assert_eq!(format!("{:032x}", report.digest), "2763c742f6b6ec2d7948e1818904d3df", "{version}");
+        assert_eq!(report.findings.kept(), [], "{name}");
+        assert_eq!((report.nodes, report.relationships), (nodes, relationships), "{name}");
+        assert_eq!(format!("{:032x}", report.digest), digest, "{name}");
     }
 }
 
@@ -203,6 +217,52 @@ fn groups_of_another_node_and_groups_that_are_gone() {
 }
 
 #[test]
+fn groups_that_are_not_in_the_order_of_their_types() {
+    plant(|store| {
+        let group = store.groups.find(0, |group| group[0] & 1 != 0 && u32_at(group, 4) != NONE).unwrap();
+        let next = u64::from(u32_at(&store.groups.read(group).unwrap(), 4));
+        store.groups.change(group, |bytes| bytes[2..4].copy_from_slice(&[0x7F, 0xFF])).unwrap();
+        (Problem::Group, RecordStore::Groups, next)
+    });
+}
+
+#[test]
+fn a_property_that_is_there_twice() {
+    plant(|store| {
+        let small = |bytes: &[u8], block: usize| matches!(bytes[13 + 8 * block] & 0x0F, 1..=5 | 7);
+        let twins = |id: u32| {
+            store.properties.read(u64::from(id)).is_ok_and(|bytes| small(&bytes, 0) && small(&bytes, 1))
+        };
+        let wanted = |node: &[u8]| node[0] & 1 != 0 && u32_at(node, 5) != NONE && twins(u32_at(node, 5));
+        let node = store.nodes.find(0, wanted).unwrap();
+        let property = u64::from(u32_at(&store.nodes.read(node).unwrap(), 5));
+        store.properties.change(property, |bytes| bytes.copy_within(14..17, 22)).unwrap();
+        (Problem::DuplicateKey, RecordStore::Nodes, node)
+    });
+}
+
+#[test]
+fn a_label_record_of_another_node() {
+    plant(|store| {
+        let labels = RecordFile::open(&store.path, "nodestore.db.labels", 64).unwrap();
+        let record = labels.find(1, |bytes| bytes[0] & 0x90 == 0x10).unwrap();
+        // Behind a header of eight bytes and three that say how long items are stands the id of the node.
+        labels.change(record, |bytes| bytes[11] ^= 1).unwrap();
+        (Problem::LabelOwner, RecordStore::NodeLabels, record)
+    });
+}
+
+#[test]
+fn an_array_that_is_not_in_use() {
+    plant(|store| {
+        let arrays = RecordFile::open(&store.path, "propertystore.db.arrays", 128).unwrap();
+        let record = arrays.find(1, |bytes| bytes[0] & 0x90 == 0x10).unwrap();
+        arrays.change(record, |bytes| bytes[0] &= !0x10).unwrap();
+        (Problem::DynamicChain, RecordStore::Arrays, record)
+    });
+}
+
+#[test]
 fn a_cut_property_chain_leaves_an_orphan() {
     plant(|store| {
         let id = store.property_with_next();
@@ -225,7 +285,8 @@ fn a_property_chain_whose_way_back_is_wrong() {
 #[test]
 fn properties_with_two_owners() {
     plant(|store| {
-        let (one, other) = (store.sparse_node(), store.sparse_node() + 1);
+        let one = store.sparse_node();
+        let other = store.nodes.find(one + 1, |node| node[0] & 1 != 0 && u32_at(node, 5) != NONE).unwrap();
         let property = u32_at(&store.nodes.read(one).unwrap(), 5);
         store.nodes.change(other, |bytes| put_u32(bytes, 5, property)).unwrap();
         (Problem::SharedRecord, RecordStore::Properties, u64::from(property))
@@ -292,7 +353,7 @@ fn texts_that_are_cut_shared_or_not_in_use() {
     plant(|store| {
         let first = store.long_text();
         store.strings.change(first, |bytes| put_u32(bytes, 4, u32::try_from(first).unwrap())).unwrap();
-        (Problem::DynamicChain, RecordStore::Strings, first)
+        (Problem::SharedRecord, RecordStore::Strings, first)
     });
     plant(|store| {
         let (one, other) = (store.text_property(0), store.text_property(store.text_property(0) + 1));
@@ -344,7 +405,7 @@ fn a_file_that_ends_within_a_page() {
 #[test]
 fn flipped_bits_do_no_harm_to_the_checker() {
     let folder = tempfile::tempdir().unwrap();
-    store_fixture("5.26.30", folder.path()).unwrap();
+    store_fixture("rich-5.26.30", folder.path()).unwrap();
     let path = folder.path().join("databases/neo4j");
     let clean = check(&path).unwrap().digest;
     let stores = ["nodestore.db", "relationshipstore.db", "propertystore.db", "relationshipgroupstore.db"];

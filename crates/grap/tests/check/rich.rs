@@ -10,7 +10,7 @@ pub(crate) const STATEMENTS: [&str; 22] = [
     "UNWIND [0, 1, -1, 7, 127, -128, 32767, -32768, 2147483647, -2147483648, 34359738367, 34359738368, -34359738369,
       9223372036854775807, -9223372036854775808] AS i CREATE (:Number {i: i, list: [i, 1, i]})",
     "UNWIND [0.0, -0.0, 1.5, -1e308, 4.9e-324, 0.0/0.0, 1.0/0.0, -1.0/0.0] AS f CREATE (:Number {f: f, list: [f, 0.5]})",
-    "CREATE (:Number {yes: true, no: false, list: [true, false, true], none: []})",
+    "CREATE (:Flags {a: true, b: false}), (:Number {yes: true, no: false, list: [true, false, true], none: []})",
     // Texts for each of the tables, at lengths around those that need one block more or a record of their own.
     "UNWIND ['0123 4.5-6', '2024-01-01', 'ABC DEF', 'abc def', 'a.b@c', 'http://a.b/c?d=e&f', 'AbcXyz0189_', 'Abc;xyz|:',
       'Äpfel_9', 'naïve', 'deadbeef', 'DEADBEEF', '日本語', '🦀', '', ' ', '\"', '\\u0000'] AS t
@@ -22,7 +22,7 @@ pub(crate) const STATEMENTS: [&str; 22] = [
     "UNWIND [date('0001-01-01'), date('1969-12-31'), date('1970-01-01'), date('9999-12-31'), date({year: -200000})] AS d
       CREATE (:Time {d: d, list: [d, date('2024-02-29')]})",
     "UNWIND [localtime('00:00'), localtime('00:00:02.147483648'), localtime('23:59:59.999999999')] AS l
-      CREATE (:Time {l: l, list: [l, l], ldt: localdatetime({date: date('1969-12-31'), time: l}), lists: [localdatetime({date: date(), time: l})]})",
+      CREATE (:Time {l: l, list: [l, l], ldt: localdatetime({date: date('1969-12-31'), time: l}), lists: [localdatetime({date: date('2024-02-29'), time: l})]})",
     "UNWIND ['+00:00', '+14:00', '-11:30', '+18:00', '-18:00'] AS z
       CREATE (:Time {t: time('01:02:03.000000004' + z), list: [time('23:59:59' + z)], dt: datetime('2024-10-27T02:30:00.5' + z), dts: [datetime('0001-01-01T00:00' + z)]})",
     "UNWIND ['Europe/Kyiv', 'Europe/Kiev', 'America/Ciudad_Juarez', 'Pacific/Kanton', 'Etc/GMT+12', 'Asia/Aden', 'UTC'] AS z

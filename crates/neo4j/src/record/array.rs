@@ -41,10 +41,10 @@ pub fn decode_long_array(bytes: &[u8]) -> Result<Vec<u64>, ValueError> {
 pub(super) fn item(kind: u8, bits: u64) -> Result<Value<'static>, ValueError> {
     Ok(match kind {
         BOOL => boolean(bits)?,
-        BYTE => Value::Byte(bits as u8 as i8),
-        SHORT => Value::Short(bits as u16 as i16),
+        BYTE => Value::Byte((bits as u8).cast_signed()),
+        SHORT => Value::Short((bits as u16).cast_signed()),
         CHAR => Value::Char(bits as u16),
-        INT => Value::Int(bits as u32 as i32),
+        INT => Value::Int((bits as u32).cast_signed()),
         LONG => Value::Long(bits.cast_signed()),
         FLOAT => Value::Float(f32::from_bits(bits as u32)),
         DOUBLE => Value::Double(f64::from_bits(bits)),
@@ -119,7 +119,7 @@ fn points(bytes: &[u8]) -> Result<Vec<Value<'_>>, ValueError> {
     }
     let numbers = Numbers::parse(coordinates)?;
     let all: Vec<f64> = numbers.iter().map(f64::from_bits).collect();
-    if numbers.kind != DOUBLE || all.len() % usize::from(dimension) != 0 {
+    if numbers.kind != DOUBLE || !all.len().is_multiple_of(usize::from(dimension)) {
         return Err(ValueError::UnknownItemType(numbers.kind));
     }
     let code = u16::from_be_bytes([high, low]);
@@ -131,7 +131,7 @@ fn times(bytes: &[u8]) -> Result<Vec<Value<'_>>, ValueError> {
     let width = temporal::longs_of(kind)?;
     let numbers = Numbers::parse(longs)?;
     let all: Vec<i64> = numbers.iter().map(u64::cast_signed).collect();
-    if numbers.kind != LONG || all.len() % width != 0 {
+    if numbers.kind != LONG || !all.len().is_multiple_of(width) {
         return Err(ValueError::UnknownItemType(numbers.kind));
     }
     all.chunks(width).map(|one| temporal::item(kind, one)).collect()

@@ -61,10 +61,10 @@ pub fn decode_block<'a>(blocks: &[u64], scratch: &'a mut Vec<u8>) -> Result<Stor
     let second = || blocks.get(1).copied().ok_or(ValueError::TooShort);
     let value = match type_of(first) {
         BOOL => boolean(payload & 0xFF)?,
-        BYTE => Value::Byte(payload as u8 as i8),
-        SHORT => Value::Short(payload as u16 as i16),
+        BYTE => Value::Byte((payload as u8).cast_signed()),
+        SHORT => Value::Short((payload as u16).cast_signed()),
         CHAR => Value::Char(payload as u16),
-        INT => Value::Int(payload as u32 as i32),
+        INT => Value::Int((payload as u32).cast_signed()),
         LONG if payload & 1 != 0 => Value::Long((first >> 29).cast_signed()),
         LONG => Value::Long(second()?.cast_signed()),
         FLOAT => Value::Float(f32::from_bits(payload as u32)),

@@ -30,11 +30,9 @@ impl LabelField {
         }
         let count = (self.0 >> COUNT_AT & 7) as usize;
         let mut ids = [0; 7];
-        if count > 0 {
-            let width = COUNT_AT as usize / count;
-            for (index, id) in ids.iter_mut().take(count).enumerate() {
-                *id = (self.0 & PAYLOAD) >> (index * width) & ((1 << width) - 1);
-            }
+        let width = (COUNT_AT as usize).checked_div(count).unwrap_or_default();
+        for (index, id) in ids.iter_mut().take(count).enumerate() {
+            *id = (self.0 & PAYLOAD) >> (index * width) & ((1 << width) - 1);
         }
         Labels::Here { count, ids }
     }
@@ -51,6 +49,6 @@ mod tests {
         assert_eq!(two.decode(), Labels::Here { count: 2, ids: [3, 5, 0, 0, 0, 0, 0] });
         let seven = LabelField(7 << 36 | 6 << 30 | 31 << 25 | 1);
         assert_eq!(seven.decode(), Labels::Here { count: 7, ids: [1, 0, 0, 0, 0, 31, 6] });
-        assert_eq!(LabelField(1 << 39 | 77).decode(), Labels::At(77));
+        assert_eq!(LabelField(1 << 39 | 0x77).decode(), Labels::At(0x77));
     }
 }

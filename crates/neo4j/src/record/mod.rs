@@ -7,6 +7,11 @@
 //! - Values are lossless: the type as it is stored, all bits of a float, the zone of a time ([`Value`]).
 //! - A record says what it points at. Whether that is there is the business of whoever reads the stores.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "fields are cut out of words: the type that they are cast to, or a mask, says how wide they are"
+)]
+
 mod array;
 mod bits;
 mod dynamic;

@@ -43,10 +43,10 @@ pub(super) fn decode(blocks: &[u64]) -> Result<Value<'static>, ValueError> {
         LOCAL_TIME => local_time(small()?),
         LOCAL_DATE_TIME => local_date_time(long(1)?, (first >> 32).cast_signed()),
         TIME => {
-            let offset = offset(i64::from((first >> 32) as u32 as i32))?;
-            let utc = in_day(long(1)?)?;
-            let nanos = (utc + i64::from(offset) * NANOS_PER_SECOND).rem_euclid(NANOS_PER_DAY);
-            Ok(Value::Time { nanos, offset })
+            let offset = offset(i64::from(((first >> 32) as u32).cast_signed()))?;
+            // UTC, counted from the begin of the local day's date: it may be below zero, or beyond a day.
+            let local = long(1)?.checked_add(i64::from(offset) * NANOS_PER_SECOND);
+            Ok(Value::Time { nanos: in_day(local.unwrap_or(i64::MAX))?, offset })
         }
         DATE_TIME => {
             let zone = if has_flag(first) { Zone::Offset(offset(long(2)?)?) } else { named(block(2)?)? };

@@ -34,15 +34,15 @@ const STORES: [&str; 9] = [
 
 /// By store.
 #[derive(Default)]
-struct Seen {
+struct Counts {
     flips: u32,
     structure: u32,
     digest_only: u32,
     unseen: u32,
     /// Of those that were shown to `database check`: it saw it; and we did not.
     judged: u32,
-    judged_seen: u32,
-    judged_seen_alone: u32,
+    by_check: u32,
+    by_check_alone: u32,
 }
 
 fn main() -> Outcome {
@@ -53,14 +53,14 @@ fn main() -> Outcome {
     let distribution = if judged > 0 { Some(Distribution::standard()?) } else { None };
     let clean = look(&grap, folder.path())?.ok_or("the store is not clean to begin with")?;
     let mut random = StdRng::seed_from_u64(13);
-    let mut table: BTreeMap<&str, Seen> = BTreeMap::new();
+    let mut table: BTreeMap<&str, Counts> = BTreeMap::new();
     let mut alone = Vec::new();
     for round in 0..flips {
         if until.is_some_and(|until| std::time::Instant::now() > until) {
             println!("ended early, after {round} of {flips}");
             break;
         }
-        let store = STORES[usize::try_from(round)? % STORES.len()];
+        let store = STORES[round % STORES.len()];
         let injury = draw(folder.path(), store, &mut random)?;
         inflict(folder.path(), &injury)?;
         let seen = table.entry(store).or_default();
@@ -78,9 +78,9 @@ fn main() -> Outcome {
             seen.judged += 1;
             let output = admin::check(distribution, folder.path())?;
             if !output.is_clean() {
-                seen.judged_seen += 1;
+                seen.by_check += 1;
                 if look(&grap, folder.path())?.is_some_and(|digest| digest == clean) {
-                    seen.judged_seen_alone += 1;
+                    seen.by_check_alone += 1;
                     alone.push(format!("{injury:?} ({unseen})"));
                 }
             }
@@ -117,15 +117,15 @@ fn look(grap: &Grap, data: &Path) -> Outcome<Option<String>> {
     }
 }
 
-fn print(table: &BTreeMap<&str, Seen>, alone: &[String]) {
+fn print(table: &BTreeMap<&str, Counts>, alone: &[String]) {
     println!(
         "| store | flips | seen by structure | by the digest only | by neither | shown to database check | seen by it | by it alone |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (store, seen) in table {
-        let Seen { flips, structure, digest_only, unseen, judged, judged_seen, judged_seen_alone } = seen;
+        let Counts { flips, structure, digest_only, unseen, judged, by_check, by_check_alone } = seen;
         println!(
-            "| {store} | {flips} | {structure} | {digest_only} | {unseen} | {judged} | {judged_seen} | {judged_seen_alone} |"
+            "| {store} | {flips} | {structure} | {digest_only} | {unseen} | {judged} | {by_check} | {by_check_alone} |"
         );
     }
     for place in alone {
