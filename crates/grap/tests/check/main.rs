@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod flips;
 mod planted;
 mod real;
 mod refused;
