@@ -1,7 +1,7 @@
 //! The native checker on stores that real servers wrote: clean ones are clean, and have the digest that Cypher gives; every
 //! planted fault is found and named; what may not be checked is refused.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod flips;
 mod planted;
