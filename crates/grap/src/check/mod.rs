@@ -9,9 +9,9 @@
 //!   is an orphan.
 //! - **Relationship chains** are not walked. A chain says everything twice: what stands behind whom, seen from both sides; who
 //!   is first, seen from the node and from the relationship; how long it is, as a number and as members. Each statement is
-//!   added to a sum when it is made by the one, and subtracted when it is made by the other ([`tally`]). Sums of zero say
+//!   added to a sum when it is made by the one, and subtracted when it is made by the other (`tally`). Sums of zero say
 //!   that both agree, in one sequential pass; where a sum is not zero, a second pass looks at those nodes alone and names
-//!   what does not fit ([`locate`]).
+//!   what does not fit (`locate`).
 //! - **Every value is decoded**, and goes into a digest of the whole graph that can be computed through Cypher, too
 //!   (`docs/format/digest.md`).
 //!
