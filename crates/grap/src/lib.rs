@@ -6,6 +6,7 @@
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
+//! - [`check`]: the native checker of a stopped database.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
@@ -14,6 +15,7 @@
 mod abreast;
 pub mod archive;
 pub mod catalog;
+pub mod check;
 pub mod copy;
 #[cfg(test)]
 mod documented;
