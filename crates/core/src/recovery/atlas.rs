@@ -22,6 +22,9 @@ pub struct Edge {
     pub to: State,
 }
 
+/// There are far fewer. More are a table without an end.
+const STATES_MAX: usize = 10_000;
+
 /// Every transition from every state that can be reached.
 pub fn edges() -> Vec<Edge> {
     let events = events();
@@ -34,6 +37,7 @@ pub fn edges() -> Vec<Edge> {
             if seen.insert(to.clone()) {
                 open.push_back(to.clone());
             }
+            assert!(seen.len() < STATES_MAX, "the table does not end: {to:?}");
             edges.push(Edge { from: from.clone(), event: event.clone(), to });
         }
     }

@@ -126,7 +126,13 @@ codes! {
     /// The daemon has a critical alert open: `grap status` names it.
     AlertOpen = "ALERT_OPEN", 20, "What is wrong is named in the message, and in the daemon's log. When it is mended the alert closes by itself.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
-    RecoveryState = "RECOVERY_STATE", 21, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    RecoveryState = "RECOVERY_STATE", 24, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    /// The database is running: its stores change under whoever reads them. Nothing was checked.
+    DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
+    /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.
+    NeedsRecovery = "NEEDS_RECOVERY", 7, "Start a server on it and stop it cleanly, then check again. (What `grap restore` writes needs this, too.)";
+    /// `grap check` found that a database is damaged.
+    StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.

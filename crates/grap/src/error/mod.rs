@@ -17,6 +17,7 @@ use grap_repository::RepositoryError;
 use grap_task::Stopped;
 
 use crate::archive::{ArchiveError, PathError, RunNumber, WriteError};
+use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::state::StateError;
@@ -51,6 +52,8 @@ pub enum Error {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
     #[error(transparent)]
