@@ -3,6 +3,7 @@
 mod arguments;
 mod copy;
 mod maintenance;
+mod open;
 mod resolve;
 mod retention;
 mod secret;

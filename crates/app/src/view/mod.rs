@@ -4,6 +4,7 @@ mod copy;
 mod daemon;
 mod failure;
 mod maintenance;
+mod open;
 mod points;
 mod progress;
 mod retention;

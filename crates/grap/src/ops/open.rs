@@ -19,7 +19,6 @@ use super::restore::{PlannedDatabase, RestoreOptions, plan_restore, restore};
 use super::{Access, RestoreReport, RestoredDatabase, Session};
 use crate::copy::Point;
 use crate::error::{Error, Result};
-use crate::live::Configuration;
 use crate::server::{
     InstallationPlace, InstanceFolder, InstanceHome, InstanceOptions, Mode, ServerError, ServerInstallation,
     ServerRelease, TestInstance,
@@ -42,8 +41,6 @@ pub struct OpenOptions {
     /// Holds the folder in which everything happens.
     pub scratch: PathBuf,
     pub server: InstallationPlace,
-    /// The settings of the live server, where they are known.
-    pub live: Option<Configuration>,
     /// `512m`
     pub heap: String,
     /// `64m`
@@ -97,15 +94,15 @@ pub enum StayEnd {
 
 pub fn open(
     options: &OpenOptions,
-    access: impl Fn() -> Result<Access>,
+    mut access: impl FnMut() -> Access,
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<Opened> {
     let began = session.clock.since_boot();
     let installation = ServerInstallation::find(&options.server)?;
-    let database = choose(options, access()?, &installation, session)?;
+    let database = choose(options, access(), &installation, session)?;
     let folder = InstanceFolder::make(&options.scratch, session.clock, session.monitor)?;
-    let restored = restore(&restore_options(options, &folder, &database), access()?, state, session)?;
+    let restored = restore(&restore_options(options, &folder, &database), access(), state, session)?;
     let restored_at = session.clock.since_boot();
     let found = the_one(&restored, &database)?;
     let home = InstanceHome::make(&folder, &database, instance_options(options, &installation))?;
@@ -207,7 +204,6 @@ fn restore_options(options: &OpenOptions, folder: &InstanceFolder, database: &st
 fn instance_options(options: &OpenOptions, installation: &ServerInstallation) -> InstanceOptions {
     InstanceOptions {
         installation: installation.clone(),
-        live: options.live.clone(),
         heap: options.heap.clone(),
         page_cache: options.page_cache.clone(),
     }

@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::configuration::{Chosen, configuration};
 use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
-use crate::live::Configuration;
 
 /// The one user of a new `system` database.
 pub(super) const USER: &str = "neo4j";
@@ -26,8 +25,6 @@ const ROUNDS: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct InstanceOptions {
     pub installation: ServerInstallation,
-    /// The settings that it takes over what its store needs from; those of `installation` where there are none.
-    pub live: Option<Configuration>,
     /// `512m`
     pub heap: String,
     /// `64m`
@@ -64,7 +61,6 @@ impl InstanceHome {
 
     pub(super) fn configure(&self, port: u16, mode: Mode) -> Result<(), ServerError> {
         let options = &self.options;
-        let live = options.live.as_ref().unwrap_or(&options.installation.configuration);
         let chosen = Chosen {
             data: &self.data,
             database: &self.database,
@@ -73,7 +69,7 @@ impl InstanceHome {
             mode,
         };
         let file = self.root.join("conf/neo4j.conf");
-        Ok(disk::replace(&file, &[configuration(live, &chosen).as_bytes()])?)
+        Ok(disk::replace(&file, &[configuration(&options.installation.live, &chosen).as_bytes()])?)
     }
 
     pub(super) fn log(&self, name: &str) -> PathBuf {

@@ -20,6 +20,8 @@ pub struct InstallationPlace {
     pub home: PathBuf,
     /// The directory that holds `neo4j.conf`, where it is not `conf/` in the home.
     pub configuration: Option<PathBuf>,
+    /// The directory that holds the live server's `neo4j.conf`, where that is another.
+    pub live: Option<PathBuf>,
     pub java: JavaPlace,
 }
 
@@ -30,18 +32,19 @@ pub struct ServerInstallation {
     /// The directory of its jars.
     pub lib: PathBuf,
     pub(super) java: PathBuf,
-    /// Its own settings.
-    pub(super) configuration: Configuration,
+    /// The settings of the live server, else its own.
+    pub(super) live: Configuration,
 }
 
 impl ServerInstallation {
     pub fn find(place: &InstallationPlace) -> Result<Self, ServerError> {
-        let configuration = configuration(place)?;
-        let lib = configuration.get("server.directories.lib").unwrap_or("lib");
-        let lib = place.home.join(lib);
+        let own = place.configuration.clone().unwrap_or_else(|| place.home.join("conf"));
+        let own = configuration(&own)?.unwrap_or_default();
+        let lib = place.home.join(own.get("server.directories.lib").unwrap_or("lib"));
         let release = release_of(&lib)?;
         let java = place.java.find(&release)?;
-        Ok(Self { release, lib: disk::absolute(&lib)?, java, configuration })
+        let live = place.live.as_deref().map(configuration).transpose()?.flatten().unwrap_or(own);
+        Ok(Self { release, lib: disk::absolute(&lib)?, java, live })
     }
 
     /// An older server does not know what a newer one wrote.
@@ -67,12 +70,11 @@ impl ServerInstallation {
     }
 }
 
-/// A home without a configuration is one with the server's defaults.
-fn configuration(place: &InstallationPlace) -> Result<Configuration, ServerError> {
-    let folder = place.configuration.clone().unwrap_or_else(|| place.home.join("conf"));
+/// `None` where there is no `neo4j.conf`: a server without one has its defaults.
+fn configuration(folder: &Path) -> Result<Option<Configuration>, ServerError> {
     match disk::read(&folder.join("neo4j.conf"), CONFIGURATION_SIZE_MAX) {
-        Err(error) if error.is_not_found() => Ok(Configuration::default()),
-        text => Ok(Configuration::parse(&String::from_utf8_lossy(&text?))),
+        Err(error) if error.is_not_found() => Ok(None),
+        text => Ok(Some(Configuration::parse(&String::from_utf8_lossy(&text?)))),
     }
 }
 
