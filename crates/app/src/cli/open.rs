@@ -6,6 +6,7 @@ use std::time::Duration;
 use grap::ops::{self, OpenOptions, StayEnd};
 use grap::server::{InstallationPlace, JavaPlace};
 use grap_task::Finding;
+use jiff::Unit;
 
 use super::arguments::OpenArguments;
 use super::resolve;
@@ -18,12 +19,11 @@ impl Call<'_> {
         let longest = arguments.duration.as_deref().map(parse_duration).transpose();
         let longest = longest.map_err(|why| Failure::Usage(format!("--for: {why}")))?;
         let options = self.open_options(arguments)?;
-        // Asked for twice: a password command that is wrong fails before anything is done.
-        let access = || self.access();
-        let mut accesses = vec![access()?, access()?];
-        let next = || accesses.pop().expect("an operation opens the repository twice");
-        let mut opened = ops::open(&options, next, &self.state()?, self.session)?;
+        // Once to decide, once to restore.
+        let accesses = [self.access()?, self.access()?];
+        let mut opened = ops::open(&options, accesses, &self.state()?, self.session)?;
         let until = longest.and_then(|longest| self.session.clock.now().checked_add(longest).ok());
+        let until = until.and_then(|until| until.round(Unit::Second).ok());
         self.output.open(&opened.report, until)?;
         let end = opened.stay(longest, self.session);
         let closed = opened.close();

@@ -18,6 +18,7 @@ mod gc;
 mod hot;
 mod interrupted;
 mod keys;
+mod open;
 mod pitr;
 mod rebuild;
 mod refused;

@@ -94,15 +94,15 @@ pub enum StayEnd {
 
 pub fn open(
     options: &OpenOptions,
-    mut access: impl FnMut() -> Access,
+    [to_decide, to_restore]: [Access; 2],
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<Opened> {
     let began = session.clock.since_boot();
     let installation = ServerInstallation::find(&options.server)?;
-    let database = choose(options, access(), &installation, session)?;
+    let database = choose(options, to_decide, &installation, session)?;
     let folder = InstanceFolder::make(&options.scratch, session.clock, session.monitor)?;
-    let restored = restore(&restore_options(options, &folder, &database), access(), state, session)?;
+    let restored = restore(&restore_options(options, &folder, &database), to_restore, state, session)?;
     let restored_at = session.clock.since_boot();
     let found = the_one(&restored, &database)?;
     let home = InstanceHome::make(&folder, &database, instance_options(options, &installation))?;
