@@ -41,7 +41,8 @@ pub(crate) fn parse_owner(text: &str) -> Result<(u32, u32), String> {
 pub(crate) fn parse_memory(text: &str) -> Result<String, String> {
     let size = text.trim().to_ascii_lowercase();
     let digits = size.strip_suffix(['m', 'g']).unwrap_or_default();
-    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
     match number {
         Some(number) if number > 0 => Ok(size),
         _ => Err("it is not a number with m or g behind it, as 512m".to_owned()),

@@ -52,12 +52,8 @@ fn text(report: &OpenReport, until: Option<Timestamp>) -> String {
     if let Some(short) = &report.short {
         text += &format!("  {short}\n");
     }
-    text += &format!(
-        "  {}   user {}   password {}\n",
-        report.uri,
-        report.user,
-        report.password.expose_secret()
-    );
+    text +=
+        &format!("  {}   user {}   password {}\n", report.uri, report.user, report.password.expose_secret());
     let until = until.map_or_else(String::new, |until| format!(", or at {}", second(until)));
     text += &format!(
         "  read-only, on this machine only; restored in {:.1} s, started in {:.1} s\n  it ends with Ctrl-C{until}, and nothing of it stays\n",

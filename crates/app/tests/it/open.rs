@@ -75,10 +75,9 @@ impl Open {
 /// A live server whose counter goes up by one with each transaction, its backup, and an archiver behind it.
 struct Live {
     _one: std::sync::MutexGuard<'static, ()>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     server: Server,
     grap: Grap,
-    distribution: Distribution,
 }
 
 impl Live {
@@ -104,7 +103,7 @@ impl Live {
         ] {
             server.query(statement).unwrap();
         }
-        Self { _one: one, folder, server, grap, distribution }
+        Self { _one: one, _folder: folder, server, grap }
     }
 
     fn backup(&self) -> (String, u64) {
@@ -114,7 +113,9 @@ impl Live {
 
     fn step(&self, count: usize) {
         for _ in 0..count {
-            self.server.query("MATCH (n:Step) WITH count(n) AS k CREATE (:Step {n: k, word: 'step'})").unwrap();
+            self.server
+                .query("MATCH (n:Step) WITH count(n) AS k CREATE (:Step {n: k, word: 'step'})")
+                .unwrap();
         }
     }
 }
@@ -170,15 +171,14 @@ fn the_past_is_opened_read_only_and_nothing_of_it_stays() {
     let (_, base) = live.backup();
     live.step(10);
     archiver.stop().unwrap();
-    let opened = live.grap.json(&["window"]).unwrap();
-    println!("{opened}");
 
     // The newest.
     let latest = Open::start(&live.grap, &["latest"]);
     assert_eq!(latest.said["tx_id"].as_u64(), Some(base + 10), "{}", latest.said);
     assert_eq!(latest.count(":Step"), 16);
     assert_eq!(latest.said["indexes_missing"], serde_json::json!([]));
-    let found = latest.bolt().run("CALL db.index.fulltext.queryNodes('words', 'zero') YIELD node RETURN node.n");
+    let found =
+        latest.bolt().run("CALL db.index.fulltext.queryNodes('words', 'zero') YIELD node RETURN node.n");
     assert_eq!(found.unwrap().len(), 1);
     refuses_to_be_written(&latest);
     has_no_other_way_in(&latest);
@@ -252,7 +252,7 @@ fn killed_while_open(live: &Live) {
     let (directory, address) = (open.directory(), open.address());
     open.end(Signal::KILL);
     eventually("the end of the server", || processes(&id_of(&directory)).is_empty());
-    assert!(TcpStream::connect(address).is_err());
+    eventually("a closed port", || TcpStream::connect(address).is_err());
     assert!(directory.exists());
     next_run_removes(live, &directory);
 }
@@ -293,7 +293,7 @@ fn next_run_removes(live: &Live, directory: &Path) {
 }
 
 #[test]
-fn a_server_that_ends_by_itself_and_a_damaged_store_are_told_and_removed() {
+fn a_server_that_ends_by_itself_is_told_and_everything_removed() {
     let live = Live::new();
     live.backup();
     let open = Open::start(&live.grap, &["latest"]);
@@ -302,7 +302,6 @@ fn a_server_that_ends_by_itself_and_a_damaged_store_are_told_and_removed() {
     let ran = open.wait().refused("INSTANCE_FAILED", 22);
     assert!(ran.said().contains("ended by itself"), "{}", ran.said());
     assert_nothing_is_left(&directory, address);
-    assert!(live.folder.path().exists() && !live.distribution.version().is_empty());
 }
 
 /// What would be started on the fixture's databases, and how that is refused. Nothing is written.

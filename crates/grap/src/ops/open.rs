@@ -238,11 +238,7 @@ fn recover(
     Ok((instance.stop()?, missing))
 }
 
-fn start_read_only(
-    home: InstanceHome,
-    options: &OpenOptions,
-    session: &Session<'_>,
-) -> Result<TestInstance> {
+fn start_read_only(home: InstanceHome, options: &OpenOptions, session: &Session<'_>) -> Result<TestInstance> {
     session.monitor.begin("opening read-only", Unit::Items, None);
     let started = TestInstance::start(home, Mode::ReadOnly, options.start_limit, session.clock, session.stop);
     Ok(started?)

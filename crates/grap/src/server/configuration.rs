@@ -79,7 +79,10 @@ pub(super) fn configuration(live: &Configuration, chosen: &Chosen<'_>) -> String
     line("server.directories.data", &chosen.data.display().to_string());
     line("initial.dbms.default_database", chosen.database);
     line("server.memory.pagecache.size", chosen.page_cache);
-    line("server.databases.default_to_read_only", if chosen.mode == Mode::ReadOnly { "true" } else { "false" });
+    line(
+        "server.databases.default_to_read_only",
+        if chosen.mode == Mode::ReadOnly { "true" } else { "false" },
+    );
     text
 }
 

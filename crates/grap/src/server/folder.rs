@@ -48,7 +48,8 @@ impl InstanceFolder {
             let path = folder.path.clone();
             let ended = end_processes(&folder.id, &path, clock)?;
             folder.remove()?;
-            let text = format!("removed {}, which a killed run left ({ended} processes ended)", path.display());
+            let text =
+                format!("removed {}, which a killed run left ({ended} processes ended)", path.display());
             monitor.finding(&Finding::warning(text));
         }
         Ok(made)

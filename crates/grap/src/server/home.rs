@@ -45,7 +45,11 @@ pub struct InstanceHome {
 
 impl InstanceHome {
     /// In a folder whose data directory holds `database`, and `system` not yet.
-    pub fn make(folder: &InstanceFolder, database: &str, options: InstanceOptions) -> Result<Self, ServerError> {
+    pub fn make(
+        folder: &InstanceFolder,
+        database: &str,
+        options: InstanceOptions,
+    ) -> Result<Self, ServerError> {
         let root = folder.path().join("home");
         for name in ["conf", "logs", "plugins", "import", "run", "licenses", "tmp"] {
             disk::create_dir_all(&root.join(name))?;
@@ -54,7 +58,10 @@ impl InstanceHome {
         let data = folder.data();
         let users = data.join("dbms");
         disk::create_dir_all(&users)?;
-        disk::replace(&users.join("auth.ini"), &[first_user(password.expose_secret(), random()?).as_bytes()])?;
+        disk::replace(
+            &users.join("auth.ini"),
+            &[first_user(password.expose_secret(), random()?).as_bytes()],
+        )?;
         let (id, database) = (folder.id().to_owned(), database.to_owned());
         Ok(Self { options, id, root, data, database, password })
     }
@@ -96,14 +103,17 @@ impl InstanceHome {
     /// Whether somebody else had the port.
     pub(super) fn port_was_taken(&self) -> bool {
         let taken = |line: &str| line.contains("Address already in use") || line.contains("BindException");
-        ["debug.log", "neo4j.log", "console.log"].iter().any(|name| last_line(&self.log(name), taken).is_some())
+        ["debug.log", "neo4j.log", "console.log"]
+            .iter()
+            .any(|name| last_line(&self.log(name), taken).is_some())
     }
 
     /// Whether the server says that its start is over, and that it listens at our port.
     pub(super) fn says_started(&self, port: u16) -> bool {
         let log = self.log("neo4j.log");
         last_line(&log, |line| line.ends_with("Started.")).is_some()
-            && last_line(&log, |line| line.contains("Bolt enabled") && line.contains(&port.to_string())).is_some()
+            && last_line(&log, |line| line.contains("Bolt enabled") && line.contains(&port.to_string()))
+                .is_some()
     }
 }
 
@@ -157,7 +167,9 @@ mod tests {
     #[test]
     fn the_first_user_is_as_the_servers_own_tool_writes_it() {
         let line = first_user("secret-secret", [7; 16]);
-        assert!(line.starts_with("neo4j:SHA-256,") && line.ends_with(",07070707070707070707070707070707,1024:\n"));
+        assert!(
+            line.starts_with("neo4j:SHA-256,") && line.ends_with(",07070707070707070707070707070707,1024:\n")
+        );
         assert_eq!(line.len(), "neo4j:SHA-256,".len() + 64 + 1 + 32 + ",1024:\n".len());
     }
 

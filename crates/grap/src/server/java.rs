@@ -105,7 +105,8 @@ mod tests {
         let home = folder.join(name);
         disk::create_dir_all(&home.join("bin")).unwrap();
         disk::Sink::create(&home.join("bin/java")).unwrap();
-        disk::publish(&home.join("release"), &[format!("X=1\nJAVA_VERSION=\"{version}\"\n").as_bytes()]).unwrap();
+        disk::publish(&home.join("release"), &[format!("X=1\nJAVA_VERSION=\"{version}\"\n").as_bytes()])
+            .unwrap();
         disk::absolute(&home).unwrap()
     }
 

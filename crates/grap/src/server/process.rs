@@ -4,6 +4,8 @@
 //! pipe whose other end only we hold, and ends the whole group when the pipe ends: that is when we drop it, or when the
 //! kernel closes it because we are no more (SIGKILL, out of memory). Nobody writes to that pipe.
 //!
+//! Beside the live database it is the lesser one: it is nice, and where memory runs out the kernel takes it first.
+//!
 //! The group has no terminal's signals: Ctrl-C reaches us alone, and we decide. Should somebody end the watcher, too,
 //! the next run finds what is left by the id in its command line: [`super::left`].
 
@@ -14,7 +16,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use grap_task::{Clock, Stop};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, setpriority_process};
 
 use super::ServerError;
 
@@ -23,10 +25,12 @@ const SCRIPT: &str = r#"
 log=$1; shift
 exec 3<&0 </dev/null
 ( read -r _ <&3; kill -s KILL 0 ) &
+{ echo 800 >/proc/self/oom_score_adj; } 2>/dev/null
 exec "$@" >"$log" 2>&1 3<&-
 "#;
 
 const POLL: Duration = Duration::from_millis(20);
+const NICENESS: i32 = 10;
 
 /// What every process of an instance has in its command line.
 pub(super) fn mark(id: &str) -> String {
@@ -57,6 +61,8 @@ impl ProcessGroup {
             .stderr(Stdio::null())
             .spawn()
             .map_err(ServerError::Spawn)?;
+        // The shell has no threads yet; the server's inherit it. Where it may not be said, it is as nice as we are.
+        let _ = setpriority_process(Some(Pid::from_child(&leader)), NICENESS);
         Ok(Self { leader, ended: None })
     }
 
@@ -160,12 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn the_server_gets_no_variable_of_ours() {
+    fn the_server_gets_no_variable_of_ours_and_is_the_first_to_go() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut group = ProcessGroup::start(&[OsStr::new("env")], folder.path(), &log).unwrap();
-        assert!(group.terminate(Duration::from_secs(10), &Clock::System).is_some());
+        let command = ["/bin/sh", "-c", "env; cat /proc/self/oom_score_adj"].map(OsStr::new);
+        let mut group = ProcessGroup::start(&command, folder.path(), &log).unwrap();
+        while group.ended().is_none() {
+            Clock::System.wait(POLL, &Stop::new());
+        }
         let said = String::from_utf8(grap_disk::read(&log, 1 << 16).unwrap()).unwrap();
         assert!(said.contains("LANG=C.UTF-8") && !said.contains("CARGO"), "{said}");
+        assert!(said.ends_with("\n800\n"), "{said}");
     }
 }

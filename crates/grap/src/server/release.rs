@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn later_releases_are_greater() {
         let release = |text: &str| text.parse::<ServerRelease>().unwrap();
-        let order = ["5.0", "5.7", "5.13.0", "5.26.9", "5.26.30", "2025.04", "2025.11.2", "2026.08", "2026.08.1"];
+        let order =
+            ["5.0", "5.7", "5.13.0", "5.26.9", "5.26.30", "2025.04", "2025.11.2", "2026.08", "2026.08.1"];
         for pair in order.windows(2) {
             assert!(release(pair[0]) < release(pair[1]), "{pair:?}");
         }

@@ -106,13 +106,18 @@ impl TestInstance {
         let clock = self.clock.clone();
         let wait = Wait { limit, begun: clock.since_boot(), clock: &clock, stop };
         loop {
-            let answer = self.ask("SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state")?;
+            let answer =
+                self.ask("SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state")?;
             let text = |row: &[grap_bolt::Value], column: usize| {
                 row.get(column).and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
             };
             let building = answer.rows.iter().any(|row| text(row, 1) == "POPULATING");
             if !building || wait.is_over() {
-                return Ok(answer.rows.iter().map(|row| format!("{} ({})", text(row, 0), text(row, 1))).collect());
+                return Ok(answer
+                    .rows
+                    .iter()
+                    .map(|row| format!("{} ({})", text(row, 0), text(row, 1)))
+                    .collect());
             }
             self.go_on(&wait)?;
         }
