@@ -31,10 +31,10 @@ impl Open {
         let mut child = grap.spawn(&all).unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        if line.is_empty() {
-            panic!("{:?}", Ran::of(&child.wait_with_output().unwrap()));
+        match serde_json::from_str(&line) {
+            Ok(said) => Self { child, said },
+            Err(_) => panic!("{:?}", Ran::of(&child.wait_with_output().unwrap())),
         }
-        Self { child, said: serde_json::from_str(&line).unwrap() }
     }
 
     fn text(&self, field: &str) -> String {
@@ -230,7 +230,7 @@ fn has_no_other_way_in(open: &Open) {
 }
 
 fn reaches_out_nowhere(open: &Open) {
-    for url in ["file:///etc/hostname", "http://127.0.0.1:9/x.csv", "https://example.org/x.csv"] {
+    for url in ["file:///etc/hostname", "http://127.0.0.1:9/x.csv", "https://[::1]:9/x.csv"] {
         let statement = format!("LOAD CSV FROM '{url}' AS row RETURN row");
         let refused = format!("{:?}", open.bolt().run(&statement).unwrap_err());
         assert!(refused.contains("is false") || refused.contains("blocked"), "{url}: {refused}");
