@@ -74,10 +74,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the server said, if it was the server that said no.
+    /// What the server said, if it was the server that said no, or made the doubt.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Server { failure, .. } => Some(failure),
+            Self::CommitInDoubt { source, .. } => source.failure(),
             _ => None,
         }
     }

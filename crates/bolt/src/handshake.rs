@@ -231,6 +231,13 @@ mod tests {
         assert_eq!(choice(Version::V6_1), [0, 0, 1, 6, 0]);
     }
 
+    #[test]
+    fn a_manifest_without_an_end_is_none() {
+        for endless in [vec![0xff; 30], vec![65], [vec![0], vec![0x80; 30]].concat()] {
+            assert!(matches!(Manifest::parse(&endless), Err(Error::NotAMessage { .. })), "{endless:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn manifests_come_back(

@@ -18,7 +18,8 @@
 //! - **A failure does not.** The server's own "no" is [`Error::Server`](crate::Error::Server); the next operation sends
 //!   RESET first. The same goes for rows that were not read to their end: what they belonged to is rolled back.
 //! - **A commit is known or in doubt.** From the first byte of a COMMIT (or of a statement in a transaction of its own
-//!   that may write) to its answer, every other end is [`Error::CommitInDoubt`](crate::Error::CommitInDoubt).
+//!   that may write) to its answer, every other end is [`Error::CommitInDoubt`](crate::Error::CommitInDoubt); so is a
+//!   failure of the database itself.
 
 mod address;
 mod auth;

@@ -173,11 +173,16 @@ impl Iterator for Rows<'_> {
     }
 }
 
-/// An exchange that was to commit, and ended without the server's word.
+/// An exchange that was to commit, and ended without the server's word that it did or did not. An error of the database
+/// itself (`Neo.DatabaseError`) says neither: what it failed at may have come behind the log.
 pub(super) fn doubt(error: Error, in_doubt: bool, server: &str) -> Error {
-    match error {
-        Error::Server { .. } | Error::Ignored { .. } => error,
-        lost if in_doubt => Error::CommitInDoubt { server: server.to_owned(), source: Box::new(lost) },
-        lost => lost,
+    let said = match &error {
+        Error::Server { failure, .. } => !failure.code().starts_with("Neo.DatabaseError."),
+        Error::Ignored { .. } => true,
+        _ => false,
+    };
+    if said || !in_doubt {
+        return error;
     }
+    Error::CommitInDoubt { server: server.to_owned(), source: Box::new(error) }
 }

@@ -3,18 +3,17 @@
 use std::thread;
 use std::time::Duration;
 
-use grap_bolt::chunk::Frame;
 use grap_bolt::client::{Auth, Connection, Options, Scope, Statement};
 use grap_bolt::{Error, Value};
 use grap_testkit::{Distribution, Server};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::relay::{Relay, frames};
+use crate::relay::Relay;
 use crate::support::{connect, limits, options, timed};
 
 const LIMIT: Duration = Duration::from_secs(1);
-const SLACK: Duration = Duration::from_secs(4);
+const SLACK: Duration = Duration::from_secs(8);
 
 fn signal(server: &Server, signal: Signal) {
     let pid = Pid::from_raw(server.pid().unwrap().cast_signed()).unwrap();
@@ -163,20 +162,14 @@ fn noops_keep_a_long_answer_alive(server: &Server) {
 
     let relay = Relay::to(server.bolt_address());
     let mut waiter = Connection::open(&Options { auth, ..options(relay.address) }).unwrap();
-    let heard = relay.heard();
     let answer = thread::scope(|threads| {
         let waiting = threads.spawn(|| {
             let statement = Statement::new("MATCH (n:Locked) SET n.n = n.n + 1 RETURN n.n");
             waiter.run(&scope, statement.limit(Duration::from_mins(1))).unwrap().answer().unwrap()
         });
-        // RUN's own answer, and at least two NOOPs behind it.
-        relay.await_server(heard, 1);
-        let known = relay.heard();
-        relay.await_server(known, 4);
+        relay.await_noops(2);
         holding.commit().unwrap();
         waiting.join().unwrap()
     });
     assert_eq!(answer.single(), Some(&Value::Int(2)));
-    let noops = frames(&relay.streams().1).iter().filter(|frame| **frame == Frame::Noop).count();
-    assert!(noops >= 2, "{noops}");
 }
