@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 
 use grap_testkit::bolt::Bolt;
+use grap_testkit::install::DEFAULT_VERSION;
 use grap_testkit::pitr::archiver::Archiver;
 use grap_testkit::program::tx_id;
 use grap_testkit::{Distribution, Grap, Server};
@@ -82,8 +83,12 @@ struct Live {
 
 impl Live {
     fn new() -> Self {
+        Self::of(DEFAULT_VERSION)
+    }
+
+    fn of(version: &str) -> Self {
         let one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let distribution = Distribution::standard().unwrap();
+        let distribution = Distribution::ensure(version).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let server = Server::builder(&distribution).start(&folder.path().join("home")).unwrap();
         // As in a real home.
@@ -165,7 +170,12 @@ fn assert_nothing_is_left(directory: &Path, address: SocketAddr) {
 
 #[test]
 fn the_past_is_opened_read_only_and_nothing_of_it_stays() {
-    let live = Live::new();
+    for version in Distribution::matrix() {
+        opens_the_past(&Live::of(&version));
+    }
+}
+
+fn opens_the_past(live: &Live) {
     let archiver = Archiver::start(&live.grap, &[]).unwrap();
     live.step(5);
     let (_, base) = live.backup();
