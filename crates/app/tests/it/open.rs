@@ -19,9 +19,9 @@ use crate::support::{PROGRAM, Ran, Stopped, eventually};
 /// Servers are heavy: one of these tests at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// `grap open`, open.
+/// `grap open`, open; dropping it kills it, and the server goes with it.
 struct Open {
-    child: Child,
+    child: Option<Child>,
     said: Value,
 }
 
@@ -33,8 +33,8 @@ impl Open {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         match serde_json::from_str(&line) {
-            Ok(said) => Self { child, said },
-            Err(_) => panic!("{:?}", Ran::of(&child.wait_with_output().unwrap())),
+            Ok(said) => Self { child: Some(child), said },
+            Err(error) => panic!("{error}: {:?}", Ran::of(&child.wait_with_output().unwrap())),
         }
     }
 
@@ -64,12 +64,21 @@ impl Open {
 
     /// Send a signal and see how it ends.
     fn end(self, signal: Signal) -> Ran {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        Ran::of(&self.child.wait_with_output().unwrap())
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+        self.wait()
     }
 
-    fn wait(self) -> Ran {
-        Ran::of(&self.child.wait_with_output().unwrap())
+    fn wait(mut self) -> Ran {
+        Ran::of(&self.child.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
