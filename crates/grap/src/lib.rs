@@ -6,6 +6,7 @@
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
+//! - [`check`]: the native checker of a stopped database.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`server`]: a second Neo4j, started on a restored database.
@@ -15,6 +16,7 @@
 mod abreast;
 pub mod archive;
 pub mod catalog;
+pub mod check;
 pub mod copy;
 #[cfg(test)]
 mod documented;

@@ -72,6 +72,8 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
+    /// Is a stopped database whole? Reads every record; exit status 0 only when nothing is wrong
+    Check(CheckArguments),
     /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
     Expire(ExpireArguments),
     /// Delete one backup
@@ -275,6 +277,16 @@ pub(crate) struct StatusArguments {
     pub(crate) installation: Installation,
 }
 
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct CheckArguments {
+    /// A data directory with all its databases, or one store directory: databases/NAME
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Directory of the transaction logs, where it is not transactions/ in the data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) transactions: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct CopyArguments {
     /// The second repository; make it with grap init
@@ -336,6 +348,7 @@ impl Verb {
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
+            | Self::Check(_)
             | Self::Key(KeyVerb::List)
             | Self::Source(SourceVerb::List)
             | Self::Config(_) => false,

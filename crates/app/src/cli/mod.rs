@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod check;
 mod copy;
 mod maintenance;
 mod open;

@@ -78,6 +78,7 @@ impl Call<'_> {
             Verb::Window => self.window(),
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),
+            Verb::Check(arguments) => self.check(arguments),
             Verb::Expire(arguments) => self.expire(&arguments),
             Verb::Delete(arguments) => self.delete(&arguments),
             Verb::Hold(arguments) => self.hold(arguments),

@@ -1,5 +1,6 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
+mod check;
 mod copy;
 mod daemon;
 mod failure;

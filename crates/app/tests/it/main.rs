@@ -9,6 +9,7 @@
 )]
 
 mod attacked;
+mod check;
 mod cli;
 mod controls;
 mod copied;

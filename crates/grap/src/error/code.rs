@@ -131,6 +131,12 @@ codes! {
     ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
     /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// The database is running: its stores change under whoever reads them. Nothing was checked.
+    DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
+    /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.
+    NeedsRecovery = "NEEDS_RECOVERY", 7, "Start a server on it and stop it cleanly, then check again. (What `grap restore` writes needs this, too.)";
+    /// `grap check` found that a database is damaged.
+    StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.

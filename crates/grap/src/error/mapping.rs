@@ -5,6 +5,7 @@ use grap_repository::{ObjectError, RepositoryError};
 
 use super::{Code, Error};
 use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteError};
+use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
@@ -38,6 +39,7 @@ impl Error {
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
             Self::Write(error) => write(error),
+            Self::Check(error) => check(error),
             Self::Stopped(_) => Code::Interrupted,
             Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } => Code::NoSpace,
@@ -110,6 +112,24 @@ fn log(error: &LogError) -> Code {
         } => Code::Neo4jUnsupported,
         LogError::Chain { source: ChainError::Scan(ScanError::Read { .. }), .. } => Code::SourceUnreadable,
         _ => Code::LogDamaged,
+    }
+}
+
+fn check(error: &CheckError) -> Code {
+    match error {
+        CheckError::Disk(error) => source_disk(error),
+        CheckError::Stopped(_) => Code::Interrupted,
+        CheckError::Log(error) => log(error),
+        CheckError::NoStore { .. } | CheckError::NoLog { .. } => Code::Neo4jNotFound,
+        CheckError::Running { .. } => Code::DatabaseRunning,
+        CheckError::NotClean { .. } => Code::NeedsRecovery,
+        CheckError::Format { .. } => Code::Neo4jUnsupported,
+        CheckError::Metadata { .. } | CheckError::Missing { .. } | CheckError::Header { .. } => {
+            Code::StoreDamaged
+        }
+        CheckError::Checkpoint { .. } => Code::LogDamaged,
+        CheckError::Changed { .. } => Code::ServerChanged,
+        CheckError::Thread(_) => Code::FileFailed,
     }
 }
 

@@ -16,6 +16,7 @@ use grap_repository::RepositoryError;
 use grap_task::Stopped;
 
 use crate::archive::{ArchiveError, PathError, RunNumber, WriteError};
+use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
@@ -53,6 +54,8 @@ pub enum Error {
     Write(#[from] WriteError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
     #[error(transparent)]

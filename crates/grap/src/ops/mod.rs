@@ -3,6 +3,7 @@
 mod archive;
 mod assess;
 mod backup;
+mod check;
 mod copy;
 mod delete;
 mod doctor;
@@ -30,6 +31,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use check::{CheckOptions, CheckReport, CheckedDatabase, check};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
