@@ -10,6 +10,7 @@
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`recovery`]: the loop around the state machine of a recovery.
 //! - [`schedule`]: what is remembered of the periodic tasks.
+//! - [`server`]: a second Neo4j, started on a restored database.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
@@ -27,6 +28,7 @@ pub mod ops;
 pub mod recovery;
 pub mod schedule;
 mod series;
+pub mod server;
 pub mod sources;
 pub mod state;
 

@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Verify(VerifyArguments),
     /// Turn a backup, and archived log behind it, into a data directory
     Restore(RestoreArguments),
+    /// Open a point of the past in a read-only Neo4j of its own, for looking. It ends with Ctrl-C, and nothing of it stays
+    Open(OpenArguments),
     /// Every point that can be restored, on every timeline. Reads the whole archive of the log
     Window,
     /// Is the installation protected, and if not, why; exit status 0 only when it is
@@ -182,6 +184,24 @@ pub(crate) struct RestoreArguments {
     /// Take no lock: for a repository on read-only media
     #[arg(long)]
     pub(crate) no_lock: bool,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct OpenArguments {
+    /// As that of `grap restore`: latest, a backup's id, tx=N, before-tx=N, time=2026-11-25T02:00:00Z
+    pub(crate) target: String,
+    /// End by itself after so long, as 30m or 2h
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// The user database, where a backup holds several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Another history than the current one, by the number that `grap window` shows
+    #[arg(long, value_name = "N")]
+    pub(crate) timeline: Option<u64>,
+    /// Home of the Neo4j that is started [default: the live one's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) neo4j_home: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -324,6 +344,7 @@ impl Verb {
             | Self::Show { .. }
             | Self::Verify(_)
             | Self::Restore(_)
+            | Self::Open(_)
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
@@ -373,6 +394,10 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Open(open) => {
+                said.push(("recovery.neo4j_home", &open.neo4j_home));
+                None
+            }
             Verb::Copy(copy) => {
                 said.extend([
                     ("copy.to", &copy.to),

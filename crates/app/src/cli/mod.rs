@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod copy;
 mod maintenance;
+mod open;
 mod resolve;
 mod retention;
 mod secret;

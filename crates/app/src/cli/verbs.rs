@@ -74,6 +74,7 @@ impl Call<'_> {
             Verb::Show { backup } => self.show(&backup),
             Verb::Verify(arguments) => self.verify(&arguments),
             Verb::Restore(arguments) => self.restore(arguments),
+            Verb::Open(arguments) => self.open(&arguments),
             Verb::Window => self.window(),
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),

@@ -5,6 +5,7 @@ mod copy;
 mod daemon;
 mod failure;
 mod maintenance;
+mod open;
 mod points;
 mod progress;
 mod retention;

@@ -19,6 +19,7 @@ mod gc;
 mod hot;
 mod interrupted;
 mod keys;
+mod open;
 mod pitr;
 mod rebuild;
 mod refused;

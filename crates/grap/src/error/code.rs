@@ -127,6 +127,12 @@ codes! {
     AlertOpen = "ALERT_OPEN", 20, "What is wrong is named in the message, and in the daemon's log. When it is mended the alert closes by itself.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 24, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
+    ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
+    /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
+    ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
+    /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
+    InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
     DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.

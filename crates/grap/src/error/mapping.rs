@@ -8,6 +8,7 @@ use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteErr
 use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::server::ServerError;
 use crate::state::StateError;
 
 impl Error {
@@ -30,7 +31,8 @@ impl Error {
             Self::TimeUnsure { .. } => Code::TimeUnsure,
             Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
             Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
-            Self::NotABackup { .. } => Code::Usage,
+            Self::NotABackup { .. } | Self::OpenWhich { .. } | Self::SystemNotOpened => Code::Usage,
+            Self::Server(error) => server(error),
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
@@ -199,6 +201,26 @@ fn assemble(error: &AssembleError) -> Code {
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
         AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn server(error: &ServerError) -> Code {
+    match error {
+        ServerError::Disk(error) => target_disk(error),
+        ServerError::Stopped(_) => Code::Interrupted,
+        ServerError::NoJars { .. } | ServerError::NoJava { .. } => Code::ServerNotStartable,
+        ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
+        ServerError::TooOld { .. } => Code::ServerTooOld,
+        ServerError::WrongEnd { .. } => Code::RestoreWrong,
+        ServerError::Contended { .. } => Code::JobRunning,
+        ServerError::NoRandom(_) | ServerError::NoPort(_) | ServerError::Spawn(_) => Code::FileFailed,
+        ServerError::Lingers { .. }
+        | ServerError::Ended { .. }
+        | ServerError::NotReady { .. }
+        | ServerError::NotStopped { .. }
+        | ServerError::Bolt(_)
+        | ServerError::Answer { .. }
+        | ServerError::Refused { .. } => Code::InstanceFailed,
     }
 }
 

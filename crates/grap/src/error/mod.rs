@@ -20,6 +20,7 @@ use crate::archive::{ArchiveError, PathError, RunNumber, WriteError};
 use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::server::ServerError;
 use crate::state::StateError;
 
 pub use code::Code;
@@ -52,6 +53,8 @@ pub enum Error {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(transparent)]
@@ -124,6 +127,10 @@ pub enum Error {
     BackupIncomplete { id: BackupId, path: String },
     #[error("backup {id} holds no database `{database}`; it holds: {}", known.join(", "))]
     DatabaseNotFound { id: BackupId, database: String, known: Vec<String> },
+    #[error("backup {id} holds several user databases: {}; say which", names.join(", "))]
+    OpenWhich { id: BackupId, names: Vec<String> },
+    #[error("the database `system` is not opened: each server has one of its own, with users of its own")]
+    SystemNotOpened,
     #[error("the repository is damaged: {problems} problems were found")]
     Damaged { problems: usize },
     #[error("in the repository that is copied to")]

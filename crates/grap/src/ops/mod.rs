@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod lateness;
 mod list;
+mod open;
 mod restore;
 mod session;
 mod show;
@@ -41,6 +42,7 @@ pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
+pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };
