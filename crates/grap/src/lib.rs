@@ -8,6 +8,7 @@
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`schedule`]: what is remembered of the periodic tasks.
+//! - [`server`]: the running server, asked over Bolt.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
@@ -23,6 +24,7 @@ pub mod notes;
 pub mod ops;
 pub mod schedule;
 mod series;
+pub mod server;
 pub mod sources;
 pub mod state;
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod copy;
+mod health;
 mod maintenance;
 mod resolve;
 mod retention;

@@ -3,6 +3,7 @@
 mod copy;
 mod daemon;
 mod failure;
+mod health;
 mod maintenance;
 mod points;
 mod progress;

@@ -68,6 +68,13 @@ pub fn compare(declared: &[Declaration], live: &[LiveObject]) -> Vec<Drift> {
     drifts
 }
 
+/// What is declared, and for which there is nothing, neither by its shape nor by its name.
+pub fn missing<'d>(declared: &'d [Declaration], live: &[LiveObject]) -> Vec<&'d Declaration> {
+    let is_missing =
+        |wanted: &&Declaration| matches!(differs(wanted, live), Some(Drift { kind: DriftKind::Missing, .. }));
+    declared.iter().filter(is_missing).collect()
+}
+
 fn differs(wanted: &Declaration, live: &[LiveObject]) -> Option<Drift> {
     let what = format!("{} (line {})", wanted.title(), wanted.line);
     let kind = match live.iter().find(|object| object.shape == wanted.shape) {

@@ -11,7 +11,7 @@ mod file;
 mod statement;
 mod token;
 
-pub use drift::{Drift, DriftKind, compare, faults};
+pub use drift::{Drift, DriftKind, compare, faults, missing};
 pub use file::{Declaration, SchemaFile, SchemaFileError, split_statements};
 
 use std::fmt;

@@ -47,6 +47,8 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
+    Server(#[from] grap_bolt::Error),
+    #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Write(#[from] WriteError),
