@@ -69,6 +69,7 @@ fn health_and_schema_on_a_real_server() {
         a_hung_server_is_told_within_the_limit(&asked);
         no_false_alarm_under_churn(&asked);
         a_relationship_without_its_node_is_named(&mut asked);
+        a_large_database_is_sampled(&asked);
         nobody_there_is_told_at_once(&mut asked);
     }
 }
@@ -209,6 +210,16 @@ fn a_relationship_without_its_node_is_named(asked: &mut Asked) {
     assert!(check["findings"][0].as_str().is_some_and(|one| one.starts_with(&found)), "{ran:?}");
     assert_eq!(states(&ran.json()), ["pass", "pass", "fail"]);
     ran.refused("UNHEALTHY", 23);
+}
+
+/// Whether the planted relationship is met is chance.
+fn a_large_database_is_sampled(asked: &Asked) {
+    asked.query("UNWIND range(1, 30000) AS i CREATE (:Many)-[:MANY]->(:Many)");
+    let report = asked.ask(&["health"]).json();
+    let message = report["checks"]["orphan_detection"]["message"].as_str().unwrap();
+    println!("{message}: {} ms", report["checks"]["orphan_detection"]["duration_ms"]);
+    let seen = message.split(' ').find_map(|word| word.parse::<i64>().ok()).unwrap();
+    assert!(message.contains("a random sample") && (5_000..=20_000).contains(&seen), "{message}");
 }
 
 fn nobody_there_is_told_at_once(asked: &mut Asked) {
