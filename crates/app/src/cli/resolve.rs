@@ -118,10 +118,10 @@ fn password(settings: &Settings) -> Result<SecretString, Failure> {
 }
 
 /// From the file, the command or the environment; whichever was said last in the order of origins.
-fn chosen<'a>(
-    settings: &'a Settings,
+fn chosen(
+    settings: &Settings,
     ways: impl IntoIterator<Item = &'static str>,
-) -> Option<(&'static str, &'a Value)> {
+) -> Option<(&'static str, &Value)> {
     let rank = |origin: &Origin| match origin {
         Origin::Default => 0,
         Origin::File(_) => 1,

@@ -135,7 +135,7 @@ impl Cursor<'_> {
     }
 
     fn name(&mut self) -> Parsed<String> {
-        let (Some(TokenKind::Word(name)) | Some(TokenKind::Quoted(name))) = self.kind() else {
+        let Some(TokenKind::Word(name) | TokenKind::Quoted(name)) = self.kind() else {
             return self.wanted("a name");
         };
         let name = name.clone();

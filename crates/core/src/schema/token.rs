@@ -31,8 +31,8 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             (first.len_utf8(), None)
         } else if rest.starts_with("//") {
             (rest.find('\n').unwrap_or(rest.len()), None)
-        } else if rest.starts_with("/*") {
-            match rest[2..].find("*/") {
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            match comment.find("*/") {
                 Some(end) => (end + 4, None),
                 None => (rest.len(), Some(TokenKind::Unended)),
             }
