@@ -118,6 +118,8 @@ fn the_json_is_documented() {
         include_str!("view/daemon.rs"),
         include_str!("view/copy.rs"),
         include_str!("view/health.rs"),
+        include_str!("view/open.rs"),
+        include_str!("view/check.rs"),
     ]
     .concat();
     let mut names: Vec<&str> = source

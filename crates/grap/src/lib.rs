@@ -5,16 +5,20 @@
 //! - [`copy`]: from live files to a snapshot, and from a snapshot to a data directory.
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
+//! - [`ask`]: the running server, asked over Bolt.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
+//! - [`check`]: the native checker of a stopped database.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
 //! - [`schedule`]: what is remembered of the periodic tasks.
-//! - [`server`]: the running server, asked over Bolt.
+//! - [`server`]: a second Neo4j, started on a restored database.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
 mod abreast;
 pub mod archive;
+pub mod ask;
 pub mod catalog;
+pub mod check;
 pub mod copy;
 #[cfg(test)]
 mod documented;

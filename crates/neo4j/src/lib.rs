@@ -17,6 +17,7 @@ pub mod files;
 pub mod ids;
 pub mod kernel;
 pub mod metadata;
+pub mod record;
 pub mod store_id;
 #[cfg(feature = "synthetic")]
 pub mod synthetic;

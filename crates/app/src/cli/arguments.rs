@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Verify(VerifyArguments),
     /// Turn a backup, and archived log behind it, into a data directory
     Restore(RestoreArguments),
+    /// Open a point of the past in a read-only Neo4j of its own, for looking. It ends with Ctrl-C, and nothing of it stays
+    Open(OpenArguments),
     /// Every point that can be restored, on every timeline. Reads the whole archive of the log
     Window,
     /// Is the installation protected, and if not, why; exit status 0 only when it is
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     /// Indexes and constraints, as a file declares them
     #[command(subcommand)]
     Schema(SchemaVerb),
+    /// Is a stopped database whole? Reads every record; exit status 0 only when nothing is wrong
+    Check(CheckArguments),
     /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
     Expire(ExpireArguments),
     /// Delete one backup
@@ -251,6 +255,24 @@ pub(crate) struct RestoreArguments {
     pub(crate) no_lock: bool,
 }
 
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct OpenArguments {
+    /// As that of `grap restore`: latest, a backup's id, tx=N, before-tx=N, time=2026-11-25T02:00:00Z
+    pub(crate) target: String,
+    /// End by itself after so long, as 30m or 2h
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// The user database, where a backup holds several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Another history than the current one, by the number that `grap window` shows
+    #[arg(long, value_name = "N")]
+    pub(crate) timeline: Option<u64>,
+    /// Home of the Neo4j that is started [default: the live one's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) neo4j_home: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct GcArguments {
     /// Show what would be done; nothing is deleted
@@ -324,6 +346,16 @@ pub(crate) struct StatusArguments {
     pub(crate) installation: Installation,
 }
 
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct CheckArguments {
+    /// A data directory with all its databases, or one store directory: databases/NAME
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Directory of the transaction logs, where it is not transactions/ in the data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) transactions: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct CopyArguments {
     /// The second repository; make it with grap init
@@ -381,11 +413,13 @@ impl Verb {
             | Self::Show { .. }
             | Self::Verify(_)
             | Self::Restore(_)
+            | Self::Open(_)
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
             | Self::Health(_)
             | Self::Schema(_)
+            | Self::Check(_)
             | Self::Key(KeyVerb::List)
             | Self::Source(SourceVerb::List)
             | Self::Config(_) => false,
@@ -447,6 +481,10 @@ impl Arguments {
                 SchemaVerb::Diff(schema) | SchemaVerb::Apply(SchemaApplyArguments { schema, .. }),
             ) => {
                 said.extend(schema.bolt.flags());
+                None
+            }
+            Verb::Open(open) => {
+                said.push(("recovery.neo4j_home", &open.neo4j_home));
                 None
             }
             Verb::Copy(copy) => {

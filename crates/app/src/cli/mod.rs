@@ -1,9 +1,11 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod check;
 mod copy;
 mod health;
 mod maintenance;
+mod open;
 mod resolve;
 mod retention;
 mod secret;

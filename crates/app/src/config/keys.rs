@@ -324,6 +324,46 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "recovery.neo4j_home",
+        flag: "--neo4j-home",
+        variables: &["GRAP_RECOVERY_NEO4J_HOME"],
+        help: "home of the Neo4j Community that opens restored databases, with its jars in lib/; by default neo4j.home",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.java_home",
+        variables: &["GRAP_RECOVERY_JAVA_HOME"],
+        help: "home of the Java that runs it; by default one that fits of JAVA_HOME, PATH and /usr/lib/jvm",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.scratch_dir",
+        variables: &["GRAP_RECOVERY_SCRATCH_DIR"],
+        help: "where restored databases are opened, which needs their room; by default open/ in the state directory",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.heap",
+        variables: &["GRAP_RECOVERY_HEAP"],
+        default: Some("512m"),
+        help: "largest Java heap of such a Neo4j, as 512m or 2g",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.page_cache",
+        variables: &["GRAP_RECOVERY_PAGE_CACHE"],
+        default: Some("64m"),
+        help: "page cache of such a Neo4j, as 64m or 1g",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.start_limit_s",
+        variables: &["GRAP_RECOVERY_START_LIMIT_S"],
+        default: Some("3600"),
+        help: "seconds that such a Neo4j may take to recover a database and build its indexes, 10 to 86400",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

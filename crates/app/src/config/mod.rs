@@ -18,7 +18,9 @@ pub(crate) use keys::{Key, key};
 pub(crate) fn every_key() -> &'static [Key] {
     keys::ALL
 }
-pub(crate) use parse::{parse_between, parse_owner, parse_rate, parse_time_zone, system_time_zone};
+pub(crate) use parse::{
+    parse_between, parse_duration, parse_memory, parse_owner, parse_rate, parse_time_zone, system_time_zone,
+};
 
 /// The variables of the process, read once.
 #[derive(Debug, Clone, Default)]

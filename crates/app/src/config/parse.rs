@@ -1,6 +1,9 @@
 //! Values that are more than text.
 
+use std::time::Duration;
+
 use grap_core::schedule::time_zone;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 /// Bytes, or bytes a second: `1048576`, `100KiB`, `1.5MB`.
@@ -32,6 +35,25 @@ pub(crate) fn parse_owner(text: &str) -> Result<(u32, u32), String> {
     let why = || "it is not UID or UID:GID, in numbers".to_owned();
     let (user, group) = text.split_once(':').unwrap_or((text, text));
     Ok((user.parse().map_err(|_| why())?, group.parse().map_err(|_| why())?))
+}
+
+/// Memory as the JVM and Neo4j write it: `512m`, `2g`.
+pub(crate) fn parse_memory(text: &str) -> Result<String, String> {
+    let size = text.trim().to_ascii_lowercase();
+    let digits = size.strip_suffix(['m', 'g']).unwrap_or_default();
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>().ok()).flatten();
+    match number {
+        Some(number) if number > 0 => Ok(size),
+        _ => Err("it is not a number with m or g behind it, as 512m".to_owned()),
+    }
+}
+
+/// A span of time: `90s`, `30m`, `1h 30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let why = || "it is no span of time, as 90s, 30m or 2h".to_owned();
+    let span: SignedDuration = text.trim().parse().map_err(|_| why())?;
+    Duration::try_from(span).ok().filter(|span| !span.is_zero()).ok_or_else(why)
 }
 
 /// A whole number within bounds.
@@ -71,6 +93,20 @@ mod tests {
         }
         for text in ["", "0", "-1", "1XB", "fast", "1e30"] {
             assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_and_spans_have_units() {
+        assert_eq!(parse_memory(" 512M ").as_deref(), Ok("512m"));
+        assert_eq!(parse_memory("2g").as_deref(), Ok("2g"));
+        for text in ["", "m", "0m", "512", "-1m", "1.5g", "512m -XX:x", "9999999999g"] {
+            assert!(parse_memory(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_mins(90)));
+        for text in ["", "0s", "-5m", "soon", "30", "1 month"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use grap::ask::{Count, Counts};
 use grap::ops::{HealthReport, SchemaPlan, SchemaReport};
-use grap::server::{Count, Counts};
 use grap_core::HealthCheck;
 use grap_core::schema::Drift;
 use serde_json::{Map, Value, json};

@@ -1,10 +1,12 @@
 //! What is shown: reports as text or JSON on stdout, progress and errors on stderr.
 
+mod check;
 mod copy;
 mod daemon;
 mod failure;
 mod health;
 mod maintenance;
+mod open;
 mod points;
 mod progress;
 mod retention;

@@ -89,7 +89,7 @@ fn a_healthy_server_is_healthy(asked: &Asked) {
 fn a_wrong_password_is_refused_and_named(asked: &Asked) {
     let ran = Ran::command(&mut asked.command("neo4j/wrong-password", &["health"]));
     assert_eq!(states(&ran.json()), ["fail", "skipped", "skipped"]);
-    let said = ran.refused("NEO4J_REFUSED", 21).said();
+    let said = ran.refused("NEO4J_REFUSED", 23).said();
     assert!(said.contains("Unauthorized") && !said.contains("wrong-password"), "{said}");
 }
 
@@ -101,7 +101,7 @@ CREATE FULLTEXT INDEX names IF NOT EXISTS FOR (n:A|B) ON EACH [n.name, n.title];
 
 fn a_schema_is_applied_once(asked: &Asked) {
     let file = asked.file("schema.cypher", SCHEMA);
-    let before = asked.ask(&["schema", "diff", "--file", &file]).refused("SCHEMA_DRIFT", 24).json();
+    let before = asked.ask(&["schema", "diff", "--file", &file]).refused("SCHEMA_DRIFT", 26).json();
     assert_eq!((&before["faults"], &before["drifts"][0]["kind"]), (&3.into(), &"missing".into()));
     let first = asked.ask(&["schema", "apply", "--file", &file]).succeeded();
     assert_eq!(first.json()["created"].as_array().unwrap().len(), 3);
@@ -114,7 +114,7 @@ fn a_schema_is_applied_once(asked: &Asked) {
     let said = asked.ask(&["schema", "apply", "--file", &other]).refused("USAGE", 2).said();
     assert!(said.contains("line 2"), "{said}");
     let other = asked.file("other.cypher", "CREATE INDEX b_y FOR (n:B) ON (n.z)");
-    let drift = asked.ask(&["schema", "apply", "--file", &other]).refused("SCHEMA_DRIFT", 24).json();
+    let drift = asked.ask(&["schema", "apply", "--file", &other]).refused("SCHEMA_DRIFT", 26).json();
     assert_eq!(drift["drifts"][0]["kind"], "different", "{drift}");
     asked.ask(&["schema", "diff", "--file", &file]).succeeded();
 }
@@ -128,14 +128,14 @@ fn what_is_missing_or_never_online_is_named(asked: &Asked) {
     assert_eq!(states(&ran.json()), ["pass", "fail", "skipped"]);
     let found = ran.json()["checks"]["schema_consistency"]["findings"].to_string();
     assert!(found.contains("missing") && found.contains("b_y") && found.contains("line 3"), "{found}");
-    ran.refused("UNHEALTHY", 23);
+    ran.refused("UNHEALTHY", 25);
     asked.query("CREATE INDEX b_y FOR (n:B) ON (n.z)");
-    let found = health().refused("UNHEALTHY", 23).json()["checks"]["schema_consistency"].to_string();
+    let found = health().refused("UNHEALTHY", 25).json()["checks"]["schema_consistency"].to_string();
     assert!(found.contains("different"), "{found}");
     asked.query("DROP INDEX b_y");
     asked.query("CREATE INDEX b_y FOR (n:B) ON (n.y)");
     asked.query("DROP CONSTRAINT a_x");
-    let found = health().refused("UNHEALTHY", 23).json()["checks"]["schema_consistency"].to_string();
+    let found = health().refused("UNHEALTHY", 25).json()["checks"]["schema_consistency"].to_string();
     assert!(found.contains("a_x"), "{found}");
     asked.query("CREATE CONSTRAINT a_x FOR (n:A) REQUIRE n.x IS UNIQUE");
     asked.query("CALL db.awaitIndexes(60)");
@@ -146,13 +146,13 @@ fn checks_of_the_users_own(asked: &Asked) {
     let text = "// no A without an x\nMATCH (n:A) WHERE n.x IS NULL RETURN elementId(n);\n\
                 // no large x\nMATCH (n:A) WHERE n.x > 48 RETURN n.x ORDER BY n.x;\n// not made\nRETURN 1";
     let checks = asked.file("checks.cypher", text);
-    let report = asked.ask(&["health", "--checks", &checks]).refused("UNHEALTHY", 23).json();
+    let report = asked.ask(&["health", "--checks", &checks]).refused("UNHEALTHY", 25).json();
     let custom = &report["custom_checks"];
     assert_eq!((&custom[0]["name"], &custom[0]["status"]), (&"no A without an x".into(), &"pass".into()));
     assert_eq!((&custom[1]["status"], &custom[1]["findings"][1]), (&"fail".into(), &"50".into()));
     assert_eq!(custom[2]["status"], "skipped");
     let writes = asked.file("checks.cypher", "CREATE (:Written)");
-    let said = asked.ask(&["health", "--checks", &writes]).refused("UNHEALTHY", 23).said();
+    let said = asked.ask(&["health", "--checks", &writes]).refused("UNHEALTHY", 25).said();
     assert!(said.contains("AccessMode"), "{said}");
     assert_eq!(asked.server.query("MATCH (n:Written) RETURN count(n)").unwrap()[0].int(0), Some(0));
 }
@@ -165,7 +165,7 @@ fn a_hung_server_is_told_within_the_limit(asked: &Asked) {
     let took = begun.elapsed();
     kill_process(pid, Signal::CONT).unwrap();
     assert_eq!(states(&ran.json()), ["fail", "skipped", "skipped"]);
-    ran.refused("NEO4J_UNREACHABLE", 21);
+    ran.refused("NEO4J_UNREACHABLE", 23);
     assert!(took < Duration::from_secs(10), "{took:?}");
     println!("hung server: told after {took:?}");
     asked.ask(&["health"]).succeeded();
@@ -209,7 +209,7 @@ fn a_relationship_without_its_node_is_named(asked: &mut Asked) {
     let found = format!("relationship {relationship} of type LOST");
     assert!(check["findings"][0].as_str().is_some_and(|one| one.starts_with(&found)), "{ran:?}");
     assert_eq!(states(&ran.json()), ["pass", "pass", "fail"]);
-    ran.refused("UNHEALTHY", 23);
+    ran.refused("UNHEALTHY", 25);
 }
 
 /// Whether the planted relationship is met is chance.
@@ -224,5 +224,5 @@ fn a_large_database_is_sampled(asked: &Asked) {
 
 fn nobody_there_is_told_at_once(asked: &mut Asked) {
     asked.server.stop().unwrap();
-    asked.ask(&["health"]).refused("NEO4J_UNREACHABLE", 21);
+    asked.ask(&["health"]).refused("NEO4J_UNREACHABLE", 23);
 }

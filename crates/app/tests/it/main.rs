@@ -9,6 +9,7 @@
 )]
 
 mod attacked;
+mod check;
 mod cli;
 mod controls;
 mod copied;
@@ -19,6 +20,7 @@ mod health;
 mod hot;
 mod interrupted;
 mod keys;
+mod open;
 mod pitr;
 mod rebuild;
 mod refused;

@@ -126,17 +126,29 @@ codes! {
     /// The daemon has a critical alert open: `grap status` names it.
     AlertOpen = "ALERT_OPEN", 20, "What is wrong is named in the message, and in the daemon's log. When it is mended the alert closes by itself.";
     /// The server cannot be reached over Bolt, or does not answer in time.
-    Neo4jUnreachable = "NEO4J_UNREACHABLE", 21, "Is the server running, and NEO4J_URI its address? The message says what was tried and for how long.";
+    Neo4jUnreachable = "NEO4J_UNREACHABLE", 23, "Is the server running, and NEO4J_URI its address? The message says what was tried and for how long.";
     /// What answers at the address speaks no Bolt that Grap knows, or the TLS between does not agree.
-    Neo4jNotBolt = "NEO4J_NOT_BOLT", 21, "NEO4J_URI names the port of Bolt (7687), not of HTTP (7474). A server with a certificate: bolt+s://; with one that nobody signed: bolt+ssc://.";
+    Neo4jNotBolt = "NEO4J_NOT_BOLT", 23, "NEO4J_URI names the port of Bolt (7687), not of HTTP (7474). A server with a certificate: bolt+s://; with one that nobody signed: bolt+ssc://.";
     /// The server refused: the message is its own.
-    Neo4jRefused = "NEO4J_REFUSED", 21, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it.";
+    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it.";
     /// Whether the server has done it is not known: the connection ended between the order and the answer.
-    CommitInDoubt = "COMMIT_IN_DOUBT", 22, "Look before doing it again. `grap schema apply` may always be run again: it makes nothing twice.";
+    CommitInDoubt = "COMMIT_IN_DOUBT", 24, "Look before doing it again. `grap schema apply` may always be run again: it makes nothing twice.";
     /// A check of `grap health` failed. The report says which, and what it found.
-    Unhealthy = "UNHEALTHY", 23, "The first check that failed is named, with each object. docs/health.md says what each check can see.";
+    Unhealthy = "UNHEALTHY", 25, "The first check that failed is named, with each object. docs/health.md says what each check can see.";
     /// The schema of the database is not the declared one.
-    SchemaDrift = "SCHEMA_DRIFT", 24, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
+    SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
+    /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
+    ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
+    /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
+    ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
+    /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
+    InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// The database is running: its stores change under whoever reads them. Nothing was checked.
+    DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
+    /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.
+    NeedsRecovery = "NEEDS_RECOVERY", 7, "Start a server on it and stop it cleanly, then check again. (What `grap restore` writes needs this, too.)";
+    /// `grap check` found that a database is damaged.
+    StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop by a signal. Nothing was published.

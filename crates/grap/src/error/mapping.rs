@@ -5,8 +5,10 @@ use grap_repository::{ObjectError, RepositoryError};
 
 use super::{Code, Error};
 use crate::archive::{ArchiveError, PathError, SegmentError, StartError, WriteError};
+use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::server::ServerError;
 use crate::state::StateError;
 
 impl Error {
@@ -18,7 +20,7 @@ impl Error {
             Self::Follow(error) => follow(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
-            Self::Server(error) => server(error),
+            Self::Bolt(error) => bolt(error),
             Self::Archive(error) => archive(error),
             Self::Path(PathError::NoSuchPath { .. })
             | Self::TargetOutside { .. }
@@ -30,13 +32,15 @@ impl Error {
             Self::TimeUnsure { .. } => Code::TimeUnsure,
             Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
             Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
-            Self::NotABackup { .. } => Code::Usage,
+            Self::NotABackup { .. } | Self::OpenWhich { .. } | Self::SystemNotOpened => Code::Usage,
+            Self::Server(error) => server(error),
             Self::Reread(_) => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
             Self::Write(error) => write(error),
+            Self::Check(error) => check(error),
             Self::Stopped(_) => Code::Interrupted,
             Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } => Code::NoSpace,
@@ -76,7 +80,7 @@ impl Error {
     }
 }
 
-fn server(error: &grap_bolt::Error) -> Code {
+fn bolt(error: &grap_bolt::Error) -> Code {
     use grap_bolt::Error as Bolt;
     match error {
         Bolt::Resolve { .. }
@@ -136,6 +140,24 @@ fn log(error: &LogError) -> Code {
         } => Code::Neo4jUnsupported,
         LogError::Chain { source: ChainError::Scan(ScanError::Read { .. }), .. } => Code::SourceUnreadable,
         _ => Code::LogDamaged,
+    }
+}
+
+fn check(error: &CheckError) -> Code {
+    match error {
+        CheckError::Disk(error) => source_disk(error),
+        CheckError::Stopped(_) => Code::Interrupted,
+        CheckError::Log(error) => log(error),
+        CheckError::NoStore { .. } | CheckError::NoLog { .. } => Code::Neo4jNotFound,
+        CheckError::Running { .. } => Code::DatabaseRunning,
+        CheckError::NotClean { .. } => Code::NeedsRecovery,
+        CheckError::Format { .. } => Code::Neo4jUnsupported,
+        CheckError::Metadata { .. } | CheckError::Missing { .. } | CheckError::Header { .. } => {
+            Code::StoreDamaged
+        }
+        CheckError::Checkpoint { .. } => Code::LogDamaged,
+        CheckError::Changed { .. } => Code::ServerChanged,
+        CheckError::Thread(_) => Code::FileFailed,
     }
 }
 
@@ -206,6 +228,26 @@ fn assemble(error: &AssembleError) -> Code {
         AssembleError::TargetNotEmpty { .. } | AssembleError::TargetBusy { .. } => Code::TargetNotEmpty,
         AssembleError::Stopped(_) => Code::Interrupted,
         AssembleError::Thread(_) | AssembleError::Syncer => Code::FileFailed,
+    }
+}
+
+fn server(error: &ServerError) -> Code {
+    match error {
+        ServerError::Disk(error) => target_disk(error),
+        ServerError::Stopped(_) => Code::Interrupted,
+        ServerError::NoJars { .. } | ServerError::NoJava { .. } => Code::ServerNotStartable,
+        ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
+        ServerError::TooOld { .. } => Code::ServerTooOld,
+        ServerError::WrongEnd { .. } => Code::RestoreWrong,
+        ServerError::Contended { .. } => Code::JobRunning,
+        ServerError::NoRandom(_) | ServerError::NoPort(_) | ServerError::Spawn(_) => Code::FileFailed,
+        ServerError::Lingers { .. }
+        | ServerError::Ended { .. }
+        | ServerError::NotReady { .. }
+        | ServerError::NotStopped { .. }
+        | ServerError::Bolt(_)
+        | ServerError::Answer { .. }
+        | ServerError::Refused { .. } => Code::InstanceFailed,
     }
 }
 

@@ -16,8 +16,10 @@ use grap_repository::RepositoryError;
 use grap_task::Stopped;
 
 use crate::archive::{ArchiveError, PathError, RunNumber, WriteError};
+use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
+use crate::server::ServerError;
 use crate::state::StateError;
 
 pub use code::Code;
@@ -47,11 +49,15 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
-    Server(#[from] grap_bolt::Error),
+    Bolt(#[from] grap_bolt::Error),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
     #[error(transparent)]
@@ -122,6 +128,10 @@ pub enum Error {
     BackupIncomplete { id: BackupId, path: String },
     #[error("backup {id} holds no database `{database}`; it holds: {}", known.join(", "))]
     DatabaseNotFound { id: BackupId, database: String, known: Vec<String> },
+    #[error("backup {id} holds several user databases: {}; say which", names.join(", "))]
+    OpenWhich { id: BackupId, names: Vec<String> },
+    #[error("the database `system` is not opened: each server has one of its own, with users of its own")]
+    SystemNotOpened,
     #[error("the repository is damaged: {problems} problems were found")]
     Damaged { problems: usize },
     #[error("in the repository that is copied to")]

@@ -2,7 +2,7 @@
 //!
 //! 1. *Connectivity*: log on, and ask the database for a 1.
 //! 2. *Schema consistency*: against a declared schema, or, without one, that nothing there is FAILED.
-//! 3. *Orphan detection*: relationships end at nodes that are there ([`crate::server`]).
+//! 3. *Orphan detection*: relationships end at nodes that are there ([`crate::ask`]).
 //!
 //! A database in use changes between two questions. Whatever was found wrong is asked for once more, and counts only when
 //! it is found again. An index that is being populated is waited for within the limit of its check; without a
@@ -16,8 +16,8 @@ use grap_core::{CheckOutcome, Checks};
 use jiff::Timestamp;
 
 use super::Session;
+use crate::ask::{Asker, Counts};
 use crate::error::in_one_line;
-use crate::server::{Asker, Counts};
 
 pub const CONNECTIVITY: &str = "connectivity";
 pub const SCHEMA_CONSISTENCY: &str = "schema_consistency";

@@ -3,6 +3,7 @@
 mod archive;
 mod assess;
 mod backup;
+mod check;
 mod copy;
 mod delete;
 mod doctor;
@@ -15,6 +16,7 @@ mod init;
 mod key;
 mod lateness;
 mod list;
+mod open;
 mod restore;
 mod schema;
 mod session;
@@ -31,6 +33,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use check::{CheckOptions, CheckReport, CheckedDatabase, check};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
@@ -45,6 +48,7 @@ pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
+pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };

@@ -10,8 +10,8 @@ use grap_core::schema::{Declaration, Drift, DriftKind, LiveState, SchemaFile, co
 use grap_task::Finding;
 
 use super::Session;
+use crate::ask::Asker;
 use crate::error::Result;
-use crate::server::Asker;
 
 const PAUSE: Duration = Duration::from_millis(200);
 

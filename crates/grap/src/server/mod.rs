@@ -1,7 +1,30 @@
-//! The running server, asked over Bolt. Read only, but for `Asker::apply`.
+//! A second Neo4j, started by us on a restored database: on loopback, with a password of its own, for as long as we
+//! live.
+//!
+//! - [`ServerInstallation`]: what can be started: the jars of a release that we know, and a Java that runs it.
+//! - [`InstanceFolder`]: the directory of one instance, held under a lock; what a dead process left is ended and
+//!   removed by the next one.
+//! - [`InstanceHome`]: the private home in it: its settings reach out nowhere, its `system` database is a new one.
+//! - [`TestInstance`]: the server itself. It ends with us, however we end.
+//!
+//! The live database is never touched: an instance has directories, ports and users of its own, and of the live one's
+//! settings only takes over those that its store needs.
 
-mod ask;
-mod endpoints;
+mod configuration;
+mod error;
+mod folder;
+mod home;
+mod installation;
+mod java;
+mod left;
+mod process;
+mod release;
+mod test_instance;
 
-pub use ask::{Asker, Count, Counts};
-pub use endpoints::{Dangling, EndpointsSeen};
+pub use error::ServerError;
+pub use folder::InstanceFolder;
+pub use home::{InstanceHome, InstanceOptions};
+pub use installation::{InstallationPlace, ServerInstallation};
+pub use java::JavaPlace;
+pub use release::ServerRelease;
+pub use test_instance::{Mode, TestInstance};

@@ -539,3 +539,25 @@ fn a_timeline_that_was_left_keeps_what_it_shares() {
     assert_eq!(left.begins, Begins::Backup { id: older.parse().unwrap(), end: TxId(60) });
     assert_eq!(along(), before);
 }
+
+#[test]
+#[ignore = "a figure for docs/proof.md, not a claim"]
+#[expect(clippy::print_stdout, reason = "the figure")]
+fn figure_of_a_plan_over_a_thousand_backups() {
+    const BACKUPS: usize = 1000;
+    let (world, log) = archived("5.26.30", 70, 8);
+    for number in 1..BACKUPS as u64 {
+        if number % 100 == 0 {
+            world.install(70 + number / 20, 5);
+        }
+        world.good_backup();
+    }
+    world.begin_window(commit_ms(&log, 110));
+    let began = std::time::Instant::now();
+    let plan = world.plan_expire().unwrap();
+    let judged = plan.sources[0].backups.decisions.len();
+    println!(
+        "expire's plan over {BACKUPS} backups with a note each, {judged} of them judged: {:?}",
+        began.elapsed()
+    );
+}

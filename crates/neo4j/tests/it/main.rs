@@ -14,4 +14,5 @@ mod made_up_constraints;
 mod reading;
 mod real_checkpoints;
 mod real_logs;
+mod records;
 mod walking;

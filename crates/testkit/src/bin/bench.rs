@@ -139,6 +139,17 @@ fn stopped_store(
         measured(&place, &format!("{admin} database dump neo4j --to-path={out}"), Path::new(&out))
     })?;
     line("neo4j-admin dump (server stopped)", dump);
+    let check = median(rounds, || {
+        measured(&place, &format!("{grap_words} check {data}/databases/neo4j"), &place.path("none"))
+    })?;
+    line("grap check, with the digest", check);
+    let database_check = median(rounds, || {
+        // It leaves a report only where it finds something.
+        let report = place.path("report").display().to_string();
+        let command = format!("{admin} database check neo4j --report-path={report}");
+        measured(&place, &command, &place.path("none"))
+    })?;
+    line("neo4j-admin database check", database_check);
     let restic_full = median(rounds, || {
         tree::remove_if_there(&restic)?;
         shell(&format!("{restic_env} restic -q init"))?;
@@ -202,6 +213,7 @@ fn stopped_store(
     goal("full backup against dump", ">= 2.0", dump.wall / full.wall);
     goal("bytes added for 1 % of pages, against the changed 64 KiB chunks", "<= 1.1", second.bytes / changed);
     goal("restore against load", ">= 1.5", load.wall / restore.wall);
+    goal("check against database check", ">= 5.0", database_check.wall / check.wall);
     goal("size of the first backup against the store", "<= 0.60", full.bytes / size);
     Ok(())
 }

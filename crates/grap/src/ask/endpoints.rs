@@ -13,7 +13,7 @@ use grap_bolt::client::Statement;
 use grap_bolt::{Result, Value};
 use grap_task::{Clock, Stop};
 
-use super::ask::Asker;
+use super::asker::Asker;
 
 const BATCH: i64 = 1000;
 /// Ids that are looked at in a database too large to be looked at whole.

@@ -1,0 +1,185 @@
+//! The private home of an instance, beside the restored data.
+//!
+//! Its `system` database is a new one, whatever the backup held: users and passwords of the live server do not open it.
+//! The one user's password is written down as `neo4j-admin dbms set-initial-password` does it, before the first start,
+//! so that the server is at no moment open with the password that everybody knows. (Whether the server took it shows:
+//! nobody could log in otherwise, we included.)
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use grap_disk::{self as disk, Kind};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::configuration::{Chosen, configuration};
+use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
+
+/// The one user of a new `system` database.
+pub(super) const USER: &str = "neo4j";
+
+/// How often the server hashes a password.
+const ROUNDS: usize = 1024;
+
+/// How an instance is made.
+#[derive(Debug, Clone)]
+pub struct InstanceOptions {
+    pub installation: ServerInstallation,
+    /// `512m`
+    pub heap: String,
+    /// `64m`
+    pub page_cache: String,
+}
+
+/// A home that is ready for a start.
+#[derive(Debug)]
+pub struct InstanceHome {
+    pub(super) options: InstanceOptions,
+    /// What tells its processes from all others.
+    pub(super) id: String,
+    pub(super) root: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) database: String,
+    pub(super) password: SecretString,
+}
+
+impl InstanceHome {
+    /// In a folder whose data directory holds `database`, and `system` not yet.
+    pub fn make(
+        folder: &InstanceFolder,
+        database: &str,
+        options: InstanceOptions,
+    ) -> Result<Self, ServerError> {
+        let root = folder.path().join("home");
+        for name in ["conf", "logs", "plugins", "import", "run", "licenses", "tmp"] {
+            disk::create_dir_all(&root.join(name))?;
+        }
+        let password = random_password()?;
+        let data = folder.data();
+        let users = data.join("dbms");
+        disk::create_dir_all(&users)?;
+        disk::replace(
+            &users.join("auth.ini"),
+            &[first_user(password.expose_secret(), random()?).as_bytes()],
+        )?;
+        let (id, database) = (folder.id().to_owned(), database.to_owned());
+        Ok(Self { options, id, root, data, database, password })
+    }
+
+    pub(super) fn configure(&self, port: u16, mode: Mode) -> Result<(), ServerError> {
+        let options = &self.options;
+        let chosen = Chosen {
+            data: &self.data,
+            database: &self.database,
+            page_cache: &options.page_cache,
+            port,
+            mode,
+        };
+        let file = self.root.join("conf/neo4j.conf");
+        Ok(disk::replace(&file, &[configuration(&options.installation.live, &chosen).as_bytes()])?)
+    }
+
+    pub(super) fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(name)
+    }
+
+    /// The logs of this start tell of nothing before it.
+    pub(super) fn remove_logs(&self) -> Result<(), ServerError> {
+        for name in ["neo4j.log", "debug.log", "console.log"] {
+            disk::remove_file(&self.log(name))?;
+        }
+        Ok(())
+    }
+
+    /// What went wrong, in the server's own words: the deepest cause, else the last thing it said.
+    pub(super) fn last_words(&self) -> String {
+        let cause = |name| last_line(&self.log(name), |line| line.contains("Caused by: "));
+        let said = |name| last_line(&self.log(name), |line| !line.trim().is_empty());
+        let words = cause("debug.log").or_else(|| said("console.log")).or_else(|| said("neo4j.log"));
+        let words = words.unwrap_or_else(|| "it said nothing".to_owned());
+        words.chars().take(600).collect()
+    }
+
+    /// Whether somebody else had the port.
+    pub(super) fn port_was_taken(&self) -> bool {
+        let taken = |line: &str| line.contains("Address already in use") || line.contains("BindException");
+        ["debug.log", "neo4j.log", "console.log"]
+            .iter()
+            .any(|name| last_line(&self.log(name), taken).is_some())
+    }
+
+    /// Whether the server says that its start is over, and that it listens at our port.
+    pub(super) fn says_started(&self, port: u16) -> bool {
+        let log = self.log("neo4j.log");
+        last_line(&log, |line| line.ends_with("Started.")).is_some()
+            && last_line(&log, |line| line.contains("Bolt enabled") && line.contains(&port.to_string()))
+                .is_some()
+    }
+}
+
+/// The last line of a log that is as wanted; a log that is not there has none.
+fn last_line(log: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    const TAIL: u64 = 256 << 10;
+    let stat = disk::stat(log).ok()??;
+    if stat.kind != Kind::File {
+        return None;
+    }
+    let source = disk::Source::open(log).ok()?;
+    let from = stat.size.saturating_sub(TAIL);
+    let mut tail = vec![0; usize::try_from(stat.size - from).ok()?];
+    let read = source.read_at(&mut tail, from).ok()?;
+    let text = String::from_utf8_lossy(&tail[..read]).into_owned();
+    text.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
+}
+
+fn random() -> Result<[u8; 16], ServerError> {
+    let mut bytes = [0; 16];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match got {
+        Ok(length) if length == bytes.len() => Ok(bytes),
+        Ok(_) => Err(ServerError::NoRandom(io::Error::from(io::ErrorKind::UnexpectedEof))),
+        Err(error) => Err(ServerError::NoRandom(error.into())),
+    }
+}
+
+pub(super) fn random_hex() -> Result<String, ServerError> {
+    Ok(hex::encode(random()?))
+}
+
+fn random_password() -> Result<SecretString, ServerError> {
+    Ok(random_hex()?.into())
+}
+
+/// `user:SHA-256,<hash>,<salt>,<rounds>:`
+fn first_user(password: &str, salt: [u8; 16]) -> String {
+    let mut hash = Sha256::new_with_prefix(salt).chain_update(password).finalize();
+    for _ in 1..ROUNDS {
+        hash = Sha256::digest(hash);
+    }
+    format!("{USER}:SHA-256,{},{},{ROUNDS}:\n", hex::encode(hash), hex::encode(salt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The server's own tool made 32 bytes of salt; the length is free.
+    #[test]
+    fn the_first_user_is_as_the_servers_own_tool_writes_it() {
+        let line = first_user("secret-secret", [7; 16]);
+        assert!(
+            line.starts_with("neo4j:SHA-256,") && line.ends_with(",07070707070707070707070707070707,1024:\n")
+        );
+        assert_eq!(line.len(), "neo4j:SHA-256,".len() + 64 + 1 + 32 + ",1024:\n".len());
+    }
+
+    #[test]
+    fn the_last_words_are_the_deepest_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("debug.log");
+        disk::publish(&log, &[b"a\nCaused by: x\nCaused by: y: why\n\tat z\n"]).unwrap();
+        let cause = |line: &str| line.contains("Caused by: ");
+        assert_eq!(last_line(&log, cause).as_deref(), Some("Caused by: y: why"));
+        assert_eq!(last_line(&folder.path().join("none"), cause), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! A server of ours, running.
+//!
+//! It is ready when it says so itself (its start is over, it listens at our port), lets us in with the password that only
+//! we know, and calls the database online. A server that ends meanwhile, or refuses the database, is an error with its
+//! own words. Dropped, it is killed, with everything in its process group.
+
+use std::ffi::{OsStr, OsString};
+use std::net::TcpListener;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use grap_bolt::Bookmark;
+use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security, Statement};
+use grap_task::{Clock, Stop};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::home::USER;
+use super::process::{ProcessGroup, mark};
+use super::{InstanceHome, ServerError};
+
+/// Another process may take the port between our choice and the server's start.
+const PORTS_TRIED: u32 = 4;
+const POLL: Duration = Duration::from_millis(50);
+/// A clean stop writes a checkpoint of each database.
+const STOP_LIMIT: Duration = Duration::from_mins(5);
+
+/// Whether the user database may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What a restored database needs first: recovery, and indexes built anew.
+    Writable,
+    ReadOnly,
+}
+
+#[derive(Debug)]
+pub struct TestInstance {
+    // First, so that nothing runs any more when the rest goes.
+    group: ProcessGroup,
+    home: InstanceHome,
+    port: u16,
+    clock: Clock,
+}
+
+impl TestInstance {
+    /// Start it, and wait until its database is online; at most `limit`.
+    pub fn start(
+        home: InstanceHome,
+        mode: Mode,
+        limit: Duration,
+        clock: &Clock,
+        stop: &Stop,
+    ) -> Result<Self, ServerError> {
+        let wait = Wait { limit, begun: clock.since_boot(), clock, stop };
+        let mut tries = 0;
+        let (group, port) = loop {
+            tries += 1;
+            match launch(&home, mode, &wait) {
+                Err(ServerError::Ended { .. }) if tries < PORTS_TRIED && home.port_was_taken() => {}
+                started => break started?,
+            }
+        };
+        let mut instance = Self { group, home, port, clock: clock.clone() };
+        instance.await_online(&wait)?;
+        Ok(instance)
+    }
+
+    pub fn uri(&self) -> String {
+        format!("bolt://127.0.0.1:{}", self.port)
+    }
+
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    pub fn password(&self) -> &SecretString {
+        &self.home.password
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.group.pid()
+    }
+
+    /// How it ended, where it did so by itself: and what it said.
+    pub fn ended(&mut self) -> Option<(ExitStatus, String)> {
+        self.group.ended().map(|status| (status, self.home.last_words()))
+    }
+
+    /// A connection as its one user.
+    pub fn connect(&self) -> Result<Connection, ServerError> {
+        let address = Address { host: "127.0.0.1".to_owned(), port: self.port, security: Security::Plain };
+        let auth = Auth::basic(USER, self.home.password.expose_secret());
+        let options = Options { clock: self.clock.clone(), ..Options::new(address, auth) };
+        Ok(Connection::open(&options)?)
+    }
+
+    /// The id of the newest transaction of the user database: what a bookmark of a read says.
+    pub fn newest_transaction(&self) -> Result<u64, ServerError> {
+        let answer = self.ask("RETURN 1")?;
+        let bookmark = answer.summary.bookmark().and_then(Bookmark::parse);
+        let unknown = ServerError::Answer { question: "the newest transaction" };
+        Ok(bookmark.ok_or(unknown)?.transaction)
+    }
+
+    /// Wait until no index is being built any more. The names of those that are not online then.
+    pub fn await_indexes(&mut self, limit: Duration, stop: &Stop) -> Result<Vec<String>, ServerError> {
+        let clock = self.clock.clone();
+        let wait = Wait { limit, begun: clock.since_boot(), clock: &clock, stop };
+        loop {
+            let answer =
+                self.ask("SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state")?;
+            let text = |row: &[grap_bolt::Value], column: usize| {
+                row.get(column).and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
+            };
+            let building = answer.rows.iter().any(|row| text(row, 1) == "POPULATING");
+            if !building || wait.is_over() {
+                return Ok(answer
+                    .rows
+                    .iter()
+                    .map(|row| format!("{} ({})", text(row, 0), text(row, 1)))
+                    .collect());
+            }
+            self.go_on(&wait)?;
+        }
+    }
+
+    /// Stop it as an operator does: its files are whole then, and its home can be started again.
+    pub fn stop(mut self) -> Result<InstanceHome, ServerError> {
+        if self.group.terminate(STOP_LIMIT, &self.clock).is_none() {
+            return Err(ServerError::NotStopped { limit: STOP_LIMIT });
+        }
+        self.group.kill();
+        Ok(self.home)
+    }
+
+    /// End it at once: what it was started on is thrown away.
+    pub fn kill(mut self) {
+        self.group.kill();
+    }
+
+    /// A question to the user database.
+    fn ask(&self, statement: &str) -> Result<Answer, ServerError> {
+        Ok(self.connect()?.run(&Scope::read(self.home.database.as_str()), statement)?.answer()?)
+    }
+
+    fn await_online(&mut self, wait: &Wait<'_>) -> Result<(), ServerError> {
+        loop {
+            let (status, message) = self.database_status()?;
+            match status.as_str() {
+                "online" => return Ok(()),
+                "starting" | "initial" | "unknown" | "" if message.is_empty() => self.go_on(wait)?,
+                _ => {
+                    let said = format!("{message} {}", self.home.last_words());
+                    return Err(ServerError::Refused { database: self.home.database.clone(), status, said });
+                }
+            }
+        }
+    }
+
+    /// As the server has it: `online`, `offline` ..., and a reason.
+    fn database_status(&self) -> Result<(String, String), ServerError> {
+        const QUESTION: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage WHERE name = $name \
+                                RETURN currentStatus, statusMessage";
+        let statement = Statement::new(QUESTION).with("name", self.home.database.as_str());
+        let answer = self.connect()?.run(&Scope::read("system"), statement)?.answer()?;
+        let row = answer.rows.first();
+        let text = |column: usize| {
+            let value = row.and_then(|row| row.get(column));
+            value.and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
+        };
+        Ok((text(0), text(1)))
+    }
+
+    /// A moment later, unless there is nothing more to wait for.
+    fn go_on(&mut self, wait: &Wait<'_>) -> Result<(), ServerError> {
+        wait.once(&mut self.group, &self.home)
+    }
+}
+
+/// One start: the server, and the port at which it listens.
+fn launch(home: &InstanceHome, mode: Mode, wait: &Wait<'_>) -> Result<(ProcessGroup, u16), ServerError> {
+    let port = free_port()?;
+    home.configure(port, mode)?;
+    home.remove_logs()?;
+    let command = command(home);
+    let command: Vec<&OsStr> = command.iter().map(OsString::as_os_str).collect();
+    let mut group = ProcessGroup::start(&command, &home.root, &home.log("console.log"))?;
+    while !home.says_started(port) {
+        wait.once(&mut group, home)?;
+    }
+    Ok((group, port))
+}
+
+fn command(home: &InstanceHome) -> Vec<OsString> {
+    let installation = &home.options.installation;
+    let option = |name: &str, path: &std::path::Path| {
+        let mut option = OsString::from(name);
+        option.push(path);
+        option
+    };
+    let mut command: Vec<OsString> = vec![installation.java.clone().into(), mark(&home.id).into()];
+    command.push(format!("-Xmx{}", home.options.heap).into());
+    command.push(option("-Djava.io.tmpdir=", &home.root.join("tmp")));
+    command.extend(JVM.iter().map(OsString::from));
+    command.extend(["-cp".into(), installation.lib.join("*").into(), installation.main_class().into()]);
+    command.push(option("--home-dir=", &home.root));
+    command.push(option("--config-dir=", &home.root.join("conf")));
+    command
+}
+
+/// Small and quick to start, and what a server of each release asks for.
+const JVM: [&str; 12] = [
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    // A server that has no memory left is of no use, and would hang.
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Dfile.encoding=UTF-8",
+    "-Dlog4j2.disable.jmx=true",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+];
+
+fn free_port() -> Result<u16, ServerError> {
+    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    Ok(port.map_err(ServerError::NoPort)?.port())
+}
+
+/// How long something is waited for.
+struct Wait<'a> {
+    limit: Duration,
+    begun: Duration,
+    clock: &'a Clock,
+    stop: &'a Stop,
+}
+
+impl Wait<'_> {
+    fn is_over(&self) -> bool {
+        self.clock.since_boot().saturating_sub(self.begun) > self.limit
+    }
+
+    fn once(&self, group: &mut ProcessGroup, home: &InstanceHome) -> Result<(), ServerError> {
+        self.stop.check()?;
+        if let Some(status) = group.ended() {
+            return Err(ServerError::Ended { status, said: home.last_words() });
+        }
+        if self.is_over() {
+            return Err(ServerError::NotReady { limit: self.limit, said: home.last_words() });
+        }
+        self.clock.wait(POLL, self.stop);
+        Ok(())
+    }
+}
