@@ -117,6 +117,7 @@ fn the_json_is_documented() {
         include_str!("view/maintenance.rs"),
         include_str!("view/daemon.rs"),
         include_str!("view/copy.rs"),
+        include_str!("view/health.rs"),
         include_str!("view/open.rs"),
         include_str!("view/check.rs"),
     ]

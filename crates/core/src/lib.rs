@@ -2,17 +2,20 @@
 
 mod alert;
 mod backup_id;
+mod health;
 mod plan;
 pub mod recovery;
 mod retention;
 mod room;
 pub mod schedule;
+pub mod schema;
 mod source;
 mod target;
 mod time_cut;
 
 pub use alert::{AlertChange, AlertEvent, AlertLevel, Alerts, OpenAlert, Outbox};
 pub use backup_id::{BackupId, InvalidBackupId};
+pub use health::{CheckOutcome, CheckState, Checks, HealthCheck};
 pub use plan::{Base, Join, Loss, Meeting, PathView, PlanRefusal, Reach, RestorePlan, Span};
 pub use retention::{
     Candidate, Decision, Go, Keep, Outcome, Pause, RetentionPlan, RetentionRules, Verdict, newest_verified,

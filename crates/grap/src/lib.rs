@@ -5,6 +5,7 @@
 //! - [`copy`]: from live files to a snapshot, and from a snapshot to a data directory.
 //! - [`ops`]: the operations, one file a verb. Blocking; they report to a `Monitor`, obey a `Stop`, print
 //!   nothing.
+//! - [`ask`]: the running server, asked over Bolt.
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`check`]: the native checker of a stopped database.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
@@ -16,6 +17,7 @@
 
 mod abreast;
 pub mod archive;
+pub mod ask;
 pub mod catalog;
 pub mod check;
 pub mod copy;

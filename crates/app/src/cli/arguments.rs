@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
@@ -72,6 +72,11 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Can this installation be backed up, and what is wrong?
     Doctor(Installation),
+    /// Ask the running server how its database is; exit status 0 only when it is healthy
+    Health(HealthArguments),
+    /// Indexes and constraints, as a file declares them
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Is a stopped database whole? Reads every record; exit status 0 only when nothing is wrong
     Check(CheckArguments),
     /// Delete what no rule keeps: old backups, and archived log from before the window. A backup's own room comes back with gc
@@ -114,6 +119,70 @@ pub(crate) struct Installation {
     /// The user database, where a data directory holds several
     #[arg(long, value_name = "NAME", conflicts_with = "neo4j_home")]
     pub(crate) database: Option<String>,
+}
+
+/// The running server, and one of its databases.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct Bolt {
+    /// Address of the server, as bolt://localhost:7687
+    #[arg(long, value_name = "URI")]
+    pub(crate) uri: Option<String>,
+    /// File that holds USER/PASSWORD, or none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) auth_file: Option<String>,
+    /// The database; the user's home database by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct HealthArguments {
+    #[command(flatten)]
+    pub(crate) bolt: Bolt,
+    /// Text for people, or JSON, as --json
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    /// Count nodes and relationships, by label and type
+    #[arg(long)]
+    pub(crate) detailed: bool,
+    /// The schema that should be there; without it nothing must be FAILED
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<String>,
+    /// Checks of your own, in Cypher: each returns a row for each thing that is wrong
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checks: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+pub(crate) enum SchemaVerb {
+    /// Make what is missing, wait until all is ONLINE. Nothing is dropped or changed; exit status 0 only when all is as declared
+    Apply(SchemaApplyArguments),
+    /// How the server's schema differs; exit status 0 only when all is as declared
+    Diff(SchemaArguments),
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct SchemaArguments {
+    #[command(flatten)]
+    pub(crate) bolt: Bolt,
+    /// CREATE INDEX and CREATE CONSTRAINT statements, each ended by a semicolon
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct SchemaApplyArguments {
+    #[command(flatten)]
+    pub(crate) schema: SchemaArguments,
+    /// From the first statement until everything is ONLINE
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) wait: u32,
 }
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -348,6 +417,8 @@ impl Verb {
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
+            | Self::Health(_)
+            | Self::Schema(_)
             | Self::Check(_)
             | Self::Key(KeyVerb::List)
             | Self::Source(SourceVerb::List)
@@ -373,9 +444,16 @@ impl Verb {
     }
 }
 
+impl Bolt {
+    fn flags(&self) -> [(&'static str, &Option<String>); 3] {
+        [("neo4j.uri", &self.uri), ("neo4j.auth_file", &self.auth_file), ("neo4j.database", &self.database)]
+    }
+}
+
 impl Arguments {
     pub(crate) fn json(&self) -> bool {
-        self.common.json
+        let is_json = |health: &HealthArguments| health.format == Format::Json;
+        self.common.json || matches!(&self.verb, Verb::Health(health) if is_json(health))
     }
 
     /// The settings that were said as flags.
@@ -394,6 +472,17 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Health(health) => {
+                said.extend([("health.schema_file", &health.schema), ("health.checks_file", &health.checks)]);
+                said.extend(health.bolt.flags());
+                None
+            }
+            Verb::Schema(
+                SchemaVerb::Diff(schema) | SchemaVerb::Apply(SchemaApplyArguments { schema, .. }),
+            ) => {
+                said.extend(schema.bolt.flags());
+                None
+            }
             Verb::Open(open) => {
                 said.push(("recovery.neo4j_home", &open.neo4j_home));
                 None

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod copy;
+mod health;
 mod maintenance;
 mod open;
 mod resolve;

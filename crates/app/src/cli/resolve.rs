@@ -118,7 +118,10 @@ fn password(settings: &Settings) -> Result<SecretString, Failure> {
 }
 
 /// From the file, the command or the environment; whichever was said last in the order of origins.
-fn chosen<'a>(settings: &'a Settings, ways: [&'static str; 3]) -> Option<(&'static str, &'a Value)> {
+fn chosen(
+    settings: &Settings,
+    ways: impl IntoIterator<Item = &'static str>,
+) -> Option<(&'static str, &Value)> {
     let rank = |origin: &Origin| match origin {
         Origin::Default => 0,
         Origin::File(_) => 1,
@@ -130,9 +133,22 @@ fn chosen<'a>(settings: &'a Settings, ways: [&'static str; 3]) -> Option<(&'stat
         .max_by_key(|(_, value)| rank(&value.origin))
 }
 
+/// `USER/PASSWORD`, or `none`: from the file or the environment; whichever was said last in the order of origins.
+pub(super) fn neo4j_auth(settings: &Settings) -> Result<SecretString, Failure> {
+    let ways = ["neo4j.auth", "neo4j.auth_file"];
+    let missing = SettingError::Missing {
+        what: "who logs on to the server",
+        key: "neo4j.auth_file",
+        flag: "--auth-file",
+        variable: "NEO4J_AUTH",
+    };
+    let (way, value) = chosen(settings, ways).ok_or(missing)?;
+    secret(way, value)
+}
+
 fn secret(way: &str, value: &Value) -> Result<SecretString, Failure> {
     let text = match way {
-        "password" | "copy.password" => value.text.clone(),
+        "password" | "copy.password" | "neo4j.auth" => value.text.clone(),
         "password_command" | "copy.password_command" => run(&value.text)?,
         _ => read(&PathBuf::from(&value.text))?,
     };

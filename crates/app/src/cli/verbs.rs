@@ -78,6 +78,8 @@ impl Call<'_> {
             Verb::Window => self.window(),
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),
+            Verb::Health(arguments) => self.health(&arguments),
+            Verb::Schema(verb) => self.schema(&verb),
             Verb::Check(arguments) => self.check(arguments),
             Verb::Expire(arguments) => self.expire(&arguments),
             Verb::Delete(arguments) => self.delete(&arguments),

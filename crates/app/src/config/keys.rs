@@ -97,6 +97,42 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "neo4j.uri",
+        flag: "--uri",
+        variables: &["GRAP_NEO4J_URI", "NEO4J_URI"],
+        default: Some("bolt://localhost:7687"),
+        help: "address of the running server: bolt://HOST:PORT, bolt+s:// with TLS, bolt+ssc:// with TLS and any certificate; neo4j:// is taken for bolt://",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.auth",
+        variables: &["GRAP_NEO4J_AUTH", "NEO4J_AUTH"],
+        secret: true,
+        help: "USER/PASSWORD, or none",
+        ..PLAIN
+    },
+    Key {
+        name: "neo4j.auth_file",
+        flag: "--auth-file",
+        variables: &["GRAP_NEO4J_AUTH_FILE", "NEO4J_AUTH_FILE"],
+        help: "file that holds USER/PASSWORD, or none",
+        ..PLAIN
+    },
+    Key {
+        name: "health.schema_file",
+        flag: "--schema",
+        variables: &["GRAP_HEALTH_SCHEMA_FILE"],
+        help: "the schema that `grap health` expects: CREATE INDEX and CREATE CONSTRAINT statements",
+        ..PLAIN
+    },
+    Key {
+        name: "health.checks_file",
+        flag: "--checks",
+        variables: &["GRAP_HEALTH_CHECKS_FILE"],
+        help: "further checks of `grap health`: Cypher statements that return a row for each thing that is wrong, each named by a line `// NAME` before it",
+        ..PLAIN
+    },
+    Key {
         name: "backup.read_limit",
         flag: "--read-limit",
         variables: &["GRAP_BACKUP_READ_LIMIT"],

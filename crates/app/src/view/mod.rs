@@ -4,6 +4,7 @@ mod check;
 mod copy;
 mod daemon;
 mod failure;
+mod health;
 mod maintenance;
 mod open;
 mod points;

@@ -16,6 +16,7 @@ mod copied;
 mod copy;
 mod damage;
 mod gc;
+mod health;
 mod hot;
 mod interrupted;
 mod keys;

@@ -125,8 +125,20 @@ codes! {
     ProtectionUnknown = "PROTECTION_UNKNOWN", 18, "Run it where the database is, with --neo4j-home or --data.";
     /// The daemon has a critical alert open: `grap status` names it.
     AlertOpen = "ALERT_OPEN", 20, "What is wrong is named in the message, and in the daemon's log. When it is mended the alert closes by itself.";
+    /// The server cannot be reached over Bolt, or does not answer in time.
+    Neo4jUnreachable = "NEO4J_UNREACHABLE", 23, "Is the server running, and NEO4J_URI its address? The message says what was tried and for how long.";
+    /// What answers at the address speaks no Bolt that Grap knows, or the TLS between does not agree.
+    Neo4jNotBolt = "NEO4J_NOT_BOLT", 23, "NEO4J_URI names the port of Bolt (7687), not of HTTP (7474). A server with a certificate: bolt+s://; with one that nobody signed: bolt+ssc://.";
+    /// The server refused: the message is its own.
+    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it.";
+    /// Whether the server has done it is not known: the connection ended between the order and the answer.
+    CommitInDoubt = "COMMIT_IN_DOUBT", 24, "Look before doing it again. `grap schema apply` may always be run again: it makes nothing twice.";
+    /// A check of `grap health` failed. The report says which, and what it found.
+    Unhealthy = "UNHEALTHY", 25, "The first check that failed is named, with each object. docs/health.md says what each check can see.";
+    /// The schema of the database is not the declared one.
+    SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
-    RecoveryState = "RECOVERY_STATE", 24, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.

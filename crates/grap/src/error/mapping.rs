@@ -20,6 +20,7 @@ impl Error {
             Self::Follow(error) => follow(error),
             Self::Capture(error) => capture(error),
             Self::Assemble(error) => assemble(error),
+            Self::Bolt(error) => bolt(error),
             Self::Archive(error) => archive(error),
             Self::Path(PathError::NoSuchPath { .. })
             | Self::TargetOutside { .. }
@@ -77,6 +78,33 @@ impl Error {
             Self::CopiedPartly { .. } => Code::CopiedPartly,
             Self::RecoveryInTheWay { .. } | Self::NoRecovery { .. } => Code::RecoveryState,
         }
+    }
+}
+
+fn bolt(error: &grap_bolt::Error) -> Code {
+    use grap_bolt::Error as Bolt;
+    match error {
+        Bolt::Resolve { .. }
+        | Bolt::Connect { .. }
+        | Bolt::Timeout { .. }
+        | Bolt::Closed { .. }
+        | Bolt::Broken { .. }
+        | Bolt::Poisoned { .. } => Code::Neo4jUnreachable,
+        Bolt::NotBolt { .. }
+        | Bolt::NoCommonVersion { .. }
+        | Bolt::Tls { .. }
+        | Bolt::Unexpected { .. }
+        | Bolt::NeedMore { .. }
+        | Bolt::UnknownMarker { .. }
+        | Bolt::NotUtf8 { .. }
+        | Bolt::KeyNotText { .. }
+        | Bolt::TooDeep { .. }
+        | Bolt::NotEncodable { .. }
+        | Bolt::MessageTooLarge { .. }
+        | Bolt::NotAMessage { .. } => Code::Neo4jNotBolt,
+        Bolt::Server { .. } | Bolt::Ignored { .. } | Bolt::TransactionOver { .. } => Code::Neo4jRefused,
+        Bolt::CommitInDoubt { .. } => Code::CommitInDoubt,
+        Bolt::Address { .. } | Bolt::Authentication { .. } | Bolt::Certificates { .. } => Code::Usage,
     }
 }
 

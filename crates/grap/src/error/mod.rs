@@ -50,6 +50,8 @@ pub enum Error {
     #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
+    Bolt(#[from] grap_bolt::Error),
+    #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Write(#[from] WriteError),

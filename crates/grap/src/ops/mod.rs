@@ -11,12 +11,14 @@ mod expire;
 mod hold;
 
 mod gc;
+mod health;
 mod init;
 mod key;
 mod lateness;
 mod list;
 mod open;
 mod restore;
+mod schema;
 mod session;
 mod show;
 mod source;
@@ -38,6 +40,10 @@ pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, SecondRepository, doctor};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
+pub use health::{
+    CONNECTIVITY, CustomCheck, HealthLimits, HealthOptions, HealthReport, ORPHAN_DETECTION,
+    SCHEMA_CONSISTENCY, health,
+};
 pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
@@ -46,6 +52,7 @@ pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };
+pub use schema::{SchemaOptions, SchemaPlan, SchemaReport, apply_schema, diff_schema};
 pub use session::{Access, Session};
 pub use show::{ShowReport, show};
 pub use source::{SourceReport, add_source, list_sources, rebind_source};

@@ -1,0 +1,228 @@
+//! `health` and `schema` against a real server: what is healthy, each planted fault, a hung server, churn.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{Ran, wait_for};
+
+struct Asked {
+    grap: Grap,
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Asked {
+    fn start(distribution: &Distribution) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::builder(distribution)
+            .password("right-password")
+            .start(&folder.path().join("home"))
+            .unwrap();
+        let grap = Grap::new(Path::new(env!("CARGO_BIN_EXE_grap")), folder.path()).unwrap();
+        Self { grap, server, folder }
+    }
+
+    fn command(&self, auth: &str, arguments: &[&str]) -> Command {
+        let mut command = self.grap.command();
+        command.env("NEO4J_URI", self.server.bolt_uri()).env("NEO4J_AUTH", auth);
+        command.arg("--json").args(arguments);
+        command
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Ran {
+        Ran::command(&mut self.command("neo4j/right-password", arguments))
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    fn query(&self, statement: &str) {
+        self.server.query(statement).unwrap();
+    }
+}
+
+fn states(report: &Value) -> [&str; 3] {
+    ["connectivity", "schema_consistency", "orphan_detection"]
+        .map(|check| report["checks"][check]["status"].as_str().unwrap())
+}
+
+#[test]
+fn health_and_schema_on_a_real_server() {
+    for version in Distribution::matrix() {
+        let mut asked = Asked::start(&Distribution::ensure(&version).unwrap());
+        asked.query("UNWIND range(1, 50) AS i CREATE (:A {x: i})-[:T]->(:B {y: i})");
+        a_healthy_server_is_healthy(&asked);
+        a_wrong_password_is_refused_and_named(&asked);
+        a_schema_is_applied_once(&asked);
+        what_is_missing_or_never_online_is_named(&asked);
+        checks_of_the_users_own(&asked);
+        a_hung_server_is_told_within_the_limit(&asked);
+        no_false_alarm_under_churn(&asked);
+        a_relationship_without_its_node_is_named(&mut asked);
+        a_large_database_is_sampled(&asked);
+        nobody_there_is_told_at_once(&mut asked);
+    }
+}
+
+fn a_healthy_server_is_healthy(asked: &Asked) {
+    let report = asked.ask(&["health", "--detailed"]).succeeded().json();
+    assert_eq!(report["status"], "healthy");
+    assert_eq!(states(&report), ["pass", "pass", "pass"]);
+    assert_eq!(report["counts"]["nodes"], 100, "{report}");
+    assert_eq!(report["counts"]["labels"]["A"], 50);
+    assert_eq!(report["counts"]["types"]["T"], 50);
+    let looked = report["checks"]["orphan_detection"]["message"].as_str().unwrap();
+    assert!(looked.starts_with("the ends of 50 relationships were looked at (every id"), "{looked}");
+    assert!(asked.ask(&["health"]).json()["counts"].is_null());
+}
+
+fn a_wrong_password_is_refused_and_named(asked: &Asked) {
+    let ran = Ran::command(&mut asked.command("neo4j/wrong-password", &["health"]));
+    assert_eq!(states(&ran.json()), ["fail", "skipped", "skipped"]);
+    let said = ran.refused("NEO4J_REFUSED", 23).said();
+    assert!(said.contains("Unauthorized") && !said.contains("wrong-password"), "{said}");
+}
+
+const SCHEMA: &str = "// of the graph memory
+CREATE CONSTRAINT a_x FOR (n:A) REQUIRE n.x IS UNIQUE;
+CREATE INDEX b_y FOR (n:B) ON (n.y);
+CREATE FULLTEXT INDEX names IF NOT EXISTS FOR (n:A|B) ON EACH [n.name, n.title];
+";
+
+fn a_schema_is_applied_once(asked: &Asked) {
+    let file = asked.file("schema.cypher", SCHEMA);
+    let before = asked.ask(&["schema", "diff", "--file", &file]).refused("SCHEMA_DRIFT", 26).json();
+    assert_eq!((&before["faults"], &before["drifts"][0]["kind"]), (&3.into(), &"missing".into()));
+    let first = asked.ask(&["schema", "apply", "--file", &file]).succeeded();
+    assert_eq!(first.json()["created"].as_array().unwrap().len(), 3);
+    assert!(first.stderr.contains("Schema initialization: 3 declared, 3 created"), "{first:?}");
+    let second = asked.ask(&["schema", "apply", "--file", &file]).succeeded();
+    assert_eq!(second.json()["created"].as_array().unwrap().len(), 0);
+    assert!(second.stderr.contains("Schema initialization: 3 declared, 0 created, 3 already"), "{second:?}");
+    asked.ask(&["schema", "diff", "--file", &file]).succeeded();
+    let other = asked.file("other.cypher", "CREATE INDEX b_y FOR (n:B) ON (n.z);\nDROP INDEX b_y");
+    let said = asked.ask(&["schema", "apply", "--file", &other]).refused("USAGE", 2).said();
+    assert!(said.contains("line 2"), "{said}");
+    let other = asked.file("other.cypher", "CREATE INDEX b_y FOR (n:B) ON (n.z)");
+    let drift = asked.ask(&["schema", "apply", "--file", &other]).refused("SCHEMA_DRIFT", 26).json();
+    assert_eq!(drift["drifts"][0]["kind"], "different", "{drift}");
+    asked.ask(&["schema", "diff", "--file", &file]).succeeded();
+}
+
+fn what_is_missing_or_never_online_is_named(asked: &Asked) {
+    let file = asked.file("schema.cypher", SCHEMA);
+    let health = || asked.ask(&["health", "--schema", &file]);
+    health().succeeded();
+    asked.query("DROP INDEX b_y");
+    let ran = health();
+    assert_eq!(states(&ran.json()), ["pass", "fail", "skipped"]);
+    let found = ran.json()["checks"]["schema_consistency"]["findings"].to_string();
+    assert!(found.contains("missing") && found.contains("b_y") && found.contains("line 3"), "{found}");
+    ran.refused("UNHEALTHY", 25);
+    asked.query("CREATE INDEX b_y FOR (n:B) ON (n.z)");
+    let found = health().refused("UNHEALTHY", 25).json()["checks"]["schema_consistency"].to_string();
+    assert!(found.contains("different"), "{found}");
+    asked.query("DROP INDEX b_y");
+    asked.query("CREATE INDEX b_y FOR (n:B) ON (n.y)");
+    asked.query("DROP CONSTRAINT a_x");
+    let found = health().refused("UNHEALTHY", 25).json()["checks"]["schema_consistency"].to_string();
+    assert!(found.contains("a_x"), "{found}");
+    asked.query("CREATE CONSTRAINT a_x FOR (n:A) REQUIRE n.x IS UNIQUE");
+    asked.query("CALL db.awaitIndexes(60)");
+    health().succeeded();
+}
+
+fn checks_of_the_users_own(asked: &Asked) {
+    let text = "// no A without an x\nMATCH (n:A) WHERE n.x IS NULL RETURN elementId(n);\n\
+                // no large x\nMATCH (n:A) WHERE n.x > 48 RETURN n.x ORDER BY n.x;\n// not made\nRETURN 1";
+    let checks = asked.file("checks.cypher", text);
+    let report = asked.ask(&["health", "--checks", &checks]).refused("UNHEALTHY", 25).json();
+    let custom = &report["custom_checks"];
+    assert_eq!((&custom[0]["name"], &custom[0]["status"]), (&"no A without an x".into(), &"pass".into()));
+    assert_eq!((&custom[1]["status"], &custom[1]["findings"][1]), (&"fail".into(), &"50".into()));
+    assert_eq!(custom[2]["status"], "skipped");
+    let writes = asked.file("checks.cypher", "CREATE (:Written)");
+    let said = asked.ask(&["health", "--checks", &writes]).refused("UNHEALTHY", 25).said();
+    assert!(said.contains("AccessMode"), "{said}");
+    assert_eq!(asked.server.query("MATCH (n:Written) RETURN count(n)").unwrap()[0].int(0), Some(0));
+}
+
+fn a_hung_server_is_told_within_the_limit(asked: &Asked) {
+    let pid = Pid::from_raw(i32::try_from(asked.server.pid().unwrap()).unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let begun = Instant::now();
+    let ran = asked.ask(&["health"]);
+    let took = begun.elapsed();
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_eq!(states(&ran.json()), ["fail", "skipped", "skipped"]);
+    ran.refused("NEO4J_UNREACHABLE", 23);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    println!("hung server: told after {took:?}");
+    asked.ask(&["health"]).succeeded();
+}
+
+fn no_false_alarm_under_churn(asked: &Asked) {
+    let workload = Workload::start(&asked.server, WorkloadOptions::default()).unwrap();
+    wait_for(&workload, 50);
+    let until = Instant::now() + Duration::from_secs(8);
+    let mut checks = 0;
+    while Instant::now() < until {
+        let ran = asked.ask(&["health"]);
+        assert_eq!(ran.status, 0, "check {checks}: {ran:?}");
+        checks += 1;
+    }
+    workload.stop().unwrap();
+    println!("{checks} checks under churn, no false alarm");
+    assert!(checks > 3, "{checks}");
+}
+
+const NODE_RECORD: u64 = 15;
+const PAGE: u64 = 8192;
+
+/// The record of a node is marked as not in use, behind the stopped server's back.
+fn a_relationship_without_its_node_is_named(asked: &mut Asked) {
+    asked.query("CREATE (:Planted)-[:LOST]->(:Planted)");
+    let row = asked.server.query("MATCH (a)-[r:LOST]->(b) RETURN id(r), id(b)").unwrap().remove(0);
+    let (relationship, node) = (row.int(0).unwrap(), u64::try_from(row.int(1).unwrap()).unwrap());
+    asked.server.stop().unwrap();
+    let store: PathBuf = asked.server.data().join("databases/neo4j/neostore.nodestore.db");
+    let store = fs::File::options().read(true).write(true).open(store).unwrap();
+    let per_page = PAGE / NODE_RECORD;
+    let at = node / per_page * PAGE + node % per_page * NODE_RECORD;
+    let mut header = [0];
+    store.read_exact_at(&mut header, at).unwrap();
+    assert_eq!(header[0] & 1, 1, "this is no node in use");
+    store.write_all_at(&[header[0] & !1], at).unwrap();
+    asked.server.restart().unwrap();
+    let ran = asked.ask(&["health"]);
+    let check = &ran.json()["checks"]["orphan_detection"];
+    let found = format!("relationship {relationship} of type LOST");
+    assert!(check["findings"][0].as_str().is_some_and(|one| one.starts_with(&found)), "{ran:?}");
+    assert_eq!(states(&ran.json()), ["pass", "pass", "fail"]);
+    ran.refused("UNHEALTHY", 25);
+}
+
+/// Whether the planted relationship is met is chance.
+fn a_large_database_is_sampled(asked: &Asked) {
+    asked.query("UNWIND range(1, 30000) AS i CREATE (:Many)-[:MANY]->(:Many)");
+    let report = asked.ask(&["health"]).json();
+    let message = report["checks"]["orphan_detection"]["message"].as_str().unwrap();
+    println!("{message}: {} ms", report["checks"]["orphan_detection"]["duration_ms"]);
+    let seen = message.split(' ').find_map(|word| word.parse::<i64>().ok()).unwrap();
+    assert!(message.contains("a random sample") && (5_000..=20_000).contains(&seen), "{message}");
+}
+
+fn nobody_there_is_told_at_once(asked: &mut Asked) {
+    asked.server.stop().unwrap();
+    asked.ask(&["health"]).refused("NEO4J_UNREACHABLE", 23);
+}
