@@ -24,6 +24,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// A clean stop writes a checkpoint of each database.
 const STOP_LIMIT: Duration = Duration::from_mins(5);
 
+/// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
+const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
 /// Whether the user database may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -38,6 +41,8 @@ pub struct TestInstance {
     group: ProcessGroup,
     home: InstanceHome,
     port: u16,
+    /// For an answer.
+    patience: Duration,
     clock: Clock,
 }
 
@@ -59,7 +64,8 @@ impl TestInstance {
                 started => break started?,
             }
         };
-        let mut instance = Self { group, home, port, clock: clock.clone() };
+        let mut instance =
+            Self { group, home, port, patience: limit.min(ANSWER_LIMIT), clock: clock.clone() };
         instance.await_online(&wait)?;
         Ok(instance)
     }
@@ -89,7 +95,9 @@ impl TestInstance {
     pub fn connect(&self) -> Result<Connection, ServerError> {
         let address = Address { host: "127.0.0.1".to_owned(), port: self.port, security: Security::Plain };
         let auth = Auth::basic(USER, self.home.password.expose_secret());
-        let options = Options { clock: self.clock.clone(), ..Options::new(address, auth) };
+        let mut options = Options { clock: self.clock.clone(), ..Options::new(address, auth) };
+        options.limits.handshake = self.patience;
+        options.limits.exchange = self.patience;
         Ok(Connection::open(&options)?)
     }
 
