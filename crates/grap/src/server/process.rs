@@ -122,6 +122,10 @@ mod tests {
         // The mark is an argument that the program does not mind.
         let command = ["/bin/sh", "-c", "sleep 100; :", &mark].map(OsStr::new);
         let group = ProcessGroup::start(&command, folder.path(), &folder.path().join("log")).unwrap();
+        // A process that has just begun has no command line for a moment.
+        while processes(id).unwrap().is_empty() {
+            Clock::System.wait(POLL, &Stop::new());
+        }
         (folder, group)
     }
 
@@ -139,10 +143,6 @@ mod tests {
     fn a_group_that_is_dropped_leaves_nothing() {
         let id = "test-dropped-4f1c";
         let (_folder, group) = sleeper(id);
-        // A process that has just begun has no command line for a moment.
-        while processes(id).unwrap().is_empty() {
-            Clock::System.wait(POLL, &Stop::new());
-        }
         drop(group);
         eventually_none(id);
     }
@@ -154,7 +154,8 @@ mod tests {
         // What the kernel does when we are no more.
         drop(group.leader.stdin.take());
         eventually_none(id);
-        assert!(group.ended().is_some());
+        // One that is ending has no command line any more, a moment before it has ended.
+        assert!(group.leader.wait().is_ok());
     }
 
     #[test]
