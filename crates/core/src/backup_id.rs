@@ -5,8 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use crate::dated::{is_name, names};
+
+const KIND: &str = "neo4j";
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,12 +22,7 @@ pub struct InvalidBackupId(pub String);
 impl BackupId {
     /// The first id of this second that is not taken.
     pub fn choose(now: Timestamp, taken: impl Fn(&BackupId) -> bool) -> Self {
-        let stem = now.to_zoned(TimeZone::UTC).strftime("neo4j-%Y%m%d-%H%M%S").to_string();
-        let candidates = (2..).map(|number: u32| Self(format!("{stem}-{number}")));
-        std::iter::once(Self(stem.clone()))
-            .chain(candidates)
-            .find(|id| !taken(id))
-            .expect("the candidates do not end")
+        names(KIND, now).map(Self).find(|id| !taken(id)).expect("the names do not end")
     }
 
     pub fn as_str(&self) -> &str {
@@ -36,20 +34,7 @@ impl FromStr for BackupId {
     type Err = InvalidBackupId;
 
     fn from_str(text: &str) -> Result<Self, InvalidBackupId> {
-        let digits = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let parts: Vec<&str> = text.split('-').collect();
-        let valid = match parts.as_slice() {
-            ["neo4j", date, time] => digits(date, 8) && digits(time, 6),
-            ["neo4j", date, time, number] => {
-                digits(date, 8)
-                    && digits(time, 6)
-                    && number.parse::<u32>().is_ok_and(|n| n >= 2 && n.to_string() == *number)
-            }
-            _ => false,
-        };
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidBackupId(text.to_owned())) }
+        if is_name(KIND, text) { Ok(Self(text.to_owned())) } else { Err(InvalidBackupId(text.to_owned())) }
     }
 }
 

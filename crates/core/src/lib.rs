@@ -2,6 +2,7 @@
 
 mod alert;
 mod backup_id;
+mod dated;
 mod health;
 mod plan;
 pub mod recovery;

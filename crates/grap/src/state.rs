@@ -184,19 +184,23 @@ impl SetAside {
         }
     }
 
-    /// Set it aside, where that helps against the error. `None`: another process was here first.
-    pub fn of<T: DeserializeOwned>(
+    /// Read a journal; one that cannot be read, or of which the entries are not `legal`, is set aside, and what is read is
+    /// a new one. A disk that fails is an error all the same.
+    pub fn or_begin<T: DeserializeOwned, R>(
         journal: &Journal,
-        why: StateError,
         now: Timestamp,
         legal: impl FnOnce(&[T]) -> bool,
-    ) -> Result<Option<Self>, StateError> {
-        if !why.is_unreadable() {
-            return Err(why);
-        }
+        read: impl Fn() -> Result<R, StateError>,
+    ) -> Result<(R, Option<Self>), StateError> {
+        let why = match read() {
+            Ok(there) => return Ok((there, None)),
+            Err(error) if error.is_unreadable() => error,
+            Err(error) => return Err(error),
+        };
         let instant = now.strftime("%Y%m%d-%H%M%S%.3f").to_string();
+        // `None`: another process was here first.
         let path = journal.set_aside(&instant, legal)?;
-        Ok(path.map(|path| Self { path, why: in_one_line(&why) }))
+        Ok((read()?, path.map(|path| Self { path, why: in_one_line(&why) })))
     }
 }
 
@@ -223,10 +227,8 @@ impl StateDirectory {
     /// Set the journal of operations aside where it cannot be read: which attempts failed, and which is open, is
     /// forgotten; what is in the repository is not.
     pub fn mend(&self, now: Timestamp) -> Result<Option<SetAside>, StateError> {
-        match self.operations() {
-            Ok(_) => Ok(None),
-            Err(why) => SetAside::of::<Event>(&self.journal(), why, now, |_| true),
-        }
+        let legal = |_: &[Event]| true;
+        Ok(SetAside::or_begin(&self.journal(), now, legal, || self.operations())?.1)
     }
 
     /// The names of the journals that were set aside and lie here still.

@@ -55,10 +55,8 @@ impl History {
         now: Timestamp,
     ) -> Result<(Self, Folded, Option<SetAside>), StateError> {
         let journal = Journal::new(state.root().join("alerts.journal"), "alerts");
-        let (entries, aside) = match journal.entries::<Entry>() {
-            Ok(entries) => (entries, None),
-            Err(why) => (Vec::new(), SetAside::of::<Entry>(&journal, why.into(), now, |_| true)?),
-        };
+        let read = || Ok(journal.entries()?);
+        let (entries, aside) = SetAside::or_begin(&journal, now, |_: &[Entry]| true, read)?;
         let folded = Folded::of(&entries);
         Ok((Self { journal, lines: entries.len() }, folded, aside))
     }

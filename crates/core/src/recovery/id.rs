@@ -5,8 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use crate::dated::{is_name, names};
+
+const KIND: &str = "recovery";
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,12 +22,7 @@ pub struct InvalidRecoveryId(pub String);
 impl RecoveryId {
     /// The first id of this second that is not taken.
     pub fn choose(now: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
-        let stem = now.to_zoned(TimeZone::UTC).strftime("recovery-%Y%m%d-%H%M%S").to_string();
-        let further = (2..).map(|number: u32| Self(format!("{stem}-{number}")));
-        std::iter::once(Self(stem.clone()))
-            .chain(further)
-            .find(|id| !taken(id))
-            .expect("the numbers do not end")
+        names(KIND, now).map(Self).find(|id| !taken(id)).expect("the names do not end")
     }
 
     pub fn as_str(&self) -> &str {
@@ -36,18 +34,7 @@ impl FromStr for RecoveryId {
     type Err = InvalidRecoveryId;
 
     fn from_str(text: &str) -> Result<Self, InvalidRecoveryId> {
-        let digits = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let further = |number: &str| {
-            number.parse::<u32>().is_ok_and(|parsed| parsed >= 2 && parsed.to_string() == number)
-        };
-        let valid = match text.split('-').collect::<Vec<_>>().as_slice() {
-            ["recovery", date, time] => digits(date, 8) && digits(time, 6),
-            ["recovery", date, time, number] => digits(date, 8) && digits(time, 6) && further(number),
-            _ => false,
-        };
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidRecoveryId(text.to_owned())) }
+        if is_name(KIND, text) { Ok(Self(text.to_owned())) } else { Err(InvalidRecoveryId(text.to_owned())) }
     }
 }
 

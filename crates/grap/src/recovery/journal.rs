@@ -43,13 +43,8 @@ impl RecoveryJournal {
         directory: &StateDirectory,
         now: Timestamp,
     ) -> Result<(Self, Option<SetAside>), StateError> {
-        let why = match Self::open(directory) {
-            Ok(journal) => return Ok((journal, None)),
-            Err(error) => error,
-        };
         let legal = |events: &[Event]| fold(events).is_ok();
-        let aside = SetAside::of(&Self::journal(directory), why, now, legal)?;
-        Ok((Self::open(directory)?, aside))
+        SetAside::or_begin(&Self::journal(directory), now, legal, || Self::open(directory))
     }
 
     fn journal(directory: &StateDirectory) -> Journal {

@@ -17,7 +17,7 @@ use grap_disk::faults::Mode;
 use grap_neo4j::ids::LogVersion;
 
 use crate::stride;
-use crate::world::{EIO, ENOSPC, calls, scratch, struck, turn};
+use crate::world::{calls, scratch, struck, turn};
 
 /// A run as JSON, and an inode.
 type Shown = BTreeSet<(String, u64)>;
@@ -230,22 +230,4 @@ fn enumerate(mode: Mode) {
     }
 }
 
-#[test]
-fn every_call_fails() {
-    enumerate(Mode::Fail(EIO));
-}
-
-#[test]
-fn every_call_finds_the_disk_full() {
-    enumerate(Mode::Fail(ENOSPC));
-}
-
-#[test]
-fn every_call_is_torn() {
-    enumerate(Mode::Tear);
-}
-
-#[test]
-fn every_call_is_the_last() {
-    enumerate(Mode::Kill);
-}
+struck_by_every_fault!(enumerate);

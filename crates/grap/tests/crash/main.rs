@@ -16,6 +16,31 @@
     reason = "a test that cannot go on has failed; it changes files past the calls that are counted"
 )]
 
+/// A test for each fault that a local call can meet.
+macro_rules! struck_by_every_fault {
+    ($enumerate:ident) => {
+        #[test]
+        fn every_call_fails() {
+            $enumerate(Mode::Fail(crate::world::EIO));
+        }
+
+        #[test]
+        fn every_call_finds_the_disk_full() {
+            $enumerate(Mode::Fail(crate::world::ENOSPC));
+        }
+
+        #[test]
+        fn every_call_is_torn() {
+            $enumerate(Mode::Tear);
+        }
+
+        #[test]
+        fn every_call_is_the_last() {
+            $enumerate(Mode::Kill);
+        }
+    };
+}
+
 mod backup;
 mod expire;
 mod follow;

@@ -12,7 +12,7 @@ use grap_disk::faults::Mode;
 
 use self::fakes::{World, assert_settled};
 use crate::stride;
-use crate::world::{EIO, ENOSPC, calls, struck, turn};
+use crate::world::{calls, struck, turn};
 
 /// Ends well, or with what a tier found, or is cancelled.
 fn lives() -> [Vec<What>; 3] {
@@ -62,22 +62,4 @@ fn enumerate(mode: Mode) {
     }
 }
 
-#[test]
-fn every_call_fails() {
-    enumerate(Mode::Fail(EIO));
-}
-
-#[test]
-fn every_call_finds_the_disk_full() {
-    enumerate(Mode::Fail(ENOSPC));
-}
-
-#[test]
-fn every_call_is_torn() {
-    enumerate(Mode::Tear);
-}
-
-#[test]
-fn every_call_is_the_last() {
-    enumerate(Mode::Kill);
-}
+struck_by_every_fault!(enumerate);

@@ -11,7 +11,7 @@ use grap_disk::faults::Mode;
 use jiff::Timestamp;
 
 use crate::stride;
-use crate::world::{EIO, ENOSPC, calls, scratch, struck, turn};
+use crate::world::{calls, scratch, struck, turn};
 
 /// So many events are there before: the journal is folded within the life of the test.
 const BEFORE: i64 = 397;
@@ -69,22 +69,4 @@ fn enumerate(mode: Mode) {
     }
 }
 
-#[test]
-fn every_call_fails() {
-    enumerate(Mode::Fail(EIO));
-}
-
-#[test]
-fn every_call_finds_the_disk_full() {
-    enumerate(Mode::Fail(ENOSPC));
-}
-
-#[test]
-fn every_call_is_torn() {
-    enumerate(Mode::Tear);
-}
-
-#[test]
-fn every_call_is_the_last() {
-    enumerate(Mode::Kill);
-}
+struck_by_every_fault!(enumerate);
