@@ -27,6 +27,7 @@ mod error;
 pub mod live;
 pub mod notes;
 pub mod ops;
+mod random;
 pub mod recovery;
 pub mod schedule;
 mod series;

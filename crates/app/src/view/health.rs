@@ -9,7 +9,7 @@ use grap_core::schema::Drift;
 use serde_json::{Map, Value, json};
 
 use super::Output;
-use super::shapes::SCHEMA_VERSION;
+use super::shapes::{SCHEMA_VERSION, milliseconds};
 use crate::failure::Failure;
 
 impl Output<'_> {
@@ -71,7 +71,7 @@ fn check_shape(check: &HealthCheck) -> Value {
     json!({
         "status": check.state.name(),
         "message": check.message,
-        "duration_ms": u64::try_from(check.duration.as_millis()).unwrap_or(u64::MAX),
+        "duration_ms": milliseconds(check.duration),
         "findings": check.findings,
     })
 }

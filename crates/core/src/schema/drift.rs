@@ -42,6 +42,11 @@ impl DriftKind {
     pub fn is_fault(&self) -> bool {
         !matches!(self, Self::Undeclared)
     }
+
+    /// Whether it will pass by itself: an index is being made.
+    pub fn is_populating(&self) -> bool {
+        matches!(self, Self::NotOnline { state: LiveState::Populating(_) })
+    }
 }
 
 impl fmt::Display for Drift {

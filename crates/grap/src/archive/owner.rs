@@ -21,6 +21,7 @@ use super::start::StartRecord;
 use super::store::{Archive, Put};
 use super::write_error::WriteError;
 use crate::live::Place;
+use crate::random::random;
 
 /// The nonces of the starts that this state directory made for one source. Read from the file at each question:
 /// an archiver and a backup use it at the same time.
@@ -69,7 +70,7 @@ impl Nonces {
 
     /// A fresh nonce, written down as intended.
     pub fn intend(&self) -> Result<String, WriteError> {
-        let nonce = random()?;
+        let nonce = hex::encode(random().map_err(WriteError::NoRandom)?);
         self.change(|known| {
             known.intended.push(nonce.clone());
             let excess = known.intended.len().saturating_sub(INTENDED_MAX);
@@ -119,13 +120,6 @@ impl Nonces {
         let bytes = serde_json::to_vec(&known).expect("nonces are plain data");
         Ok(disk::replace(&self.path, &[&bytes])?)
     }
-}
-
-fn random() -> Result<String, WriteError> {
-    let mut bytes = [0; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| WriteError::NoRandom(error.into()))?;
-    Ok(hex::encode(bytes))
 }
 
 /// What a backup asks, and an archiver: may this installation write for the source?

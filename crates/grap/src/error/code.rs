@@ -62,7 +62,7 @@ codes! {
     /// The file system has not the room that the operation needs. Nothing was published.
     NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.
-    Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere. `grap doctor` says what it sees.";
+    Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere; `grap check` takes such a directory as it is. `grap doctor` says what it sees.";
     /// A format, release or setting that this program does not know. It refuses rather than guesses.
     Neo4jUnsupported = "NEO4J_UNSUPPORTED", 4, "Known are the record formats `aligned` and `standard` of Neo4j 5.0 to 2026.08 Community. A newer release of Grap may know more.";
     /// A transaction or checkpoint log is damaged or incomplete at its source.

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use grap_bolt::client::Options;
-use grap_core::schema::{Drift, DriftKind, LiveObject, LiveState, SchemaFile, compare, faults};
+use grap_core::schema::{Drift, LiveObject, SchemaFile, compare, faults};
 use grap_core::{CheckOutcome, Checks};
 use jiff::Timestamp;
 
@@ -158,14 +158,13 @@ impl Look<'_> {
             let found = wrong(declared, &live);
             let again: Vec<&Drift> = found.iter().filter(|drift| has(&before, drift)).collect();
             let over = session.clock.since_boot() >= until;
-            let waits = again.iter().any(|drift| is_populating(drift));
+            let waits = again.iter().any(|drift| drift.kind.is_populating());
             if found.is_empty() || (!again.is_empty() && again.len() == found.len() && !waits) || over {
                 return Ok(schema_outcome(declared, live.len(), &again));
             }
             before = found;
-            if session.clock.wait(PAUSE, session.stop) {
-                return Err("told to stop".to_owned());
-            }
+            session.clock.wait(PAUSE, session.stop);
+            session.stop.check().map_err(|stopped| in_one_line(&stopped))?;
         }
     }
 
@@ -175,6 +174,8 @@ impl Look<'_> {
         let seen = asker
             .endpoints(limit.saturating_sub(RESERVE), session.clock, session.stop)
             .map_err(|error| in_one_line(&error))?;
+        // What was not looked at to the end, because somebody said so, has not passed.
+        session.stop.check().map_err(|stopped| in_one_line(&stopped))?;
         let how = if seen.whole { "every id was looked at" } else { "a random sample" };
         let message = format!(
             "the ends of {} relationships were looked at ({how}; {} are counted); {} lack a node",
@@ -217,12 +218,8 @@ fn wrong(declared: Option<&SchemaFile>, live: &[LiveObject]) -> Vec<Drift> {
     let others: Vec<LiveObject> = live.iter().filter(|object| !is_declared(object)).cloned().collect();
     let mut wrong = compare(declared, live);
     wrong.retain(|drift| drift.kind.is_fault());
-    wrong.extend(faults(&others).into_iter().filter(|drift| !is_populating(drift)));
+    wrong.extend(faults(&others).into_iter().filter(|drift| !drift.kind.is_populating()));
     wrong
-}
-
-fn is_populating(drift: &Drift) -> bool {
-    matches!(drift.kind, DriftKind::NotOnline { state: LiveState::Populating(_) })
 }
 
 /// Whether this was wrong before, in the same way; how far an index is populated does not count.

@@ -102,7 +102,7 @@ pub fn open(
     let installation = ServerInstallation::find(&options.server)?;
     let database = choose(options, to_decide, &installation, session)?;
     let folder = InstanceFolder::make(&options.scratch, session.clock, session.monitor)?;
-    let restored = restore(&restore_options(options, &folder, &database), to_restore, state, session)?;
+    let restored = restore(&wish(options, folder.data(), Some(&database)), to_restore, state, session)?;
     let restored_at = session.clock.since_boot();
     let found = the_one(&restored, &database)?;
     let home = InstanceHome::make(&folder, &database, instance_options(options, &installation))?;
@@ -165,17 +165,7 @@ fn choose(
     if options.database.as_deref() == Some(SYSTEM) {
         return Err(Error::SystemNotOpened);
     }
-    let wish = RestoreOptions {
-        target: options.target.clone(),
-        source: options.source.clone(),
-        timeline: options.timeline,
-        to: PathBuf::new(),
-        databases: options.database.iter().cloned().collect(),
-        owner: None,
-        keep_going: false,
-        no_lock: false,
-    };
-    let plan = plan_restore(&wish, access, session)?;
+    let plan = plan_restore(&wish(options, PathBuf::new(), options.database.as_deref()), access, session)?;
     let users: Vec<&PlannedDatabase> =
         plan.databases.iter().filter(|database| database.name != SYSTEM).collect();
     let [database] = users.as_slice() else {
@@ -186,14 +176,14 @@ fn choose(
     Ok(database.name.clone())
 }
 
-fn restore_options(options: &OpenOptions, folder: &InstanceFolder, database: &str) -> RestoreOptions {
+fn wish(options: &OpenOptions, to: PathBuf, database: Option<&str>) -> RestoreOptions {
     use rustix::process::{getgid, getuid};
     RestoreOptions {
         target: options.target.clone(),
         source: options.source.clone(),
         timeline: options.timeline,
-        to: folder.data(),
-        databases: vec![database.to_owned()],
+        to,
+        databases: database.map(str::to_owned).into_iter().collect(),
         // The server is ours, and so are its files.
         owner: Some((getuid().as_raw(), getgid().as_raw())),
         keep_going: false,

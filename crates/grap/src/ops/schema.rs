@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use grap_bolt::client::Options;
-use grap_core::schema::{Declaration, Drift, DriftKind, LiveState, SchemaFile, compare, missing};
+use grap_core::schema::{Declaration, Drift, SchemaFile, compare, missing};
 use grap_task::Finding;
 
 use super::Session;
@@ -93,9 +93,7 @@ fn settled(
 ) -> Result<Vec<Drift>> {
     loop {
         let drifts = compare(declared, &asker.schema()?);
-        let populating =
-            |drift: &Drift| matches!(drift.kind, DriftKind::NotOnline { state: LiveState::Populating(_) });
-        if !drifts.iter().any(populating) || session.clock.since_boot() >= until {
+        if !drifts.iter().any(|drift| drift.kind.is_populating()) || session.clock.since_boot() >= until {
             return Ok(drifts);
         }
         session.clock.wait(PAUSE, session.stop);

@@ -5,7 +5,6 @@
 //! so that the server is at no moment open with the password that everybody knows. (Whether the server took it shows:
 //! nobody could log in otherwise, we included.)
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use grap_disk::{self as disk, Kind};
@@ -14,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::configuration::{Chosen, configuration};
 use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
+use crate::random::random;
 
 /// The one user of a new `system` database.
 pub(super) const USER: &str = "neo4j";
@@ -54,14 +54,12 @@ impl InstanceHome {
         for name in ["conf", "logs", "plugins", "import", "run", "licenses", "tmp"] {
             disk::create_dir_all(&root.join(name))?;
         }
-        let password = random_password()?;
+        let password = SecretString::from(random_hex()?);
+        let salt = random().map_err(ServerError::NoRandom)?;
         let data = folder.data();
         let users = data.join("dbms");
         disk::create_dir_all(&users)?;
-        disk::replace(
-            &users.join("auth.ini"),
-            &[first_user(password.expose_secret(), random()?).as_bytes()],
-        )?;
+        disk::replace(&users.join("auth.ini"), &[first_user(password.expose_secret(), salt).as_bytes()])?;
         let (id, database) = (folder.id().to_owned(), database.to_owned());
         Ok(Self { options, id, root, data, database, password })
     }
@@ -132,22 +130,8 @@ fn last_line(log: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
     text.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
 }
 
-fn random() -> Result<[u8; 16], ServerError> {
-    let mut bytes = [0; 16];
-    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    match got {
-        Ok(length) if length == bytes.len() => Ok(bytes),
-        Ok(_) => Err(ServerError::NoRandom(io::Error::from(io::ErrorKind::UnexpectedEof))),
-        Err(error) => Err(ServerError::NoRandom(error.into())),
-    }
-}
-
 pub(super) fn random_hex() -> Result<String, ServerError> {
-    Ok(hex::encode(random()?))
-}
-
-fn random_password() -> Result<SecretString, ServerError> {
-    Ok(random_hex()?.into())
+    Ok(hex::encode(random().map_err(ServerError::NoRandom)?))
 }
 
 /// `user:SHA-256,<hash>,<salt>,<rounds>:`
