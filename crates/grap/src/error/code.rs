@@ -139,6 +139,8 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    /// A restored candidate did not pass its validation.
+    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object: docs/validation.md says what each tier can see. The candidate is kept for a look; another target, or another backup, may pass.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
