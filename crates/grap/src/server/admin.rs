@@ -19,6 +19,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// Of what it says, and of its report: the first findings are in it.
 const SAID_MAX: u64 = 4 << 20;
 const COMPLAINTS_MAX: usize = 100;
+/// How it calls the part that writes the report.
+const CHECKER: &str = "ConsistencyCheckService";
 const MAIN_CLASS: &str = "org.neo4j.cli.AdminTool";
 
 /// A database for the checker.
@@ -55,7 +57,10 @@ pub fn check_by_admin(
     group.kill();
     let said = read_head(&place.said())?;
     let mut found = place.report()?;
-    found.extend(complaints(&said));
+    // Of what is in the report it speaks on the way, too.
+    let told = |line: &String| !found.is_empty() && line.contains(CHECKER);
+    let more: Vec<String> = complaints(&said).into_iter().filter(|line| !told(line)).collect();
+    found.extend(more);
     if found.is_empty() && !status.success() {
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         found.push(format!("it ended with {status}: {}", last.trim()));
@@ -143,23 +148,30 @@ impl Place {
 /// An entry begins at a line that is not indented.
 fn entries(report: &str) -> Vec<String> {
     let mut entries: Vec<String> = Vec::new();
-    for line in report.lines().filter(|line| !line.trim().is_empty()) {
+    // The last one is a summary, in braces.
+    for line in report.lines().filter(|line| !matches!(line.trim(), "" | "}")) {
         match entries.last_mut() {
             Some(entry) if line.starts_with([' ', '\t']) => {
                 entry.push_str("; ");
                 entry.push_str(line.trim());
             }
-            _ => entries.push(line.trim().to_owned()),
+            _ => entries.push(undated(line).to_owned()),
         }
     }
     entries.iter().map(|entry| entry.chars().take(600).collect()).collect()
+}
+
+/// What it says, without when it did.
+fn undated(line: &str) -> &str {
+    let begin = ["ERROR ", "WARN "].iter().filter_map(|level| line.find(level)).min();
+    line[begin.unwrap_or(0)..].trim()
 }
 
 /// Lines that hold a warning or an error. (Those that begin with `WARNING:` are of the JVM and of libraries.)
 fn complaints(said: &str) -> Vec<String> {
     let is_complaint =
         |line: &&str| (line.contains("WARN") || line.contains("ERROR")) && !line.starts_with("WARNING:");
-    said.lines().filter(is_complaint).map(|line| line.trim().chars().take(600).collect()).collect()
+    said.lines().filter(is_complaint).map(|line| undated(line).chars().take(600).collect()).collect()
 }
 
 fn read_head(path: &Path) -> Result<String, ServerError> {
@@ -175,9 +187,16 @@ mod tests {
 
     #[test]
     fn an_entry_of_the_report_takes_its_records_along() {
-        let report = "ERROR: The index is wrong\n\tNode[5]\n    Index( id=3 )\n\nWARN: another\n";
-        assert_eq!(entries(report), ["ERROR: The index is wrong; Node[5]; Index( id=3 )", "WARN: another"]);
-        let said = "WARNING: of the JVM\n2026 WARN  [x] two\nINFO fine\nERROR three\n";
-        assert_eq!(complaints(said), ["2026 WARN  [x] two", "ERROR three"]);
+        let report = "2026-11-26 09:28:57.757+0000 ERROR The index is wrong\n\tNode[5]\n    Index( id=3 )\n\n\
+                      2026-11-26 09:28:57.757+0000 WARN  Inconsistencies found: {\n\tNumber of errors: 2\n}\n";
+        assert_eq!(
+            entries(report),
+            [
+                "ERROR The index is wrong; Node[5]; Index( id=3 )",
+                "WARN  Inconsistencies found: {; Number of errors: 2"
+            ]
+        );
+        let said = "WARNING: of the JVM\n...2026 WARN  [x] two\nINFO fine\nERROR three\n";
+        assert_eq!(complaints(said), ["WARN  [x] two", "ERROR three"]);
     }
 }
