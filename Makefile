@@ -51,6 +51,7 @@ soak: ## the long tests: every crash point, kills at random instants, rounds und
 	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
 	GRAP_MODEL_SECONDS=$(or $(SECONDS_EACH),600) cargo test --release -p grap --test model -- --ignored campaign --nocapture
 	cargo test --release -p grap --test check -- --ignored flips --nocapture
+	cargo test --release -p grap --test validate -- --ignored --nocapture
 	$(RELEASE)
 	$(DRIVE) soak
 	$(DRIVE) pitr

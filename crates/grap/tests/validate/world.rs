@@ -63,8 +63,8 @@ pub(crate) struct Candidate {
 pub(crate) type Failed = (Tier, Answer);
 
 impl World {
-    pub(crate) fn make() -> Self {
-        let distribution = Distribution::standard().unwrap();
+    pub(crate) fn make(version: &str) -> Self {
+        let distribution = Distribution::ensure(version).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::builder(&distribution).start(&folder.path().join("home")).unwrap();
         for statement in SCHEMA.iter().chain(&["CALL db.awaitIndexes(60)"]).chain(&DATA) {
@@ -100,7 +100,7 @@ impl World {
         Expectation {
             database: "neo4j".to_owned(),
             end: self.end,
-            server_min: "5.26".to_owned(),
+            server_min: self.options.installation.release.to_string(),
             declared: Some(SchemaFile::parse(&SCHEMA.join(";\n")).unwrap()),
             system: Some(self.folder.path().join("whole")),
             checks: vec![CustomCheck {
@@ -129,13 +129,11 @@ impl World {
         Candidate { home, _folder: folder }
     }
 
-    /// Every tier, one after the other, as the machine asks them; the first that fails is the last. `planted` is done to
-    /// the stopped store.
+    /// Every tier, one after the other, as the machine asks them; the first that fails is the last.
     pub(crate) fn judged(
         &self,
         candidate: Candidate,
         expectation: &Expectation,
-        planted: impl FnOnce(&Path),
     ) -> (Result<Answer, Failed>, Option<Candidate>) {
         let Candidate { home, _folder } = candidate;
         let mut instance =
@@ -150,7 +148,6 @@ impl World {
             }
         }
         let candidate = Candidate { home: instance.stop().unwrap(), _folder };
-        planted(&candidate.store());
         let answer = self.stopped(&candidate, expectation);
         (answer.map_err(|answer| (Tier::Store, answer)), Some(candidate))
     }
