@@ -4,6 +4,7 @@
 //! Its exit code alone says too little: it ends with 0 and has warned. So everything that it says is read, and the report that
 //! it writes of what it found.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +19,8 @@ use super::{InstanceHome, Mode, ServerError};
 const POLL: Duration = Duration::from_millis(50);
 /// Of what it says, and of its report: the first findings are in it.
 const SAID_MAX: u64 = 4 << 20;
-const COMPLAINTS_MAX: usize = 100;
+/// So many complaints that begin alike are kept; further ones are counted.
+const KEPT_PER_KIND: usize = 20;
 /// How it calls the part that writes the report.
 const CHECKER: &str = "ConsistencyCheckService";
 const MAIN_CLASS: &str = "org.neo4j.cli.AdminTool";
@@ -65,8 +67,24 @@ pub fn check_by_admin(
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         found.push(format!("it ended with {status}: {}", last.trim()));
     }
-    found.truncate(COMPLAINTS_MAX);
-    Ok(found)
+    Ok(some_of_each_kind(found))
+}
+
+/// Of many complaints of one kind the first, so that another kind is not buried beneath them.
+fn some_of_each_kind(complaints: Vec<String>) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for complaint in complaints {
+        let kind = complaint.split(';').next().unwrap_or_default().to_owned();
+        let count = counts.entry(kind).or_default();
+        *count += 1;
+        if *count <= KEPT_PER_KIND {
+            kept.push(complaint);
+        }
+    }
+    let many = counts.into_iter().filter(|(_, count)| *count > KEPT_PER_KIND);
+    kept.extend(many.map(|(kind, count)| format!("{kind} (and {} more)", count - KEPT_PER_KIND)));
+    kept
 }
 
 /// Its surroundings, in the home of the instance: made anew for each run.
@@ -198,5 +216,9 @@ mod tests {
         );
         let said = "WARNING: of the JVM\n...2026 WARN  [x] two\nINFO fine\nERROR three\n";
         assert_eq!(complaints(said), ["WARN  [x] two", "ERROR three"]);
+        let many = (0..25).map(|node| format!("ERROR wrong; Node[{node}]")).chain(["WARN other".to_owned()]);
+        let some = some_of_each_kind(many.collect());
+        assert_eq!(some.len(), 22);
+        assert_eq!(some[20..], ["WARN other", "ERROR wrong (and 5 more)"]);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) struct Ids {
 pub(crate) struct Candidate {
     // In this order: nothing runs when the folder goes.
     home: InstanceHome,
-    _folder: InstanceFolder,
+    folder: InstanceFolder,
 }
 
 /// Which tier failed, and what it said.
@@ -126,7 +126,7 @@ impl World {
             tree::copy(&from.join(part), &folder.data().join(part)).unwrap();
         }
         let home = InstanceHome::make(&folder, "neo4j", self.options.clone()).unwrap();
-        Candidate { home, _folder: folder }
+        Candidate { home, folder }
     }
 
     /// Every tier, one after the other, as the machine asks them; the first that fails is the last.
@@ -135,7 +135,7 @@ impl World {
         candidate: Candidate,
         expectation: &Expectation,
     ) -> (Result<Answer, Failed>, Option<Candidate>) {
-        let Candidate { home, _folder } = candidate;
+        let Candidate { home, folder } = candidate;
         let mut instance =
             match TestInstance::start(home, Mode::Writable, LIMIT, &Clock::System, &Stop::new()) {
                 Ok(instance) => instance,
@@ -147,7 +147,7 @@ impl World {
                 return (Err((tier, answer)), None);
             }
         }
-        let candidate = Candidate { home: instance.stop().unwrap(), _folder };
+        let candidate = Candidate { home: instance.stop().unwrap(), folder };
         let answer = self.stopped(&candidate, expectation);
         (answer.map_err(|answer| (Tier::Store, answer)), Some(candidate))
     }
