@@ -139,6 +139,8 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    /// A restored database was opened and judged, and did not pass. The live one is not touched.
+    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "`grap recover status` has all that was found, tier by tier: docs/validation.md. Another target, or an older backup, may pass: grap recover reset, then grap recover start TARGET.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
@@ -153,6 +155,6 @@ codes! {
     StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
-    /// Told to stop by a signal. Nothing was published.
+    /// Told to stop, by a signal or by `grap recover cancel`. Nothing was published.
     Interrupted = "INTERRUPTED", 130, "Run it again; what was stored already is used.";
 }

@@ -23,8 +23,10 @@ mod test_instance;
 
 pub use error::ServerError;
 pub use folder::InstanceFolder;
+pub(crate) use home::InstancePlace;
 pub use home::{InstanceHome, InstanceOptions};
 pub use installation::{InstallationPlace, ServerInstallation};
 pub use java::JavaPlace;
+pub(crate) use left::end_processes;
 pub use release::ServerRelease;
 pub use test_instance::{Mode, TestInstance};
