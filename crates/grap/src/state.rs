@@ -184,7 +184,9 @@ impl SetAside {
             "recovery.journal" => {
                 "which recovery was going on is forgotten; its candidate lies where it was, and no database is touched"
             }
-            "drill.journal" => "the history of drills is forgotten; what one of them left in its scratch space lies there still",
+            "drill.journal" => {
+                "the history of drills is forgotten; what one of them left in its scratch space lies there still"
+            }
             "alerts.journal" => "which alerts were open and told is forgotten: what lasts is told again",
             _ => "which attempts have failed is forgotten; what backups there are the repository knows",
         }

@@ -7,9 +7,9 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, Source};
+use grap_neo4j::TxId;
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::{LogFile, METADATA};
-use grap_neo4j::TxId;
 use grap_neo4j::ids::LogVersion;
 use grap_neo4j::metadata::Metadata;
 use grap_neo4j::txlog::{FileRole, Tail};
@@ -103,7 +103,9 @@ fn nothing_behind(
     match walk_behind(log, files, checkpoint, database)? {
         (LogSpan { transactions: 0, .. }, Tail::Eof { .. } | Tail::Zeros { .. }) => Ok(()),
         (LogSpan { transactions: 0, .. }, tail) => Err(torn(database, &tail)),
-        (span, _) => not_clean(format!("{} transactions stand behind the last checkpoint", span.transactions)),
+        (span, _) => {
+            not_clean(format!("{} transactions stand behind the last checkpoint", span.transactions))
+        }
     }
 }
 

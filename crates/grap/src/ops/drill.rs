@@ -84,11 +84,7 @@ fn clear_up(state: &StateDirectory, session: &Session<'_>) -> Result<()> {
     clear_away_whatever(machine, state, &session).map(drop)
 }
 
-fn clear_away_whatever(
-    machine: Machine,
-    state: &StateDirectory,
-    session: &Session<'_>,
-) -> Result<Machine> {
+fn clear_away_whatever(machine: Machine, state: &StateDirectory, session: &Session<'_>) -> Result<Machine> {
     let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     let machine = if recovery.phase.is_forward() { machine.cancel(session.clock)? } else { machine };
     clear_away(machine, Lane::Drill, state, session)
@@ -151,10 +147,10 @@ impl Targets {
         let spans = current.flat_map(|timeline| {
             timeline.spans.iter().map(|span| (span.first.id.0, span.last.id.0, timeline.run.0))
         });
-        let backups = window.backups.iter().map(|(id, _)| Target::Backup {
-            source: Some(source.source.clone()),
-            id: id.clone(),
-        });
+        let backups = window
+            .backups
+            .iter()
+            .map(|(id, _)| Target::Backup { source: Some(source.source.clone()), id: id.clone() });
         Self { database: window.database.clone(), spans: spans.collect(), backups: backups.collect() }
     }
 

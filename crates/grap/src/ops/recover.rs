@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{Cause, End, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order};
+use grap_core::recovery::{
+    Cause, End, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order,
+};
 use grap_core::{SourceName, Target};
 use grap_neo4j::TxId;
 use grap_task::{Finding, Unit};
@@ -90,8 +92,7 @@ pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<
     match recovery::cancel(state, Lane::Recovery, session.clock)? {
         Cancel::Asked => recovery_status(state, session),
         Cancel::Noted(machine) => {
-            let machine =
-                perform(machine, Lane::Recovery, &mut Candidate::to_clear_away(), state, session)?;
+            let machine = perform(machine, Lane::Recovery, &mut Candidate::to_clear_away(), state, session)?;
             Ok(RecoveryReport::ended(machine.state(), session))
         }
     }
@@ -228,10 +229,7 @@ fn wish(options: &RecoverOptions) -> RestoreOptions {
 }
 
 /// The one that is named, or the only one there is.
-pub(super) fn user_database<'r>(
-    report: &'r PlanReport,
-    named: Option<&str>,
-) -> Result<&'r PlannedDatabase> {
+pub(super) fn user_database<'r>(report: &'r PlanReport, named: Option<&str>) -> Result<&'r PlannedDatabase> {
     let users: Vec<&PlannedDatabase> =
         report.databases.iter().filter(|database| database.name != SYSTEM).collect();
     let names = || users.iter().map(|database| database.name.clone()).collect();
@@ -286,6 +284,6 @@ pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
 }
 
 /// Every recovery of this state directory, oldest first.
-pub fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec<recovery::Past>> {
+pub(super) fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec<recovery::Past>> {
     Ok(recovery::past(&RecoveryJournal::open(state, lane)?.history()?))
 }

@@ -60,7 +60,11 @@ impl InstanceHome {
         database: &str,
         options: InstanceOptions,
     ) -> Result<Self, ServerError> {
-        let place = InstancePlace { id: folder.id().to_owned(), root: folder.path().join("home"), data: folder.data() };
+        let place = InstancePlace {
+            id: folder.id().to_owned(),
+            root: folder.path().join("home"),
+            data: folder.data(),
+        };
         Self::make_in(place, database, options)
     }
 

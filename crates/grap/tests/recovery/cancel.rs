@@ -93,7 +93,10 @@ fn another_process_cancels_it_and_nothing_is_left() {
     let twice = recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap_err();
     assert_eq!(twice.code(), Code::RecoveryState);
     assert_eq!(world.reset().status(), Status::NotRecovering);
-    assert_eq!(recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap_err().code(), Code::RecoveryState);
+    assert_eq!(
+        recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap_err().code(),
+        Code::RecoveryState
+    );
 }
 
 #[test]
@@ -103,7 +106,8 @@ fn a_signal_is_no_cancellation() {
     assert_eq!(stopped.code(), Code::Interrupted);
     let (state, runs) = recovery::look(&world.directory, Lane::Recovery).unwrap();
     assert_eq!((state.status(), runs), (Status::Recovering, false));
-    let Cancel::Noted(machine) = recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap() else {
+    let Cancel::Noted(machine) = recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap()
+    else {
         panic!("nobody performs it")
     };
     assert_eq!(machine.state().status(), Status::Failed);

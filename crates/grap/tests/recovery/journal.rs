@@ -42,7 +42,8 @@ fn old_recoveries_go_when_there_are_many() {
         world.reset();
         world.things.borrow_mut().restores = 0;
         world.tick();
-        longest = longest.max(RecoveryJournal::open(&world.directory, Lane::Recovery).unwrap().history().unwrap().len());
+        longest = longest
+            .max(RecoveryJournal::open(&world.directory, Lane::Recovery).unwrap().history().unwrap().len());
     }
     assert!((1000..1100).contains(&longest), "{longest}");
     let journal = RecoveryJournal::open(&world.directory, Lane::Recovery).unwrap();

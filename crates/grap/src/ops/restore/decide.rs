@@ -281,7 +281,8 @@ impl<'a> Asked<'a> {
                 let extension = point.extension.clone();
                 decided.push(DatabaseDecision::going_on(base, extension, point.path.clone()));
             } else {
-                let fixed = self.question.ends.iter().find(|end| end.database == base.name).map(|end| end.tx_id);
+                let fixed =
+                    self.question.ends.iter().find(|end| end.database == base.name).map(|end| end.tx_id);
                 let until = (instant_ms.filter(|_| fixed.is_none()), fixed);
                 let (other, said) = go_on_to(self.history, base, self.question.timeline, until)?;
                 for text in said {

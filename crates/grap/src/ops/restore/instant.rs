@@ -52,7 +52,8 @@ fn on_path(
     let stays = |why: &str| Ok((DatabaseDecision::at_end(base, Some(why.to_owned())), Vec::new()));
     let Some(path) = path else { return stays("its log was never archived") };
     let end = end_of(base);
-    if instant_ms.is_some_and(|instant| end.commit_time.0 > instant) || last.is_some_and(|last| end.id > last) {
+    if instant_ms.is_some_and(|instant| end.commit_time.0 > instant) || last.is_some_and(|last| end.id > last)
+    {
         return stays("the backup's own end is later already");
     }
     let mut way = Way {
@@ -114,7 +115,8 @@ impl Way {
     fn decide(self, base: &DatabaseManifest, path: Path) -> DatabaseDecision {
         let short = if self.hole {
             Some("the archive of its log has a hole behind it".to_owned())
-        } else if self.later_is_known || self.instant_ms.is_none() || self.last == Some(self.extension.end.id) {
+        } else if self.later_is_known || self.instant_ms.is_none() || self.last == Some(self.extension.end.id)
+        {
             None
         } else {
             Some("it is the last one that is archived; what was committed later is not known".to_owned())

@@ -97,7 +97,12 @@ pub(crate) fn restore_to_ends(
     state.journaled("restore", session.clock, || run(options, ends, access, session))
 }
 
-fn run(options: &RestoreOptions, ends: &[End], access: Access, session: &Session<'_>) -> Result<RestoreReport> {
+fn run(
+    options: &RestoreOptions,
+    ends: &[End],
+    access: Access,
+    session: &Session<'_>,
+) -> Result<RestoreReport> {
     let began = session.clock.since_boot();
     session.monitor.begin("opening the repository", Unit::Items, None);
     let repository = access.open()?;

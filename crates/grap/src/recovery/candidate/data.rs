@@ -78,7 +78,8 @@ pub(super) fn reread(recovery: &Recovery) -> Result<()> {
     let place = Place::of(recovery);
     let noted = restored(&place)?;
     for end in &recovery.plan.ends {
-        let data = if end.database == SYSTEM && place.database() != SYSTEM { place.system() } else { place.data() };
+        let data =
+            if end.database == SYSTEM && place.database() != SYSTEM { place.system() } else { place.data() };
         let log = data.join("transactions").join(&end.database);
         let wrong = |why: String| Err(Error::CandidateWrong { path: log.clone(), why });
         let Some(noted) = noted.databases.iter().find(|noted| noted.name == end.database) else {

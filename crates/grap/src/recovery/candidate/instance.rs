@@ -34,7 +34,9 @@ impl Candidate<'_> {
             }
             // Its own words are a verdict on what it was to open.
             Err(
-                error @ (ServerError::Ended { .. } | ServerError::NotReady { .. } | ServerError::Refused { .. }),
+                error @ (ServerError::Ended { .. }
+                | ServerError::NotReady { .. }
+                | ServerError::Refused { .. }),
             ) => Ok(Start::Refused(no(Code::InstanceFailed, in_one_line(&error)))),
             Err(error) => Err(error.into()),
         }

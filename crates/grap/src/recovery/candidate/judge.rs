@@ -36,7 +36,10 @@ impl Candidate<'_> {
         let answer = match tier {
             Tier::Connectivity => yes(format!("{}", instance.newest_transaction()?)),
             Tier::Schema => yes(format!("{:?}", instance.await_indexes(limit, session.stop)?)),
-            _ => Answer { verdict: TierVerdict::Skipped { why: place.database().to_owned() }, findings: Vec::new() },
+            _ => Answer {
+                verdict: TierVerdict::Skipped { why: place.database().to_owned() },
+                findings: Vec::new(),
+            },
         };
         if let Some((status, said)) = instance.ended() {
             let why = format!("the server ended while it was asked ({status}): {said}");

@@ -72,7 +72,9 @@ impl<'a> Candidate<'a> {
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {
-        self.tools.as_ref().ok_or_else(|| Error::NotOpenedAgain { why: "nothing is to be made here".to_owned() })
+        self.tools
+            .as_ref()
+            .ok_or_else(|| Error::NotOpenedAgain { why: "nothing is to be made here".to_owned() })
     }
 
     /// The instance that the journal knows of, where it is ours.
