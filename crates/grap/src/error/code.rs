@@ -140,7 +140,7 @@ codes! {
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
-    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "`grap recover status` has all that was found, tier by tier: docs/validation.md. Another target, or an older backup, may pass: grap recover reset, then grap recover start TARGET.";
+    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status` has them all, and docs/validation.md says what each tier can see. The candidate is kept for a look; another target, or another backup, may pass: grap recover reset, then grap recover start TARGET.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.

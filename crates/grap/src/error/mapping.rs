@@ -254,7 +254,6 @@ fn server(error: &ServerError) -> Code {
         | ServerError::NotReady { .. }
         | ServerError::NotStopped { .. }
         | ServerError::Bolt(_)
-        | ServerError::Answer { .. }
         | ServerError::Refused { .. } => Code::InstanceFailed,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use grap_core::{BackupId, Binding, Room, SourceName};
 use grap_disk as disk;
 use grap_repository::{LocalStore, Repository, RepositoryError, SnapshotDraft, Writer, WriterOptions};
-use grap_task::{Finding, Unit};
+use grap_task::{Clock, Finding, Stop, Unit};
 use jiff::Timestamp;
 
 use super::source::binding_of;
@@ -100,7 +100,7 @@ impl Run<'_> {
         let pinner = Pinner::start(&installation, self.options.pace)?;
         self.tell_mode(&pinner);
         self.tell_oddities(&installation, &runs)?;
-        require_open_logs(&installation)?;
+        require_open_logs(&installation, clock, self.session.stop)?;
         let binding = binding_of(&installation)?;
 
         let directory = access.directory.clone();
@@ -351,15 +351,25 @@ fn server_runs(installation: &Installation) -> Result<Vec<ServerRun>> {
     Ok(runs.collect::<std::result::Result<_, _>>()?)
 }
 
-/// A running server must write the logs that we look at.
-fn require_open_logs(installation: &Installation) -> Result<()> {
+/// A running server must write the logs that we look at. One that starts takes its lock first and opens its logs
+/// later; one that stops closes them before it lets go of the lock: so it is given some time.
+fn require_open_logs(installation: &Installation, clock: &Clock, stop: &Stop) -> Result<()> {
+    let until = clock.since_boot() + LOGS_OPEN_MAX;
     for database in &installation.databases {
-        if let Some((pid, path)) = logs_elsewhere(installation, database)? {
-            return Err(Error::LogsElsewhere { pid, path });
+        while let Some((pid, path)) = logs_elsewhere(installation, database)? {
+            if clock.since_boot() >= until {
+                return Err(Error::LogsElsewhere { pid, path });
+            }
+            clock.wait(LOGS_OPEN_LOOK, stop);
+            stop.check()?;
         }
     }
     Ok(())
 }
+
+/// Between the lock and the logs a server lets so much time pass, at most.
+const LOGS_OPEN_MAX: Duration = Duration::from_secs(10);
+const LOGS_OPEN_LOOK: Duration = Duration::from_millis(100);
 
 /// A server that stops writes its last checkpoint after its stores; copies may set times anyhow, but not by
 /// so much: an hour, nanoseconds.

@@ -48,8 +48,6 @@ pub enum ServerError {
     // What it says.
     #[error("the server does not let us in, or does not answer")]
     Bolt(#[from] grap_bolt::Error),
-    #[error("the server answered the question for {question} with something else")]
-    Answer { question: &'static str },
     #[error("the server does not open database `{database}` ({status}): {said}")]
     Refused { database: String, status: String, said: String },
     #[error("the opened database `{database}` ends with transaction {found}; {promised} was promised")]

@@ -86,6 +86,16 @@ impl InstanceHome {
         Ok(Self { options, id, root, data, database, password })
     }
 
+    /// The directory of the user database's stores.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("databases").join(&self.database)
+    }
+
+    /// The directory of its log.
+    pub fn log_directory(&self) -> PathBuf {
+        self.data.join("transactions").join(&self.database)
+    }
+
     pub(super) fn configure(&self, port: u16, mode: Mode) -> Result<(), ServerError> {
         let options = &self.options;
         let chosen = Chosen {

@@ -8,16 +8,16 @@ use grap_disk as disk;
 use std::time::Duration;
 
 use super::Candidate;
-use super::judge::no;
 use super::place::Place;
 use crate::check::{CheckError, require_clean};
-use crate::error::{Code, Error, Result, in_one_line};
+use crate::error::{Code, Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Start, WhileItRuns};
 use crate::server::{
-    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerError, ServerInstallation, TestInstance,
+    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerInstallation, TestInstance,
     end_processes,
 };
+use crate::validate::refused;
 
 impl Candidate<'_> {
     pub(super) fn start(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Start> {
@@ -32,17 +32,12 @@ impl Candidate<'_> {
                 self.instance = Some(instance);
                 Ok(Start::Running(known))
             }
-            // Its own words are a verdict on what it was to open.
-            Err(
-                error @ (ServerError::Ended { .. }
-                | ServerError::NotReady { .. }
-                | ServerError::Refused { .. }),
-            ) => Ok(Start::Refused(no(Code::InstanceFailed, in_one_line(&error)))),
-            Err(error) => Err(error.into()),
+            Err(error) => refused(&error).map(Start::Refused).ok_or_else(|| error.into()),
         }
     }
 
-    fn make_home(&self, place: &Place) -> Result<InstanceHome> {
+    /// Also where a server has stopped already, for what wants to know of the home.
+    pub(super) fn make_home(&self, place: &Place) -> Result<InstanceHome> {
         let options = self.tools()?.options;
         let options = InstanceOptions {
             installation: ServerInstallation::find(&options.server)?,

@@ -1,25 +1,16 @@
-//! What the candidate is asked, and what stands beside the backup then.
+//! What the candidate is asked, and by what it is judged.
 
-use std::thread;
-
-use grap_core::recovery::{Recovery, Tier, TierVerdict};
+use grap_core::recovery::{Recovery, Tier};
+use grap_neo4j::TxId;
 
 use super::Candidate;
 use super::data::restored;
 use super::instance::gone;
 use super::place::Place;
-use crate::check::{check_store, require_clean};
-use crate::error::{Code, Result, in_one_line};
+use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Answer, WhileItRuns};
-
-/// A tier that has found something.
-pub(super) fn no(code: Code, message: String) -> Answer {
-    Answer { verdict: TierVerdict::Failed { code: code.name().to_owned(), message }, findings: Vec::new() }
-}
-fn yes(message: String) -> Answer {
-    Answer { verdict: TierVerdict::Passed { message }, findings: Vec::new() }
-}
+use crate::validate::{self, Expectation};
 
 impl Candidate<'_> {
     pub(super) fn ask(
@@ -29,34 +20,37 @@ impl Candidate<'_> {
         session: &Session<'_>,
     ) -> Result<WhileItRuns<Answer>> {
         let limit = recovery.plan.limits.of(tier);
-        let place = Place::of(recovery);
-        let Some(instance) = self.running(recovery.instance.as_ref()) else {
-            return Ok(WhileItRuns::Lost(gone()));
-        };
-        let answer = match tier {
-            Tier::Connectivity => yes(format!("{}", instance.newest_transaction()?)),
-            Tier::Schema => yes(format!("{:?}", instance.await_indexes(limit, session.stop)?)),
-            _ => Answer {
-                verdict: TierVerdict::Skipped { why: place.database().to_owned() },
-                findings: Vec::new(),
-            },
-        };
-        if let Some((status, said)) = instance.ended() {
-            let why = format!("the server ended while it was asked ({status}): {said}");
-            return Ok(WhileItRuns::Done(no(Code::InstanceFailed, why)));
+        let expectation = self.expectation(recovery)?;
+        match self.running(recovery.instance.as_ref()) {
+            None => Ok(WhileItRuns::Lost(gone())),
+            Some(instance) => {
+                validate::judge(tier, instance, &expectation, limit, session).map(WhileItRuns::Done)
+            }
         }
-        Ok(WhileItRuns::Done(answer))
     }
 
     pub(super) fn read_store(&self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer> {
+        let limit = recovery.plan.limits.of(Tier::Store);
+        let home = self.make_home(&Place::of(recovery))?;
+        validate::check_store(&home, &self.expectation(recovery)?, limit, session)
+    }
+
+    fn expectation(&self, recovery: &Recovery) -> Result<Expectation> {
         let place = Place::of(recovery);
-        let _ = restored(&place)?;
-        if let Err(error) = require_clean(&place.store(), &place.log(), place.database()) {
-            return Ok(no(Code::StoreDamaged, in_one_line(&error)));
-        }
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let report = check_store(&place.store(), threads, session.stop, session.monitor)?;
-        Ok(yes(format!("{}", report.nodes)))
+        let restored = restored(&place)?;
+        let wanted = restored.databases.into_iter().find(|database| database.name == place.database());
+        let wanted = wanted.ok_or_else(|| Error::CandidateWrong {
+            path: place.data(),
+            why: format!("database `{}` was not restored", place.database()),
+        })?;
+        let options = self.tools()?.options;
+        Ok(Expectation {
+            database: wanted.name,
+            end: TxId(wanted.tx_id),
+            server_min: wanted.server_min,
+            declared: options.declared.clone(),
+            checks: options.checks.clone(),
+        })
     }
 
     pub(super) fn record(&self, _recovery: &Recovery, _session: &Session<'_>) -> Result<()> {
