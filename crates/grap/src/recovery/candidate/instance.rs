@@ -14,8 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Start, WhileItRuns};
 use crate::server::{
-    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerInstallation, TestInstance,
-    end_processes,
+    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerInstallation, TestInstance, end_processes,
 };
 use crate::validate::refused;
 
