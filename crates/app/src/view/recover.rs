@@ -102,6 +102,7 @@ fn judgement_shape(judgement: &Judgement) -> Value {
         "code": code,
         "message": message,
         "findings": judgement.findings,
+        "measured": judgement.measured,
     })
 }
 
