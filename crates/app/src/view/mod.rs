@@ -14,6 +14,7 @@ mod retention;
 mod shapes;
 mod text;
 mod timeline;
+mod validation;
 
 use std::io::{IsTerminal, Write};
 

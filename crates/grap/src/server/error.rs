@@ -45,6 +45,9 @@ pub enum ServerError {
     #[error("the server did not stop within {} s", limit.as_secs())]
     NotStopped { limit: Duration },
 
+    #[error("neo4j-admin database check of `{database}` did not end within {} s", limit.as_secs())]
+    AdminTooLong { database: String, limit: Duration },
+
     // What it says.
     #[error("the server does not let us in, or does not answer")]
     Bolt(#[from] grap_bolt::Error),

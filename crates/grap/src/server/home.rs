@@ -91,9 +91,9 @@ impl InstanceHome {
         self.data.join("databases").join(&self.database)
     }
 
-    /// The directory of its log.
-    pub fn log_directory(&self) -> PathBuf {
-        self.data.join("transactions").join(&self.database)
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     pub(super) fn configure(&self, port: u16, mode: Mode) -> Result<(), ServerError> {

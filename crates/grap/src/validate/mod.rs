@@ -3,6 +3,7 @@
 //!
 //! - While the test instance runs ([`judge`]): connectivity, schema, orphans, counts, the operator's own checks.
 //! - When it has stopped cleanly ([`check_store`]): the native checker, then the server's own.
+//! - At the end ([`record`]): what was found goes beside the backup.
 //!
 //! A tier gives an [`Answer`] and keeps all that it found, with the objects named. That the candidate could not be asked,
 //! because its server is gone or silent, is an answer, too: nobody calls such a candidate good. An error is only what says nothing
@@ -14,19 +15,22 @@ mod schema;
 mod seen;
 mod store;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use grap_core::recovery::Tier;
+use grap_core::recovery::{Recovery, Tier};
 use grap_core::schema::SchemaFile;
 use grap_neo4j::TxId;
+use grap_repository::Repository;
 
 pub use end::{End, look_at_end};
 use seen::{Seen, answer};
 
 use crate::error::{Code, Result};
+use crate::notes::{Validation, put_validation};
 use crate::ops::{CustomCheck, Session};
 use crate::recovery::Answer;
-use crate::server::{InstanceHome, ServerError, TestInstance};
+use crate::server::{InstanceHome, ServerError, ServerRelease, TestInstance};
 
 /// What a candidate is judged by.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ pub struct Expectation {
     pub server_min: String,
     /// What the operator declared the schema to be.
     pub declared: Option<SchemaFile>,
+    /// The data directory that holds the restored `system`, where there is one.
+    pub system: Option<PathBuf>,
     /// The operator's own.
     pub checks: Vec<CustomCheck>,
 }
@@ -83,4 +89,18 @@ pub fn refused(error: &ServerError) -> Option<Answer> {
         }
         _ => None,
     }
+}
+
+/// Put what the validation of this recovery found beside its backup: once, however often it is called. `release` has
+/// opened the candidate. Nothing is put where no tier has judged it to its end.
+pub fn record(
+    repository: &Repository,
+    recovery: &Recovery,
+    release: Option<&ServerRelease>,
+    session: &Session<'_>,
+) -> Result<()> {
+    let Some(validation) = Validation::of(recovery, release.map(ToString::to_string)) else { return Ok(()) };
+    let plan = &recovery.plan;
+    put_validation(repository, &plan.source, &plan.backup, &session.author(), &validation)?;
+    Ok(())
 }

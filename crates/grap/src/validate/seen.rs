@@ -87,7 +87,10 @@ fn of_server(error: ServerError) -> Result<Answer> {
         | ServerError::NoRandom(_)
         | ServerError::NoPort(_)
         | ServerError::Spawn(_) => Err(error.into()),
-        error => Ok(failed(Code::InstanceFailed, in_one_line(&error))),
+        error => {
+            let error = Error::from(error);
+            Ok(failed(error.code(), in_one_line(&error)))
+        }
     }
 }
 
