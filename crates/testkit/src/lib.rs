@@ -24,6 +24,7 @@ pub mod page;
 pub mod pitr;
 pub mod program;
 pub mod records;
+pub mod recoveries;
 pub mod serve;
 pub mod server;
 mod settings;

@@ -11,6 +11,7 @@
 
 mod alarms;
 mod control;
+mod drilling;
 mod job;
 mod log;
 mod notify;

@@ -7,6 +7,7 @@ mod check;
 mod copy;
 mod delete;
 mod doctor;
+mod drill;
 mod expire;
 mod hold;
 
@@ -17,6 +18,7 @@ mod key;
 mod lateness;
 mod list;
 mod open;
+mod recover;
 mod restore;
 mod schema;
 mod session;
@@ -38,6 +40,7 @@ pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, SecondRepository, doctor};
+pub use drill::{DrillOptions, DrillReport, drill, drill_history};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use health::{
@@ -49,6 +52,10 @@ pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
+pub use recover::{
+    RecoverOptions, RecoveryReport, cancel_recovery, recover, recovery_status, reset_recovery,
+};
+pub(crate) use restore::restore_to_ends;
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };
