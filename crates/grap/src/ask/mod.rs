@@ -1,7 +1,10 @@
-//! The running server, asked over Bolt. Read only, but for `Asker::apply`.
+//! The running server, asked over Bolt. Read only, but for `Asker::apply` and what the canary
+//! writes and removes.
 
 mod asker;
+mod canary;
 mod endpoints;
 
 pub use asker::{Asker, Count, Counts};
+pub use canary::{CANARY_LABEL, CANARY_TYPE};
 pub use endpoints::{Dangling, EndpointsSeen};

@@ -3,6 +3,7 @@
 mod archive;
 mod assess;
 mod backup;
+mod canary;
 mod check;
 mod copy;
 mod delete;
@@ -33,6 +34,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use canary::{CanaryOptions, CanaryRun, canary};
 pub use check::{CheckOptions, CheckReport, CheckedDatabase, check};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
@@ -41,8 +43,8 @@ pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, SecondReposito
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use health::{
-    CONNECTIVITY, CustomCheck, HealthLimits, HealthOptions, HealthReport, ORPHAN_DETECTION,
-    SCHEMA_CONSISTENCY, health,
+    CANARY, CONNECTIVITY, CustomCheck, HealthLimits, HealthOptions, HealthReport, ORPHAN_DETECTION,
+    SCHEMA_CONSISTENCY, health, health_with_canary,
 };
 pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
