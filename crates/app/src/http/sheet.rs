@@ -138,7 +138,8 @@ impl Sheet {
                 continue;
             }
             let (name, kind) = (metric.name, metric.kind.name());
-            let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", escaped(metric.help, false));
+            let help = escaped(&format!("{} ({})", metric.help, metric.unit), false);
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
             for (_, value_of_label, value) in samples {
                 let label = metric.label.zip(value_of_label.as_deref());
                 let label = label.map(|(label, of)| format!("{{{label}=\"{}\"}}", escaped(of, true)));
