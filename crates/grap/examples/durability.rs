@@ -23,12 +23,12 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 /// Where everything is.
-pub struct Places {
-    pub home: PathBuf,
-    pub uri: String,
+pub(crate) struct Places {
+    pub(crate) home: PathBuf,
+    pub(crate) uri: String,
     /// `USER/PASSWORD`, or `none`.
-    pub auth: String,
-    pub scratch: PathBuf,
+    pub(crate) auth: String,
+    pub(crate) scratch: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-pub fn run(places: &Places) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(places: &Places) -> Result<(), Box<dyn Error>> {
     let caller = Caller::new("durability 1");
     let state = StateDirectory::open(&places.scratch.join("state"))?;
     make_repository(places, &state, &caller)?;

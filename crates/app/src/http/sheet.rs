@@ -18,7 +18,7 @@ impl Kind {
 }
 
 /// One figure, or a family of them, one for each value of the label.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
