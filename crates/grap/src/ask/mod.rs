@@ -4,7 +4,8 @@
 mod asker;
 mod canary;
 mod endpoints;
+mod whole;
 
-pub use asker::{Asker, Count, Counts};
+pub use asker::{Asker, Count, Counts, DatabaseStatus};
 pub use canary::{CANARY_LABEL, CANARY_TYPE};
 pub use endpoints::{Dangling, EndpointsSeen};
