@@ -55,6 +55,7 @@ soak: ## the long tests: every crash point, kills at random instants, rounds und
 	$(DRIVE) soak
 	$(DRIVE) pitr
 	$(DRIVE) serve
+	$(DRIVE) recoveries
 	@scripts/fuzz $(or $(SECONDS_EACH),600)
 
 matrix: ## the tests with real servers, and rounds under load, on every version of Neo4j (VERSIONS="5.13.0 5.26.30 2026.08.1")

@@ -56,6 +56,8 @@ pub enum Job {
     Hold,
     /// A candidate and its test instance.
     Recovery,
+    /// The same in scratch space, to see that it would work.
+    Drill,
 }
 
 impl Job {
@@ -67,6 +69,8 @@ impl Job {
             Self::Hold => "hold",
             // Its lock is not the one of `recovery.journal`, which is held for an append.
             Self::Recovery => "recover",
+            // Nor this the one of `drill.journal`.
+            Self::Drill => "rehearse",
         }
     }
 
@@ -78,6 +82,7 @@ impl Job {
             Self::Maintain => matches!(verb, "expire" | "delete" | "gc" | "key"),
             Self::Hold => matches!(verb, "hold" | "release"),
             Self::Recovery => verb == "recover",
+            Self::Drill => verb == "drill",
         }
     }
 }
@@ -178,6 +183,9 @@ impl SetAside {
             "schedule.journal" => "pending retries and requests are forgotten, and slots count from then on",
             "recovery.journal" => {
                 "which recovery was going on is forgotten; its candidate lies where it was, and no database is touched"
+            }
+            "drill.journal" => {
+                "the history of drills is forgotten; what one of them left in its scratch space lies there still"
             }
             "alerts.journal" => "which alerts were open and told is forgotten: what lasts is told again",
             _ => "which attempts have failed is forgotten; what backups there are the repository knows",

@@ -25,6 +25,7 @@ pub mod pitr;
 pub mod program;
 pub mod prometheus;
 pub mod records;
+pub mod recoveries;
 pub mod serve;
 pub mod server;
 mod settings;

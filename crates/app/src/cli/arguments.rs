@@ -66,6 +66,11 @@ pub(crate) enum Verb {
     Restore(RestoreArguments),
     /// Open a point of the past in a read-only Neo4j of its own, for looking. It ends with Ctrl-C, and nothing of it stays
     Open(OpenArguments),
+    /// Make a candidate of a target, open and validate it. The live database is not touched
+    #[command(subcommand)]
+    Recover(RecoverVerb),
+    /// Recover into scratch space, to see that it would work and how long it takes; nothing of it stays
+    Drill(DrillArguments),
     /// Every point that can be restored, on every timeline. Reads the whole archive of the log
     Window,
     /// Is the installation protected, and if not, why; exit status 0 only when it is
@@ -276,6 +281,45 @@ pub(crate) struct OpenArguments {
     pub(crate) neo4j_home: Option<String>,
 }
 
+#[derive(Debug, Clone, Subcommand, Serialize, Deserialize)]
+pub(crate) enum RecoverVerb {
+    /// Begin, or go on with what is under way; ends with a candidate that has passed, or failed. Exit status 0 only when it has passed
+    Start(RecoverStartArguments),
+    /// How it stands, whoever is at it
+    Status,
+    /// End it, whoever is at it; the candidate goes
+    Cancel,
+    /// Behind its end: the candidate goes, and a new one can begin. Sets aside a journal that cannot be read
+    Reset,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct RecoverStartArguments {
+    /// As that of `grap restore`: latest, a backup's id, tx=N, before-tx=N, time=2026-11-25T02:00:00Z [default: what is
+    /// under way, else latest]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+    /// Another history than the current one, by the number that `grap window` shows
+    #[arg(long, value_name = "N")]
+    pub(crate) timeline: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct DrillArguments {
+    /// As that of `grap restore` [default: drill.target]
+    #[arg(conflicts_with_all = ["random", "history"])]
+    pub(crate) target: Option<String>,
+    /// Any transaction that can be reached
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) random: bool,
+    /// The drills before, and how long each step took. Nothing is done
+    #[arg(long)]
+    pub(crate) history: bool,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+}
+
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct GcArguments {
     /// Show what would be done; nothing is deleted
@@ -403,9 +447,11 @@ impl Verb {
             | Self::Copy(_)
             | Self::Hold(_)
             | Self::Release(_)
+            | Self::Recover(RecoverVerb::Start(_) | RecoverVerb::Cancel | RecoverVerb::Reset)
             | Self::Unlock
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
+            Self::Drill(DrillArguments { history, .. }) => !history,
             Self::Gc(GcArguments { dry_run })
             | Self::Expire(ExpireArguments { dry_run })
             | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
@@ -417,6 +463,7 @@ impl Verb {
             | Self::Verify(_)
             | Self::Restore(_)
             | Self::Open(_)
+            | Self::Recover(RecoverVerb::Status)
             | Self::Window
             | Self::Status(_)
             | Self::Doctor(_)
@@ -440,6 +487,8 @@ impl Verb {
             Self::Delete(_) => "delete",
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
+            Self::Recover(_) => "recover",
+            Self::Drill(_) => "drill",
             Self::Key(_) => "key",
             Self::Source(_) => "source",
             _ => "client",
@@ -498,7 +547,9 @@ impl Arguments {
                 ]);
                 None
             }
-            Verb::Doctor(installation)
+            Verb::Recover(RecoverVerb::Start(RecoverStartArguments { installation, .. }))
+            | Verb::Drill(DrillArguments { installation, .. })
+            | Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))
             | Verb::Serve(ServeArguments { installation })
             | Verb::Status(StatusArguments { installation }) => Some(installation),

@@ -94,12 +94,12 @@ impl Call<'_> {
     }
 }
 
-fn schema_file(path: &Path) -> Result<SchemaFile, Failure> {
+pub(super) fn schema_file(path: &Path) -> Result<SchemaFile, Failure> {
     SchemaFile::parse(&text_of(path)?).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 /// Each statement has the name that the comment line above it gives, or else its line.
-fn custom_checks(path: &Path) -> Result<Vec<CustomCheck>, Failure> {
+pub(super) fn custom_checks(path: &Path) -> Result<Vec<CustomCheck>, Failure> {
     let text = text_of(path)?;
     let lines: Vec<&str> = text.lines().collect();
     let name = |line: usize| {

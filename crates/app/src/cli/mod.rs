@@ -7,6 +7,7 @@ mod copy;
 mod health;
 mod maintenance;
 mod open;
+mod recover;
 mod resolve;
 mod retention;
 mod secret;
@@ -25,7 +26,9 @@ use crate::config::Environment;
 use crate::failure::Failure;
 use crate::view;
 
-pub(crate) use arguments::{Arguments, Common, CopyArguments, ExpireArguments, GcArguments, LOCATIONS, Verb};
+pub(crate) use arguments::{
+    Arguments, Common, CopyArguments, DrillArguments, ExpireArguments, GcArguments, LOCATIONS, Verb,
+};
 pub(crate) use verbs::{Call, lag_max};
 
 /// Run the program.

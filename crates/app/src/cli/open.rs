@@ -57,7 +57,7 @@ impl Call<'_> {
     }
 
     /// What is started: a home of its own, or the live one's.
-    fn installation_place(&self) -> Result<InstallationPlace, Failure> {
+    pub(super) fn installation_place(&self) -> Result<InstallationPlace, Failure> {
         let live_home = self.settings.path("neo4j.home");
         let live_configuration = || {
             let conf = live_home.as_ref().map(|home| home.join("conf"));

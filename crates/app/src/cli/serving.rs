@@ -10,7 +10,9 @@ use grap_core::SourceName;
 use grap_repository::Repository;
 use grap_task::Finding;
 
-use super::arguments::{ArchiveArguments, Arguments, BackupArguments, CopyArguments, LOCATIONS, Verb};
+use super::arguments::{
+    ArchiveArguments, Arguments, BackupArguments, CopyArguments, DrillArguments, LOCATIONS, Verb,
+};
 use super::verbs::{Call, lag_max, target};
 use super::{resolve, retention};
 use crate::config::{Origin, Settings};
@@ -145,6 +147,10 @@ impl Call<'_> {
         retention::window_days(self.settings)?;
         percent_per_day(self.settings)?;
         daemon::check(self.settings)?;
+        let _: Option<u16> = self.settings.number("drill.max_age_days", 1..=3650)?;
+        if self.settings.text("drill.schedule").is_some_and(|schedule| schedule.trim() != "off") {
+            self.drill_options(&DrillArguments::default())?;
+        }
         Ok(())
     }
 }

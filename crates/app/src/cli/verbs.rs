@@ -75,6 +75,8 @@ impl Call<'_> {
             Verb::Verify(arguments) => self.verify(&arguments),
             Verb::Restore(arguments) => self.restore(arguments),
             Verb::Open(arguments) => self.open(&arguments),
+            Verb::Recover(verb) => self.recover(&verb),
+            Verb::Drill(arguments) => self.drill(&arguments),
             Verb::Window => self.window(),
             Verb::Status(_) => self.status(),
             Verb::Doctor(_) => self.doctor(),

@@ -384,6 +384,88 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "recovery.candidate_dir",
+        variables: &["GRAP_RECOVERY_CANDIDATE_DIR"],
+        help: "where `grap recover` makes the candidate; by default .grap/candidate in the live data directory, so that it is on the same file system and can take its place by a rename",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.connectivity_limit_s",
+        variables: &["GRAP_RECOVERY_CONNECTIVITY_LIMIT_S"],
+        default: Some("5"),
+        help: "seconds that asking whether a candidate's database is ONLINE and ends where it should may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.schema_limit_s",
+        variables: &["GRAP_RECOVERY_SCHEMA_LIMIT_S"],
+        default: Some("10"),
+        help: "seconds that comparing a candidate's indexes and constraints, their building included may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.orphans_limit_s",
+        variables: &["GRAP_RECOVERY_ORPHANS_LIMIT_S"],
+        default: Some("30"),
+        help: "seconds that looking for orphans in a candidate may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.counts_limit_s",
+        variables: &["GRAP_RECOVERY_COUNTS_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that comparing a candidate's counts may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.custom_limit_s",
+        variables: &["GRAP_RECOVERY_CUSTOM_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that the checks of health.checks_file on a candidate may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.stop_limit_s",
+        variables: &["GRAP_RECOVERY_STOP_LIMIT_S"],
+        default: Some("120"),
+        help: "seconds that stopping a candidate's Neo4j in good order may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "recovery.store_limit_s",
+        variables: &["GRAP_RECOVERY_STORE_LIMIT_S"],
+        default: Some("3600"),
+        help: "seconds that reading every record of a stopped candidate may take, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "drill.schedule",
+        variables: &["GRAP_DRILL_SCHEDULE"],
+        default: Some("off"),
+        help: "when `grap serve` drills a recovery, as `0 3 * * 6`; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "drill.target",
+        variables: &["GRAP_DRILL_TARGET"],
+        default: Some("latest"),
+        help: "what a drill restores where no target is named: latest, or random for any transaction that can be reached",
+        ..PLAIN
+    },
+    Key {
+        name: "drill.scratch_dir",
+        variables: &["GRAP_DRILL_SCRATCH_DIR"],
+        help: "where a drill restores, which needs its room; by default drill/ in the state directory",
+        ..PLAIN
+    },
+    Key {
+        name: "drill.max_age_days",
+        variables: &["GRAP_DRILL_MAX_AGE_DAYS"],
+        default: Some("14"),
+        help: "where drills have a schedule: days after which `grap serve` raises an alert when none has gone well, 1 to 3650",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

@@ -29,6 +29,8 @@ pub(super) const WATCH: &str = "watch";
 pub(super) const SCHEDULE: &str = "schedule";
 /// A journal could not be read, was set aside, and lies there still.
 const JOURNAL: &str = "journal";
+/// No drill has gone well for long.
+pub(super) const DRILL_AGE: &str = "drill.age";
 /// Little room on the repository's file system.
 pub(super) const SPACE: &str = "space";
 

@@ -12,6 +12,7 @@
 mod alarms;
 mod canary;
 mod control;
+mod drilling;
 mod health;
 mod job;
 mod log;
@@ -46,7 +47,7 @@ pub(crate) use canary::CanarySeen;
 pub(crate) use control::{RunRequest, Said, ask_status, forward};
 pub(crate) use health::HealthSeen;
 pub(crate) use log::Log;
-pub(crate) use web::{Figures, RecoverySeen};
+pub(crate) use web::Figures;
 
 use control::Server;
 use health::HealthLooks;

@@ -22,6 +22,8 @@ impl Daemon {
     pub(super) fn measure_space(&self, stop: &Stop) -> RunEnd {
         loop {
             self.look_at_space();
+            // Another thing that only time changes.
+            self.judge_drills();
             if self.clock.wait(INTERVAL, stop) {
                 return RunEnd::Done;
             }

@@ -17,7 +17,7 @@ use super::alarms::SCHEDULE;
 use super::job::{JobError, RunEnd};
 use super::scheduler::{News, Scheduler};
 use super::timetable::Timetable;
-use crate::cli::{Call, CopyArguments, ExpireArguments, GcArguments, Verb};
+use crate::cli::{Call, CopyArguments, DrillArguments, ExpireArguments, GcArguments, Verb};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::view::{Output, Stdout};
@@ -173,6 +173,7 @@ fn run(task: Task, call: &Call<'_>) -> Result<(), Failure> {
         Task::Verify => call.verify_part(),
         Task::Expire => call.perform(Verb::Expire(ExpireArguments { dry_run: false })),
         Task::Gc => call.perform(Verb::Gc(GcArguments { dry_run: false })),
+        Task::Drill => call.perform(Verb::Drill(DrillArguments::default())),
         Task::Copy => call.perform(Verb::Copy(CopyArguments::default())),
     }
 }
@@ -211,6 +212,7 @@ pub(super) fn runs_as(verb: &Verb) -> Option<Task> {
         Verb::Expire(_) | Verb::Delete(_) => Some(Task::Expire),
         Verb::Gc(_) => Some(Task::Gc),
         Verb::Copy(_) => Some(Task::Copy),
+        Verb::Drill(_) => Some(Task::Drill),
         _ => None,
     }
 }

@@ -60,6 +60,7 @@ fn key_of(task: Task) -> &'static str {
         Task::Verify => "verify.schedule",
         Task::Expire => "expire.schedule",
         Task::Gc => "gc.schedule",
+        Task::Drill => "drill.schedule",
     }
 }
 

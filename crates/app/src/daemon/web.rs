@@ -2,23 +2,16 @@
 
 use std::sync::Arc;
 
-use grap::recovery;
-use grap_core::recovery::{Recovery, State};
+use grap::ops::{self, RecoveryReport};
 use grap_task::Stop;
-use jiff::Timestamp;
 
 use super::alarms::REPOSITORY;
 use super::job::{JobError, JobState, RunEnd};
 use super::status::DaemonStatus;
 use super::{CanarySeen, Daemon, HTTP, HealthSeen, Log};
+use crate::cli::Call;
 use crate::failure::Failure;
 use crate::http;
-
-/// A recovery that a process is performing.
-#[derive(Debug)]
-pub(crate) struct RecoverySeen {
-    pub(crate) recovery: Box<Recovery>,
-}
 
 /// What the figures are made from.
 #[derive(Debug)]
@@ -27,7 +20,7 @@ pub(crate) struct Figures {
     /// As it was last seen.
     pub(crate) health: Option<Arc<HealthSeen>>,
     pub(crate) canary: Option<CanarySeen>,
-    pub(crate) recovery: Option<RecoverySeen>,
+    pub(crate) recovery: Option<RecoveryReport>,
 }
 
 impl Daemon {
@@ -51,27 +44,22 @@ impl Daemon {
         self.log.of(job)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
     /// On its way to a candidate, with a process at it. One that nobody performs keeps nobody from the database, which
     /// it has not touched.
-    pub(crate) fn recovery(&self) -> Result<Option<RecoverySeen>, Failure> {
-        let (state, runs) = recovery::look(&self.state)?;
-        Ok(match state {
-            State::Active(recovery) if runs && recovery.phase.is_forward() => Some(RecoverySeen { recovery }),
-            _ => None,
-        })
+    pub(crate) fn recovery(&self, stop: &Stop) -> Result<Option<RecoveryReport>, Failure> {
+        let look = |call: &Call<'_>| Ok(ops::recovery_status(&self.state, call.session)?);
+        let report = self.own_call(HTTP, stop, look)?;
+        let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
+        Ok((report.runs && is_forward).then_some(report))
     }
 
-    pub(crate) fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self, stop: &Stop) -> Figures {
         Figures {
             status: self.status(),
             health: self.health.last(),
             canary: self.last_canary(),
             // A journal that cannot be read is an alert, and the answer to who asks about the health.
-            recovery: self.recovery().unwrap_or_default(),
+            recovery: self.recovery(stop).unwrap_or_default(),
         }
     }
 

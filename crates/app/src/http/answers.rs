@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use grap::ops::HealthReport;
-use grap_core::recovery::percent;
-use jiff::Timestamp;
+use grap::ops::{HealthReport, RecoveryReport};
 use serde_json::{Value, json};
 
-use crate::daemon::RecoverySeen;
 use crate::failure::Failure;
 use crate::view::{SCHEMA_VERSION, failure_shape, health_shape};
 
@@ -21,34 +18,22 @@ pub(super) fn health(report: &HealthReport, detailed: bool) -> Value {
     shape
 }
 
-pub(super) fn recovering(seen: &RecoverySeen, now: Timestamp, retry: Duration) -> Value {
+pub(super) fn recovering(report: &RecoveryReport, retry: Duration) -> Value {
     let seconds = retry.as_secs();
     json!({
         "schema_version": SCHEMA_VERSION,
         "status": "unhealthy",
         "reason": "database_recovery_in_progress",
         "message": format!("Database is recovering; please retry in {seconds} seconds"),
-        "timestamp": now,
+        "timestamp": report.at,
         "retry_after_s": seconds,
         "recovery": {
-            "id": seen.recovery.id,
-            "status": seen.recovery.phase.status().name(),
-            "progress_percent": percent_of(seen),
-            "remaining_s": remaining(seen, now).map(|remaining| remaining.as_secs()),
+            "id": report.recovery().map(|recovery| &recovery.id),
+            "status": report.status().name(),
+            "progress_percent": report.percent,
+            "remaining_s": report.remaining_s,
         },
     })
-}
-
-/// How far it is, by the orders that are done.
-pub(super) fn percent_of(seen: &RecoverySeen) -> u8 {
-    percent(&grap_core::recovery::State::Active(seen.recovery.clone())).unwrap_or(0)
-}
-
-/// A guess from what was done since it began.
-fn remaining(seen: &RecoverySeen, now: Timestamp) -> Option<Duration> {
-    let done = f64::from(percent_of(seen)).max(0.0);
-    let elapsed = Duration::try_from(now.duration_since(seen.recovery.begun)).ok()?;
-    (done >= 2.0).then(|| elapsed.mul_f64((100.0 - done) / done))
 }
 
 pub(super) fn busy(retry: Duration) -> Value {

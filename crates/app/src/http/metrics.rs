@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use grap_core::{AlertLevel, CheckState};
 use jiff::Timestamp;
 
-use super::answers::percent_of;
 use super::sheet::Sheet;
 use crate::daemon::status::{DaemonStatus, JobState, TaskView};
 use crate::daemon::{CanarySeen, Figures, HealthSeen};
@@ -30,8 +29,8 @@ fn sheet(figures: &Figures) -> Sheet {
     alerts(&mut sheet, &figures.status);
     let recovery = figures.recovery.as_ref();
     sheet.put("grap_recovery_in_progress", truth(recovery.is_some()));
-    if let Some(seen) = recovery {
-        sheet.put("grap_recovery_progress_ratio", f64::from(percent_of(seen)) / 100.0);
+    if let Some(percent) = recovery.and_then(|report| report.percent) {
+        sheet.put("grap_recovery_progress_ratio", f64::from(percent) / 100.0);
     }
     sheet
 }
@@ -133,15 +132,14 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use grap::ops::{CanaryRun, HealthReport};
-    use grap_core::recovery::{Event, Plan, RecoveryId, State, What, apply};
+    use grap::ops::{CanaryRun, HealthReport, RecoveryReport};
+    use grap_core::recovery::State;
     use grap_core::schedule::{Outcome, Reason, Run, Running, Task};
     use grap_core::{CheckOutcome, Checks};
 
     use super::super::sheet::METRICS;
     use super::*;
     use crate::alert::{AlertView, SinkView};
-    use crate::daemon::RecoverySeen;
     use crate::daemon::status::{JobView, LagView, ProtectionView, SpaceView};
 
     fn now() -> Timestamp {
@@ -222,19 +220,13 @@ mod tests {
     }
 
     fn figures(found: &[&str]) -> Figures {
-        let plan = Plan {
-            target: "latest".to_owned(),
-            source: "neo4j".parse().unwrap(),
-            backup: "neo4j-20261126-010000".parse().unwrap(),
-            timeline: None,
-            ends: Vec::new(),
-            candidate: "/c".to_owned(),
-            bytes: 1,
-            limits: grap_core::recovery::Limits::default(),
+        let recovery = RecoveryReport {
+            state: State::Idle,
+            runs: true,
+            percent: Some(50),
+            remaining_s: None,
+            at: now(),
         };
-        let begun = What::Begun { id: RecoveryId::choose(now(), |_| false), plan };
-        let state = apply(State::Idle, &Event { at: now(), took_ms: None, what: begun }).unwrap();
-        let State::Active(recovery) = state else { panic!("it has begun") };
         let outcome = Ok(CheckOutcome::default());
         let run =
             CanaryRun { outcome, duration: Duration::ZERO, archived_after: Some(Duration::from_millis(20)) };
@@ -242,7 +234,7 @@ mod tests {
             status: status(),
             health: Some(HealthSeen::of(report(found)).into()),
             canary: Some(CanarySeen { run, at: now() }),
-            recovery: Some(RecoverySeen { recovery }),
+            recovery: Some(recovery),
         }
     }
 
@@ -266,6 +258,7 @@ mod tests {
             "grap_job_restarts_total{job=\"archiver\"} 3",
             "grap_alerts{level=\"critical\"} 1",
             "grap_canary_archived_seconds 0.02",
+            "grap_recovery_progress_ratio 0.5",
         ] {
             assert!(said.lines().any(|said| said == line), "{line} in {said}");
         }

@@ -61,12 +61,12 @@ async fn health(State(site): State<Arc<Site>>, Query(query): Query<HealthQuery>)
 
 fn look(site: &Site, detailed: bool) -> Response {
     let daemon = &site.daemon;
-    let recovery = match daemon.recovery() {
+    let recovery = match daemon.recovery(&site.stop) {
         Ok(recovery) => recovery,
         Err(failure) => return json(StatusCode::INTERNAL_SERVER_ERROR, &answers::failed(&failure)),
     };
     if let Some(recovery) = &recovery {
-        return come_again(&answers::recovering(recovery, daemon.now(), RETRY));
+        return come_again(&answers::recovering(recovery, RETRY));
     }
     let seen = daemon.health(detailed, &site.stop);
     match &seen.result {
@@ -97,7 +97,7 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
 /// As it is known, at once: a scrape waits for nothing, and however many scrape, the database is asked once a minute.
 async fn figures(State(site): State<Arc<Site>>) -> Response {
     let asked = Arc::clone(&site);
-    let text = spawn_blocking(move || metrics::text(&asked.daemon.figures())).await;
+    let text = spawn_blocking(move || metrics::text(&asked.daemon.figures(&asked.stop))).await;
     let asked = Arc::clone(&site);
     drop(spawn_blocking(move || asked.daemon.refresh_health(HEALTH_AGE_MAX, &asked.stop)));
     match text {

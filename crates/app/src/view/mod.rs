@@ -9,6 +9,7 @@ mod maintenance;
 mod open;
 mod points;
 mod progress;
+mod recover;
 mod retention;
 mod shapes;
 mod text;

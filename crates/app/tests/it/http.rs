@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use grap::recovery::Machine;
+use grap::recovery::{Lane, Machine};
 use grap::state::StateDirectory;
 use grap_core::recovery::{Limits, Plan};
 use grap_task::Clock;
@@ -261,7 +261,7 @@ fn the_figures_are_read_by_prometheus(world: &World) {
 /// Somebody is at it: we hold its lock.
 fn a_recovery_is_told_while_it_runs(world: &World, state: &Path) {
     let state = StateDirectory::open(state).unwrap();
-    let machine = Machine::open(&state, &Clock::System).unwrap();
+    let machine = Machine::open(&state, Lane::Recovery, &Clock::System).unwrap();
     let id = machine.next_id(Clock::System.now());
     let plan = Plan {
         target: "latest".to_owned(),

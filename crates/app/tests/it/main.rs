@@ -24,6 +24,7 @@ mod keys;
 mod open;
 mod pitr;
 mod rebuild;
+mod recover;
 mod refused;
 mod restic;
 mod retention;

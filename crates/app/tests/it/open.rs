@@ -83,15 +83,15 @@ impl Drop for Open {
 }
 
 /// A live server whose counter goes up by one with each transaction, its backup, and an archiver behind it.
-struct Live {
+pub(crate) struct Live {
     _one: std::sync::MutexGuard<'static, ()>,
     _folder: tempfile::TempDir,
-    server: Server,
-    grap: Grap,
+    pub(crate) server: Server,
+    pub(crate) grap: Grap,
 }
 
 impl Live {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of(DEFAULT_VERSION)
     }
 
@@ -120,12 +120,12 @@ impl Live {
         Self { _one: one, _folder: folder, server, grap }
     }
 
-    fn backup(&self) -> (String, u64) {
+    pub(crate) fn backup(&self) -> (String, u64) {
         let report = self.grap.json(&["backup"]).unwrap();
         (report["id"].as_str().unwrap().to_owned(), tx_id(&report, "neo4j").unwrap())
     }
 
-    fn step(&self, count: usize) {
+    pub(crate) fn step(&self, count: usize) {
         for _ in 0..count {
             self.server
                 .query("MATCH (n:Step) WITH count(n) AS k CREATE (:Step {n: k, word: 'step'})")
@@ -135,7 +135,7 @@ impl Live {
 }
 
 /// The processes that have this in their command line.
-fn processes(mark: &str) -> Vec<u32> {
+pub(crate) fn processes(mark: &str) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
     pids.filter(|pid| *pid != std::process::id() && command_line(*pid).contains(mark)).collect()

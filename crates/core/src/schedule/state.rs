@@ -24,6 +24,7 @@ pub enum Task {
     Verify,
     Expire,
     Gc,
+    Drill,
 }
 
 /// Why a run begins.
@@ -165,7 +166,7 @@ const CORRECTION_MAX: SignedDuration = SignedDuration::from_mins(1);
 pub const INTERRUPTED: &str = "INTERRUPTED";
 
 impl Task {
-    pub const ALL: [Self; 5] = [Self::Backup, Self::Copy, Self::Verify, Self::Expire, Self::Gc];
+    pub const ALL: [Self; 6] = [Self::Backup, Self::Copy, Self::Verify, Self::Expire, Self::Gc, Self::Drill];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -174,6 +175,7 @@ impl Task {
             Self::Verify => "verify",
             Self::Expire => "expire",
             Self::Gc => "gc",
+            Self::Drill => "drill",
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, Source};
+use grap_neo4j::TxId;
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::{LogFile, METADATA};
 use grap_neo4j::ids::LogVersion;
@@ -14,7 +15,7 @@ use grap_neo4j::metadata::Metadata;
 use grap_neo4j::txlog::{FileRole, Tail};
 
 use super::error::CheckError;
-use crate::live::{LogError, LogWalk, ServerRun};
+use crate::live::{LogError, LogSpan, LogWalk, ServerRun};
 
 /// The server allocates 1 MiB and rotates there.
 const CHECKPOINT_FILE_MAX: u64 = 64 << 20;
@@ -35,6 +36,19 @@ pub fn require_clean(store: &Path, log: &Path, database: &str) -> Result<(), Che
     versions.sort_by_key(|file| file.version());
     let checkpoint = newest_checkpoint(log, &versions, database)?;
     nothing_behind(log, &versions, &checkpoint, database)
+}
+
+/// The last transaction of a log, which was gone over from its newest checkpoint. Zeros may stand behind it, nothing else.
+pub(crate) fn last_transaction(log: &Path, database: &str) -> Result<TxId, CheckError> {
+    let files = disk::list(log)?.unwrap_or_default();
+    let mut versions: Vec<LogFile> = files.iter().filter_map(|name| LogFile::parse(name)).collect();
+    versions.sort_by_key(|file| file.version());
+    let checkpoint = newest_checkpoint(log, &versions, database)?;
+    let (span, tail) = walk_behind(log, &versions, &checkpoint, database)?;
+    match tail {
+        Tail::Eof { .. } | Tail::Zeros { .. } => Ok(span.end.id),
+        tail => Err(torn(database, &tail)),
+    }
 }
 
 /// Nobody holds the locks of a server. (They are asked for, never taken.)
@@ -85,6 +99,27 @@ fn nothing_behind(
     checkpoint: &CheckpointRecord,
     database: &str,
 ) -> Result<(), CheckError> {
+    let not_clean = |reason: String| Err(CheckError::NotClean { database: database.to_owned(), reason });
+    match walk_behind(log, files, checkpoint, database)? {
+        (LogSpan { transactions: 0, .. }, Tail::Eof { .. } | Tail::Zeros { .. }) => Ok(()),
+        (LogSpan { transactions: 0, .. }, tail) => Err(torn(database, &tail)),
+        (span, _) => {
+            not_clean(format!("{} transactions stand behind the last checkpoint", span.transactions))
+        }
+    }
+}
+
+fn torn(database: &str, tail: &Tail) -> CheckError {
+    let reason = format!("behind the last transaction of its log stands {tail}");
+    CheckError::NotClean { database: database.to_owned(), reason }
+}
+
+fn walk_behind(
+    log: &Path,
+    files: &[LogFile],
+    checkpoint: &CheckpointRecord,
+    database: &str,
+) -> Result<(LogSpan, Tail), CheckError> {
     let from = checkpoint.position.version;
     let versions: Vec<LogVersion> = files
         .iter()
@@ -100,11 +135,5 @@ fn nothing_behind(
         let source = Source::open(&log.join(LogFile::Transactions(*version).to_string()))?;
         walk.file(*version, source, role)?;
     }
-    let (span, tail) = walk.finish()?;
-    let not_clean = |reason: String| Err(CheckError::NotClean { database: database.to_owned(), reason });
-    match (span.transactions, tail) {
-        (0, Tail::Eof { .. } | Tail::Zeros { .. }) => Ok(()),
-        (0, tail) => not_clean(format!("behind the last transaction of its log stands {tail}")),
-        (count, _) => not_clean(format!("{count} transactions stand behind the last checkpoint")),
-    }
+    Ok(walk.finish()?)
 }

@@ -48,6 +48,7 @@ use bits::Bits;
 use stores::Stores;
 use tokens::Tokens;
 
+pub(crate) use clean::last_transaction;
 pub use clean::require_clean;
 pub use error::CheckError;
 pub use findings::{Finding, Findings, Problem};

@@ -18,6 +18,34 @@ A recovery is a state machine. What happened is a list of events, in `recovery.j
 follows from it. From the events follows what is owed: one order, or nothing. After a crash, of Grap or of the machine, the next run folds the events
 and performs the same order again; each order looks first, and acts only where that is not done yet. A signal (Ctrl-C, SIGTERM) is a pause, too.
 
+## Commands
+
+```console
+$ grap recover start                             # to the newest point, or what is under way goes on
+$ grap recover start time=2026-11-25T02:00:00Z   # a target as grap restore takes it
+$ grap recover status
+$ grap recover cancel                            # whoever is at it ends it; the candidate goes
+$ grap recover reset                             # behind its end: the candidate goes, a new recovery can begin
+```
+
+`start` stays until the end, and exits with 0 only when the candidate has passed every tier; `RESTORE_HEALTH_FAILED` says that a tier found something, any other code
+that a step could not be done. The target is fixed when it begins: `latest` means the same after a crash. Where `grap serve` runs on the state directory, it does the work.
+
+The candidate lies in `.grap/candidate/<id>` in the live data directory: on the same file system, so that it can take the live one's place by a rename, and needs
+the room of a second database there. `recovery.candidate_dir` names another place. In it:
+
+| | |
+|---|---|
+| `recovery.json` | whose it is |
+| `data/` | the data directory: the user database, opened and stopped once |
+| `system/` | the restored `system` database, which no server has opened; the test instance has one of its own |
+| `home/` | what the test instance has of its own; it goes at the end |
+
+A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
+looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
+
+A [drill](drill.md) is the same in scratch space.
+
 ## From outside
 
 ";

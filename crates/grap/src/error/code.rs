@@ -157,6 +157,6 @@ codes! {
     StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
-    /// Told to stop by a signal. Nothing was published.
+    /// Told to stop, by a signal or by `grap recover cancel`. Nothing was published.
     Interrupted = "INTERRUPTED", 130, "Run it again; what was stored already is used.";
 }

@@ -76,7 +76,14 @@ impl Error {
             | Self::CopyNotEmpty { .. }
             | Self::CopyDiverged { .. } => Code::CopyMixed,
             Self::CopiedPartly { .. } => Code::CopiedPartly,
-            Self::RecoveryInTheWay { .. } | Self::NoRecovery { .. } => Code::RecoveryState,
+            Self::RecoveryInTheWay { .. } | Self::OtherRecovery { .. } | Self::NoRecovery { .. } => {
+                Code::RecoveryState
+            }
+            Self::CandidateTaken { .. } => Code::TargetNotEmpty,
+            Self::CandidatePath { .. } | Self::NotOpenedAgain { .. } => Code::Usage,
+            Self::CandidateWrong { .. } => Code::RestoreWrong,
+            Self::DrillBesideRecovery => Code::JobRunning,
+            Self::NoDrillTarget { .. } => Code::TargetOutsideWindow,
         }
     }
 }

@@ -154,6 +154,20 @@ pub enum Error {
     RestoredPartly { id: BackupId, damaged: usize, kept: PathBuf },
     #[error("{asked} is not possible: recovery {id} is {status}")]
     RecoveryInTheWay { asked: &'static str, id: RecoveryId, status: Status },
+    #[error("{asked} is not possible: recovery {id} to `{target}` is under way; without a target it goes on")]
+    OtherRecovery { asked: &'static str, id: RecoveryId, target: String },
+    #[error("{} is there, and is not of this recovery", path.display())]
+    CandidateTaken { path: PathBuf },
+    #[error("the path {} is no UTF-8: a journal cannot hold it", path.display())]
+    CandidatePath { path: PathBuf },
+    #[error("what was restored to {} is not what was planned: {why}", path.display())]
+    CandidateWrong { path: PathBuf, why: String },
+    #[error("the repository cannot be opened again: {why}")]
+    NotOpenedAgain { why: String },
+    #[error("a recovery is under way: a drill waits until there is none")]
+    DrillBesideRecovery,
+    #[error("there is nothing that could be drilled: {why}")]
+    NoDrillTarget { why: String },
     #[error("{asked} is not possible: there is no recovery")]
     NoRecovery { asked: &'static str },
 }

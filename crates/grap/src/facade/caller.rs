@@ -5,7 +5,11 @@ use std::sync::Arc;
 use grap_repository::LockHolder;
 use grap_task::{Clock, Monitor, Silent, Stop};
 
-use crate::ops::Session;
+use crate::error::Result;
+use crate::ops::{Access, Session};
+
+/// The way to the repository, anew for each operation.
+pub type OpenRepository = dyn Fn() -> Result<Access> + Send + Sync;
 
 /// What every operation is given, owned.
 #[derive(Clone)]

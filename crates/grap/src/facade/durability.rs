@@ -2,16 +2,13 @@
 
 use grap_core::Target;
 
-use super::{Caller, HealthChecker};
+use super::{Caller, HealthChecker, OpenRepository};
 use crate::error::{Error, Result};
 use crate::ops::{
-    self, Access, BackupOptions, BackupReport, ExpireOptions, ExpirePlan, ExpireReport, HealthOptions,
-    HealthReport, ListReport, VerifyOptions, VerifyReport,
+    self, BackupOptions, BackupReport, ExpireOptions, ExpirePlan, ExpireReport, HealthOptions,
+    HealthReport, ListReport, RecoverOptions, RecoveryReport, VerifyOptions, VerifyReport,
 };
 use crate::state::StateDirectory;
-
-/// The way to the repository, anew for each operation.
-pub type OpenRepository = dyn Fn() -> Result<Access> + Send + Sync;
 
 /// What each of the operations is to do.
 #[derive(Debug, Clone)]
@@ -20,6 +17,8 @@ pub struct DurabilityOptions {
     /// What stays, and what goes.
     pub expire: ExpireOptions,
     pub health: HealthOptions,
+    /// Its target is said with each call.
+    pub recover: RecoverOptions,
 }
 
 /// One installation and its repository.
@@ -82,6 +81,19 @@ impl DurabilityOrchestrator {
     /// comes back with [`ops::gc`].
     pub fn cleanup_old_backups(&self) -> Result<ExpireReport> {
         ops::expire(&self.options.expire, (self.open)()?, &self.state, &self.caller.session())
+    }
+
+    /// A candidate of this target (`None`: the newest point), restored, opened in a test instance, and judged by every
+    /// tier. The live database is not touched. A recovery to the same target that was interrupted goes on. The report says
+    /// how it ended: a candidate that failed is no error of this call, see [`RecoveryReport::failure`].
+    pub fn restore_with_validation(&self, target: Option<Target>) -> Result<RecoveryReport> {
+        let options = RecoverOptions { target, ..self.options.recover.clone() };
+        ops::recover(&options, &|| (self.open)(), &self.state, &self.caller.session())
+    }
+
+    /// How a recovery stands, and how far it is, whoever performs it.
+    pub fn get_recovery_status(&self) -> Result<RecoveryReport> {
+        ops::recovery_status(&self.state, &self.caller.session())
     }
 
     pub fn check_database_health(&self, detailed: bool) -> HealthReport {

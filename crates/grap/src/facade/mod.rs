@@ -7,7 +7,9 @@
 mod caller;
 mod durability;
 mod health;
+mod recovery;
 
-pub use caller::Caller;
-pub use durability::{DurabilityOptions, DurabilityOrchestrator, OpenRepository, VerifiedBackup};
+pub use caller::{Caller, OpenRepository};
+pub use durability::{DurabilityOptions, DurabilityOrchestrator, VerifiedBackup};
 pub use health::HealthChecker;
+pub use recovery::RecoveryStateMachine;

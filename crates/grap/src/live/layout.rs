@@ -70,6 +70,16 @@ impl Installation {
         Ok(found)
     }
 
+    /// The data directory of an installation of which the databases may be gone.
+    pub fn data_directory(options: &InstallationOptions) -> Result<PathBuf, LayoutError> {
+        match options {
+            InstallationOptions::Home { home, configuration } => {
+                Ok(Self::of_home(home, configuration.as_deref())?.data)
+            }
+            InstallationOptions::Data { data, .. } => directory(data),
+        }
+    }
+
     /// `databases/<database>`
     pub fn store(&self, database: &str) -> PathBuf {
         self.data.join("databases").join(database)

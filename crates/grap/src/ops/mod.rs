@@ -8,6 +8,7 @@ mod check;
 mod copy;
 mod delete;
 mod doctor;
+mod drill;
 mod expire;
 mod hold;
 
@@ -18,6 +19,7 @@ mod key;
 mod lateness;
 mod list;
 mod open;
+mod recover;
 mod restore;
 mod schema;
 mod session;
@@ -40,6 +42,7 @@ pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
 pub use delete::{DeleteOptions, DeletePlan, DeleteReport, delete, plan_delete};
 pub use doctor::{Check, CheckStatus, DoctorOptions, DoctorReport, SecondRepository, doctor};
+pub use drill::{DrillOptions, DrillReport, drill, drill_history};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use health::{
@@ -51,6 +54,10 @@ pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
+pub use recover::{
+    RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_status, reset_recovery,
+};
+pub(crate) use restore::restore_to_ends;
 pub use restore::{
     PlanReport, PlannedDatabase, RestoreOptions, RestoreReport, RestoredDatabase, plan_restore, restore,
 };

@@ -1,4 +1,4 @@
-//! Cancelling a recovery that another process is at: a small file, `recovery.cancel` in the state directory, that holds
+//! Cancelling a recovery that another process is at: a small file, `recovery.cancel` (`drill.cancel`) in the state directory, that holds
 //! the id of the recovery. Whoever performs its orders looks for it between two of them, and during each.
 //!
 //! The file is a wish, no evidence: the event in the journal is what counts. One of another recovery means nothing.
@@ -10,6 +10,7 @@ use grap_core::recovery::RecoveryId;
 use grap_disk as disk;
 use grap_task::Stop;
 
+use super::{Lane, RequestOnDrop};
 use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::state::StateDirectory;
@@ -23,8 +24,8 @@ const SIZE_MAX: u64 = 256;
 pub(super) struct CancelRequest(PathBuf);
 
 impl CancelRequest {
-    pub(super) fn of(directory: &StateDirectory) -> Self {
-        Self(directory.root().join("recovery.cancel"))
+    pub(super) fn of(directory: &StateDirectory, lane: Lane) -> Self {
+        Self(directory.root().join(format!("{}.cancel", lane.name())))
     }
 
     pub(super) fn put(&self, id: &RecoveryId) -> Result<()> {
@@ -60,19 +61,10 @@ impl CancelRequest {
             }
         };
         std::thread::scope(|scope| {
-            // Also when the act panics: the scope waits for the watcher.
             let _acted = RequestOnDrop(&acted);
             let watcher = std::thread::Builder::new().name("recovery cancel".to_owned());
             watcher.spawn_scoped(scope, watch).map_err(Error::Thread)?;
             act(&Session { stop: &stop, ..*session })
         })
-    }
-}
-
-struct RequestOnDrop<'a>(&'a Stop);
-
-impl Drop for RequestOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.request();
     }
 }

@@ -1,4 +1,5 @@
-//! The journal of recoveries: `recovery.journal` in the state directory.
+//! The journal of recoveries: `recovery.journal` in the state directory; that of drills, `drill.journal`, is another of
+//! the same kind.
 //!
 //! An event is durable before it is part of the state. One process writes: it holds the lock of the job. Others read; a
 //! last line that is being written they do not see.
@@ -11,6 +12,7 @@ use grap_core::recovery::{Event, Illegal, RecoveryId, State, What, apply};
 use grap_disk::Journal;
 use jiff::Timestamp;
 
+use super::Lane;
 use crate::state::{SetAside, StateDirectory, StateError};
 
 /// More are cut to half of it when a recovery begins. Each append reads what is there.
@@ -26,8 +28,8 @@ pub struct RecoveryJournal {
 
 impl RecoveryJournal {
     /// Fold what is there.
-    pub fn open(directory: &StateDirectory) -> Result<Self, StateError> {
-        let journal = Self::journal(directory);
+    pub fn open(directory: &StateDirectory, lane: Lane) -> Result<Self, StateError> {
+        let journal = Self::journal(directory, lane);
         let events: Vec<Event> = journal.entries()?;
         let state = fold(&events).map_err(|(entry, source)| StateError::Recovery {
             path: journal.path().to_owned(),
@@ -41,14 +43,15 @@ impl RecoveryJournal {
     /// is left which nobody would find again.
     pub fn open_or_begin(
         directory: &StateDirectory,
+        lane: Lane,
         now: Timestamp,
     ) -> Result<(Self, Option<SetAside>), StateError> {
         let legal = |events: &[Event]| fold(events).is_ok();
-        SetAside::or_begin(&Self::journal(directory), now, legal, || Self::open(directory))
+        SetAside::or_begin(&Self::journal(directory, lane), now, legal, || Self::open(directory, lane))
     }
 
-    fn journal(directory: &StateDirectory) -> Journal {
-        Journal::new(directory.root().join("recovery.journal"), "recovery")
+    fn journal(directory: &StateDirectory, lane: Lane) -> Journal {
+        Journal::new(directory.root().join(format!("{}.journal", lane.name())), lane.name())
     }
 
     pub fn state(&self) -> &State {

@@ -11,23 +11,52 @@
 //!   What cannot be cleared away stays owed, and is tried again.
 
 mod cancel;
+mod candidate;
 mod gauge;
+mod history;
 mod journal;
 mod perform;
+mod progress;
 
 use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
 use grap_disk::FileLock;
-use grap_task::{Clock, Unit};
+use grap_task::{Clock, Stop, Unit};
 use jiff::Timestamp;
 
 use cancel::CancelRequest;
+pub use candidate::{Candidate, CandidateOptions, OpenAgain, room_for};
 pub use gauge::{Gauge, Reading};
+pub use history::{Past, past};
 pub use journal::RecoveryJournal;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
+pub use progress::{Progress, publishing};
 
 use crate::error::{Code, Error, Result};
 use crate::ops::Session;
-use crate::state::{Job, StateDirectory, StateError};
+use crate::state::{Job, SetAside, StateDirectory, StateError};
+
+/// Recoveries and drills are the same machine, each with a journal and a lock of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Recovery,
+    Drill,
+}
+
+impl Lane {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Drill => "drill",
+        }
+    }
+
+    pub(crate) fn job(self) -> Job {
+        match self {
+            Self::Recovery => Job::Recovery,
+            Self::Drill => Job::Drill,
+        }
+    }
+}
 
 /// The recovery of a state directory, while nobody else is at it.
 #[derive(Debug)]
@@ -48,10 +77,21 @@ pub enum Cancel {
 
 impl Machine {
     /// Take the lock, and fold what is there.
-    pub fn open(directory: &StateDirectory, clock: &Clock) -> Result<Self> {
-        let lock = directory.lock(Job::Recovery, clock)?;
-        let journal = RecoveryJournal::open(directory)?;
-        Ok(Self { journal, cancel: CancelRequest::of(directory), _lock: lock })
+    pub fn open(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<Self> {
+        let lock = directory.lock(lane.job(), clock)?;
+        let journal = RecoveryJournal::open(directory, lane)?;
+        Ok(Self { journal, cancel: CancelRequest::of(directory, lane), _lock: lock })
+    }
+
+    /// As [`Machine::open`]; a journal that cannot be read is set aside. Whatever candidate it knew of stays where it is.
+    pub fn open_or_begin(
+        directory: &StateDirectory,
+        lane: Lane,
+        clock: &Clock,
+    ) -> Result<(Self, Option<SetAside>)> {
+        let lock = directory.lock(lane.job(), clock)?;
+        let (journal, aside) = RecoveryJournal::open_or_begin(directory, lane, clock.now())?;
+        Ok((Self { journal, cancel: CancelRequest::of(directory, lane), _lock: lock }, aside))
     }
 
     pub fn state(&self) -> &State {
@@ -133,7 +173,7 @@ impl Machine {
         session: &Session<'_>,
         gauge: &Gauge,
     ) -> Result<What> {
-        session.monitor.begin(&order.to_string(), Unit::Items, None);
+        session.monitor.begin(&announced(order, gauge, session.clock), Unit::Items, None);
         let metering = gauge.metering(session.monitor);
         let session = Session { monitor: &metering, ..*session };
         let mut act = |session: &Session<'_>| perform::perform(order, recovery, performer, session);
@@ -169,17 +209,17 @@ impl Machine {
 }
 
 /// Cancel the recovery that goes on here, whoever performs it.
-pub fn cancel(directory: &StateDirectory, clock: &Clock) -> Result<Cancel> {
-    match Machine::open(directory, clock) {
+pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<Cancel> {
+    match Machine::open(directory, lane, clock) {
         Ok(machine) => machine.cancel(clock).map(Cancel::Noted),
         Err(Error::State(StateError::Busy { .. })) => {
             let asked = "a cancellation";
-            let journal = RecoveryJournal::open(directory)?;
+            let journal = RecoveryJournal::open(directory, lane)?;
             let recovery = journal.state().recovery().ok_or(Error::NoRecovery { asked })?;
             if !recovery.phase.is_forward() {
                 return Err(in_the_way(asked, recovery));
             }
-            CancelRequest::of(directory).put(&recovery.id)?;
+            CancelRequest::of(directory, lane).put(&recovery.id)?;
             Ok(Cancel::Asked)
         }
         Err(error) => Err(error),
@@ -187,11 +227,28 @@ pub fn cancel(directory: &StateDirectory, clock: &Clock) -> Result<Cancel> {
 }
 
 /// The recovery as it stands, and whether a process is at it. Takes nothing that anybody would have to wait for.
-pub fn look(directory: &StateDirectory) -> Result<(State, bool)> {
-    let runs = directory.runs(Job::Recovery)?;
-    Ok((RecoveryJournal::open(directory)?.state().clone(), runs))
+pub fn look(directory: &StateDirectory, lane: Lane) -> Result<(State, bool)> {
+    let runs = directory.runs(lane.job())?;
+    Ok((RecoveryJournal::open(directory, lane)?.state().clone(), runs))
 }
 
-fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
+/// `restore (1 % done)`
+fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
+    let Some(reading) = gauge.read(clock) else { return order.to_string() };
+    let left = reading.remaining.filter(|left| !left.is_zero());
+    let left = left.map_or_else(String::new, |left| format!(", about {} s left", left.as_secs().max(1)));
+    format!("{order} ({} % done{left})", reading.percent)
+}
+
+pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
     Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
+}
+
+/// Ends the thread beside an act, also when the act panics: the scope waits for that thread.
+struct RequestOnDrop<'a>(&'a Stop);
+
+impl Drop for RequestOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
 }

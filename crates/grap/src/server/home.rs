@@ -31,6 +31,16 @@ pub struct InstanceOptions {
     pub page_cache: String,
 }
 
+/// Where an instance has what is its own.
+#[derive(Debug)]
+pub(crate) struct InstancePlace {
+    /// What tells its processes from all others.
+    pub(crate) id: String,
+    pub(crate) root: PathBuf,
+    /// Holds `database`, and `system` not yet.
+    pub(crate) data: PathBuf,
+}
+
 /// A home that is ready for a start.
 #[derive(Debug)]
 pub struct InstanceHome {
@@ -50,17 +60,29 @@ impl InstanceHome {
         database: &str,
         options: InstanceOptions,
     ) -> Result<Self, ServerError> {
-        let root = folder.path().join("home");
+        let place = InstancePlace {
+            id: folder.id().to_owned(),
+            root: folder.path().join("home"),
+            data: folder.data(),
+        };
+        Self::make_in(place, database, options)
+    }
+
+    /// The same in a place that somebody else looks after.
+    pub(crate) fn make_in(
+        InstancePlace { id, root, data }: InstancePlace,
+        database: &str,
+        options: InstanceOptions,
+    ) -> Result<Self, ServerError> {
         for name in ["conf", "logs", "plugins", "import", "run", "licenses", "tmp"] {
             disk::create_dir_all(&root.join(name))?;
         }
         let password = SecretString::from(random_hex()?);
         let salt = random().map_err(ServerError::NoRandom)?;
-        let data = folder.data();
         let users = data.join("dbms");
         disk::create_dir_all(&users)?;
         disk::replace(&users.join("auth.ini"), &[first_user(password.expose_secret(), salt).as_bytes()])?;
-        let (id, database) = (folder.id().to_owned(), database.to_owned());
+        let database = database.to_owned();
         Ok(Self { options, id, root, data, database, password })
     }
 
@@ -114,6 +136,12 @@ impl InstanceHome {
         ["debug.log", "neo4j.log", "console.log"]
             .iter()
             .any(|name| last_line(&self.log(name), taken).is_some())
+    }
+
+    /// Whether the server says that it has stopped in good order.
+    pub(crate) fn says_stopped(root: &Path) -> bool {
+        last_line(&root.join("logs/neo4j.log"), |line| !line.trim().is_empty())
+            .is_some_and(|line| line.ends_with("Stopped."))
     }
 
     /// Whether the server says that its start is over, and that it listens at our port.

@@ -45,7 +45,7 @@ fn of_instance(pid: u32, mark: &str) -> Option<Left> {
 }
 
 /// End them, and see that they are gone. `path` is for the error.
-pub(super) fn end_processes(id: &str, path: &Path, clock: &Clock) -> Result<usize, ServerError> {
+pub(crate) fn end_processes(id: &str, path: &Path, clock: &Clock) -> Result<usize, ServerError> {
     let begun = clock.since_boot();
     let mut ended = 0;
     loop {

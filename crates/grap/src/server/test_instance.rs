@@ -75,6 +75,10 @@ impl TestInstance {
         format!("bolt://127.0.0.1:{}", self.port)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn user(&self) -> &'static str {
         USER
     }

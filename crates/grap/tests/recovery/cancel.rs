@@ -79,8 +79,8 @@ fn another_process_cancels_it_and_nothing_is_left() {
     let world = World::new();
     let directory = world.directory.clone();
     let machine = interrupted(&world, move |_| {
-        assert!(matches!(recovery::look(&directory), Ok((_, true))));
-        let cancelled = recovery::cancel(&directory, &Clock::System).unwrap();
+        assert!(matches!(recovery::look(&directory, Lane::Recovery), Ok((_, true))));
+        let cancelled = recovery::cancel(&directory, Lane::Recovery, &Clock::System).unwrap();
         assert!(matches!(cancelled, Cancel::Asked), "{cancelled:?}");
     });
     let machine = machine.unwrap();
@@ -89,11 +89,14 @@ fn another_process_cancels_it_and_nothing_is_left() {
     assert_settled(&world.things.borrow(), machine.state(), "cancelled");
     assert_eq!(world.things.borrow().folder, None);
     drop(machine);
-    assert!(matches!(recovery::look(&world.directory), Ok((_, false))));
-    let twice = recovery::cancel(&world.directory, &world.clock).unwrap_err();
+    assert!(matches!(recovery::look(&world.directory, Lane::Recovery), Ok((_, false))));
+    let twice = recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap_err();
     assert_eq!(twice.code(), Code::RecoveryState);
     assert_eq!(world.reset().status(), Status::NotRecovering);
-    assert_eq!(recovery::cancel(&world.directory, &world.clock).unwrap_err().code(), Code::RecoveryState);
+    assert_eq!(
+        recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap_err().code(),
+        Code::RecoveryState
+    );
 }
 
 #[test]
@@ -101,9 +104,10 @@ fn a_signal_is_no_cancellation() {
     let world = World::new();
     let stopped = interrupted(&world, Stop::request).unwrap_err();
     assert_eq!(stopped.code(), Code::Interrupted);
-    let (state, runs) = recovery::look(&world.directory).unwrap();
+    let (state, runs) = recovery::look(&world.directory, Lane::Recovery).unwrap();
     assert_eq!((state.status(), runs), (Status::Recovering, false));
-    let Cancel::Noted(machine) = recovery::cancel(&world.directory, &world.clock).unwrap() else {
+    let Cancel::Noted(machine) = recovery::cancel(&world.directory, Lane::Recovery, &world.clock).unwrap()
+    else {
         panic!("nobody performs it")
     };
     assert_eq!(machine.state().status(), Status::Failed);

@@ -26,7 +26,7 @@ fn one_that_cannot_be_read_is_refused_and_set_aside_only_by_word() {
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
     let now = world.clock.now();
-    let (journal, aside) = RecoveryJournal::open_or_begin(&world.directory, now).unwrap();
+    let (journal, aside) = RecoveryJournal::open_or_begin(&world.directory, Lane::Recovery, now).unwrap();
     assert_eq!(journal.state(), &State::Idle);
     assert!(aside.unwrap().to_string().contains("its candidate lies where it was"));
 }
@@ -42,10 +42,11 @@ fn old_recoveries_go_when_there_are_many() {
         world.reset();
         world.things.borrow_mut().restores = 0;
         world.tick();
-        longest = longest.max(RecoveryJournal::open(&world.directory).unwrap().history().unwrap().len());
+        longest = longest
+            .max(RecoveryJournal::open(&world.directory, Lane::Recovery).unwrap().history().unwrap().len());
     }
     assert!((1000..1100).contains(&longest), "{longest}");
-    let journal = RecoveryJournal::open(&world.directory).unwrap();
+    let journal = RecoveryJournal::open(&world.directory, Lane::Recovery).unwrap();
     assert!(journal.history().unwrap().len() < 800);
     assert_eq!(journal.state(), &State::Idle);
 }

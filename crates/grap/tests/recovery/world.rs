@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(crate) fn open(&self) -> Result<Machine> {
-        Machine::open(&self.directory, &self.clock)
+        Machine::open(&self.directory, Lane::Recovery, &self.clock)
     }
 
     pub(crate) fn begin(&self) -> Result<Machine> {

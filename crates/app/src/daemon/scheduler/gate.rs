@@ -1,7 +1,7 @@
 //! Which tasks may run beside each other. The repository's locks hold the same rules between programs; here they are
 //! held without a failed try.
 //!
-//! - backup, copy and verify share the repository; expire and gc want it alone.
+//! - backup, copy, verify and drill share the repository; expire and gc want it alone.
 //! - A backup waits for who has it alone, never for who only waits to have it: a gc that finds no quiet moment must not
 //!   cost a backup. The others let a waiting one go first, so that it finds its moment.
 
@@ -35,7 +35,7 @@ impl Gate<'_> {
 fn alone(task: Task) -> bool {
     match task {
         Task::Expire | Task::Gc => true,
-        Task::Backup | Task::Copy | Task::Verify => false,
+        Task::Backup | Task::Copy | Task::Verify | Task::Drill => false,
     }
 }
 

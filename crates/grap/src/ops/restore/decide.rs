@@ -3,6 +3,7 @@
 //! Nothing is written here, and nothing is believed that was not read: the log between the backup's end and
 //! the target was gone over when a decision is there.
 
+use grap_core::recovery::End;
 use grap_core::{BackupId, PlanRefusal, RestorePlan, SourceName, Target, TimeCut};
 use grap_neo4j::TxId;
 use grap_repository::{Reader, Repository};
@@ -27,6 +28,8 @@ pub(super) struct Question<'a> {
     pub(super) timeline: Option<RunNumber>,
     /// Backups that were found damaged.
     pub(super) without: &'a [BackupId],
+    /// Where each database ends, where that was decided before: the target is a way to it, and not judged again.
+    pub(super) ends: &'a [End],
 }
 
 /// What is done about it.
@@ -278,7 +281,10 @@ impl<'a> Asked<'a> {
                 let extension = point.extension.clone();
                 decided.push(DatabaseDecision::going_on(base, extension, point.path.clone()));
             } else {
-                let (other, said) = go_on_to(self.history, base, self.question.timeline, instant_ms)?;
+                let fixed =
+                    self.question.ends.iter().find(|end| end.database == base.name).map(|end| end.tx_id);
+                let until = (instant_ms.filter(|_| fixed.is_none()), fixed);
+                let (other, said) = go_on_to(self.history, base, self.question.timeline, until)?;
                 for text in said {
                     self.session.monitor.finding(&Finding::warning(text));
                 }
@@ -291,7 +297,8 @@ impl<'a> Asked<'a> {
     /// A target that the operator chose is refused inside a schema change; the end of everything is only told.
     fn tell_schema(&self, point: &PointOnPath<'_>) -> Result<()> {
         let verdict = point.schema.clone().verdict(self.history, &point.path, point.plan.target.id)?;
-        let chosen = (*self.question.target != Target::Latest).then(|| self.question.target.to_string());
+        let is_chosen = *self.question.target != Target::Latest && self.question.ends.is_empty();
+        let chosen = is_chosen.then(|| self.question.target.to_string());
         for text in verdict.judge(&point.database, point.plan.target.id, chosen.as_deref())? {
             self.session.monitor.finding(&Finding::warning(text));
         }

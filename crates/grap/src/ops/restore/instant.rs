@@ -1,6 +1,6 @@
 //! The databases beside the target's: each goes to the same instant, as far as its own log allows.
 
-use grap_neo4j::TransactionEnd;
+use grap_neo4j::{TransactionEnd, TxId};
 
 use super::decide::DatabaseDecision;
 use super::schema::{Halt, SchemaLook};
@@ -9,16 +9,16 @@ use crate::copy::{DatabaseManifest, LogExtension};
 use crate::error::Result;
 
 /// From a backup's end to the last transaction, in log order, before the first that was committed after the
-/// instant (to the end of what is archived, without one); never before the backup's own end. With it what there
+/// instant (to the end of what is archived, without one), and not behind `last`; never before the backup's own end. With it what there
 /// is to say about where it lands.
 pub(super) fn go_on_to(
     history: &History,
     base: &DatabaseManifest,
     timeline: Option<RunNumber>,
-    instant_ms: Option<i64>,
+    (instant_ms, last): (Option<i64>, Option<TxId>),
 ) -> Result<(DatabaseDecision, Vec<String>)> {
     let named = timeline.filter(|run| history.runs.path(&base.name, *run).is_ok());
-    let (mut decision, said) = on_path(history, base, history.path(&base.name, named)?, instant_ms)?;
+    let (mut decision, said) = on_path(history, base, history.path(&base.name, named)?, (instant_ms, last))?;
     let doubts =
         which_timeline(history, &base.name, timeline, named).into_iter().chain(decision.short.take());
     let doubts: Vec<String> = doubts.collect();
@@ -47,17 +47,19 @@ fn on_path(
     history: &History,
     base: &DatabaseManifest,
     path: Option<Path>,
-    instant_ms: Option<i64>,
+    (instant_ms, last): (Option<i64>, Option<TxId>),
 ) -> Result<(DatabaseDecision, Vec<String>)> {
     let stays = |why: &str| Ok((DatabaseDecision::at_end(base, Some(why.to_owned())), Vec::new()));
     let Some(path) = path else { return stays("its log was never archived") };
     let end = end_of(base);
-    if instant_ms.is_some_and(|instant| end.commit_time.0 > instant) {
+    if instant_ms.is_some_and(|instant| end.commit_time.0 > instant) || last.is_some_and(|last| end.id > last)
+    {
         return stays("the backup's own end is later already");
     }
     let mut way = Way {
         base: BaseEnd { store_id: base.store_id.clone(), end },
         instant_ms,
+        last,
         extension: LogExtension::behind(end),
         schema: SchemaLook::behind(end.id),
         joined: false,
@@ -80,6 +82,7 @@ fn on_path(
 struct Way {
     base: BaseEnd,
     instant_ms: Option<i64>,
+    last: Option<TxId>,
     extension: LogExtension,
     schema: SchemaLook,
     joined: bool,
@@ -99,7 +102,8 @@ impl Way {
             self.hole = true;
             return Err(Halt::Done);
         }
-        if self.instant_ms.is_some_and(|instant| commit_time.0 > instant) {
+        let is_behind = self.last.is_some_and(|last| visit.transaction.id > last);
+        if is_behind || self.instant_ms.is_some_and(|instant| commit_time.0 > instant) {
             self.later_is_known = true;
             return Err(Halt::Done);
         }
@@ -111,7 +115,8 @@ impl Way {
     fn decide(self, base: &DatabaseManifest, path: Path) -> DatabaseDecision {
         let short = if self.hole {
             Some("the archive of its log has a hole behind it".to_owned())
-        } else if self.later_is_known || self.instant_ms.is_none() {
+        } else if self.later_is_known || self.instant_ms.is_none() || self.last == Some(self.extension.end.id)
+        {
             None
         } else {
             Some("it is the last one that is archived; what was committed later is not known".to_owned())

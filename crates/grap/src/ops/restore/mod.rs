@@ -11,6 +11,7 @@ mod schema;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use grap_core::recovery::End;
 use grap_core::{BackupId, Room, SourceName, Target};
 use grap_disk as disk;
 use grap_repository::{Reader, Repository};
@@ -81,10 +82,27 @@ pub fn restore(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RestoreReport> {
-    state.journaled("restore", session.clock, || run(options, access, session))
+    state.journaled("restore", session.clock, || run(options, &[], access, session))
 }
 
-fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<RestoreReport> {
+/// A restore of which the ends of the databases were decided before: `options.target` is the way to them, a backup or a
+/// transaction.
+pub(crate) fn restore_to_ends(
+    options: &RestoreOptions,
+    ends: &[End],
+    access: Access,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RestoreReport> {
+    state.journaled("restore", session.clock, || run(options, ends, access, session))
+}
+
+fn run(
+    options: &RestoreOptions,
+    ends: &[End],
+    access: Access,
+    session: &Session<'_>,
+) -> Result<RestoreReport> {
     let began = session.clock.since_boot();
     session.monitor.begin("opening the repository", Unit::Items, None);
     let repository = access.open()?;
@@ -94,7 +112,7 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
     let catalog = Catalog::load(&repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let (decision, assembled) = build(options, &repository, &catalog, &reader, session)?;
+    let (decision, assembled) = build((options, ends), &repository, &catalog, &reader, session)?;
     if let Some(lock) = lock {
         session.release(lock);
     }
@@ -117,7 +135,7 @@ fn run(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Resul
 
 /// Decide and write. A point in time can be reached from an older backup, too, where the nearest is damaged.
 fn build(
-    options: &RestoreOptions,
+    (options, ends): (&RestoreOptions, &[End]),
     repository: &Repository,
     catalog: &Catalog,
     reader: &Reader,
@@ -127,7 +145,7 @@ fn build(
     let mut first = None;
     loop {
         let decision =
-            match (decide(&question(options, &damaged), repository, catalog, reader, session), first) {
+            match (decide(&question(options, &damaged, ends), repository, catalog, reader, session), first) {
                 (Err(_), Some(first)) => return Err(first),
                 (decision, _) => decision?,
             };
@@ -168,9 +186,10 @@ fn write(
     Ok(assemble(&plan, reader, session.stop, session.monitor)?)
 }
 
-fn question<'a>(options: &'a RestoreOptions, without: &'a [BackupId]) -> Question<'a> {
+fn question<'a>(options: &'a RestoreOptions, without: &'a [BackupId], ends: &'a [End]) -> Question<'a> {
     Question {
         without,
+        ends,
         target: &options.target,
         source: options.source.as_ref(),
         timeline: options.timeline.map(RunNumber),

@@ -42,7 +42,7 @@ pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<
     let catalog = Catalog::load(&repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let decision = decide(&question(options, &[]), &repository, &catalog, &reader, session)?;
+    let decision = decide(&question(options, &[], &[]), &repository, &catalog, &reader, session)?;
     let databases = chosen(&decision, &options.databases)?;
     Ok(PlanReport {
         target: options.target.to_string(),

@@ -1,0 +1,281 @@
+//! What `recover` and `drill` say.
+
+use std::fmt::Write as _;
+
+use grap::ops::{DrillReport, RecoveryReport};
+use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, TierVerdict, order};
+use serde_json::{Value, json};
+
+use super::Output;
+use super::shapes::SCHEMA_VERSION;
+use super::text::{bytes, second};
+use crate::failure::Failure;
+
+impl Output<'_> {
+    pub(crate) fn recovery(self, report: &RecoveryReport) -> Result<(), Failure> {
+        self.print(&shape(report), || text(report))
+    }
+
+    pub(crate) fn drill(self, report: &DrillReport) -> Result<(), Failure> {
+        let shape = || {
+            let mut shape = drill_shape(report);
+            shape["schema_version"] = SCHEMA_VERSION.into();
+            shape
+        };
+        self.print(&shape(), || drill_text(report))
+    }
+
+    /// Of many drills, oldest first.
+    pub(crate) fn drills(self, drills: &[DrillReport]) -> Result<(), Failure> {
+        let shape = json!({
+            "schema_version": SCHEMA_VERSION,
+            "drills": drills.iter().map(drill_shape).collect::<Vec<_>>(),
+        });
+        self.print(&shape, || history_text(drills))
+    }
+}
+
+fn shape(report: &RecoveryReport) -> Value {
+    let owed = order(&report.state);
+    let recovery = report.recovery().map(|recovery| {
+        let mut shape = recovery_shape(recovery);
+        shape["order"] = owed.map(order_name).into();
+        shape["candidate"] = recovery.plan.candidate.clone().into();
+        shape["candidate_is"] = recovery.cause.as_ref().map(|_| recovery.fate.why()).into();
+        shape
+    });
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "status": report.status().name(),
+        "running": report.runs,
+        "progress": report.percent,
+        "remaining_s": report.remaining_s,
+        "recovery": recovery,
+    })
+}
+
+fn recovery_shape(recovery: &Recovery) -> Value {
+    let plan = &recovery.plan;
+    let ends = plan.ends.iter().map(|end| json!({ "database": end.database, "tx_id": end.tx_id }));
+    json!({
+        "id": recovery.id,
+        "begun": recovery.begun,
+        "phase": recovery.phase.name(),
+        "target": plan.target,
+        "source": plan.source,
+        "backup": plan.backup,
+        "timeline": plan.timeline,
+        "ends": ends.collect::<Vec<_>>(),
+        "bytes": plan.bytes,
+        "starts": recovery.starts,
+        "steps": recovery.steps.iter().map(step_shape).collect::<Vec<_>>(),
+        "judgements": recovery.judgements.iter().map(judgement_shape).collect::<Vec<_>>(),
+        "cause": recovery.cause.as_ref().map(cause_shape),
+        "unrecorded": recovery.unrecorded,
+    })
+}
+
+/// One word for each order.
+fn order_name(order: Order) -> String {
+    match order {
+        Order::Judge(tier) => format!("judge_{}", tier.name()),
+        order => serde_json::to_value(order)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_else(|| order.to_string()),
+    }
+}
+
+fn step_shape(step: &Step) -> Value {
+    json!({ "order": order_name(step.order), "took_ms": step.took_ms })
+}
+
+fn judgement_shape(judgement: &Judgement) -> Value {
+    let (verdict, code, message) = match &judgement.verdict {
+        TierVerdict::Passed { message } => ("passed", None, message),
+        TierVerdict::Failed { code, message } => ("failed", Some(code), message),
+        TierVerdict::Skipped { why } => ("skipped", None, why),
+    };
+    json!({
+        "tier": judgement.tier.name(),
+        "verdict": verdict,
+        "code": code,
+        "message": message,
+        "findings": judgement.findings,
+        "measured": judgement.measured,
+    })
+}
+
+fn cause_shape(cause: &Cause) -> Value {
+    match cause {
+        Cause::Cancelled => json!({ "cancelled": true, "order": null, "code": null, "message": null }),
+        Cause::Failed { order, failure } => json!({
+            "cancelled": false,
+            "order": order_name(*order),
+            "code": failure.code,
+            "message": failure.message,
+        }),
+    }
+}
+
+fn text(report: &RecoveryReport) -> String {
+    let mut text = report.status().name().to_owned();
+    if let Some(percent) = report.percent {
+        let _ = write!(text, "  {percent} %");
+    }
+    if let Some(remaining) = report.remaining_s.filter(|seconds| *seconds > 0) {
+        let _ = write!(text, ", about {remaining} s left");
+    }
+    text.push('\n');
+    let Some(recovery) = report.recovery() else { return text };
+    text += &about(recovery);
+    if let Some(owed) = order(&report.state) {
+        let who = if report.runs {
+            "now"
+        } else if recovery.phase.is_forward() {
+            "next, and nobody is at it: `grap recover start` goes on, `grap recover cancel` turns back"
+        } else {
+            "owed, and nobody is at it: `grap recover reset` does it"
+        };
+        let _ = writeln!(text, "  {who}: {owed}");
+    }
+    text += &verdicts(recovery);
+    match recovery.phase {
+        Phase::Validated => {
+            let _ = writeln!(text, "  the candidate has passed: {}", recovery.plan.candidate);
+        }
+        Phase::Failed => {
+            let _ = writeln!(text, "  the candidate {}: {}", recovery.plan.candidate, recovery.fate.why());
+        }
+        _ => {}
+    }
+    text
+}
+
+fn about(recovery: &Recovery) -> String {
+    let plan = &recovery.plan;
+    let ends: Vec<String> =
+        plan.ends.iter().map(|end| format!("{} at transaction {}", end.database, end.tx_id)).collect();
+    format!(
+        "{} of {}: to {}, from backup {} ({}): {}\n",
+        recovery.id,
+        second(recovery.begun),
+        plan.target,
+        plan.backup,
+        bytes(plan.bytes),
+        ends.join(", "),
+    )
+}
+
+/// What took how long, what was found, and why it failed.
+fn verdicts(recovery: &Recovery) -> String {
+    let mut text = String::new();
+    for Step { order, took_ms } in &recovery.steps {
+        let seconds = took_ms.map_or_else(String::new, seconds);
+        let _ = writeln!(text, "  {seconds:>9}  {order}{}", said(recovery, *order));
+    }
+    for judgement in recovery.judgements.iter().filter(|judgement| judgement.failed()) {
+        for finding in &judgement.findings {
+            let _ = writeln!(text, "  {}: {finding}", judgement.tier);
+        }
+    }
+    match &recovery.cause {
+        None => {}
+        Some(Cause::Cancelled) => text += "  it was cancelled\n",
+        Some(Cause::Failed { order, failure }) => {
+            let _ = writeln!(text, "  failed: {order}: {}: {}", failure.code, failure.message);
+        }
+    }
+    if let Some(failure) = &recovery.unrecorded {
+        let _ = writeln!(
+            text,
+            "  what was found does not stand beside the backup: {}: {}",
+            failure.code, failure.message
+        );
+    }
+    text
+}
+
+fn said(recovery: &Recovery, order: Order) -> String {
+    let Order::Judge(tier) = order else { return String::new() };
+    let found = recovery.judgements.iter().find(|judgement| judgement.tier == tier);
+    found.map_or_else(String::new, |judgement| match &judgement.verdict {
+        TierVerdict::Passed { message } => format!(": {message}"),
+        TierVerdict::Failed { message, .. } => format!(": FAILED, {message}"),
+        TierVerdict::Skipped { why } => format!(": not asked, {why}"),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is for people")]
+fn seconds(milliseconds: u64) -> String {
+    format!("{:.1} s", milliseconds as f64 / 1000.0)
+}
+
+/// All steps of a drill together.
+fn total_ms(recovery: &Recovery) -> u64 {
+    recovery.steps.iter().filter_map(|step| step.took_ms).sum()
+}
+
+fn outcome(report: &DrillReport) -> &'static str {
+    match (report.0.succeeded(), report.0.ended) {
+        (true, _) => "SUCCESS",
+        (false, Some(_)) => "FAILED",
+        (false, None) => "UNFINISHED",
+    }
+}
+
+fn drill_shape(report: &DrillReport) -> Value {
+    let mut shape = recovery_shape(&report.0.recovery);
+    shape["outcome"] = outcome(report).into();
+    shape["ended"] = json!(report.0.ended);
+    shape["total_ms"] = total_ms(&report.0.recovery).into();
+    shape
+}
+
+fn drill_text(report: &DrillReport) -> String {
+    let recovery = &report.0.recovery;
+    format!(
+        "{}  a recovery would take {}\n{}{}  nothing of it stays but this\n",
+        outcome(report),
+        seconds(total_ms(recovery)),
+        about(recovery),
+        verdicts(recovery)
+    )
+}
+
+/// The columns of the history: what takes time.
+const COLUMNS: [(&str, fn(Order) -> bool); 5] = [
+    ("restore", |order| matches!(order, Order::Reserve | Order::Restore | Order::Reread)),
+    ("start", |order| matches!(order, Order::StartInstance)),
+    ("ask", |order| matches!(order, Order::Judge(tier) if tier != grap_core::recovery::Tier::Store)),
+    ("stop", |order| matches!(order, Order::StopInstance)),
+    ("check", |order| matches!(order, Order::Judge(grap_core::recovery::Tier::Store))),
+];
+
+fn history_text(drills: &[DrillReport]) -> String {
+    if drills.is_empty() {
+        return "no drill yet\n".to_owned();
+    }
+    let mut text = format!("{:<21}{:<12}", "begun", "outcome");
+    for (name, _) in COLUMNS {
+        let _ = write!(text, "{name:>10}");
+    }
+    let _ = writeln!(text, "{:>10}  target", "total");
+    for report in drills {
+        let recovery = &report.0.recovery;
+        let _ = write!(text, "{:<21}{:<12}", second(recovery.begun), outcome(report));
+        for (_, belongs) in COLUMNS {
+            let steps = recovery.steps.iter().filter(|step| belongs(step.order));
+            let took: u64 = steps.filter_map(|step| step.took_ms).sum();
+            let _ = write!(text, "{:>10}", seconds(took));
+        }
+        let _ = write!(text, "{:>10}  {}", seconds(total_ms(recovery)), recovery.plan.target);
+        match report.failure() {
+            Some((code, message)) => {
+                let _ = writeln!(text, "  {}: {message}", code.name());
+            }
+            None => text.push('\n'),
+        }
+    }
+    text
+}

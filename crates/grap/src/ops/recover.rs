@@ -1,0 +1,305 @@
+//! `recover`: a candidate is made of a target, opened in a test instance, and judged; or what is left of that is undone.
+//! The live database is not touched.
+//!
+//! What is done in which order the machine knows ([`crate::recovery`]). Here a recovery is planned, begun, or gone on with.
+
+use std::path::PathBuf;
+
+use grap_core::recovery::{
+    Cause, End, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order,
+};
+use grap_core::{SourceName, Target};
+use grap_neo4j::TxId;
+use grap_task::{Finding, Unit};
+use jiff::Timestamp;
+
+use super::restore::{PlanReport, PlannedDatabase, RestoreOptions, plan_restore};
+use super::{Access, Session};
+use crate::error::{Code, Error, Result};
+use crate::recovery::{
+    self, Cancel, Candidate, CandidateOptions, Gauge, Lane, Machine, OpenAgain, Progress, RecoveryJournal,
+    in_the_way, publishing, room_for,
+};
+use crate::server::ServerInstallation;
+use crate::state::StateDirectory;
+
+/// Users and passwords; never opened as the user database.
+pub(super) const SYSTEM: &str = "system";
+
+#[derive(Debug, Clone)]
+pub struct RecoverOptions {
+    /// `None`: what goes on; else the newest.
+    pub target: Option<Target>,
+    pub source: Option<SourceName>,
+    /// The path of this run, in place of the current one.
+    pub timeline: Option<u64>,
+    /// The user database, where a backup holds several.
+    pub database: Option<String>,
+    /// The candidate's directory is made in it.
+    pub root: PathBuf,
+    pub candidate: CandidateOptions,
+    pub limits: Limits,
+}
+
+/// How a recovery stands.
+#[derive(Debug, Clone)]
+pub struct RecoveryReport {
+    pub state: State,
+    /// Whether a process is at it.
+    pub runs: bool,
+    pub percent: Option<u8>,
+    /// How long it may take from now on.
+    pub remaining_s: Option<u64>,
+    pub at: Timestamp,
+}
+
+/// Begin one, or go on with the one that is under way, until it has succeeded or failed. A stop is a pause.
+pub fn recover(
+    options: &RecoverOptions,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
+    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
+    state.journaled("recover", session.clock, || {
+        let mut candidate = Candidate::new(&options.candidate, open, state);
+        let machine = finish_reset(machine, &mut candidate, state, session)?;
+        let machine = begin_or_go_on(machine, options, open, session)?;
+        let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
+        Ok(RecoveryReport::ended(machine.state(), session))
+    })
+}
+
+/// Fix what is going to be done, and note it. Nothing else is done yet: [`recover`] goes on from here.
+pub fn begin_recovery(
+    options: &RecoverOptions,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
+    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
+    let machine = finish_reset(machine, &mut Candidate::to_clear_away(), state, session)?;
+    if let Some(recovery) = machine.state().recovery() {
+        return Err(in_the_way("a new recovery", recovery));
+    }
+    let machine = begin_or_go_on(machine, options, open, session)?;
+    Ok(RecoveryReport::ended(machine.state(), session))
+}
+
+/// How it stands, whoever is at it.
+pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
+    let (found, runs) = recovery::look(state, Lane::Recovery)?;
+    let mut report = RecoveryReport { runs, ..RecoveryReport::ended(&found, session) };
+    let progress = found
+        .recovery()
+        .filter(|recovery| runs && recovery.phase.is_forward())
+        .and_then(|recovery| Progress::read(state, Lane::Recovery, &recovery.id));
+    if let Some(progress) = progress {
+        let passed = report.at.duration_since(progress.at).as_secs();
+        let passed = u64::try_from(passed).unwrap_or(0);
+        report.percent = report.percent.max(Some(progress.percent));
+        report.remaining_s = progress.remaining_s.map(|remaining| remaining.saturating_sub(passed));
+    }
+    Ok(report)
+}
+
+/// Cancel it. Whoever performs it clears away; where nobody does, we do.
+pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
+    match recovery::cancel(state, Lane::Recovery, session.clock)? {
+        Cancel::Asked => recovery_status(state, session),
+        Cancel::Noted(machine) => {
+            let machine = perform(machine, Lane::Recovery, &mut Candidate::to_clear_away(), state, session)?;
+            Ok(RecoveryReport::ended(machine.state(), session))
+        }
+    }
+}
+
+/// From either end to the beginning: the candidate goes. A journal that cannot be read is set aside.
+pub fn reset_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
+    let (machine, aside) = Machine::open_or_begin(state, Lane::Recovery, session.clock)?;
+    if let Some(aside) = aside {
+        session.monitor.finding(&Finding::warning(aside.to_string()));
+    }
+    let machine = clear_away(machine, Lane::Recovery, state, session)?;
+    Ok(RecoveryReport::ended(machine.state(), session))
+}
+
+/// Nothing is left of a recovery that has ended, or is on its way back.
+pub(super) fn clear_away(
+    machine: Machine,
+    lane: Lane,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Machine> {
+    let mut candidate = Candidate::to_clear_away();
+    let is_forward = machine.state().recovery().is_some_and(|recovery| recovery.phase.is_forward());
+    let machine = if is_forward { machine } else { perform(machine, lane, &mut candidate, state, session)? };
+    let machine = machine.reset(session.clock)?;
+    perform(machine, lane, &mut candidate, state, session)
+}
+
+/// What is owed, until nothing is; meanwhile others can see how far it is.
+pub(super) fn perform(
+    machine: Machine,
+    lane: Lane,
+    candidate: &mut Candidate<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Machine> {
+    let Some(id) = machine.state().recovery().map(|recovery| recovery.id.clone()) else { return Ok(machine) };
+    let gauge = Gauge::default();
+    publishing((state, lane), &id, &gauge, session.clock, || machine.run(candidate, session, &gauge))
+}
+
+/// A reset that was struck in the middle stands between a new recovery and its beginning.
+fn finish_reset(
+    machine: Machine,
+    candidate: &mut Candidate<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Machine> {
+    match machine.state().recovery() {
+        Some(recovery) if recovery.phase == Phase::Resetting => {
+            perform(machine, Lane::Recovery, candidate, state, session)
+        }
+        _ => Ok(machine),
+    }
+}
+
+fn begin_or_go_on(
+    machine: Machine,
+    options: &RecoverOptions,
+    open: &OpenAgain<'_>,
+    session: &Session<'_>,
+) -> Result<Machine> {
+    let asked = "a new recovery";
+    let Some(recovery) = machine.state().recovery() else {
+        let id = machine.next_id(session.clock.now());
+        let plan = plan(options, &id, open()?, session)?;
+        return machine.begin(id, plan, session.clock);
+    };
+    if order(machine.state()).is_none() {
+        return Err(in_the_way(asked, recovery));
+    }
+    if options.target.as_ref().is_some_and(|target| target.to_string() != recovery.plan.target) {
+        let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
+        return Err(Error::OtherRecovery { asked, id, target });
+    }
+    let text = format!("recovery {} to `{}` goes on", recovery.id, recovery.plan.target);
+    session.monitor.finding(&Finding::info(text));
+    Ok(machine)
+}
+
+/// Everything is decided here, and nothing is written: that there is a server which opens it, and room for it.
+pub(super) fn plan(
+    options: &RecoverOptions,
+    id: &RecoveryId,
+    access: Access,
+    session: &Session<'_>,
+) -> Result<Plan> {
+    if options.database.as_deref() == Some(SYSTEM) {
+        return Err(Error::SystemNotOpened);
+    }
+    let installation = ServerInstallation::find(&options.candidate.server)?;
+    let report = plan_restore(&wish(options), access, session)?;
+    let user = user_database(&report, options.database.as_deref())?;
+    installation.require_at_least(&user.server_min, &user.name)?;
+    let system = report.databases.iter().filter(|database| database.name == SYSTEM);
+    let taken: Vec<&PlannedDatabase> = std::iter::once(user).chain(system).collect();
+    let bytes = report.backup_bytes + taken.iter().map(|database| database.log_bytes).sum::<u64>();
+    session.monitor.begin("looking for room", Unit::Items, None);
+    room_for(bytes, &options.root)?;
+    let end = |database: &&PlannedDatabase| End {
+        database: database.name.clone(),
+        tx_id: TxId(database.end.tx_id),
+    };
+    Ok(Plan {
+        target: report.target.clone(),
+        source: report.source.clone(),
+        backup: report.id.clone(),
+        timeline: report.plan.as_ref().map(|plan| plan.run),
+        ends: taken.iter().map(end).collect(),
+        candidate: candidate_path(options, id)?,
+        bytes,
+        limits: options.limits.clone(),
+    })
+}
+
+fn candidate_path(options: &RecoverOptions, id: &RecoveryId) -> Result<String> {
+    let unusable = || Error::CandidatePath { path: options.root.clone() };
+    let root = std::path::absolute(&options.root).map_err(|_| unusable())?;
+    root.join(id.as_str()).into_os_string().into_string().map_err(|_| unusable())
+}
+
+fn wish(options: &RecoverOptions) -> RestoreOptions {
+    RestoreOptions {
+        target: options.target.clone().unwrap_or(Target::Latest),
+        source: options.source.clone(),
+        timeline: options.timeline,
+        to: PathBuf::new(),
+        databases: Vec::new(),
+        owner: None,
+        keep_going: false,
+        no_lock: false,
+    }
+}
+
+/// The one that is named, or the only one there is.
+pub(super) fn user_database<'r>(report: &'r PlanReport, named: Option<&str>) -> Result<&'r PlannedDatabase> {
+    let users: Vec<&PlannedDatabase> =
+        report.databases.iter().filter(|database| database.name != SYSTEM).collect();
+    let names = || users.iter().map(|database| database.name.clone()).collect();
+    match (named, users.as_slice()) {
+        (Some(named), _) => {
+            let found = users.iter().find(|database| database.name == named);
+            found.copied().ok_or_else(|| Error::DatabaseNotFound {
+                id: report.id.clone(),
+                database: named.to_owned(),
+                known: names(),
+            })
+        }
+        (None, [user]) => Ok(user),
+        (None, _) => Err(Error::OpenWhich { id: report.id.clone(), names: names() }),
+    }
+}
+
+impl RecoveryReport {
+    fn ended(state: &State, session: &Session<'_>) -> Self {
+        let percent = grap_core::recovery::percent(state);
+        Self { state: state.clone(), runs: false, percent, remaining_s: None, at: session.clock.now() }
+    }
+
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// What it is about, where there is one.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.state.recovery()
+    }
+
+    /// Why it failed, where it did.
+    pub fn failure(&self) -> Option<(Code, String)> {
+        failure(self.recovery()?)
+    }
+}
+
+/// A verdict on the candidate is one situation, whichever tier it is of; an order that could not be done has its own code.
+pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
+    Some(match recovery.cause.as_ref()? {
+        Cause::Cancelled => (Code::Interrupted, format!("{} was cancelled", recovery.id)),
+        Cause::Failed { order: order @ Order::Judge(_), failure } => {
+            let message = format!("{order}: {}: {}", failure.code, failure.message);
+            (Code::RestoreHealthFailed, message)
+        }
+        Cause::Failed { order, failure } => {
+            let code = Code::ALL.iter().find(|code| code.name() == failure.code);
+            (code.copied().unwrap_or(Code::RestoreHealthFailed), format!("{order}: {}", failure.message))
+        }
+    })
+}
+
+/// Every recovery of this state directory, oldest first.
+pub(super) fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec<recovery::Past>> {
+    Ok(recovery::past(&RecoveryJournal::open(state, lane)?.history()?))
+}

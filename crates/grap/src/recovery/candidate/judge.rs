@@ -1,0 +1,59 @@
+//! What the candidate is asked, and by what it is judged.
+
+use grap_core::recovery::{Recovery, Tier};
+use grap_neo4j::TxId;
+
+use super::Candidate;
+use super::data::restored;
+use super::instance::gone;
+use super::place::Place;
+use crate::error::{Error, Result};
+use crate::ops::Session;
+use crate::recovery::{Answer, WhileItRuns};
+use crate::validate::{self, Expectation};
+
+impl Candidate<'_> {
+    pub(super) fn ask(
+        &mut self,
+        tier: Tier,
+        recovery: &Recovery,
+        session: &Session<'_>,
+    ) -> Result<WhileItRuns<Answer>> {
+        let limit = recovery.plan.limits.of(tier);
+        let expectation = self.expectation(recovery)?;
+        match self.running(recovery.instance.as_ref()) {
+            None => Ok(WhileItRuns::Lost(gone())),
+            Some(instance) => {
+                validate::judge(tier, instance, &expectation, limit, session).map(WhileItRuns::Done)
+            }
+        }
+    }
+
+    pub(super) fn read_store(&self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer> {
+        let limit = recovery.plan.limits.of(Tier::Store);
+        let home = self.make_home(&Place::of(recovery))?;
+        validate::check_store(&home, &self.expectation(recovery)?, limit, session)
+    }
+
+    fn expectation(&self, recovery: &Recovery) -> Result<Expectation> {
+        let place = Place::of(recovery);
+        let restored = restored(&place)?;
+        let wanted = restored.databases.into_iter().find(|database| database.name == place.database());
+        let wanted = wanted.ok_or_else(|| Error::CandidateWrong {
+            path: place.data(),
+            why: format!("database `{}` was not restored", place.database()),
+        })?;
+        let options = self.tools()?.options;
+        Ok(Expectation {
+            database: wanted.name,
+            end: TxId(wanted.tx_id),
+            server_min: wanted.server_min,
+            declared: options.declared.clone(),
+            checks: options.checks.clone(),
+        })
+    }
+
+    pub(super) fn record(&self, _recovery: &Recovery, _session: &Session<'_>) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! What performs the orders of a recovery in the real world: directories, a second server, the repository.
+//!
+//! Everything lies in the candidate's directory ([`place`]); what is there can be found by the plan alone:
+//! - `recovery.json` says whose it is;
+//! - `data/` is the data directory: the user database, for the time of the test instance with its own `system` beside it;
+//! - `system/` is the restored `system`, which no server has opened;
+//! - `home/` is the test instance's.
+//!
+//! An instance carries an id in its command line that follows from the plan ([`place::Place::instance_id`]). It ends with
+//! the process that started it; should something of it live on all the same, the orders that start and end one find it.
+//!
+//! The live database is not touched: the only path that comes from it is the place of the candidate, and nothing is
+//! written outside of the candidate's own directory there.
+
+mod data;
+mod instance;
+mod judge;
+mod place;
+
+use grap_core::recovery::{Instance, Recovery, Tier};
+use grap_core::schema::SchemaFile;
+
+use super::perform::{Answer, Perform, Start, WhileItRuns};
+use crate::error::{Error, Result};
+use crate::ops::{Access, CustomCheck, Session};
+use crate::server::{InstallationPlace, TestInstance};
+use crate::state::StateDirectory;
+
+use place::Place;
+pub use place::room_for;
+
+/// Opens the way to the repository: a recovery needs it again and again, and each time anew.
+pub type OpenAgain<'a> = dyn Fn() -> Result<Access> + 'a;
+
+/// With what a candidate is opened and judged.
+#[derive(Debug, Clone)]
+pub struct CandidateOptions {
+    pub server: InstallationPlace,
+    /// `512m`
+    pub heap: String,
+    /// `64m`
+    pub page_cache: String,
+    /// The schema that should be there.
+    pub declared: Option<SchemaFile>,
+    /// The operator's own checks.
+    pub checks: Vec<CustomCheck>,
+}
+
+#[derive(Clone, Copy)]
+struct Tools<'a> {
+    options: &'a CandidateOptions,
+    open: &'a OpenAgain<'a>,
+    state: &'a StateDirectory,
+}
+
+/// Performs the orders of one recovery, in one process.
+pub struct Candidate<'a> {
+    /// None: it only clears away.
+    tools: Option<Tools<'a>>,
+    /// While it runs, and this process is the one that started it.
+    instance: Option<TestInstance>,
+}
+
+impl<'a> Candidate<'a> {
+    pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
+        Self { tools: Some(Tools { options, open, state }), instance: None }
+    }
+
+    /// For the ways back alone: they need no server and no repository.
+    pub fn to_clear_away() -> Self {
+        Self { tools: None, instance: None }
+    }
+
+    fn tools(&self) -> Result<&Tools<'a>> {
+        self.tools
+            .as_ref()
+            .ok_or_else(|| Error::NotOpenedAgain { why: "nothing is to be made here".to_owned() })
+    }
+
+    /// The instance that the journal knows of, where it is ours.
+    fn running(&mut self, known: Option<&Instance>) -> Option<&mut TestInstance> {
+        self.instance.as_mut().filter(|instance| known.is_some_and(|known| known.pid == instance.pid()))
+    }
+}
+
+impl Perform for Candidate<'_> {
+    fn reserve(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        let place = Place::of(recovery);
+        place.require_room(recovery.plan.bytes)?;
+        place.make()
+    }
+
+    fn restore(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.restore_data(recovery, session)
+    }
+
+    fn reread(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        data::reread(recovery)
+    }
+
+    fn start_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Start> {
+        self.start(recovery, session)
+    }
+
+    fn judge(
+        &mut self,
+        tier: Tier,
+        recovery: &Recovery,
+        session: &Session<'_>,
+    ) -> Result<WhileItRuns<Answer>> {
+        self.ask(tier, recovery, session)
+    }
+
+    fn stop_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileItRuns<()>> {
+        self.stop(recovery, session)
+    }
+
+    fn check_store(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer> {
+        self.read_store(recovery, session)
+    }
+
+    fn write_record(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.record(recovery, session)
+    }
+
+    fn remove_scratch(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.end(recovery, session)?;
+        Place::of(recovery).remove_what_an_instance_left()
+    }
+
+    fn end_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.end(recovery, session)
+    }
+
+    fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.end(recovery, session)?;
+        Place::of(recovery).remove()
+    }
+}

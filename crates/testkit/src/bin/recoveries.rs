@@ -1,0 +1,18 @@
+//! kill -9 in every order of `grap recover start`, with the shipped release binary and a real server: at its beginning, in
+//! its middle and at its end; and on to a candidate that has passed. The exit status is 0 only when all is well.
+//!
+//! `GRAP_SOAK_SECONDS` ends it early; `GRAP_BINARY` is the program under test (beside this one by default).
+
+#![expect(clippy::print_stdout, reason = "its summary is what it is for")]
+
+use std::error::Error;
+
+use grap_testkit::Distribution;
+use grap_testkit::campaign::{binary, deadline};
+use grap_testkit::recoveries::recoveries;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let tell = |text: &str| println!("{text}");
+    println!("{}", recoveries(&binary()?, &Distribution::standard()?, deadline(), &tell)?);
+    Ok(())
+}
