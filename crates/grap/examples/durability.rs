@@ -1,10 +1,12 @@
-//! A first day with the library: is the database healthy, a backup that is verified, what there is, what could go.
+//! A first day with the library: is the database healthy, a backup that is verified, a recovery that is validated, step by
+//! step and in one, what there is, what could go.
 //!
 //! ```text
 //! cargo run --example durability -- NEO4J_HOME bolt://localhost:7687 USER/PASSWORD SCRATCH_DIR
 //! ```
 //!
-//! The repository and the state directory are made in the scratch directory. Nothing of the database is changed.
+//! The repository, the state directory and the candidates are made in the scratch directory. Nothing of the database is
+//! changed. The home has to hold Neo4j's jars in `lib/`: candidates are opened with them.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what came of it")]
 
@@ -12,12 +14,15 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use grap::facade::{Caller, DurabilityOptions, DurabilityOrchestrator, OpenRepository};
+use grap::facade::{Caller, DurabilityOptions, DurabilityOrchestrator, OpenRepository, RecoveryStateMachine};
 use grap::live::{InstallationOptions, Pace};
-use grap::ops::{self, Access, BackupOptions, ExpireOptions, HealthLimits, HealthOptions};
+use grap::ops::{self, Access, BackupOptions, ExpireOptions, HealthLimits, HealthOptions, RecoverOptions};
+use grap::recovery::CandidateOptions;
+use grap::server::{InstallationPlace, JavaPlace};
 use grap::state::StateDirectory;
 use grap_bolt::client::{Auth, Options};
 use grap_core::RetentionRules;
+use grap_core::recovery::Limits;
 use grap_repository::{KdfCost, WriterOptions};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -51,9 +56,10 @@ pub(crate) fn run(places: &Places) -> Result<(), Box<dyn Error>> {
     let caller = Caller::new("durability 1");
     let state = StateDirectory::open(&places.scratch.join("state"))?;
     make_repository(places, &state, &caller)?;
-    let repository = places.scratch.join("repository");
-    let open: Box<OpenRepository> = Box::new(move || Ok(access(&repository)));
-    let orchestrator = DurabilityOrchestrator::new(options(places)?, open, state, caller);
+    let options = options(places)?;
+    let recovery =
+        RecoveryStateMachine::new(options.recover.clone(), opener(places), state.clone(), caller.clone());
+    let orchestrator = DurabilityOrchestrator::new(options, opener(places), state, caller);
 
     let health = orchestrator.check_database_health(true);
     for check in health.checks.iter() {
@@ -69,9 +75,34 @@ pub(crate) fn run(places: &Places) -> Result<(), Box<dyn Error>> {
         println!("{} {:?}, verdict {:?}", row.id, row.status, row.standing.verdict());
     }
 
+    step_by_step(&recovery)?;
+    let recovered = orchestrator.restore_with_validation(None)?;
+    if let Some((code, why)) = recovered.failure() {
+        return Err(format!("{}: {why}", code.name()).into());
+    }
+    println!("again, in one: {}", orchestrator.get_recovery_status()?.status());
+    recovery.reset_recovery_state()?;
+
     // The newest good one stays, whatever the rules say.
     let cleaned = orchestrator.cleanup_old_backups()?;
     println!("{} backups were deleted", cleaned.deleted.len());
+    Ok(())
+}
+
+/// What `restore_with_validation` does, and the candidate removed again.
+fn step_by_step(recovery: &RecoveryStateMachine) -> Result<(), Box<dyn Error>> {
+    let begun = recovery.initialize_recovery(None)?;
+    println!("a recovery is {}, {:?} %", begun.status(), recovery.update_progress()?.percent);
+    let ended = recovery.start_validation()?;
+    println!("it is {}, {:?} %", ended.status(), ended.percent);
+    if let Some((code, why)) = recovery.validation_failed()? {
+        return Err(format!("{}: {why}", code.name()).into());
+    }
+    if !recovery.validation_passed()? {
+        return Err("it has neither passed nor failed".into());
+    }
+    let reset = recovery.reset_recovery_state()?;
+    println!("it is {}", reset.status());
     Ok(())
 }
 
@@ -80,6 +111,11 @@ fn make_repository(places: &Places, state: &StateDirectory, caller: &Caller) -> 
     let made = ops::init(access, "neo4j".parse()?, KdfCost::default(), state, &caller.session())?;
     println!("repository {} is made; its recovery key is to be written down", made.repository_id);
     Ok(())
+}
+
+fn opener(places: &Places) -> Box<OpenRepository> {
+    let repository = places.scratch.join("repository");
+    Box::new(move || Ok(access(&repository)))
 }
 
 /// In earnest the password comes from a file.
@@ -116,5 +152,30 @@ fn options(places: &Places) -> Result<DurabilityOptions, Box<dyn Error>> {
         zone: TimeZone::UTC,
         schedule: None,
     };
-    Ok(DurabilityOptions { backup, expire, health })
+    Ok(DurabilityOptions { backup, expire, health, recover: recover_options(places) })
+}
+
+fn recover_options(places: &Places) -> RecoverOptions {
+    let server = InstallationPlace {
+        home: places.home.clone(),
+        configuration: None,
+        live: None,
+        java: JavaPlace::default(),
+    };
+    let candidate = CandidateOptions {
+        server,
+        heap: "512m".to_owned(),
+        page_cache: "64m".to_owned(),
+        declared: None,
+        checks: Vec::new(),
+    };
+    RecoverOptions {
+        target: None,
+        source: None,
+        timeline: None,
+        database: None,
+        root: places.scratch.join("candidates"),
+        candidate,
+        limits: Limits::default(),
+    }
 }

@@ -5,8 +5,8 @@ use grap_core::Target;
 use super::{Caller, HealthChecker, OpenRepository};
 use crate::error::{Error, Result};
 use crate::ops::{
-    self, BackupOptions, BackupReport, ExpireOptions, ExpirePlan, ExpireReport, HealthOptions,
-    HealthReport, ListReport, RecoverOptions, RecoveryReport, VerifyOptions, VerifyReport,
+    self, BackupOptions, BackupReport, ExpireOptions, ExpirePlan, ExpireReport, HealthOptions, HealthReport,
+    ListReport, RecoverOptions, RecoveryReport, VerifyOptions, VerifyReport,
 };
 use crate::state::StateDirectory;
 

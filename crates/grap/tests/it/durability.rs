@@ -12,6 +12,8 @@ fn the_example_of_the_facade_runs() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("home");
     let server = Server::builder(&distribution).password("right-password").start(&home).unwrap();
+    // As in a real home.
+    std::os::unix::fs::symlink(distribution.folder().join("lib"), home.join("lib")).unwrap();
     server.query("UNWIND range(1, 50) AS i CREATE (:A {x: i})-[:T]->(:B {y: i})").unwrap();
     let places = example::Places {
         home,
