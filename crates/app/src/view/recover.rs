@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use grap::ops::{DrillReport, RecoveryReport};
-use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, TierVerdict, order};
+use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, Tier, TierVerdict, order};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -244,28 +244,36 @@ fn drill_text(report: &DrillReport) -> String {
 }
 
 /// The columns of the history: what takes time.
-const COLUMNS: [(&str, fn(Order) -> bool); 5] = [
-    ("restore", |order| matches!(order, Order::Reserve | Order::Restore | Order::Reread)),
-    ("start", |order| matches!(order, Order::StartInstance)),
-    ("ask", |order| matches!(order, Order::Judge(tier) if tier != grap_core::recovery::Tier::Store)),
-    ("stop", |order| matches!(order, Order::StopInstance)),
-    ("check", |order| matches!(order, Order::Judge(grap_core::recovery::Tier::Store))),
-];
+const COLUMNS: [&str; 5] = ["restore", "start", "ask", "stop", "check"];
+
+/// In which of them an order stands.
+fn column(order: Order) -> Option<&'static str> {
+    Some(match order {
+        Order::Reserve | Order::Restore | Order::Reread => "restore",
+        Order::StartInstance => "start",
+        Order::Judge(Tier::Store) => "check",
+        Order::Judge(_) => "ask",
+        Order::StopInstance => "stop",
+        Order::WriteRecord | Order::RemoveScratch | Order::EndInstance | Order::RemoveCandidate => {
+            return None;
+        }
+    })
+}
 
 fn history_text(drills: &[DrillReport]) -> String {
     if drills.is_empty() {
         return "no drill yet\n".to_owned();
     }
     let mut text = format!("{:<21}{:<12}", "begun", "outcome");
-    for (name, _) in COLUMNS {
+    for name in COLUMNS {
         let _ = write!(text, "{name:>10}");
     }
     let _ = writeln!(text, "{:>10}  target", "total");
     for report in drills {
         let recovery = &report.0.recovery;
         let _ = write!(text, "{:<21}{:<12}", second(recovery.begun), outcome(report));
-        for (_, belongs) in COLUMNS {
-            let steps = recovery.steps.iter().filter(|step| belongs(step.order));
+        for name in COLUMNS {
+            let steps = recovery.steps.iter().filter(|step| column(step.order) == Some(name));
             let took: u64 = steps.filter_map(|step| step.took_ms).sum();
             let _ = write!(text, "{:>10}", seconds(took));
         }

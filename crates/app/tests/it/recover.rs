@@ -32,9 +32,7 @@ fn run_into(grap: &Grap, (arguments, journal): (&[&str], &str), event: &str, fur
     let mut child = grap.spawn(arguments).unwrap();
     let begun = Instant::now();
     while last_event(grap, journal) != event {
-        if child.try_wait().unwrap().is_some() {
-            panic!("it ended before `{event}`: {:?}", Ran::of(&child.wait_with_output().unwrap()));
-        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before `{event}`");
         assert!(begun.elapsed() < PATIENCE, "`{event}` does not come");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -112,6 +110,8 @@ fn is_killed_in_its_orders_and_goes_on(live: &Live, backup: &str, end: u64) -> V
     assert_eq!(verdicts.len(), 6);
     assert!(verdicts.iter().all(|judgement| judgement["verdict"] != "failed"), "{verdicts:?}");
     assert_eq!(recovery["unrecorded"], Value::Null);
+    let shown = Ran::grap(&live.grap, &["show", backup]).succeeded().json();
+    assert_eq!(shown["status"], "VALIDATED", "{shown:#}");
     said
 }
 

@@ -25,18 +25,25 @@ impl Error {
             Self::Path(PathError::NoSuchPath { .. })
             | Self::TargetOutside { .. }
             | Self::TimeOutside { .. }
-            | Self::NothingArchived { .. } => Code::TargetOutsideWindow,
+            | Self::NothingArchived { .. }
+            | Self::NoDrillTarget { .. } => Code::TargetOutsideWindow,
             Self::Path(PathError::Loop { .. })
             | Self::ArchiveHole { .. }
             | Self::NewestRunUnreadable { .. } => Code::ArchiveDamaged,
             Self::TimeUnsure { .. } => Code::TimeUnsure,
             Self::TargetAmbiguous { .. } => Code::TargetAmbiguous,
             Self::TargetInSchemaChange { .. } => Code::TargetInSchemaChange,
-            Self::NotABackup { .. } | Self::OpenWhich { .. } | Self::SystemNotOpened => Code::Usage,
+            Self::NotABackup { .. }
+            | Self::OpenWhich { .. }
+            | Self::SystemNotOpened
+            | Self::CandidatePath { .. }
+            | Self::NotOpenedAgain { .. } => Code::Usage,
             Self::Server(error) => server(error),
-            Self::Reread(_) => Code::RestoreWrong,
+            Self::Reread(_) | Self::CandidateWrong { .. } => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
-            Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } => Code::JobRunning,
+            Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } | Self::DrillBesideRecovery => {
+                Code::JobRunning
+            }
             Self::State(_) => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
             Self::Write(error) => write(error),
@@ -47,7 +54,7 @@ impl Error {
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
             Self::NoRepository { .. } => Code::RepositoryNotFound,
-            Self::PlaceNotEmpty { .. } => Code::TargetNotEmpty,
+            Self::PlaceNotEmpty { .. } | Self::CandidateTaken { .. } => Code::TargetNotEmpty,
             Self::SourceMismatch { .. } => Code::SourceMismatch,
             Self::SourceUnknown { .. } | Self::SourceUnnamed { .. } | Self::NoSource => Code::SourceUnknown,
             Self::SourceExists { .. } => Code::SourceExists,
@@ -79,11 +86,6 @@ impl Error {
             Self::RecoveryInTheWay { .. } | Self::OtherRecovery { .. } | Self::NoRecovery { .. } => {
                 Code::RecoveryState
             }
-            Self::CandidateTaken { .. } => Code::TargetNotEmpty,
-            Self::CandidatePath { .. } | Self::NotOpenedAgain { .. } => Code::Usage,
-            Self::CandidateWrong { .. } => Code::RestoreWrong,
-            Self::DrillBesideRecovery => Code::JobRunning,
-            Self::NoDrillTarget { .. } => Code::TargetOutsideWindow,
         }
     }
 }

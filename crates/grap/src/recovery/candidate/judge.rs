@@ -1,7 +1,9 @@
-//! What the candidate is asked, and by what it is judged.
+//! What the candidate is asked, by what it is judged, and where that is written down.
 
-use grap_core::recovery::{Recovery, Tier};
+use grap_core::recovery::{Plan, Recovery, Tier};
+use grap_disk as disk;
 use grap_neo4j::TxId;
+use grap_task::Unit;
 
 use super::Candidate;
 use super::data::restored;
@@ -10,6 +12,7 @@ use super::place::Place;
 use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Answer, WhileItRuns};
+use crate::server::ServerInstallation;
 use crate::validate::{self, Expectation};
 
 impl Candidate<'_> {
@@ -49,11 +52,18 @@ impl Candidate<'_> {
             end: TxId(wanted.tx_id),
             server_min: wanted.server_min,
             declared: options.declared.clone(),
+            system: disk::stat(&place.system())?.map(|_| place.system()),
             checks: options.checks.clone(),
         })
     }
 
-    pub(super) fn record(&self, _recovery: &Recovery, _session: &Session<'_>) -> Result<()> {
-        Ok(())
+    /// Beside the backup that the candidate was really made of: an older one than planned, where that was damaged.
+    pub(super) fn record(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let backup = restored(&Place::of(recovery))?.backup;
+        let recovery = Recovery { plan: Plan { backup, ..recovery.plan.clone() }, ..recovery.clone() };
+        let tools = self.tools()?;
+        let release = ServerInstallation::find(&tools.options.server)?.release;
+        session.monitor.begin("opening the repository", Unit::Items, None);
+        validate::record(&(tools.open)()?.open()?, &recovery, Some(&release), session)
     }
 }
