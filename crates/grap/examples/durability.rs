@@ -1,5 +1,5 @@
-//! A first day with the library: is the database healthy, a backup that is verified, a recovery that is validated, step by
-//! step and in one, what there is, what could go.
+//! A first day with the library: is the database healthy, a backup that is verified, a recovery that is validated, what
+//! there is, what could go.
 //!
 //! ```text
 //! cargo run --example durability -- NEO4J_HOME bolt://localhost:7687 USER/PASSWORD SCRATCH_DIR
@@ -75,13 +75,7 @@ pub(crate) fn run(places: &Places) -> Result<(), Box<dyn Error>> {
         println!("{} {:?}, verdict {:?}", row.id, row.status, row.standing.verdict());
     }
 
-    step_by_step(&recovery)?;
-    let recovered = orchestrator.restore_with_validation(None)?;
-    if let Some((code, why)) = recovered.failure() {
-        return Err(format!("{}: {why}", code.name()).into());
-    }
-    println!("again, in one: {}", orchestrator.get_recovery_status()?.status());
-    recovery.reset_recovery_state()?;
+    recover(&recovery, &orchestrator)?;
 
     // The newest good one stays, whatever the rules say.
     let cleaned = orchestrator.cleanup_old_backups()?;
@@ -89,11 +83,15 @@ pub(crate) fn run(places: &Places) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What `restore_with_validation` does, and the candidate removed again.
-fn step_by_step(recovery: &RecoveryStateMachine) -> Result<(), Box<dyn Error>> {
+/// Fixed first, so that somebody can look at it; then performed; then a question, and the candidate is removed again.
+fn recover(
+    recovery: &RecoveryStateMachine,
+    orchestrator: &DurabilityOrchestrator,
+) -> Result<(), Box<dyn Error>> {
     let begun = recovery.initialize_recovery(None)?;
     println!("a recovery is {}, {:?} %", begun.status(), recovery.update_progress()?.percent);
-    let ended = recovery.start_validation()?;
+    // It goes on with what was begun; without that it would begin by itself. `start_validation` does the same.
+    let ended = orchestrator.restore_with_validation(None)?;
     println!("it is {}, {:?} %", ended.status(), ended.percent);
     if let Some((code, why)) = recovery.validation_failed()? {
         return Err(format!("{}: {why}", code.name()).into());
@@ -101,8 +99,8 @@ fn step_by_step(recovery: &RecoveryStateMachine) -> Result<(), Box<dyn Error>> {
     if !recovery.validation_passed()? {
         return Err("it has neither passed nor failed".into());
     }
-    let reset = recovery.reset_recovery_state()?;
-    println!("it is {}", reset.status());
+    println!("the candidate is reset: {}", recovery.reset_recovery_state()?.status());
+    println!("it is {}", orchestrator.get_recovery_status()?.status());
     Ok(())
 }
 

@@ -67,3 +67,43 @@ impl RecoveryStateMachine {
         ops::reset_recovery(&self.state, &self.caller.session())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::Limits;
+
+    use super::*;
+    use crate::recovery::CandidateOptions;
+    use crate::server::{InstallationPlace, JavaPlace};
+
+    /// What was not done cannot be said to be done.
+    #[test]
+    fn nothing_passes_that_was_not_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_owned();
+        let server = InstallationPlace { home, configuration: None, live: None, java: JavaPlace::default() };
+        let candidate = CandidateOptions {
+            server,
+            heap: "64m".to_owned(),
+            page_cache: "64m".to_owned(),
+            declared: None,
+            checks: Vec::new(),
+        };
+        let options = RecoverOptions {
+            target: None,
+            source: None,
+            timeline: None,
+            database: None,
+            root: folder.path().to_owned(),
+            candidate,
+            limits: Limits::default(),
+        };
+        let open: Box<OpenRepository> = Box::new(|| panic!("there is nothing to be opened"));
+        let state = StateDirectory::open(&folder.path().join("state")).unwrap();
+        let machine = RecoveryStateMachine::new(options, open, state, Caller::new("test 1"));
+        let refused = machine.start_validation().unwrap_err();
+        assert!(matches!(refused, Error::NoRecovery { .. }), "{refused}");
+        assert!(!machine.validation_passed().unwrap() && machine.validation_failed().unwrap().is_none());
+        assert_eq!(machine.reset_recovery_state().unwrap().status(), Status::NotRecovering);
+    }
+}
