@@ -7,6 +7,7 @@ use grap_testkit::page;
 
 use crate::cli::Arguments;
 use crate::config::every_key;
+use crate::http::{METRICS, Metric};
 
 const CONFIGURATION: &str = "# Configuration
 
@@ -106,6 +107,21 @@ fn describe(command: &clap::Command, text: &mut String) {
     }
 }
 
+/// Every figure that can be served has its row on the page, and every row its figure.
+#[test]
+fn the_metrics_are_documented() {
+    let row = |metric: &Metric| {
+        let Metric { name, kind, label, unit, help } = metric;
+        let label = label.map(|label| format!("`{label}`")).unwrap_or_default();
+        format!("| `{name}` | {} | {label} | {unit} | {help} |", kind.name())
+    };
+    let served: Vec<String> = METRICS.iter().map(row).collect();
+    let page = include_str!("../../../docs/http.md");
+    let is_figure = |line: &&str| line.starts_with("| `grap_") || line.starts_with("| `neo4j_");
+    let documented: Vec<&str> = page.lines().filter(is_figure).collect();
+    assert_eq!(documented, served, "docs/http.md");
+}
+
 /// Every field that is written in `view` is named on the page.
 #[test]
 fn the_json_is_documented() {
@@ -120,6 +136,7 @@ fn the_json_is_documented() {
         include_str!("view/health.rs"),
         include_str!("view/open.rs"),
         include_str!("view/check.rs"),
+        include_str!("http/answers.rs"),
     ]
     .concat();
     let mut names: Vec<&str> = source

@@ -10,6 +10,7 @@ mod daemon;
 mod documented;
 mod failure;
 mod host;
+mod http;
 mod view;
 
 use std::process::ExitCode;

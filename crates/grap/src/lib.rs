@@ -9,6 +9,7 @@
 //! - [`archive`]: the transaction log, kept whole in the repository; its runs and paths.
 //! - [`check`]: the native checker of a stopped database.
 //! - [`catalog`], [`notes`] and [`sources`]: what a repository holds, as Grap sees it.
+//! - [`facade`]: objects that own what the operations are given, for who links the library.
 //! - [`recovery`]: the loop around the state machine of a recovery.
 //! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`server`]: a second Neo4j, started on a restored database.
@@ -25,6 +26,7 @@ pub mod copy;
 #[cfg(test)]
 mod documented;
 mod error;
+pub mod facade;
 pub mod live;
 pub mod notes;
 pub mod ops;

@@ -23,6 +23,7 @@ pub mod oracle;
 pub mod page;
 pub mod pitr;
 pub mod program;
+pub mod prometheus;
 pub mod records;
 pub mod recoveries;
 pub mod serve;

@@ -150,6 +150,9 @@ pub(crate) struct HealthArguments {
     /// Count nodes and relationships, by label and type
     #[arg(long)]
     pub(crate) detailed: bool,
+    /// Write two nodes, read them back, find them in the archive, and remove them again. Needs the repository and the installation
+    #[arg(long)]
+    pub(crate) canary: bool,
     /// The schema that should be there; without it nothing must be FAILED
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<String>,

@@ -20,7 +20,11 @@ const FILE_SIZE_MAX: u64 = 1 << 20;
 impl Call<'_> {
     pub(super) fn health(&self, arguments: &HealthArguments) -> Result<(), Failure> {
         let options = self.health_options(arguments.detailed)?;
-        let report = ops::health(&options, self.session);
+        let report = if arguments.canary {
+            self.health_and_canary(&options)?
+        } else {
+            ops::health(&options, self.session)
+        };
         self.output.health(&report)?;
         if let Some(error) = report.unreachable {
             return Err(error.into());
@@ -34,7 +38,7 @@ impl Call<'_> {
         }
     }
 
-    fn health_options(&self, detailed: bool) -> Result<HealthOptions, Failure> {
+    pub(super) fn health_options(&self, detailed: bool) -> Result<HealthOptions, Failure> {
         let schema = self.settings.path("health.schema_file");
         let checks = self.settings.path("health.checks_file");
         Ok(HealthOptions {
@@ -80,7 +84,7 @@ impl Call<'_> {
     }
 
     /// Where the server is, and who we are to it.
-    fn connection(&self) -> Result<Options, Failure> {
+    pub(super) fn connection(&self) -> Result<Options, Failure> {
         let parse = |text: &str| text.parse().map_err(|error: grap_bolt::Error| error.to_string());
         let address: Option<Address> = self.settings.parsed("neo4j.uri", parse)?;
         let address = address.ok_or_else(|| Failure::Usage("the server's address is not set".to_owned()))?;

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is done about it.
 
 mod arguments;
+mod canary;
 mod check;
 mod copy;
 mod health;

@@ -133,6 +133,26 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "health.canary",
+        variables: &["GRAP_HEALTH_CANARY"],
+        default: Some("off"),
+        help: "how often `grap serve` writes two nodes, finds them in the archive and removes them again, as 5m, at least 10s; or off",
+        ..PLAIN
+    },
+    Key {
+        name: "http.listen",
+        variables: &["GRAP_HTTP_LISTEN"],
+        help: "where `grap serve` answers over HTTP, as 127.0.0.1:9479; nowhere by default",
+        ..PLAIN
+    },
+    Key {
+        name: "http.beyond_loopback",
+        variables: &["GRAP_HTTP_BEYOND_LOOPBACK"],
+        default: Some("false"),
+        help: "true: http.listen may be an address that other machines can reach; whoever asks needs no password",
+        ..PLAIN
+    },
+    Key {
         name: "backup.read_limit",
         flag: "--read-limit",
         variables: &["GRAP_BACKUP_READ_LIMIT"],

@@ -21,6 +21,8 @@ pub(super) const REPOSITORY: &str = "repository";
 pub(super) const LAG: &str = "lag";
 /// Transactions can be lost.
 pub(super) const PROTECTION: &str = "protection";
+/// What is written does not come back, or not into the archive.
+pub(super) const CANARY: &str = "canary";
 /// The lag and the protection cannot be looked at.
 pub(super) const WATCH: &str = "watch";
 /// What is to be done cannot be noted.

@@ -32,6 +32,8 @@ pub(crate) enum RunEnd {
     Failed(JobError),
     /// Only an operator can help.
     Refused(JobError),
+    /// By the settings there is nothing to do.
+    Off,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub(crate) enum JobState {
     Waiting,
     /// Until an operator has done something about it.
     Stopped,
+    /// Until the settings say otherwise.
+    Off,
     Ended,
 }
 
@@ -204,6 +208,7 @@ impl Job {
             RunEnd::Done => (JobState::Waiting, None, Some(back_off)),
             RunEnd::Failed(error) => (JobState::Waiting, Some(error), Some(back_off)),
             RunEnd::Refused(error) => (JobState::Stopped, Some(error), None),
+            RunEnd::Off => (JobState::Off, None, None),
         };
         let ending = self.lock().ending;
         if let Some(error) = error {

@@ -10,8 +10,10 @@
 //!   taken or refused ([`reload`]).
 
 mod alarms;
+mod canary;
 mod control;
 mod drilling;
+mod health;
 mod job;
 mod log;
 mod notify;
@@ -23,6 +25,7 @@ pub(crate) mod status;
 mod tasks;
 mod timetable;
 mod watching;
+mod web;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -40,11 +43,16 @@ use crate::config::{Environment, Settings};
 use crate::failure::Failure;
 use crate::host;
 
+pub(crate) use canary::CanarySeen;
 pub(crate) use control::{RunRequest, Said, ask_status, forward};
+pub(crate) use health::HealthSeen;
+pub(crate) use log::Log;
+pub(crate) use web::Figures;
 
 use control::Server;
+use health::HealthLooks;
 use job::{Job, RunEnd};
-use log::{Log, LogFormat, LogLevel, LogStyle};
+use log::{LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
 use scheduler::Scheduler;
 use status::SpaceView;
@@ -60,8 +68,12 @@ const STATE_INTERVAL: Duration = Duration::from_mins(1);
 /// The job that drives the schedule: it takes new settings without a new start.
 const SCHEDULER: &str = "scheduler";
 
+/// They are off by default.
+const HTTP: &str = "http";
+const CANARY: &str = "canary";
+
 /// What a job of the daemon does until its stop.
-type OwnWork = fn(&Daemon, &Stop) -> RunEnd;
+type OwnWork = fn(&Arc<Daemon>, &Stop) -> RunEnd;
 
 /// What every job shares.
 pub(crate) struct Daemon {
@@ -79,6 +91,8 @@ pub(crate) struct Daemon {
     scheduler: OnceLock<Arc<Scheduler>>,
     alerts: AlertCenter,
     watched: RwLock<Watched>,
+    health: HealthLooks,
+    canary: RwLock<Option<CanarySeen>>,
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
     space: Mutex<Option<SpaceView>>,
@@ -131,6 +145,8 @@ impl Daemon {
             alerts,
             log,
             watched: RwLock::default(),
+            health: HealthLooks::default(),
+            canary: RwLock::default(),
             look_now: AtomicBool::new(false),
             space: Mutex::default(),
             refused: Mutex::default(),
@@ -155,11 +171,13 @@ impl Daemon {
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, OwnWork); 4] = [
-            ("archiver", Self::archive),
-            ("watch", Self::watch),
-            (SCHEDULER, Self::run_scheduler),
-            ("space", Self::measure_space),
+        let works: [(&'static str, OwnWork); 6] = [
+            ("archiver", |daemon, stop| daemon.archive(stop)),
+            ("watch", |daemon, stop| daemon.watch(stop)),
+            (SCHEDULER, |daemon, stop| daemon.run_scheduler(stop)),
+            ("space", |daemon, stop| daemon.measure_space(stop)),
+            (CANARY, |daemon, stop| daemon.fly_canaries(stop)),
+            (HTTP, Self::serve_http),
         ];
         let mut threads = Vec::new();
         for (name, work) in works {
@@ -206,6 +224,8 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
+    crate::http::listen_address(settings)?;
+    canary::interval(settings)?;
     Ok(())
 }
 

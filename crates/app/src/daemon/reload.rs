@@ -12,7 +12,7 @@ use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
-use super::{Daemon, SCHEDULER, log_style, notify};
+use super::{CANARY, Daemon, HTTP, SCHEDULER, log_style, notify};
 use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -99,16 +99,23 @@ impl Daemon {
             self.alerts.replace_sinks(sinks);
         }
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        if changed.iter().any(|key| needs_new_start(key)) {
-            for job in self.jobs().iter().filter(|job| job.name() != SCHEDULER) {
+        for job in self.jobs() {
+            if changed.iter().any(|key| needs_new_start(job.name(), key)) {
                 job.start_anew();
             }
         }
     }
 }
 
-/// Whether a job that runs works by the old value until it is started anew. Tasks take what is set when they begin.
-fn needs_new_start(key: &str) -> bool {
+/// Whether this job works by the old value until it is started anew. Tasks take what is set when they begin.
+fn needs_new_start(job: &str, key: &str) -> bool {
     let parts = ["archive.", "remote.", "password"];
-    LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part))
+    let archived =
+        LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part));
+    match job {
+        SCHEDULER => false,
+        HTTP => key.starts_with("http."),
+        CANARY => archived || key == "health.canary",
+        _ => archived,
+    }
 }

@@ -54,6 +54,9 @@ pub(crate) struct ProtectionView {
     pub(crate) protected: bool,
     pub(crate) reasons: Vec<String>,
     pub(crate) at: Timestamp,
+    /// Backups that can be read, and when the newest of them ended.
+    pub(crate) backups: usize,
+    pub(crate) last_backup: Option<Timestamp>,
 }
 
 /// Of the file system that holds the repository.

@@ -100,7 +100,15 @@ impl Daemon {
     fn see_protection(&self, status: &StatusReport, memory: &mut Memory) {
         self.alerts.clear(WATCH);
         let (now, protected) = (self.clock.since_boot(), status.protection == Protection::Protected);
-        let view = ProtectionView { protected, reasons: status.reasons.clone(), at: self.clock.now() };
+        let at = self.clock.now();
+        let last_backup = status.last_backup.as_ref().and_then(|last| at.checked_sub(last.age).ok());
+        let view = ProtectionView {
+            protected,
+            reasons: status.reasons.clone(),
+            at,
+            backups: status.backups,
+            last_backup,
+        };
         self.watched.write().unwrap_or_else(PoisonError::into_inner).protection = Some(view);
         if protected {
             (memory.unprotected, memory.wanted) = (None, false);

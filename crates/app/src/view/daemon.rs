@@ -107,6 +107,7 @@ fn state_word(state: JobState) -> &'static str {
         JobState::Running => "running",
         JobState::Waiting => "waiting",
         JobState::Stopped => "stopped",
+        JobState::Off => "off",
         JobState::Ended => "ended",
     }
 }

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::shapes::SCHEMA_VERSION;
 use crate::failure::Failure;
 
 pub(crate) fn failure(failure: &Failure, json: bool) {
@@ -12,22 +13,25 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
 }
 
 pub(crate) fn failure_text(failure: &Failure, json: bool) -> String {
+    if json {
+        return format!("{}\n", failure_shape(failure));
+    }
     let code = failure.code();
     let causes = grap::causes(failure);
-    if json {
-        let error = json!({
-            "schema_version": 1,
-            "error": {
-                "code": code.name(),
-                "exit_status": code.exit_status(),
-                "message": failure.to_string(),
-                "causes": causes,
-                "hint": code.hint(),
-            }
-        });
-        format!("{error}\n")
-    } else {
-        let causes = causes.iter().fold(String::new(), |text, cause| text + "  because: " + cause + "\n");
-        format!("error[{}]: {failure}\n{causes}  hint: {}\n", code.name(), code.hint())
-    }
+    let causes = causes.iter().fold(String::new(), |text, cause| text + "  because: " + cause + "\n");
+    format!("error[{}]: {failure}\n{causes}  hint: {}\n", code.name(), code.hint())
+}
+
+pub(crate) fn failure_shape(failure: &Failure) -> Value {
+    let code = failure.code();
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "error": {
+            "code": code.name(),
+            "exit_status": code.exit_status(),
+            "message": failure.to_string(),
+            "causes": grap::causes(failure),
+            "hint": code.hint(),
+        }
+    })
 }

@@ -39,7 +39,7 @@ impl Output<'_> {
     }
 }
 
-fn health_shape(report: &HealthReport) -> Value {
+pub(crate) fn health_shape(report: &HealthReport) -> Value {
     let all: Vec<&HealthCheck> = report.checks.iter().collect();
     let (own, custom) = all.split_at(all.len().saturating_sub(report.custom));
     let checks: Map<String, Value> =

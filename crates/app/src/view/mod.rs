@@ -29,8 +29,10 @@ use crate::config::Settings;
 use crate::daemon::status::DaemonStatus;
 use crate::failure::Failure;
 
-pub(crate) use failure::{failure, failure_text};
+pub(crate) use failure::{failure, failure_shape, failure_text};
+pub(crate) use health::health_shape;
 pub(crate) use progress::monitor;
+pub(crate) use shapes::SCHEMA_VERSION;
 
 /// What takes a report somewhere else.
 pub(crate) type Printer = dyn Fn(&str) -> std::io::Result<()> + Send + Sync;

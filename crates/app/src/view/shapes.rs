@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::retention;
 use crate::config::Settings;
 
-pub(super) const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 pub(super) fn init(report: &InitReport) -> Value {
     json!({

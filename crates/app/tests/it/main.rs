@@ -18,6 +18,7 @@ mod damage;
 mod gc;
 mod health;
 mod hot;
+mod http;
 mod interrupted;
 mod keys;
 mod open;

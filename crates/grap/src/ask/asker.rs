@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use grap_bolt::client::{Answer, Connection, Options, Scope, Statement};
+use grap_bolt::client::{Access, Answer, Connection, Options, Scope, Statement, Summary};
 use grap_bolt::{Bookmark, Error, Result, Value};
 use grap_core::schema::{Declaration, Entity, LiveObject, LiveState, SchemaKind, Shape};
 
@@ -120,9 +120,13 @@ impl Asker {
 
     /// Makes it, if it is not there.
     pub fn apply(&mut self, wanted: &Declaration, limit: Duration) -> Result<()> {
-        let scope = Scope { access: grap_bolt::client::Access::Write, ..self.scope.clone() };
-        let statement = Statement::new(wanted.statement.as_str()).limit(limit);
-        self.connection.run(&scope, statement)?.finish().map(drop)
+        self.change(Statement::new(wanted.statement.as_str()).limit(limit)).map(drop)
+    }
+
+    /// In a transaction of its own that may write.
+    pub(super) fn change(&mut self, statement: Statement) -> Result<Summary> {
+        let scope = Scope { access: Access::Write, ..self.scope.clone() };
+        self.connection.run(&scope, statement)?.finish()
     }
 
     pub fn node_count(&mut self) -> Result<i64> {

@@ -3,6 +3,7 @@
 //! 1. *Connectivity*: log on, and ask the database for a 1.
 //! 2. *Schema consistency*: against a declared schema, or, without one, that nothing there is FAILED.
 //! 3. *Orphan detection*: relationships end at nodes that are there ([`crate::ask`]).
+//! 4. The canary, where it was asked for: it writes ([`mod@super::canary`]).
 //!
 //! A database in use changes between two questions. Whatever was found wrong is asked for once more, and counts only when
 //! it is found again. An index that is being populated is waited for within the limit of its check; without a
@@ -15,13 +16,14 @@ use grap_core::schema::{Drift, LiveObject, SchemaFile, compare, faults};
 use grap_core::{CheckOutcome, Checks};
 use jiff::Timestamp;
 
-use super::Session;
+use super::{CanaryRun, Session};
 use crate::ask::{Asker, Counts};
 use crate::error::in_one_line;
 
 pub const CONNECTIVITY: &str = "connectivity";
 pub const SCHEMA_CONSISTENCY: &str = "schema_consistency";
 pub const ORPHAN_DETECTION: &str = "orphan_detection";
+pub const CANARY: &str = "canary";
 
 const PAUSE: Duration = Duration::from_millis(200);
 /// What of the limit of a check is left for the last answer.
@@ -29,6 +31,7 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// Rows of a custom check that are shown.
 const ROWS_SHOWN: usize = 20;
 
+#[derive(Debug, Clone)]
 pub struct HealthOptions {
     pub connection: Options,
     /// The user's home database by default.
@@ -91,11 +94,26 @@ impl HealthReport {
 }
 
 pub fn health(options: &HealthOptions, session: &Session<'_>) -> HealthReport {
+    health_with_canary(options, None, session)
+}
+
+/// With what a run of the canary came to as the fourth check. It is made, or looked up, when nothing failed before it.
+pub fn health_with_canary(
+    options: &HealthOptions,
+    canary: Option<Box<dyn FnOnce() -> CanaryRun + '_>>,
+    session: &Session<'_>,
+) -> HealthReport {
     let mut look = Look { options, session, asker: None, unreachable: None };
     let mut checks = Checks::default();
     checks.next(CONNECTIVITY, || timed(session, || look.connectivity()));
     checks.next(SCHEMA_CONSISTENCY, || timed(session, || look.schema()));
     checks.next(ORPHAN_DETECTION, || timed(session, || look.orphans()));
+    if let Some(canary) = canary {
+        checks.next(CANARY, || {
+            let run = canary();
+            (run.outcome, run.duration)
+        });
+    }
     for check in &options.custom {
         checks.next(&check.name, || timed(session, || look.custom(check)));
     }

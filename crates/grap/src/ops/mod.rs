@@ -3,6 +3,7 @@
 mod archive;
 mod assess;
 mod backup;
+mod canary;
 mod check;
 mod copy;
 mod delete;
@@ -35,6 +36,7 @@ mod window;
 
 pub use archive::{ArchiveOptions, ArchiveReport, archive};
 pub use backup::{BackupOptions, BackupReport, backup};
+pub use canary::{CanaryOptions, CanaryRun, canary};
 pub use check::{CheckOptions, CheckReport, CheckedDatabase, check};
 pub use copy::{CopiedBackup, CopyOptions, CopyReport, copy};
 
@@ -44,8 +46,8 @@ pub use drill::{DrillOptions, DrillReport, drill, drill_history};
 pub use expire::{ExpireOptions, ExpirePlan, ExpireReport, Left, SourcePlan, expire, plan_expire};
 pub use gc::{GcOptions, GcPlan, GcReport, gc, plan_gc};
 pub use health::{
-    CONNECTIVITY, CustomCheck, HealthLimits, HealthOptions, HealthReport, ORPHAN_DETECTION,
-    SCHEMA_CONSISTENCY, health,
+    CANARY, CONNECTIVITY, CustomCheck, HealthLimits, HealthOptions, HealthReport, ORPHAN_DETECTION,
+    SCHEMA_CONSISTENCY, health, health_with_canary,
 };
 pub use hold::{HoldOptions, HoldReport, hold, release};
 pub use init::{InitReport, init};
@@ -53,7 +55,7 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use recover::{
-    RecoverOptions, RecoveryReport, cancel_recovery, recover, recovery_status, reset_recovery,
+    RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_status, reset_recovery,
 };
 pub(crate) use restore::restore_to_ends;
 pub use restore::{

@@ -70,6 +70,22 @@ pub fn recover(
     })
 }
 
+/// Fix what is going to be done, and note it. Nothing else is done yet: [`recover`] goes on from here.
+pub fn begin_recovery(
+    options: &RecoverOptions,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
+    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
+    let machine = finish_reset(machine, &mut Candidate::to_clear_away(), state, session)?;
+    if let Some(recovery) = machine.state().recovery() {
+        return Err(in_the_way("a new recovery", recovery));
+    }
+    let machine = begin_or_go_on(machine, options, open, session)?;
+    Ok(RecoveryReport::ended(machine.state(), session))
+}
+
 /// How it stands, whoever is at it.
 pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
     let (found, runs) = recovery::look(state, Lane::Recovery)?;

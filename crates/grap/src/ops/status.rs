@@ -43,6 +43,8 @@ pub struct StatusReport {
     /// A new backup would do away with one of them.
     pub backup_wanted: bool,
     pub last_backup: Option<LastBackup>,
+    /// How many backups of the source can be read.
+    pub backups: usize,
     pub databases: Vec<DatabaseStatus>,
 }
 
@@ -104,7 +106,15 @@ pub(super) fn look(
         (true, None) => Protection::Unknown,
         (true, Some(_)) => Protection::Protected,
     };
-    Ok(StatusReport { source: source.clone(), protection, reasons, backup_wanted, last_backup, databases })
+    Ok(StatusReport {
+        source: source.clone(),
+        protection,
+        reasons,
+        backup_wanted,
+        last_backup,
+        backups: history.backups.len(),
+        databases,
+    })
 }
 
 fn known_databases(history: &History) -> Vec<String> {

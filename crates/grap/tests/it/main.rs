@@ -1,3 +1,4 @@
 //! The library against real servers.
 
+mod durability;
 mod follow;

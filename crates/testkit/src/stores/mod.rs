@@ -101,7 +101,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// The folder of a tool, made once by `make`, which is given a folder to fill. `name` has the version in it.
-fn installed(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn installed(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let cache = cache_folder().join("stores");
     fs::create_dir_all(&cache).map_err(Error::file("create", &cache))?;
     let cache = cache.canonicalize().map_err(Error::file("resolve", &cache))?;
@@ -119,7 +119,7 @@ fn installed(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathB
 }
 
 /// Run an installer to its end.
-fn install(command: &mut Command, hint: &str) -> Result<()> {
+pub(crate) fn install(command: &mut Command, hint: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.stdin(Stdio::null()).output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

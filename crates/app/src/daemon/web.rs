@@ -1,0 +1,81 @@
+//! What HTTP is told ([`crate::http`]): it runs as a job, and asks here.
+
+use std::sync::Arc;
+
+use grap::ops::{self, RecoveryReport};
+use grap_task::Stop;
+
+use super::alarms::REPOSITORY;
+use super::job::{JobError, JobState, RunEnd};
+use super::status::DaemonStatus;
+use super::{CanarySeen, Daemon, HTTP, HealthSeen, Log};
+use crate::cli::Call;
+use crate::failure::Failure;
+use crate::http;
+
+/// What the figures are made from.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) status: DaemonStatus,
+    /// As it was last seen.
+    pub(crate) health: Option<Arc<HealthSeen>>,
+    pub(crate) canary: Option<CanarySeen>,
+    pub(crate) recovery: Option<RecoveryReport>,
+}
+
+impl Daemon {
+    pub(super) fn serve_http(self: &Arc<Self>, stop: &Stop) -> RunEnd {
+        let address = match http::listen_address(&self.settings()) {
+            Ok(Some(address)) => address,
+            Ok(None) => return RunEnd::Off,
+            Err(error) => return self.end_of(&error.into()),
+        };
+        match http::serve(self, address, stop) {
+            Ok(()) => RunEnd::Done,
+            Err(error) => RunEnd::Failed(JobError {
+                code: grap::Code::FileFailed.name().to_owned(),
+                message: format!("cannot listen on {address}: {error}"),
+                at: self.clock.now(),
+            }),
+        }
+    }
+
+    pub(crate) fn log_of(&self, job: &'static str) -> Log {
+        self.log.of(job)
+    }
+
+    /// On its way to a candidate, with a process at it. One that nobody performs keeps nobody from the database, which
+    /// it has not touched.
+    pub(crate) fn recovery(&self, stop: &Stop) -> Result<Option<RecoveryReport>, Failure> {
+        let look = |call: &Call<'_>| Ok(ops::recovery_status(&self.state, call.session)?);
+        let report = self.own_call(HTTP, stop, look)?;
+        let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
+        Ok((report.runs && is_forward).then_some(report))
+    }
+
+    pub(crate) fn figures(&self, stop: &Stop) -> Figures {
+        Figures {
+            status: self.status(),
+            health: self.health.last(),
+            canary: self.last_canary(),
+            // A journal that cannot be read is an alert, and the answer to who asks about the health.
+            recovery: self.recovery(stop).unwrap_or_default(),
+        }
+    }
+
+    /// What keeps the daemon from its work.
+    pub(crate) fn hindrances(&self) -> Vec<String> {
+        let works = |state| matches!(state, JobState::Running | JobState::Off);
+        let jobs = self.jobs().into_iter().map(|job| job.view()).filter(|job| job.name != HTTP);
+        let mut found: Vec<String> = jobs
+            .filter(|job| !works(job.state))
+            .map(|job| {
+                let why = job.last_error.map(|error| format!(": error[{}]: {}", error.code, error.message));
+                format!("the {} does not run{}", job.name, why.unwrap_or_default())
+            })
+            .collect();
+        let alerts = self.alerts.alerts().into_iter().filter(|alert| alert.key == REPOSITORY);
+        found.extend(alerts.map(|alert| alert.message));
+        found
+    }
+}
