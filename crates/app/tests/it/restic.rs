@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use grap_testkit::archive::ArchiveReader;
+use grap_testkit::judge::check_natively;
 use grap_testkit::pitr::World;
 use grap_testkit::pitr::world::writers;
-use grap_testkit::judge::check_natively;
 use grap_testkit::program::tx_id;
 use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, tree};

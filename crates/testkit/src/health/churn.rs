@@ -54,12 +54,7 @@ pub fn churn(asking: &Asking, server: &Server, checks: usize, tell: Tell<'_>) ->
     ))
 }
 
-fn ask(
-    asking: &Asking,
-    schema: &str,
-    checks: usize,
-    tell: Tell<'_>,
-) -> Result<(Vec<String>, Vec<Duration>)> {
+fn ask(asking: &Asking, schema: &str, checks: usize, tell: Tell<'_>) -> Result<(Vec<String>, Vec<Duration>)> {
     let ways: [&[&str]; 3] = [&[], &["--schema", schema], &["--schema", schema, "--detailed"]];
     let (mut alarms, mut took) = (Vec::new(), Vec::new());
     for number in 0..checks {

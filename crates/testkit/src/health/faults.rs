@@ -61,16 +61,18 @@ pub fn no_such_database(asking: &Asking) -> Result<()> {
 /// SIGSTOP while writers write: the kernel still takes connections for it.
 pub fn hung(asking: &Asking, server: &Server) -> Result<Duration> {
     let what = "a server that hangs";
-    let workload = Workload::start(server, WorkloadOptions { writers: 2, generation: 9, ..WorkloadOptions::default() })?;
+    let workload =
+        Workload::start(server, WorkloadOptions { writers: 2, generation: 9, ..WorkloadOptions::default() })?;
     let pid = server.pid().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     let pid = pid.ok_or_else(|| Error::Claim("the server does not run".into()))?;
-    let signal = |signal| kill_process(pid, signal).map_err(|error| Error::file("signal", "the server")(error.into()));
+    let signal =
+        |signal| kill_process(pid, signal).map_err(|error| Error::file("signal", "the server")(error.into()));
     signal(Signal::STOP)?;
     let answer = asking.ask(&[]);
     signal(Signal::CONT)?;
     let answer = answer?;
     answer.require(what, CONNECTIVITY, "NEO4J_UNREACHABLE")?;
-    answer.require_within(what, CONNECTIVITY_LIMIT)?;
+    answer.require_within(what, CONNECTIVITY, CONNECTIVITY_LIMIT)?;
     workload.stop()?;
     healthy(what, &asking.ask(&[])?)?;
     Ok(answer.took)

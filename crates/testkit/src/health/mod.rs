@@ -22,7 +22,10 @@ use crate::pitr::require;
 use crate::program::last_json;
 use crate::{Grap, Server};
 
-/// What a loaded machine may add to a limit, the start of the program included.
+const CHECKS: [&str; 3] = ["connectivity", "schema_consistency", "orphan_detection"];
+/// What a loaded machine may add to the limit of a check.
+const GRACE: Duration = Duration::from_secs(1);
+/// What starting and ending the program may take there.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// `grap health`, and whom it asks.
@@ -75,7 +78,8 @@ impl Asking {
         let output = command.output().map_err(Error::file("run", &self.grap.binary))?;
         let took = begun.elapsed();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let code = last_json(&output.stderr).and_then(|last| last["error"]["code"].as_str().map(str::to_owned));
+        let code =
+            last_json(&output.stderr).and_then(|last| last["error"]["code"].as_str().map(str::to_owned));
         Ok(Answer {
             status: output.status.code().unwrap_or(-1),
             code,
@@ -111,8 +115,13 @@ impl Answer {
         require(said.to_string().contains(word), || format!("{what}: `{word}` is not said: {}", self.said))
     }
 
-    fn require_within(&self, what: &str, limit: Duration) -> Result<()> {
-        let took = self.took;
-        require(took < limit + SLACK, || format!("{what}: told after {took:?}, the limit is {limit:?}"))
+    /// The check ended within its limit, and the program soon after what all checks took.
+    fn require_within(&self, what: &str, check: &str, limit: Duration) -> Result<()> {
+        let (ms, took) = (self.milliseconds(check), self.took);
+        let most = (limit + GRACE).as_secs_f64() * 1e3;
+        require(ms <= most, || format!("{what}: {check} ended after {ms} ms, its limit is {limit:?}"))?;
+        let all: f64 = CHECKS.iter().map(|check| self.milliseconds(check)).sum();
+        let most = Duration::from_secs_f64(all / 1e3) + SLACK;
+        require(took < most, || format!("{what}: told after {took:?}; the checks took {all:.0} ms"))
     }
 }

@@ -28,6 +28,8 @@ pub fn check_both(grap: &Grap, distribution: &Distribution, data: &Path) -> Resu
         Err(error) if official.is_clean() => {
             Err(Error::Claim(format!("database check is clean, grap check is not: {error}")))
         }
-        Err(error) => Err(Error::Claim(format!("neither checker calls it clean: {error}; {}", official.text))),
+        Err(error) => {
+            Err(Error::Claim(format!("neither checker calls it clean: {error}; {}", official.text)))
+        }
     }
 }
