@@ -20,13 +20,16 @@ CREATE TEXT INDEX a_s FOR (n:A) ON (n.s);
 CREATE FULLTEXT INDEX words FOR (n:A|B) ON EACH [n.word];
 ";
 
-/// What comes and goes beside what the workload itself makes and drops, as fast as the server takes it. (`n.k` is unique.)
+/// What comes and goes beside what the workload itself makes and drops, as fast as the server takes it. On a label of its
+/// own: where a schema command waits for a label that every statement of the writers locks when it is planned, the server
+/// (2026.08.1 and 5.26.30) can lock them against each other for good, and sees no deadlock.
 const FLEETING: [(&str, &str); 4] = [
-    ("CREATE CONSTRAINT fleeting_c FOR (n:C) REQUIRE n.k IS UNIQUE", "DROP CONSTRAINT fleeting_c IF EXISTS"),
-    ("CREATE RANGE INDEX fleeting_r FOR (n:N) ON (n.k, n.i)", "DROP INDEX fleeting_r IF EXISTS"),
-    ("CREATE TEXT INDEX fleeting_t FOR (n:N) ON (n.s)", "DROP INDEX fleeting_t IF EXISTS"),
-    ("CREATE FULLTEXT INDEX fleeting_f FOR (n:B|C) ON EACH [n.s]", "DROP INDEX fleeting_f IF EXISTS"),
+    ("CREATE CONSTRAINT fleeting_c FOR (n:Fleeting) REQUIRE n.k IS UNIQUE", "DROP CONSTRAINT fleeting_c"),
+    ("CREATE RANGE INDEX fleeting_r FOR (n:Fleeting) ON (n.k, n.s)", "DROP INDEX fleeting_r"),
+    ("CREATE TEXT INDEX fleeting_t FOR (n:Fleeting) ON (n.s)", "DROP INDEX fleeting_t"),
+    ("CREATE FULLTEXT INDEX fleeting_f FOR (n:Fleeting) ON EACH [n.s]", "DROP INDEX fleeting_f"),
 ];
+const FLEETING_NODES: &str = "UNWIND range(1, 2000) AS i CREATE (:Fleeting {k: i, s: 'text ' + i})";
 
 /// Asks `checks` times: in turn without a schema, with a declared one, and with counts.
 pub fn churn(asking: &Asking, server: &Server, checks: usize, tell: Tell<'_>) -> Result<String> {
@@ -35,6 +38,7 @@ pub fn churn(asking: &Asking, server: &Server, checks: usize, tell: Tell<'_>) ->
     let schema = file.path().display().to_string();
     let workload =
         Workload::start(server, WorkloadOptions { schema_churn: true, ..WorkloadOptions::default() })?;
+    server.query(FLEETING_NODES)?;
     let over = AtomicBool::new(false);
     let (alarms, took, changes) = thread::scope(|scope| {
         let changing = scope.spawn(|| change_the_schema(server, &over));
@@ -69,7 +73,7 @@ fn ask(asking: &Asking, schema: &str, checks: usize, tell: Tell<'_>) -> Result<(
     Ok((alarms, took))
 }
 
-/// Until it is over; how many changes were made. One that meets a deadlock, or a constraint's own rule, made none.
+/// Until it is over; how many changes were made. One that meets a deadlock made none.
 fn change_the_schema(server: &Server, over: &AtomicBool) -> usize {
     let bolt = server.bolt();
     let mut changes = 0;
