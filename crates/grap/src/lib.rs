@@ -13,6 +13,7 @@
 //! - [`schedule`]: what is remembered of the periodic tasks.
 //! - [`server`]: a second Neo4j, started on a restored database.
 //! - [`state`]: the state directory: locks of jobs, the journal of operations.
+//! - [`validate`]: whether a restored candidate is what it should be.
 //! - [`Error`]: every way to fail, with its code, exit status and hints.
 
 mod abreast;
@@ -34,5 +35,6 @@ mod series;
 pub mod server;
 pub mod sources;
 pub mod state;
+pub mod validate;
 
 pub use error::{Code, Error, Result, causes, in_one_line};

@@ -5,6 +5,8 @@
 //! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
 //! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
+mod validation;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use grap_core::{BackupId, SourceName, Verdict};
@@ -17,6 +19,8 @@ use crate::abreast::abreast;
 use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
+
+pub use validation::{StepTook, Validated, Validation, put_validation};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.
@@ -45,6 +49,8 @@ pub enum NoteKind {
         problems: Vec<String>,
         read_data_percent: u8,
     },
+    /// It was restored, opened and judged.
+    Validation(Box<Validation>),
     /// Nothing may delete it. The hold is called by the number of this note.
     Held {
         hold: u64,
@@ -79,6 +85,8 @@ pub struct Standing {
     /// Packs that any verification found damaged, passed ones since then or not: one passes, too, where what lies in
     /// the pack lies in another one as well.
     pub damaged_packs: BTreeSet<Id>,
+    /// The newest validation.
+    pub validated: Option<Validated>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -108,6 +116,19 @@ pub struct Hold {
 impl Standing {
     pub fn verdict(&self) -> Option<Verdict> {
         self.judged.map(|judged| judged.verdict)
+    }
+
+    /// What retention may think of it. One that did not pass when it was opened is not good, whatever its stored bytes
+    /// are; that it did pass replaces no verification.
+    pub fn worth(&self) -> Option<Verdict> {
+        let failed = self.validated.as_ref().is_some_and(|validated| !validated.passed());
+        if failed { Some(Verdict::Failed) } else { self.verdict() }
+    }
+
+    /// Whether it passed when it was last opened, and nothing wrong is known of it.
+    pub fn is_validated(&self) -> bool {
+        let passed = self.validated.as_ref().is_some_and(Validated::passed);
+        passed && self.verdict() != Some(Verdict::Failed)
     }
 
     /// Why nobody may decide over the backup.
@@ -144,6 +165,9 @@ impl Standing {
                 self.damaged_packs.extend(problems.iter().filter_map(|problem| pack_in(problem)));
                 self.problems = problems;
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
+            }
+            NoteKind::Validation(validation) => {
+                self.validated = Some(Validated { at, host: note.host, validation: *validation });
             }
             NoteKind::Held { hold, holder, reason } => {
                 self.holds.push(Hold { hold, holder, reason, since: at });
@@ -300,6 +324,47 @@ mod tests {
         };
         let opened = Repository::init(Box::new(std::sync::Arc::clone(&store)), &"password".into(), &options);
         (store, opened.unwrap().0)
+    }
+
+    fn validation(begun: i64, passed: bool) -> Validation {
+        Validation {
+            health_check_passed: passed,
+            recovery: "recovery-20261126-090000".parse().unwrap(),
+            begun: Timestamp::from_second(begun).unwrap(),
+            target: "latest".to_owned(),
+            timeline: None,
+            ends: Vec::new(),
+            server_version: None,
+            measured: None,
+            tiers: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_recovery_leaves_one_validation_and_the_newest_one_counts() {
+        let (_store, repository) = repository();
+        let (source, id): (SourceName, BackupId) =
+            ("prod".parse().unwrap(), "neo4j-20261125-020000".parse().unwrap());
+        let on = |host: &str| Author {
+            at: Timestamp::UNIX_EPOCH,
+            host: host.to_owned(),
+            program: "grap test".to_owned(),
+        };
+        let put_by = |host: &str, validation: &Validation| {
+            put_validation(&repository, &source, &id, &on(host), validation).unwrap()
+        };
+        let standing = || standing(&repository, &source, &id).unwrap();
+        put(&repository, &source, &id, &on("a"), |_| NoteKind::Verified { read_data_percent: 0 }).unwrap();
+        assert!(put_by("a", &validation(1, false)) && !put_by("a", &validation(1, false)));
+        let failed = standing();
+        assert_eq!((failed.verdict(), failed.worth()), (Some(Verdict::Verified), Some(Verdict::Failed)));
+        assert!(!failed.is_validated());
+        // An id is unique on one host only, and until its journal is reset.
+        assert!(put_by("b", &validation(1, true)) && put_by("a", &validation(2, true)));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), true));
+        put(&repository, &source, &id, &on("a"), |_| NoteKind::failed(vec!["x".to_owned()], 0)).unwrap();
+        assert!(!standing().is_validated());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod retention;
 mod shapes;
 mod text;
 mod timeline;
+mod validation;
 
 use std::io::{IsTerminal, Write};
 

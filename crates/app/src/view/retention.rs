@@ -6,6 +6,8 @@ use grap::ops::{DeletePlan, ExpirePlan, ExpireReport, HoldReport, SourcePlan};
 use grap_core::{Decision, Outcome, Verdict};
 use serde_json::{Value, json};
 
+use super::validation;
+
 use super::Output;
 use super::shapes::{SCHEMA_VERSION, left_shape, merge, milliseconds};
 use super::text::{bytes, second};
@@ -69,11 +71,17 @@ pub(super) fn verified_word(standing: &Standing) -> &'static str {
     }
 }
 
+/// Of a backup that is there.
+pub(super) fn complete_status(standing: &Standing) -> &'static str {
+    if standing.is_validated() { "VALIDATED" } else { "COMPLETE" }
+}
+
 /// What `show` says beyond the summary.
 pub(super) fn standing(standing: &Standing) -> Value {
     json!({
         "verified_at": standing.judged.map(|judged| judged.at),
         "verified_read_percent": standing.judged.map(|judged| judged.read_data_percent),
+        "validation": standing.validated.as_ref().map(validation::shape),
         "holds": holds(&standing.holds),
         "unreadable_notes": standing.unreadable,
     })
@@ -94,6 +102,7 @@ pub(super) fn standing_text(standing: &Standing) -> String {
             judged.read_data_percent
         ),
     };
+    text += &standing.validated.as_ref().map(validation::text).unwrap_or_default();
     for hold in &standing.holds {
         text += &format!("held      by {hold}\n");
     }

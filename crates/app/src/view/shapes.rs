@@ -1,8 +1,8 @@
 //! The JSON that scripts read: documented in `docs/json.md`, version 1. Within a version fields are only
 //! added.
 
-use grap::copy::Manifest;
-use grap::notes::Standing;
+use grap::copy::{DatabaseManifest, Manifest};
+use grap::notes::{Standing, Validated};
 use grap::ops::{
     ArchiveReport, BackupReport, BackupRow, BackupStatus, BackupVerdict, CheckStatus, DoctorReport,
     InitReport, ListReport, RestoreReport, ShowReport, SourceReport, UnlockReport, VerifyReport,
@@ -50,8 +50,12 @@ pub(super) fn archive(report: &ArchiveReport) -> Value {
     })
 }
 
-/// What list, backup and show say of every backup. The field of the mission that is not known yet is null.
+/// What list, backup and show say of every backup. What only a validation tells is null until then.
 fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> Value {
+    let counted = |database: &DatabaseManifest| {
+        let validated = standing.validated.as_ref()?;
+        validated.counted(&database.name, database.end.tx_id)
+    };
     let databases: Vec<Value> = manifest
         .databases
         .iter()
@@ -67,8 +71,8 @@ fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> 
                 "format": database.format,
                 "neo4j_min": database.server_min,
                 "bytes": database.files.iter().map(|file| file.size).sum::<u64>(),
-                "nodes": database.nodes,
-                "relationships": database.relationships,
+                "nodes": counted(database).map_or(database.nodes, |counted| Some(counted.nodes)),
+                "relationships": counted(database).map_or(database.relationships, |counted| Some(counted.relationships)),
             })
         })
         .collect();
@@ -78,7 +82,7 @@ fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> 
         "schema_version": SCHEMA_VERSION,
         "id": manifest.id,
         "source": manifest.source,
-        "status": "COMPLETE",
+        "status": retention::complete_status(standing),
         "started": manifest.started,
         "finished": manifest.finished,
         "expires": rules.expires(manifest.started),
@@ -89,7 +93,7 @@ fn summary(manifest: &Manifest, standing: &Standing, rules: &RetentionRules) -> 
         "bytes": manifest.bytes,
         "bytes_added": manifest.bytes_added,
         "added_ratio": ratio,
-        "health_check_passed": null,
+        "health_check_passed": standing.validated.as_ref().map(Validated::passed),
         "tags": manifest.tags,
         "note": manifest.note,
         "databases": databases,
@@ -131,7 +135,7 @@ fn row(row: &BackupRow, rules: &RetentionRules) -> Value {
                 json!({ "error": { "code": error.code().name(), "message": error.to_string() } }),
             );
         }
-        BackupStatus::InProgress | BackupStatus::Complete => {}
+        BackupStatus::InProgress | BackupStatus::Complete | BackupStatus::Validated => {}
     }
     shape
 }
@@ -140,6 +144,7 @@ pub(super) fn status_name(status: &BackupStatus) -> &'static str {
     match status {
         BackupStatus::InProgress => "IN_PROGRESS",
         BackupStatus::Complete => "COMPLETE",
+        BackupStatus::Validated => "VALIDATED",
         BackupStatus::Failed { .. } => "FAILED",
         BackupStatus::Damaged(_) => "DAMAGED",
     }

@@ -129,7 +129,12 @@ fn list_row(row: &BackupRow) -> String {
 
 pub(super) fn show(report: &ShowReport, rules: &RetentionRules) -> String {
     let manifest = &report.manifest;
-    let mut text = format!("backup    {}\nsource    {}\nstatus    COMPLETE\n", manifest.id, manifest.source);
+    let mut text = format!(
+        "backup    {}\nsource    {}\nstatus    {}\n",
+        manifest.id,
+        manifest.source,
+        retention::complete_status(&report.standing)
+    );
     text += &format!("started   {}\nfinished  {}\n", second(manifest.started), second(manifest.finished));
     text += &format!("size      {}, {} added\n", bytes(manifest.bytes), bytes(manifest.bytes_added));
     let release = manifest.server.version.as_deref().unwrap_or("of unknown release");

@@ -22,9 +22,9 @@ use crate::s3::{bad_network, in_bucket, s3, world};
 use crate::support::{NOTHING, PROGRAM, Ran, cheap_repository, contents, password};
 
 /// Kills of copies into a bucket, ...
-const KILLS_REMOTE: usize = 8;
+const KILLS_REMOTE: usize = 5;
 /// ... and into directories: so many directories, so many kills each.
-const KILLS_LOCAL: (usize, usize) = (6, 5);
+const KILLS_LOCAL: (usize, usize) = (4, 4);
 
 /// A repository in the bucket whose password costs nothing to try.
 fn cheap_in_bucket(grap: &Grap, bucket: &Bucket, prefix: &str) -> Grap {

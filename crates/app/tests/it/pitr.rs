@@ -18,7 +18,7 @@ fn tell(text: &str) {
 
 #[test]
 fn from_one_base_every_point_restores_and_a_damaged_archive_is_refused() {
-    let options = RoundOptions { targets: 3, instants: 2, whole_servers: 1, long: Duration::from_secs(18) };
+    let options = RoundOptions { targets: 2, instants: 1, whole_servers: 1, long: Duration::from_secs(12) };
     for version in Distribution::matrix() {
         let distribution = Distribution::ensure(&version).unwrap();
         tell(&rounds(Path::new(PROGRAM), &distribution, options, &tell).unwrap());

@@ -115,7 +115,7 @@ pub fn instance() -> Instance {
 }
 
 fn judged(tier: Tier, verdict: TierVerdict) -> What {
-    What::Judged { judgement: Judgement { tier, verdict, findings: Vec::new() } }
+    What::Judged { judgement: Judgement { tier, verdict, findings: Vec::new(), measured: None } }
 }
 
 pub fn passed() -> TierVerdict {

@@ -25,4 +25,4 @@ pub use event::{End, Event, Failure, Instance, Limits, Plan, What};
 pub use id::{InvalidRecoveryId, RecoveryId};
 pub use order::{FORWARD, Order, order, percent, share};
 pub use state::{Cause, Fate, Illegal, Phase, Recovery, STARTS_MAX, State, Status, Step, apply};
-pub use tier::{Judgement, Tier, TierVerdict};
+pub use tier::{Judgement, Measured, Tier, TierVerdict};

@@ -60,6 +60,18 @@ pub struct Judgement {
     /// All that was found, good and bad; objects are named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+    /// By the tier that counts everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What is in a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Measured {
+    pub nodes: u64,
+    pub relationships: u64,
+    /// Of the whole graph, in hexadecimal.
+    pub digest: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

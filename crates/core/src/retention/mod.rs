@@ -300,7 +300,7 @@ impl fmt::Display for Go {
         match self {
             Self::Old { since } => write!(f, "too old since {}", second(*since)),
             Self::NeverVerified => f.write_str("never verified"),
-            Self::FailedVerification => f.write_str("its last verification failed"),
+            Self::FailedVerification => f.write_str("its last verification or validation failed"),
             Self::NotCounted => f.write_str("newer ones stand for the last days, weeks and months"),
         }
     }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use grap_bolt::client::{Answer, Connection, Options, Scope, Statement};
-use grap_bolt::{Error, Result, Value};
+use grap_bolt::{Bookmark, Error, Result, Value};
 use grap_core::schema::{Declaration, Entity, LiveObject, LiveState, SchemaKind, Shape};
 
 /// A connection, and the database that is asked about.
@@ -32,6 +32,18 @@ pub struct Counts {
     pub types: Vec<Count>,
 }
 
+/// How the server has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseStatus {
+    pub name: String,
+    /// `online`, `offline` ...
+    pub status: String,
+    /// Why.
+    pub message: String,
+}
+
+const DATABASES: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage \
+                         RETURN name, currentStatus, statusMessage ORDER BY name";
 const INDEXES: &str = "SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, state, \
                        populationPercent, failureMessage, owningConstraint";
 const CONSTRAINTS: &str =
@@ -65,6 +77,25 @@ impl Asker {
             Some(1) => Ok(()),
             _ => Err(self.unexpected("1 is not 1")),
         }
+    }
+
+    /// Of the database: what a bookmark of a read says.
+    pub fn newest_transaction(&mut self) -> Result<u64> {
+        let answer = self.ask("RETURN 1")?;
+        let bookmark = answer.summary.bookmark().and_then(Bookmark::parse);
+        Ok(bookmark.ok_or_else(|| self.unexpected("no bookmark that can be read"))?.transaction)
+    }
+
+    /// Every database of the server.
+    pub fn databases(&mut self) -> Result<Vec<DatabaseStatus>> {
+        let rows = self.ask(DATABASES)?.rows;
+        let text = |row: &[Value], column| text_at(row, column).to_owned();
+        let status = |row: &Vec<Value>| DatabaseStatus {
+            name: text(row, 0),
+            status: text(row, 1),
+            message: text(row, 2),
+        };
+        Ok(rows.iter().map(status).collect())
     }
 
     /// Whatever a check of the user's asks, in a transaction that may not write; at most `most` of its rows, as text.

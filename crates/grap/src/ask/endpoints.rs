@@ -64,6 +64,15 @@ const LOOK: &str = "MATCH ()-[r]->() WHERE id(r) = i \
     RETURN count(r), collect(CASE WHEN a IS NULL OR b IS NULL \
     THEN [id(r), type(r), s, e, a IS NULL, b IS NULL] END)";
 
+/// The same of every relationship, in one statement.
+const LOOK_AT_ALL: &str = "MATCH ()-[r]->() \
+    WITH r, id(startNode(r)) AS s, id(endNode(r)) AS e \
+    OPTIONAL MATCH (a) WHERE id(a) = s \
+    OPTIONAL MATCH (b) WHERE id(b) = e \
+    WITH r, s, e, a, b \
+    RETURN count(r), collect(CASE WHEN a IS NULL OR b IS NULL \
+    THEN [id(r), type(r), s, e, a IS NULL, b IS NULL] END)[..1000]";
+
 impl Asker {
     /// Ends when enough was seen, or when `budget` is over: then with what was seen until then.
     pub fn endpoints(&mut self, budget: Duration, clock: &Clock, stop: &Stop) -> Result<EndpointsSeen> {
@@ -89,6 +98,13 @@ impl Asker {
             seen.dangling = self.look_again(&suspects)?;
         }
         Ok(seen)
+    }
+
+    /// Of every relationship, whatever its id: for a database that nobody writes to.
+    pub fn all_endpoints(&mut self) -> Result<EndpointsSeen> {
+        let relationships = self.relationship_count()?;
+        let (seen, dangling) = self.look(Statement::new(LOOK_AT_ALL))?;
+        Ok(EndpointsSeen { relationships, seen, whole: true, dangling })
     }
 
     fn look_from(&mut self, first: i64) -> Result<(i64, Vec<Dangling>)> {

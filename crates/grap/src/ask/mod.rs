@@ -2,6 +2,7 @@
 
 mod asker;
 mod endpoints;
+mod whole;
 
-pub use asker::{Asker, Count, Counts};
+pub use asker::{Asker, Count, Counts, DatabaseStatus};
 pub use endpoints::{Dangling, EndpointsSeen};

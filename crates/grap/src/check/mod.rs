@@ -30,6 +30,7 @@ mod orphans;
 mod pages;
 mod properties;
 mod relationships;
+mod rules;
 mod scan;
 mod schema;
 mod stores;
@@ -50,6 +51,7 @@ use tokens::Tokens;
 pub use clean::require_clean;
 pub use error::CheckError;
 pub use findings::{Finding, Findings, Problem};
+pub use rules::Rule;
 
 /// What a checked store may still have wrong.
 pub const NOT_JUDGED: [&str; 5] = [
@@ -109,29 +111,52 @@ pub fn check_store(
     let stores = Stores::open(directory, &mut findings)?;
     let before = stores.fingerprints()?;
     let tokens = Tokens::read(&stores, &mut findings)?;
-    let records = |store| Bits::new(stores.get(store).records());
-    let check = Check {
-        stores: &stores,
-        tokens: &tokens,
-        nodes: records(RecordStore::Nodes),
-        dense: records(RecordStore::Nodes),
-        owned: Owned {
-            groups: records(RecordStore::Groups),
-            properties: records(RecordStore::Properties),
-            strings: records(RecordStore::Strings),
-            arrays: records(RecordStore::Arrays),
-            labels: records(RecordStore::NodeLabels),
-        },
-        threads: threads.max(1),
-        stop,
-        monitor,
-    };
-    let report = check.run(findings)?;
+    let report = Check::new(&stores, &tokens, threads, stop, monitor).run(findings)?;
     unchanged(directory, &before, &stores.fingerprints()?)?;
     Ok(report)
 }
 
-impl Check<'_> {
+/// The indexes and constraints that the stores hold, and what is wrong with how they hold them. A server may run on
+/// them, if nobody changes its schema and everything is in the stores.
+pub fn read_rules(
+    directory: &Path,
+    stop: &Stop,
+    monitor: &dyn Monitor,
+) -> Result<(Vec<Rule>, Findings), CheckError> {
+    let mut findings = Findings::default();
+    let stores = Stores::open(directory, &mut findings)?;
+    let tokens = Tokens::read(&stores, &mut findings)?;
+    let rules = schema::read(&Check::new(&stores, &tokens, 1, stop, monitor), &mut findings)?;
+    Ok((rules, findings))
+}
+
+impl<'a> Check<'a> {
+    fn new(
+        stores: &'a Stores,
+        tokens: &'a Tokens,
+        threads: usize,
+        stop: &'a Stop,
+        monitor: &'a dyn Monitor,
+    ) -> Self {
+        let records = |store| Bits::new(stores.get(store).records());
+        Self {
+            stores,
+            tokens,
+            nodes: records(RecordStore::Nodes),
+            dense: records(RecordStore::Nodes),
+            owned: Owned {
+                groups: records(RecordStore::Groups),
+                properties: records(RecordStore::Properties),
+                strings: records(RecordStore::Strings),
+                arrays: records(RecordStore::Arrays),
+                labels: records(RecordStore::NodeLabels),
+            },
+            threads: threads.max(1),
+            stop,
+            monitor,
+        }
+    }
+
     fn run(&self, mut findings: Findings) -> Result<StoreReport, CheckError> {
         let of_nodes = nodes::read(self, &mut findings)?;
         let mut tally = of_nodes.tally;

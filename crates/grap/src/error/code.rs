@@ -139,12 +139,16 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    /// A restored database was opened and judged, and did not pass. The live one is not touched.
+    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status` has them all, and docs/validation.md says what each tier can see. The candidate is kept for a look; another target, or another backup, may pass: grap recover reset, then grap recover start TARGET.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
     ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
     /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// A tool of the server's own did not do what it was started for.
+    Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
     DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.

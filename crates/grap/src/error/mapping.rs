@@ -240,6 +240,7 @@ fn server(error: &ServerError) -> Code {
         ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
         ServerError::TooOld { .. } => Code::ServerTooOld,
         ServerError::WrongEnd { .. } => Code::RestoreWrong,
+        ServerError::AdminTooLong { .. } => Code::Neo4jAdminFailed,
         ServerError::Contended { .. } => Code::JobRunning,
         ServerError::NoRandom(_) | ServerError::NoPort(_) | ServerError::Spawn(_) => Code::FileFailed,
         ServerError::Lingers { .. }
@@ -247,7 +248,6 @@ fn server(error: &ServerError) -> Code {
         | ServerError::NotReady { .. }
         | ServerError::NotStopped { .. }
         | ServerError::Bolt(_)
-        | ServerError::Answer { .. }
         | ServerError::Refused { .. } => Code::InstanceFailed,
     }
 }

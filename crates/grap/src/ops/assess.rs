@@ -67,7 +67,7 @@ fn assess(backup: &Backup, history: &History, reader: &Reader, standing: Standin
         id: backup.id.clone(),
         began: backup.snapshot.time,
         // A note that cannot be read may be the newest verdict: others must not go because this one counts as good.
-        verdict: if doubt.is_none() { standing.verdict() } else { None },
+        verdict: if doubt.is_none() { standing.worth() } else { None },
         holds: standing.holds.iter().map(ToString::to_string).collect(),
         needed: false,
         doubt,

@@ -33,11 +33,13 @@ pub struct BackupRow {
     pub standing: Standing,
 }
 
-/// The states that a backup goes through. `VALIDATED` comes with validation.
+/// The states that a backup goes through.
 #[derive(Debug)]
 pub enum BackupStatus {
     InProgress,
     Complete,
+    /// Complete, and its newest validation passed.
+    Validated,
     Failed {
         code: String,
         message: String,
@@ -79,6 +81,7 @@ pub fn list(
 
 fn row_of(backup: &Backup, manifest: Result<Manifest>, standing: Standing) -> BackupRow {
     let (status, manifest) = match manifest {
+        Ok(manifest) if standing.is_validated() => (BackupStatus::Validated, Some(manifest)),
         Ok(manifest) => (BackupStatus::Complete, Some(manifest)),
         Err(error) => (BackupStatus::Damaged(error), None),
     };

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use grap_core::{BackupId, SourceName, Target};
-use grap_neo4j::KernelVersion;
+use grap_neo4j::TxId;
 use grap_task::{Finding, Unit};
 use secrecy::SecretString;
 
@@ -24,6 +24,7 @@ use crate::server::{
     ServerRelease, TestInstance,
 };
 use crate::state::StateDirectory;
+use crate::validate::{End, look_at_end};
 
 /// Users and passwords; never opened as the user database.
 const SYSTEM: &str = "system";
@@ -234,7 +235,6 @@ fn start_read_only(home: InstanceHome, options: &OpenOptions, session: &Session<
     Ok(started?)
 }
 
-/// The server replays a log with a hole and says nothing; this is where it would show.
 fn require_end(
     database: &RestoredDatabase,
     found: u64,
@@ -242,40 +242,16 @@ fn require_end(
     session: &Session<'_>,
 ) -> Result<()> {
     let promised = database.end.tx_id;
-    if found > promised && upgrades(&database.server_min, &installation.release) {
-        let text = format!(
-            "Neo4j {} has upgraded the store: {} transactions of its own behind {promised}",
-            installation.release,
-            found - promised
-        );
-        session.monitor.finding(&Finding::info(text));
-        return Ok(());
-    }
-    if found != promised {
-        return Err(ServerError::WrongEnd { database: database.name.clone(), promised, found }.into());
-    }
-    Ok(())
-}
-
-/// Whether a server of this release writes a later kernel version than the database was written with.
-fn upgrades(written_by: &str, release: &ServerRelease) -> bool {
-    let parsed = |text: &str| text.parse::<ServerRelease>().ok();
-    let Some(written_by) = parsed(written_by) else { return false };
-    KernelVersion::all()
-        .filter_map(|kernel| parsed(kernel.name()))
-        .any(|kernel| kernel > written_by && kernel <= *release)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_server_of_a_later_kernel_upgrades_a_store() {
-        let upgrades = |written_by, release: &str| upgrades(written_by, &release.parse().unwrap());
-        assert!(!upgrades("5.25", "5.26.30"));
-        assert!(upgrades("5.13", "5.26.30"));
-        assert!(upgrades("5.25", "2026.08.1"));
-        assert!(!upgrades("2026.08", "2026.08.1"));
+    match look_at_end(TxId(promised), found, &database.server_min, &installation.release) {
+        End::AsPromised => Ok(()),
+        End::Upgraded(own) => {
+            let text = format!(
+                "Neo4j {} has upgraded the store: {own} transactions of its own behind {promised}",
+                installation.release
+            );
+            session.monitor.finding(&Finding::info(text));
+            Ok(())
+        }
+        End::Other => Err(ServerError::WrongEnd { database: database.name.clone(), promised, found }.into()),
     }
 }

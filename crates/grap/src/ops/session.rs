@@ -25,7 +25,7 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     /// Whose notes these are.
-    pub(super) fn author(&self) -> Author {
+    pub(crate) fn author(&self) -> Author {
         let (host, program) = (self.holder.hostname.clone(), self.program.to_owned());
         Author { at: self.clock.now(), host, program }
     }

@@ -1,6 +1,6 @@
 //! What a recovery does to the world: one method an order.
 
-use grap_core::recovery::{Failure, Instance, Judgement, Order, Recovery, Tier, TierVerdict, What};
+use grap_core::recovery::{Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What};
 
 use crate::error::{Error, Result, in_one_line};
 use crate::ops::Session;
@@ -76,6 +76,7 @@ pub enum WhileItRuns<T> {
 pub struct Answer {
     pub verdict: TierVerdict,
     pub findings: Vec<String>,
+    pub measured: Option<Measured>,
 }
 
 /// Perform the order; what happened, as an event.
@@ -120,7 +121,8 @@ impl Answer {
             self.findings.truncate(FINDINGS_MAX);
             self.findings.push(format!("... and {more} more"));
         }
-        What::Judged { judgement: Judgement { tier, verdict: self.verdict, findings: self.findings } }
+        let Self { verdict, findings, measured } = self;
+        What::Judged { judgement: Judgement { tier, verdict, findings, measured } }
     }
 }
 

@@ -45,11 +45,12 @@ pub enum ServerError {
     #[error("the server did not stop within {} s", limit.as_secs())]
     NotStopped { limit: Duration },
 
+    #[error("neo4j-admin database check of `{database}` did not end within {} s", limit.as_secs())]
+    AdminTooLong { database: String, limit: Duration },
+
     // What it says.
     #[error("the server does not let us in, or does not answer")]
     Bolt(#[from] grap_bolt::Error),
-    #[error("the server answered the question for {question} with something else")]
-    Answer { question: &'static str },
     #[error("the server does not open database `{database}` ({status}): {said}")]
     Refused { database: String, status: String, said: String },
     #[error("the opened database `{database}` ends with transaction {found}; {promised} was promised")]

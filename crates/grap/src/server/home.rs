@@ -64,6 +64,16 @@ impl InstanceHome {
         Ok(Self { options, id, root, data, database, password })
     }
 
+    /// The directory of the user database's stores.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("databases").join(&self.database)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     pub(super) fn configure(&self, port: u16, mode: Mode) -> Result<(), ServerError> {
         let options = &self.options;
         let chosen = Chosen {

@@ -6,10 +6,12 @@
 //!   removed by the next one.
 //! - [`InstanceHome`]: the private home in it: its settings reach out nowhere, its `system` database is a new one.
 //! - [`TestInstance`]: the server itself. It ends with us, however we end.
+//! - [`check_by_admin`]: the server's own checker, on what it has stopped cleanly.
 //!
 //! The live database is never touched: an instance has directories, ports and users of its own, and of the live one's
 //! settings only takes over those that its store needs.
 
+mod admin;
 mod configuration;
 mod error;
 mod folder;
@@ -21,6 +23,7 @@ mod process;
 mod release;
 mod test_instance;
 
+pub use admin::{Checked, check_by_admin};
 pub use error::ServerError;
 pub use folder::InstanceFolder;
 pub use home::{InstanceHome, InstanceOptions};

@@ -6,17 +6,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use grap_bolt::Bookmark;
 use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security, Statement};
 use grap_task::{Clock, Stop};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::home::USER;
 use super::process::{ProcessGroup, mark};
-use super::{InstanceHome, ServerError};
+use super::{InstanceHome, ServerError, ServerRelease};
+use crate::ask::Asker;
 
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 4;
@@ -91,22 +92,38 @@ impl TestInstance {
         self.group.ended().map(|status| (status, self.home.last_words()))
     }
 
+    /// What is started.
+    pub fn release(&self) -> &ServerRelease {
+        &self.home.options.installation.release
+    }
+
+    /// The directory of the user database's stores.
+    pub fn store(&self) -> PathBuf {
+        self.home.store()
+    }
+
     /// A connection as its one user.
     pub fn connect(&self) -> Result<Connection, ServerError> {
+        Ok(Connection::open(&self.options(self.patience))?)
+    }
+
+    /// For questions to the user database, each with its answer within so much time.
+    pub fn asker(&self, limit: Duration) -> Result<Asker, ServerError> {
+        Ok(Asker::open(&self.options(limit), Some(&self.home.database))?)
+    }
+
+    fn options(&self, limit: Duration) -> Options {
         let address = Address { host: "127.0.0.1".to_owned(), port: self.port, security: Security::Plain };
         let auth = Auth::basic(USER, self.home.password.expose_secret());
         let mut options = Options { clock: self.clock.clone(), ..Options::new(address, auth) };
-        options.limits.handshake = self.patience;
-        options.limits.exchange = self.patience;
-        Ok(Connection::open(&options)?)
+        options.limits.handshake = limit;
+        options.limits.exchange = limit;
+        options
     }
 
-    /// The id of the newest transaction of the user database: what a bookmark of a read says.
+    /// The id of the newest transaction of the user database.
     pub fn newest_transaction(&self) -> Result<u64, ServerError> {
-        let answer = self.ask("RETURN 1")?;
-        let bookmark = answer.summary.bookmark().and_then(Bookmark::parse);
-        let unknown = ServerError::Answer { question: "the newest transaction" };
-        Ok(bookmark.ok_or(unknown)?.transaction)
+        Ok(self.asker(self.patience)?.newest_transaction()?)
     }
 
     /// Wait until no index is being built any more. The names of those that are not online then.

@@ -200,7 +200,7 @@ fn no_luck() -> Error {
 }
 
 fn answer(verdict: TierVerdict) -> Answer {
-    Answer { verdict, findings: vec!["a finding".to_owned()] }
+    Answer { verdict, findings: vec!["a finding".to_owned()], measured: None }
 }
 
 impl Things {

@@ -1,0 +1,135 @@
+//! The note of a validation: what a recovery found of the candidate that it restored from a backup.
+//!
+//! The journal of recoveries is local, and reset; this stays beside the backup. One recovery leaves one note, however often it
+//! is told to: host, id and beginning name it.
+
+use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier};
+use grap_core::{BackupId, SourceName};
+use grap_repository::Repository;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Author, Note, NoteKind, VERSION, series};
+use crate::error::Result;
+
+/// Findings of one tier that are noted.
+const FINDINGS_MAX: usize = 20;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Whether every tier passed, or had nothing to ask.
+    pub health_check_passed: bool,
+    pub recovery: RecoveryId,
+    pub begun: Timestamp,
+    /// As it was asked for.
+    pub target: String,
+    pub timeline: Option<u64>,
+    /// The last transaction of each database: those of the backup itself, or with archived log behind them.
+    pub ends: Vec<End>,
+    /// The release that opened it; null where none did.
+    pub server_version: Option<String>,
+    /// Null where it did not get as far.
+    pub measured: Option<Measured>,
+    /// What each tier said, in the order in which they were asked.
+    pub tiers: Vec<Judgement>,
+    pub steps: Vec<StepTook>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTook {
+    pub order: Order,
+    pub took_ms: Option<u64>,
+}
+
+/// The newest validation of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validated {
+    pub at: Timestamp,
+    pub host: String,
+    pub validation: Validation,
+}
+
+impl Validated {
+    pub fn passed(&self) -> bool {
+        self.validation.health_check_passed
+    }
+
+    /// What was counted of this database, when it ended there.
+    pub fn counted(&self, database: &str, end: u64) -> Option<&Measured> {
+        let is_it = |found: &&End| found.database == database && found.tx_id.0 == end;
+        let user = self.validation.ends.iter().find(is_it).filter(|_| database != "system");
+        user.and(self.validation.measured.as_ref())
+    }
+}
+
+impl Validation {
+    /// As the recovery stands. `None`: no tier has judged it, so that there is nothing to note.
+    pub fn of(recovery: &Recovery, server_version: Option<String>) -> Option<Self> {
+        let tiers: Vec<Judgement> = recovery.judgements.iter().map(shortened).collect();
+        let last = tiers.last()?;
+        let measured = tiers.iter().find_map(|judgement| judgement.measured.clone());
+        // A way that was left before the last tier passed nothing, whatever was said until then.
+        let health_check_passed = last.tier == Tier::Store && tiers.iter().all(|tier| !tier.failed());
+        if !health_check_passed && tiers.iter().all(|tier| !tier.failed()) {
+            return None;
+        }
+        Some(Self {
+            health_check_passed,
+            recovery: recovery.id.clone(),
+            begun: recovery.begun,
+            target: recovery.plan.target.clone(),
+            timeline: recovery.plan.timeline,
+            ends: recovery.plan.ends.clone(),
+            server_version,
+            measured,
+            steps: recovery
+                .steps
+                .iter()
+                .map(|step| StepTook { order: step.order, took_ms: step.took_ms })
+                .collect(),
+            tiers,
+        })
+    }
+}
+
+fn shortened(judgement: &Judgement) -> Judgement {
+    let mut judgement = judgement.clone();
+    let more = judgement.findings.len().saturating_sub(FINDINGS_MAX);
+    if more > 0 {
+        judgement.findings.truncate(FINDINGS_MAX);
+        judgement.findings.push(format!("and {more} more"));
+    }
+    judgement
+}
+
+/// Put it, unless this recovery has put its own already; whether it was put.
+pub fn put_validation(
+    repository: &Repository,
+    source: &SourceName,
+    id: &BackupId,
+    author: &Author,
+    validation: &Validation,
+) -> Result<bool> {
+    let series = series(repository, source, id);
+    let records = series.read::<Note>(series.listed()?)?;
+    let is_ours = |note: &Note| match &note.kind {
+        NoteKind::Validation(noted) => {
+            note.host == author.host
+                && noted.recovery == validation.recovery
+                && noted.begun == validation.begun
+        }
+        _ => false,
+    };
+    if records.readable.iter().any(is_ours) {
+        return Ok(false);
+    }
+    let note = |_| Note {
+        version: VERSION,
+        at: author.at,
+        host: author.host.clone(),
+        program: author.program.clone(),
+        kind: NoteKind::Validation(Box::new(validation.clone())),
+    };
+    series.put(records.newest, note)?;
+    Ok(true)
+}

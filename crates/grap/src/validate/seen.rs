@@ -1,0 +1,114 @@
+//! What a tier saw, and the answer that it makes.
+
+use std::process::ExitStatus;
+
+use grap_core::recovery::{Measured, Tier, TierVerdict};
+
+use crate::check::CheckError;
+use crate::error::{Code, Error, Result, in_one_line};
+use crate::recovery::Answer;
+use crate::server::ServerError;
+
+/// It passed when nothing is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) message: String,
+    /// Each names the object.
+    pub(super) wrong: Vec<String>,
+    /// What else is worth knowing.
+    pub(super) remarks: Vec<String>,
+    pub(super) measured: Option<Measured>,
+    /// There was nothing to ask, or no time for it.
+    pub(super) skipped: bool,
+}
+
+impl Seen {
+    pub(super) fn skipped(why: impl Into<String>) -> Self {
+        Self { message: why.into(), skipped: true, ..Self::default() }
+    }
+}
+
+/// Why a tier saw nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Blind {
+    #[error(transparent)]
+    Bolt(#[from] grap_bolt::Error),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+/// `ended`: how the server ended, where it did so meanwhile.
+pub(super) fn answer(
+    tier: Tier,
+    seen: std::result::Result<Seen, Blind>,
+    ended: Option<(ExitStatus, String)>,
+) -> Result<Answer> {
+    if let Some((status, said)) = ended {
+        let error = ServerError::Ended { status, said };
+        return Ok(failed(Code::InstanceFailed, in_one_line(&error)));
+    }
+    match seen {
+        Ok(seen) => Ok(of_seen(tier, seen)),
+        Err(Blind::Bolt(error)) => Ok(failed(Code::InstanceFailed, in_one_line(&error))),
+        Err(Blind::Server(error)) => of_server(error),
+        Err(Blind::Check(error)) => of_check(error),
+    }
+}
+
+pub(super) fn failed(code: Code, message: String) -> Answer {
+    let verdict = TierVerdict::Failed { code: code.name().to_owned(), message };
+    Answer { verdict, findings: Vec::new(), measured: None }
+}
+
+fn of_seen(tier: Tier, seen: Seen) -> Answer {
+    let Seen { message, wrong, remarks, measured, skipped } = seen;
+    let verdict = if !wrong.is_empty() {
+        let first = wrong.first().map(String::as_str).unwrap_or_default();
+        let more = if wrong.len() > 1 { format!("; and {} more", wrong.len() - 1) } else { String::new() };
+        TierVerdict::Failed {
+            code: code(tier).name().to_owned(),
+            message: format!("{message}: {first}{more}"),
+        }
+    } else if skipped {
+        TierVerdict::Skipped { why: message }
+    } else {
+        TierVerdict::Passed { message }
+    };
+    Answer { verdict, findings: [wrong, remarks].concat(), measured }
+}
+
+/// What says nothing about the candidate stays an error.
+fn of_server(error: ServerError) -> Result<Answer> {
+    match error {
+        ServerError::Disk(_)
+        | ServerError::Stopped(_)
+        | ServerError::NoRandom(_)
+        | ServerError::NoPort(_)
+        | ServerError::Spawn(_) => Err(error.into()),
+        error => {
+            let error = Error::from(error);
+            Ok(failed(error.code(), in_one_line(&error)))
+        }
+    }
+}
+
+fn of_check(error: CheckError) -> Result<Answer> {
+    match error {
+        CheckError::Disk(_) | CheckError::Stopped(_) | CheckError::Thread(_) => Err(error.into()),
+        error => {
+            let error = Error::from(error);
+            Ok(failed(error.code(), in_one_line(&error)))
+        }
+    }
+}
+
+/// What it is called when this tier finds something.
+fn code(tier: Tier) -> Code {
+    match tier {
+        Tier::Connectivity => Code::RestoreWrong,
+        Tier::Schema | Tier::Orphans | Tier::Counts | Tier::Custom => Code::RestoreHealthFailed,
+        Tier::Store => Code::StoreDamaged,
+    }
+}

@@ -1,0 +1,87 @@
+//! The stopped store: read by the native checker, then by the server's own.
+//!
+//! The one sees what the other does not. Only the server's own looks into indexes, the counts store and the degrees of dense
+//! nodes; only ours sees what that one takes on trust (docs/check.md). Both are asked, whatever the first one found.
+//!
+//! The restored `system` no server has opened: its log may hold what is not in its stores yet. Then neither checker can read
+//! it, and that is said.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use grap_core::recovery::Measured;
+
+use super::seen::{Blind, Seen};
+use super::{Expectation, Session};
+use crate::check::{CheckError, StoreReport, check_store, require_clean};
+use crate::server::{Checked, InstanceHome, check_by_admin};
+
+const SYSTEM: &str = "system";
+
+pub(super) fn store(
+    home: &InstanceHome,
+    expectation: &Expectation,
+    limit: Duration,
+    session: &Session<'_>,
+) -> Result<Seen, Blind> {
+    let look = Look { home, until: session.clock.since_boot() + limit, session };
+    let candidate = Checked { data: home.data(), database: &expectation.database };
+    let report = look.natively(candidate)?;
+    let message = format!("{} nodes, {} relationships", report.nodes, report.relationships);
+    let mut seen = Seen { message, measured: Some(measured(&report)), ..Seen::default() };
+    seen.wrong.extend(report.findings.kept().iter().map(ToString::to_string));
+    seen.wrong.extend(look.by_admin(candidate)?);
+    if let Some(data) = &expectation.system {
+        look.at_system(data, &mut seen)?;
+    }
+    Ok(seen)
+}
+
+struct Look<'a> {
+    home: &'a InstanceHome,
+    /// By the clock since boot.
+    until: Duration,
+    session: &'a Session<'a>,
+}
+
+impl Look<'_> {
+    fn natively(&self, checked: Checked<'_>) -> Result<StoreReport, CheckError> {
+        let Checked { data, database } = checked;
+        let store = data.join("databases").join(database);
+        require_clean(&store, &data.join("transactions").join(database), database)?;
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        check_store(&store, threads, self.session.stop, self.session.monitor)
+    }
+
+    fn by_admin(&self, checked: Checked<'_>) -> Result<Vec<String>, Blind> {
+        let Session { clock, stop, .. } = *self.session;
+        let left = self.until.saturating_sub(clock.since_boot());
+        let said = check_by_admin(self.home, checked, left, clock, stop)?;
+        Ok(said.into_iter().map(|line| format!("neo4j-admin database check: {line}")).collect())
+    }
+
+    fn at_system(&self, data: &Path, seen: &mut Seen) -> Result<(), Blind> {
+        let system = Checked { data, database: SYSTEM };
+        match self.natively(system) {
+            Ok(report) => {
+                let of_system = |text: String| format!("database `{SYSTEM}`: {text}");
+                seen.wrong.extend(report.findings.kept().iter().map(|found| of_system(found.to_string())));
+                seen.wrong.extend(self.by_admin(system)?.into_iter().map(of_system));
+            }
+            Err(error @ CheckError::NotClean { .. }) => {
+                seen.remarks.push(format!("not judged: {error}; a server that opens it recovers it first"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+fn measured(report: &StoreReport) -> Measured {
+    Measured {
+        nodes: report.nodes,
+        relationships: report.relationships,
+        digest: format!("{:032x}", report.digest),
+    }
+}
