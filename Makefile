@@ -45,8 +45,9 @@ bench: ## figures, optimised build, takes minutes
 	$(DRIVE) bench
 	$(DRIVE) pitr -- bench
 	$(DRIVE) storages
+	$(DRIVE) health -- speed
 
-soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, the daemon for an hour, fuzzing (SECONDS_EACH=600)
+soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, the daemon for an hour, health, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak
 	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
 	GRAP_MODEL_SECONDS=$(or $(SECONDS_EACH),600) cargo test --release -p grap --test model -- --ignored campaign --nocapture
@@ -57,6 +58,7 @@ soak: ## the long tests: every crash point, kills at random instants, rounds und
 	$(DRIVE) pitr
 	$(DRIVE) serve
 	$(DRIVE) recoveries
+	GRAP_TEST_VERSIONS="$(or $(GRAP_TEST_VERSIONS),5.13.0,5.26.30,2026.08.1)" $(DRIVE) health
 	@scripts/fuzz $(or $(SECONDS_EACH),600)
 
 matrix: ## the tests with real servers, and rounds under load, on every version of Neo4j (VERSIONS="5.13.0 5.26.30 2026.08.1")

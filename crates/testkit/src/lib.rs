@@ -14,6 +14,7 @@ pub mod digest;
 pub mod error;
 pub mod fixture;
 pub mod graph;
+pub mod health;
 pub mod install;
 pub mod java;
 pub mod judge;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grap::ops::{self, CustomCheck, HealthLimits, HealthOptions, SchemaOptions};
 use grap::{Code, Error};
-use grap_bolt::client::{Address, Auth, Options};
+use grap_bolt::client::{Address, Auth, Options, Security};
 use grap_core::schema::{SchemaFile, split_statements};
 use grap_disk as disk;
 use secrecy::ExposeSecret;
@@ -90,7 +90,19 @@ impl Call<'_> {
         let address = address.ok_or_else(|| Failure::Usage("the server's address is not set".to_owned()))?;
         let auth = resolve::neo4j_auth(self.settings)?;
         let auth = Auth::parse(auth.expose_secret()).map_err(Error::from)?;
-        Ok(Options { clock: self.session.clock.clone(), ..Options::new(address, auth) })
+        let authorities = self.authorities(&address)?;
+        Ok(Options { authorities, clock: self.session.clock.clone(), ..Options::new(address, auth) })
+    }
+
+    /// Whom to trust in place of the system's authorities. At an address that asks for no certificate they would be
+    /// ignored, and who has named them thinks himself safe: that is refused.
+    fn authorities(&self, address: &Address) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(path) = self.settings.path("neo4j.ca_file") else { return Ok(None) };
+        if address.security != Security::Tls {
+            let why = "neo4j.ca_file is set, but the address asks for no certificate: write it as bolt+s://";
+            return Err(Failure::Usage(format!("{why}{address}")));
+        }
+        Ok(Some(disk::read(&path, FILE_SIZE_MAX).map_err(Error::from)?))
     }
 }
 

@@ -119,6 +119,12 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "neo4j.ca_file",
+        variables: &["GRAP_NEO4J_CA_FILE"],
+        help: "certificates (PEM) that are trusted at a bolt+s:// address in place of the system's: a private authority's, or the server's own",
+        ..PLAIN
+    },
+    Key {
         name: "health.schema_file",
         flag: "--schema",
         variables: &["GRAP_HEALTH_SCHEMA_FILE"],

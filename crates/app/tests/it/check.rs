@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use grap_testkit::judge::check_natively;
 use grap_testkit::records::{RecordFile, put_u32};
 use grap_testkit::{Grap, store_fixture};
 
@@ -32,6 +33,9 @@ fn a_stopped_store_is_checked_and_damage_is_named() {
     let endpoint = |found: &serde_json::Value| found["problem"] == "endpoint" && found["record_id"] == 5;
     assert!(kept.iter().any(endpoint), "{kept:?}");
     assert_eq!(grap.failure(&["check", &whole]).unwrap(), "STORE_DAMAGED");
+    // What judges every restored store sees it, too.
+    let judged = check_natively(&grap, &data).unwrap_err().to_string();
+    assert!(judged.contains("STORE_DAMAGED"), "{judged}");
     let text = String::from_utf8(grap.run(&["check", &one]).unwrap().stdout).unwrap();
     assert!(text.contains("relationship 5: its node 99999 is not in use [endpoint]"), "{text}");
     assert_eq!(grap.failure(&["check", &folder.path().display().to_string()]).unwrap(), "NEO4J_NOT_FOUND");

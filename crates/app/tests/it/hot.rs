@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use grap_testkit::judge::check_both;
 use grap_testkit::program::tx_id;
-use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, admin, tree};
+use grap_testkit::{Distribution, Grap, Judge, Server, Workload, WorkloadOptions, tree};
 
 use crate::support::{NOTHING, wait_for};
 
@@ -38,8 +39,7 @@ fn a_backup_under_load_restores_to_exactly_its_transaction() {
             assert_eq!(tx_id(&restored, "neo4j"), Some(end));
             let verdict = judge.verdict(&to, &oracle.expected_at(end, &markers), end).unwrap();
             verdict.assert_clean();
-            let check = admin::check(&distribution, &to).unwrap();
-            assert!(check.is_clean(), "{check:?}");
+            check_both(&grap, &distribution, &to).unwrap();
         }
         grap.json(&["verify", "--read-data"]).unwrap();
         server.stop().unwrap();

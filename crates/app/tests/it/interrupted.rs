@@ -7,6 +7,7 @@ use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
+use grap_testkit::judge::check_natively;
 use grap_testkit::program::tx_id;
 use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Judge, LogKeeper, Server, Workload, WorkloadOptions, tree};
@@ -146,6 +147,7 @@ fn on_a_live_server_whatever_happens_the_next_backup_is_exact() {
         let to = folder.path().join(id);
         live.grap.json(&["restore", id, "--to", &to.display().to_string()]).unwrap();
         judge.verdict(&to, &oracle.expected_at(end, &markers), end).unwrap().assert_clean();
+        check_natively(&live.grap, &to).unwrap();
     }
     live.grap.json(&["verify", "--read-data"]).unwrap();
 }

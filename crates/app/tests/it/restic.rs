@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use grap_testkit::archive::ArchiveReader;
+use grap_testkit::judge::check_natively;
 use grap_testkit::pitr::World;
 use grap_testkit::pitr::world::writers;
 use grap_testkit::program::tx_id;
@@ -77,6 +78,7 @@ fn restic_alone_checks_lists_and_restores_a_hot_backup_that_neo4j_opens() {
     let end = tx_id(&report, "neo4j").unwrap();
     let judge = Judge::start(&distribution).unwrap();
     judge.verdict(&by_restic, &oracle.expected_at(end, &markers), end).unwrap().assert_clean();
+    check_natively(&grap, &by_restic).unwrap();
 }
 
 /// Every file beside the snapshots, with its content, but the notes: a verification adds to those.

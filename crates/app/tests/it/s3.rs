@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use grap_remote::{RemoteOptions, RemoteStore};
 use grap_repository::{LocalStore, ObjectStore};
+use grap_testkit::judge::check_natively;
 use grap_testkit::pitr::World;
 use grap_testkit::pitr::world::writers;
 use grap_testkit::stores::{Bucket, Fault, LocalS3, Proxy, Request};
@@ -130,6 +131,7 @@ fn a_server_under_load_is_kept_in_a_bucket_behind_a_bad_network() {
     for id in [base_end, some, last] {
         let (data, _) = world.restore(&[&format!("tx={id}")], &format!("at-{id}")).unwrap();
         judge.verdict(&data, &oracle.expected_at(id, &markers), id).unwrap().assert_clean();
+        check_natively(&world.grap, &data).unwrap();
     }
     let (latest, report) = world.restore(&["latest"], "latest").unwrap();
     assert_eq!(grap_testkit::program::tx_id(&report, "neo4j"), Some(last), "{report}");

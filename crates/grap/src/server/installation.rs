@@ -109,6 +109,40 @@ mod tests {
         folder
     }
 
+    /// Debian's package: home in `/var/lib/neo4j`, configuration in `/etc/neo4j`, jars in `/usr/share/neo4j/lib`.
+    #[test]
+    fn an_installation_in_several_places_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let java = at("java/bin");
+        for folder in ["var/lib/neo4j", "etc/neo4j", "usr/share/neo4j/lib", "java/bin"] {
+            disk::create_dir_all(&at(folder)).unwrap();
+        }
+        disk::Sink::create(&at("usr/share/neo4j/lib/neo4j-kernel-5.26.30.jar")).unwrap();
+        disk::Sink::create(&java.join("java")).unwrap();
+        disk::publish(&at("java/release"), &[b"JAVA_VERSION=\"17.0.1\"\n"]).unwrap();
+        let lib = disk::absolute(&at("usr/share/neo4j/lib")).unwrap();
+        let text = format!("server.directories.lib={}\ndb.temporal.timezone=Europe/Berlin\n", lib.display());
+        disk::publish(&at("etc/neo4j/neo4j.conf"), &[text.as_bytes()]).unwrap();
+        let place = |home: &str, configuration: Option<&str>, live: Option<&str>| InstallationPlace {
+            home: at(home),
+            configuration: configuration.map(at),
+            live: live.map(at),
+            java: JavaPlace { home: Some(at("java")), ..JavaPlace::default() },
+        };
+        // The live one, and the same jars named as a home of their own.
+        for place in [
+            place("var/lib/neo4j", Some("etc/neo4j"), None),
+            place("usr/share/neo4j", None, Some("etc/neo4j")),
+        ] {
+            let found = ServerInstallation::find(&place).unwrap();
+            assert_eq!((&found.lib, found.release.to_string().as_str()), (&lib, "5.26.30"));
+            assert_eq!(found.live.get("db.temporal.timezone"), Some("Europe/Berlin"));
+        }
+        let lost = ServerInstallation::find(&place("var/lib/neo4j", None, None));
+        assert!(matches!(lost, Err(ServerError::NoJars { .. })));
+    }
+
     #[test]
     fn the_kernel_tells_the_release_and_what_is_not_known_is_refused() {
         let release = |jars: &[&str]| release_of(lib(jars).path());

@@ -1,15 +1,20 @@
 //! Stores as real servers leave them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use grap::check::{CheckError, require_clean};
+use grap_testkit::data::{DataOptions, big_store};
 use grap_testkit::digest::{CypherGraph, of_server};
 use grap_testkit::fixture::freeze_store;
-use grap_testkit::{Distribution, Server, Workload, WorkloadOptions};
+use grap_testkit::{Distribution, Server, Workload, WorkloadOptions, tree};
 
 use crate::{check, rich};
+
+/// As `neo4j-admin database import full` makes it.
+const IMPORTED: DataOptions = DataOptions { nodes: 2000, relationships: 3000, text: 20 };
 
 /// A store and its log.
 fn places(server: &Server) -> (PathBuf, PathBuf) {
@@ -17,11 +22,20 @@ fn places(server: &Server) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_mutated_store_is_clean_and_its_digest_is_that_of_cypher() {
+fn imported_and_mutated_stores_are_clean_and_their_digest_is_that_of_cypher() {
     for version in Distribution::matrix() {
         let distribution = Distribution::ensure(&version).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Server::builder(&distribution).start(&folder.path().join("home")).unwrap();
+        let home = folder.path().join("home");
+        let imported = big_store(&distribution, IMPORTED).unwrap();
+        fs::create_dir(&home).unwrap();
+        tree::copy(&imported, &home.join("data")).unwrap();
+        let mut server = Server::builder(&distribution).start(&home).unwrap();
+        // No server has opened that one.
+        let asked = of_server(&server.bolt()).unwrap();
+        assert_eq!((asked.nodes, asked.relationships), (IMPORTED.nodes, IMPORTED.relationships));
+        is_clean_and_equal(&imported.join("databases/neo4j"), &asked, &version);
+
         write(&server);
         let asked = of_server(&server.bolt()).unwrap();
         let (store, log) = places(&server);

@@ -3,7 +3,7 @@
 //! Each line is one whole process (or pipeline), timed by `time`: wall seconds, CPU seconds, peak memory of
 //! the largest process; and the bytes that it left. The page cache is warm for all. `GRAP_BENCH_STORES`
 //! chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB); `GRAP_BENCH_ROUNDS` repeats (the
-//! median counts); `GRAP_BINARY` is the program under test.
+//! median counts); `GRAP_BINARY` is the program under test. `bench check`: the two checkers alone.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program makes")]
 
@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use grap_testkit::data::{DataOptions, big_store};
+use grap_testkit::pitr::load;
 use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
 use rand::rngs::StdRng;
@@ -40,11 +41,49 @@ fn main() -> Result<()> {
     let stores = std::env::var("GRAP_BENCH_STORES").unwrap_or_else(|_| "medium,large".to_owned());
     let rounds = std::env::var("GRAP_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let distribution = Distribution::standard()?;
+    let only_checkers = std::env::args().nth(1).as_deref() == Some("check");
     for store in stores.split(',').filter(|store| *store != "none") {
         let options = if store == "large" { DataOptions::LARGE } else { DataOptions::MEDIUM };
-        stopped_store(&distribution, &binary, store, options, rounds)?;
+        if only_checkers {
+            checkers(&distribution, &binary, store, options, rounds)?;
+        } else {
+            stopped_store(&distribution, &binary, store, options, rounds)?;
+        }
     }
-    beside_writers(&distribution, &binary)
+    if only_checkers { Ok(()) } else { beside_writers(&distribution, &binary) }
+}
+
+/// `grap check` beside `neo4j-admin database check`, on a store that a server has closed.
+fn checkers(
+    distribution: &Distribution,
+    binary: &Path,
+    name: &str,
+    options: DataOptions,
+    rounds: usize,
+) -> Result<()> {
+    let place = Place::closed(distribution, binary, options)?;
+    let store = place.data.join("databases/neo4j");
+    let size = tree::size(&store)? as f64 / MIB;
+    println!(
+        "\n## {name}: {} nodes, {} relationships, {size:.0} MiB of stores; load {}\n",
+        options.nodes,
+        options.relationships,
+        load()
+    );
+    println!("| what | wall s | CPU s | peak MiB |\n|---|---|---|---|");
+    let line = |what: &str, cost: Cost| {
+        println!("| {what} | {:.2} | {:.1} | {:.0} |", cost.wall, cost.cpu, cost.memory);
+    };
+    let native = median(rounds, || place.native_check())?;
+    line("grap check, with the digest", native);
+    let official = median(rounds, || place.database_check(distribution))?;
+    line("neo4j-admin database check", official);
+    println!(
+        "\ncheck against database check: {:.1} times faster (asked: 5.0); load {}",
+        official.wall / native.wall,
+        load()
+    );
+    Ok(())
 }
 
 /// A place for one store's bench.
@@ -55,6 +94,30 @@ struct Place {
 }
 
 impl Place {
+    /// A copy of a generated store, once opened and closed by a server: `dump` and the checkers want one that is recovered.
+    fn closed(distribution: &Distribution, binary: &Path, options: DataOptions) -> Result<Self> {
+        let folder = tempfile::tempdir_in(distribution.folder())?;
+        let data = folder.path().join("home/data");
+        std::fs::create_dir_all(folder.path().join("home"))?;
+        tree::copy(&big_store(distribution, options)?, &data)?;
+        let grap = Grap::new(binary, folder.path())?;
+        let place = Self { folder, data, grap };
+        Server::builder(distribution).start(&place.path("home"))?.stop()?;
+        Ok(place)
+    }
+
+    fn native_check(&self) -> Result<Cost> {
+        let store = self.data.join("databases/neo4j");
+        measured(self, &format!("{} check {}", words(&self.grap), store.display()), &self.path("none"))
+    }
+
+    fn database_check(&self, distribution: &Distribution) -> Result<Cost> {
+        // It leaves a report only where it finds something.
+        let (admin, report) = (admin_words(distribution, &self.path("home")), self.path("report"));
+        let command = format!("{admin} database check neo4j --report-path={}", report.display());
+        measured(self, &command, &self.path("none"))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -79,15 +142,7 @@ fn stopped_store(
     options: DataOptions,
     rounds: usize,
 ) -> Result<()> {
-    let folder = tempfile::tempdir_in(distribution.folder())?;
-    let data = folder.path().join("home/data");
-    std::fs::create_dir_all(folder.path().join("home"))?;
-    tree::copy(&big_store(distribution, options)?, &data)?;
-    let grap = Grap::new(binary, folder.path())?;
-    let place = Place { folder, data, grap };
-    // `dump` wants a home; the server must have closed the store once, so that it is recovered.
-    let mut server = Server::builder(distribution).start(&place.path("home"))?;
-    server.stop()?;
+    let place = Place::closed(distribution, binary, options)?;
     // The bytes that a backup holds: without the preallocated rest of the log.
     let same = place.path("same").display().to_string();
     let grap_words = words(&place.grap);
@@ -139,16 +194,9 @@ fn stopped_store(
         measured(&place, &format!("{admin} database dump neo4j --to-path={out}"), Path::new(&out))
     })?;
     line("neo4j-admin dump (server stopped)", dump);
-    let check = median(rounds, || {
-        measured(&place, &format!("{grap_words} check {data}/databases/neo4j"), &place.path("none"))
-    })?;
+    let check = median(rounds, || place.native_check())?;
     line("grap check, with the digest", check);
-    let database_check = median(rounds, || {
-        // It leaves a report only where it finds something.
-        let report = place.path("report").display().to_string();
-        let command = format!("{admin} database check neo4j --report-path={report}");
-        measured(&place, &command, &place.path("none"))
-    })?;
+    let database_check = median(rounds, || place.database_check(distribution))?;
     line("neo4j-admin database check", database_check);
     let restic_full = median(rounds, || {
         tree::remove_if_there(&restic)?;

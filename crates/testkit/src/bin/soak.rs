@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use grap_testkit::campaign::{binary, deadline, number};
+use grap_testkit::judge::{check_both, check_natively};
 use grap_testkit::program::tx_id;
 use grap_testkit::workload::Indexes;
-use grap_testkit::{Distribution, Grap, Judge, LogKeeper, Server, Workload, WorkloadOptions, admin, tree};
+use grap_testkit::{Distribution, Grap, Judge, LogKeeper, Server, Workload, WorkloadOptions, tree};
 use rand::Rng;
 use serde_json::Value;
 
@@ -119,8 +120,8 @@ impl Live {
         Ok(rows.iter().filter(|row| row["status"] == "COMPLETE").count())
     }
 
-    /// Stop, restore every backup, judge it; `database check` on one in five. Returns the transactions that
-    /// were replayed.
+    /// Stop, restore every backup, judge it; `grap check` on each, `database check` on one in five. Returns the
+    /// transactions that were replayed.
     fn judge(mut self, reports: &[Value]) -> Outcome<u64> {
         self.wait_for(10)?;
         let (oracle, _) = self.workload.stop()?;
@@ -142,10 +143,9 @@ impl Live {
                 return Err(format!("{id}: {verdict}").into());
             }
             if number % 5 == 0 && !verdict.schema_in_flux {
-                let check = admin::check(self.server.distribution(), &to)?;
-                if !check.is_clean() {
-                    return Err(format!("{id}: {}", check.text).into());
-                }
+                check_both(&self.grap, self.server.distribution(), &to)?;
+            } else {
+                check_natively(&self.grap, &to)?;
             }
             replayed += report["databases"][0]["transactions"].as_u64().unwrap_or(0);
             tree::remove_if_there(&to)?;

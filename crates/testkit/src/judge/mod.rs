@@ -6,6 +6,7 @@
 
 mod compile;
 mod report;
+mod stopped;
 mod whole_server;
 
 use std::collections::BTreeMap;
@@ -16,13 +17,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admin::{self, home_for};
+use crate::admin::home_for;
 use crate::error::{Error, Result, last_lines};
 use crate::graph::Graph;
 use crate::install::Distribution;
 use crate::server::process_cpu_seconds;
 
 pub use report::{IndexState, Report, Verdict};
+pub use stopped::{check_both, check_natively};
 pub use whole_server::judge_server;
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -101,11 +103,6 @@ impl Judge {
     /// The same without the graph, for stores that do not fit into memory: counts, digest, indexes.
     pub fn survey(&self, data: &Path) -> Result<Report> {
         self.ask(data, "-")
-    }
-
-    /// `neo4j-admin database check` on a data directory that was stopped cleanly ([`admin::check`]).
-    pub fn check(&self, data: &Path) -> Result<admin::Output> {
-        admin::check(&self.distribution, data)
     }
 
     /// CPU seconds that the JVM has used so far.

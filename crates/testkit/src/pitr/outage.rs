@@ -144,10 +144,10 @@ impl Away {
 }
 
 /// A file system of so many MiB, until it is dropped.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn mount(at: &Path, mib: u32) -> Result<Option<Self>> {
+    pub(crate) fn mount(at: &Path, mib: u32) -> Result<Option<Self>> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "none"]).arg(at);
         let output = mount.output().map_err(Error::file("run", "mount"))?;

@@ -14,6 +14,7 @@ use super::{Archiver, Tell, World, claim, require};
 use crate::archive::{ArchiveReader, ArchivedPath};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::judge::check_natively;
 use crate::oracle::Oracle;
 use crate::program::Grap;
 use crate::{Distribution, Judge, Server, Workload, WorkloadOptions, tree};
@@ -157,6 +158,7 @@ fn clone_and_original_restore(
     let (data, _) = world.restore(&[&target, "--timeline", &timeline], "restored-original")?;
     let verdict = judge.verdict(&data, &oracle.expected_at(end, &markers), end)?;
     require(verdict.is_clean(), || format!("the original's path: {verdict}"))?;
+    check_natively(&world.grap, &data)?;
 
     // Below the fork the clone's history is the original's.
     let of_clone = clone_oracle.markers_in(clone_log.iter().map(|(id, bytes)| (*id, bytes)));
@@ -165,7 +167,8 @@ fn clone_and_original_restore(
     let expected = clone_oracle.expected_on(shared, end, &of_clone);
     let (data, _) = world.restore(&[&format!("tx={end}")], "restored-clone")?;
     let verdict = judge.verdict(&data, &expected, end)?;
-    require(verdict.is_clean(), || format!("the clone's path: {verdict}"))
+    require(verdict.is_clean(), || format!("the clone's path: {verdict}"))?;
+    check_natively(&world.grap, &data)
 }
 
 /// The newest path before `run` that goes beyond the fork; all of it is the original's log.

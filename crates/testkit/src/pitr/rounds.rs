@@ -15,11 +15,12 @@ use super::world::{DATABASE, writers};
 use super::{Tell, World, claim, controls, require};
 use crate::archive::ArchivedPath;
 use crate::error::{Error, Result};
+use crate::judge::{check_both, check_natively};
 use crate::logs::{self, Markers};
 use crate::oracle::Oracle;
 use crate::program::tx_id;
 use crate::workload::Indexes;
-use crate::{Distribution, Judge, Server, WorkloadOptions, admin, judge_server, tree};
+use crate::{Distribution, Judge, Server, WorkloadOptions, judge_server, tree};
 
 #[derive(Debug, Clone, Copy)]
 pub struct RoundOptions {
@@ -190,9 +191,10 @@ impl Round<'_> {
         require(verdict.is_clean(), || format!("{target}: {verdict}"))?;
         // One in five; where an index is being made, the next one.
         if self.judged >= self.checked * 5 && !verdict.schema_in_flux {
-            let check = admin::check(self.world.server.distribution(), &data)?;
-            require(check.is_clean(), || format!("{target}: {}", check.text))?;
+            check_both(&self.world.grap, self.world.server.distribution(), &data)?;
             self.checked += 1;
+        } else {
+            check_natively(&self.world.grap, &data)?;
         }
         self.judged += 1;
         tree::remove_if_there(&data)?;
@@ -261,6 +263,7 @@ impl Round<'_> {
                 require(verdict.is_clean(), || format!("{target}: {verdict}"))?;
                 let idle = verdict.report.indexes.iter().find(|index| index.state != "ONLINE");
                 require(idle.is_none(), || format!("{target}: {idle:?}"))?;
+                check_natively(&self.world.grap, &data)?;
             }
             shown += 1;
             tell(&format!("rounds: constraint made by transactions {index} to {constraint}"));

@@ -177,11 +177,11 @@ fn raised(events: &Path, key: &str, limit: Duration) -> Result<String> {
 }
 
 /// What takes the room.
-struct Ballast(PathBuf);
+pub(crate) struct Ballast(PathBuf);
 
 impl Ballast {
     /// Leaves so many in a hundred free.
-    fn fill(ground: &Path, percent: u64) -> Result<Self> {
+    pub(crate) fn fill(ground: &Path, percent: u64) -> Result<Self> {
         let ballast = Self(ground.join("ballast"));
         let (free, all) = room(ground)?;
         let leave = all * percent / 100;
@@ -191,7 +191,7 @@ impl Ballast {
     }
 
     /// Until nothing is left.
-    fn rest(&self) -> Result<()> {
+    pub(crate) fn rest(&self) -> Result<()> {
         let mut file = File::options().append(true).open(&self.0).map_err(Error::file("open", &self.0))?;
         for length in [1 << 20, 1 << 16, 4096] {
             while file.write_all(&vec![7; length]).is_ok() {}
@@ -200,7 +200,7 @@ impl Ballast {
         require(left < 1 << 16, || format!("{left} bytes are left"))
     }
 
-    fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_file(&self.0).map_err(Error::file("remove", &self.0))
     }
 }

@@ -10,11 +10,12 @@ use rand::Rng;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::judge::{check_both, check_natively};
 use crate::oracle::Oracle;
 use crate::pitr::world::DATABASE;
 use crate::pitr::{Tell, World, claim, require};
 use crate::program::{Grap, tx_id};
-use crate::{Judge, admin, logs, tree};
+use crate::{Judge, logs, tree};
 
 /// A stretch of points that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,9 +131,10 @@ impl<'a> Inspection<'a> {
         let verdict = self.judge.verdict(&data, &graph, target.transaction)?;
         require(verdict.is_clean(), || format!("{target:?}: {verdict}"))?;
         if self.restored() >= self.checked * 5 && !verdict.schema_in_flux {
-            let check = admin::check(world.server.distribution(), &data)?;
-            require(check.is_clean(), || format!("{target:?}: {}", check.text))?;
+            check_both(&world.grap, world.server.distribution(), &data)?;
             self.checked += 1;
+        } else {
+            check_natively(&world.grap, &data)?;
         }
         tree::remove_if_there(&data)?;
         Ok(true)
