@@ -11,6 +11,7 @@ use grap_testkit::pitr::archiver::Archiver;
 use serde_json::Value;
 
 use crate::open::{Live, processes};
+use crate::serve::{Daemon, named, quiet, status};
 use crate::support::{Ran, eventually};
 
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -146,8 +147,13 @@ fn drills(live: &Live) {
     kill(run_into(&live.grap, random, "reread", Duration::from_millis(1500)));
     assert_nothing_runs(live, &scratch);
     assert_eq!(names(&scratch).len(), 1, "what the kill left");
+    // The next one is made by the daemon, as everything is that changes something.
+    let config = quiet(live.grap.state.parent().unwrap(), "[drill]\nschedule = \"0 0 1 1 *\"\n");
+    let daemon = Daemon::start(&live.grap, &config, &[]);
     let said = Ran::grap(&live.grap, &["drill"]).succeeded().json();
     println!("{said:#}");
+    assert!(!named(&status(&live.grap)["tasks"], "drill")["last_success"].is_null());
+    daemon.end();
     assert_eq!(said["outcome"], "SUCCESS");
     assert_eq!(names(&scratch), Vec::<String>::new());
     let history = Ran::grap(&live.grap, &["drill", "--history"]).succeeded().json();

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use grap_core::recovery::Measured;
+use grap_disk as disk;
 
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
@@ -18,6 +19,8 @@ use crate::check::{CheckError, StoreReport, check_store, require_clean};
 use crate::server::{Checked, InstanceHome, check_by_admin};
 
 const SYSTEM: &str = "system";
+/// Free ids: one of the files that a server makes anew.
+const ID_FILE: &str = "neostore.nodestore.db.id";
 
 pub(super) fn store(
     home: &InstanceHome,
@@ -67,7 +70,14 @@ impl Look<'_> {
             Ok(report) => {
                 let of_system = |text: String| format!("database `{SYSTEM}`: {text}");
                 seen.wrong.extend(report.findings.kept().iter().map(|found| of_system(found.to_string())));
-                seen.wrong.extend(self.by_admin(system)?.into_iter().map(of_system));
+                // A hot backup leaves out what the server makes anew: without it its checker asks for a recovery first.
+                let ids = data.join("databases").join(SYSTEM).join(ID_FILE);
+                if disk::stat(&ids).map_err(CheckError::from)?.is_some() {
+                    seen.wrong.extend(self.by_admin(system)?.into_iter().map(of_system));
+                } else {
+                    let why = "neo4j-admin database check: not asked, no server has opened it yet";
+                    seen.remarks.push(of_system(why.to_owned()));
+                }
             }
             Err(error @ CheckError::NotClean { .. }) => {
                 seen.remarks.push(format!("not judged: {error}; a server that opens it recovers it first"));

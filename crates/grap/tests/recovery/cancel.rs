@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grap::ops::Session;
-use grap::recovery::{self, Answer, Cancel, Gauge, Machine, Perform, Start, WhileItRuns};
+use grap::recovery::{self, Answer, Cancel, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
 use grap::{Code, Result};
 use grap_core::recovery::{Cause, Recovery, Status, Tier};
 use grap_task::{Clock, Stop};

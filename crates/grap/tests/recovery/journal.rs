@@ -1,7 +1,7 @@
 //! The journal: what it refuses, and that it does not grow for ever.
 
 use grap::Code;
-use grap::recovery::RecoveryJournal;
+use grap::recovery::{Lane, RecoveryJournal};
 use grap_core::recovery::{State, Status};
 
 use crate::world::World;

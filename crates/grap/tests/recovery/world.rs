@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use grap::ops::Session;
-use grap::recovery::{Answer, Gauge, Machine, Perform, Start, WhileItRuns};
+use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
 use grap::state::StateDirectory;
 use grap::{Error, Result};
 use grap_core::recovery::{Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
