@@ -41,6 +41,10 @@ impl Deadline {
     }
 }
 
+/// The longest wait that the system is asked for at once: a timeout of a socket comes up to an eighth of it late (the
+/// kernel's timer wheel), which is four seconds for thirty.
+const WAIT: Duration = Duration::from_millis(500);
+
 /// A connection of TCP that ends what it does at its deadline.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -56,15 +60,25 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.deadline.left()?))?;
-        self.stream.read(buffer).map_err(as_timeout)
+        loop {
+            self.stream.set_read_timeout(Some(self.deadline.left()?.min(WAIT)))?;
+            match self.stream.read(buffer) {
+                Err(error) if is_timeout(&error) => {}
+                other => return other,
+            }
+        }
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.deadline.left()?))?;
-        self.stream.write(bytes).map_err(as_timeout)
+        loop {
+            self.stream.set_write_timeout(Some(self.deadline.left()?.min(WAIT)))?;
+            match self.stream.write(bytes) {
+                Err(error) if is_timeout(&error) => {}
+                other => return other,
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -73,8 +87,8 @@ impl Write for Socket {
 }
 
 /// Where a socket's timeout has run out, the system calls it a wait that would block.
-fn as_timeout(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error }
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 #[derive(Debug)]
