@@ -433,7 +433,7 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "recovery.stop_limit_s",
         variables: &["GRAP_RECOVERY_STOP_LIMIT_S"],
-        default: Some("120"),
+        default: Some("600"),
         help: "seconds that stopping a candidate's Neo4j in good order may take, 1 to 86400",
         ..PLAIN
     },

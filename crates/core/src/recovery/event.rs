@@ -153,7 +153,7 @@ impl Default for Limits {
             orphans_s: 30,
             counts_s: 60,
             custom_s: 60,
-            stop_s: 120,
+            stop_s: 600,
             store_s: 3600,
         }
     }

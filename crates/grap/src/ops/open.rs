@@ -28,6 +28,8 @@ use crate::validate::{End, look_at_end};
 
 /// Users and passwords; never opened as the user database.
 const SYSTEM: &str = "system";
+/// For a clean stop of the first start: it writes a checkpoint of what it recovered.
+const STOP_LIMIT: Duration = Duration::from_mins(5);
 /// Between two looks at whether the server still runs.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -226,7 +228,7 @@ fn recover(
         let text = format!("indexes that are not online: {}", missing.join(", "));
         session.monitor.finding(&Finding::warning(text));
     }
-    Ok((instance.stop()?, missing))
+    Ok((instance.stop(STOP_LIMIT)?, missing))
 }
 
 fn start_read_only(home: InstanceHome, options: &OpenOptions, session: &Session<'_>) -> Result<TestInstance> {

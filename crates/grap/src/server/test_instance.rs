@@ -22,8 +22,6 @@ use crate::ask::Asker;
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 4;
 const POLL: Duration = Duration::from_millis(50);
-/// A clean stop writes a checkpoint of each database.
-const STOP_LIMIT: Duration = Duration::from_mins(5);
 
 /// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
@@ -152,10 +150,10 @@ impl TestInstance {
         }
     }
 
-    /// Stop it as an operator does: its files are whole then, and its home can be started again.
-    pub fn stop(mut self) -> Result<InstanceHome, ServerError> {
-        if self.group.terminate(STOP_LIMIT, &self.clock).is_none() {
-            return Err(ServerError::NotStopped { limit: STOP_LIMIT });
+    /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can be started again.
+    pub fn stop(mut self, limit: Duration) -> Result<InstanceHome, ServerError> {
+        if self.group.terminate(limit, &self.clock).is_none() {
+            return Err(ServerError::NotStopped { limit });
         }
         self.group.kill();
         Ok(self.home)

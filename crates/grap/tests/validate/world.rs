@@ -147,7 +147,7 @@ impl World {
                 return (Err((tier, answer)), None);
             }
         }
-        let candidate = Candidate { home: instance.stop().unwrap(), folder };
+        let candidate = Candidate { home: instance.stop(LIMIT).unwrap(), folder };
         let answer = self.stopped(&candidate, expectation);
         (answer.map_err(|answer| (Tier::Store, answer)), Some(candidate))
     }

@@ -3,9 +3,11 @@
 //! It ends with this process, however that ends. A start begins anew, whatever an earlier one left: only the database
 //! itself, which recovers, is taken over.
 
-use grap_core::recovery::{Failure, Instance, Limits, Recovery};
-use grap_disk as disk;
 use std::time::Duration;
+
+use grap_core::recovery::{Failure, Instance, Recovery};
+use grap_disk as disk;
+use grap_task::Unit;
 
 use super::Candidate;
 use super::place::Place;
@@ -24,10 +26,15 @@ impl Candidate<'_> {
         self.end(recovery, session)?;
         place.remove_what_an_instance_left()?;
         let home = self.make_home(&place)?;
-        let limit = start_limit(&recovery.plan.limits);
+        let limit = Duration::from_secs(u64::from(recovery.plan.limits.start_s));
+        let until = session.clock.since_boot() + limit;
         match TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop) {
-            Ok(instance) => {
+            Ok(mut instance) => {
                 let known = known(&instance, &place)?;
+                session.monitor.begin("building indexes", Unit::Items, None);
+                // What is not online by then the tier of the schema names.
+                let left = until.saturating_sub(session.clock.since_boot());
+                instance.await_indexes(left, session.stop)?;
                 self.instance = Some(instance);
                 Ok(Start::Running(known))
             }
@@ -58,7 +65,7 @@ impl Candidate<'_> {
         if self.running(recovery.instance.as_ref()).is_some()
             && let Some(instance) = self.instance.take()
         {
-            instance.stop()?;
+            instance.stop(Duration::from_secs(u64::from(recovery.plan.limits.stop_s)))?;
         }
         self.end(recovery, session)?;
         if has_stopped(&place)? { Ok(WhileItRuns::Done(())) } else { Ok(WhileItRuns::Lost(gone())) }
@@ -97,8 +104,4 @@ fn has_stopped(place: &Place) -> Result<bool> {
         Err(CheckError::NotClean { .. }) => Ok(false),
         Err(error) => Err(Error::Check(error)),
     }
-}
-
-fn start_limit(limits: &Limits) -> Duration {
-    Duration::from_secs(u64::from(limits.start_s))
 }
