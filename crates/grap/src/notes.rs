@@ -118,11 +118,11 @@ impl Standing {
         self.judged.map(|judged| judged.verdict)
     }
 
-    /// What retention may think of it. One that did not pass when it was opened is not good, whatever its stored bytes
-    /// are; that it did pass replaces no verification.
+    /// What retention may think of it. One in which something wrong was found when it was opened is not good, whatever
+    /// its stored bytes are; that it did pass replaces no verification.
     pub fn worth(&self) -> Option<Verdict> {
-        let failed = self.validated.as_ref().is_some_and(|validated| !validated.passed());
-        if failed { Some(Verdict::Failed) } else { self.verdict() }
+        let wrong = self.validated.as_ref().is_some_and(Validated::found_wrong);
+        if wrong { Some(Verdict::Failed) } else { self.verdict() }
     }
 
     /// Whether it passed when it was last opened, and nothing wrong is known of it.
@@ -307,11 +307,13 @@ fn series<'a>(repository: &'a Repository, source: &SourceName, id: &BackupId) ->
 
 #[cfg(test)]
 mod tests {
+    use grap_core::recovery::{Judgement, Tier, TierVerdict};
     use grap_repository::object::memory::MemoryStore;
     use grap_repository::{InitOptions, KdfCost, ObjectStore as _};
     use grap_task::{Clock, ManualClock};
 
     use super::*;
+    use crate::error::Code;
 
     fn repository() -> (std::sync::Arc<MemoryStore>, Repository) {
         let store =
@@ -356,10 +358,21 @@ mod tests {
         };
         let standing = || standing(&repository, &source, &id).unwrap();
         put(&repository, &source, &id, &on("a"), |_| NoteKind::Verified { read_data_percent: 0 }).unwrap();
-        assert!(put_by("a", &validation(1, false)) && !put_by("a", &validation(1, false)));
+        let failed_as = |number: i64, code: Code| {
+            let verdict = TierVerdict::Failed { code: code.name().to_owned(), message: "x".to_owned() };
+            let tier = Judgement { tier: Tier::Store, verdict, findings: Vec::new(), measured: None };
+            Validation { tiers: vec![tier], ..validation(number, false) }
+        };
+        let failed = failed_as(1, Code::StoreDamaged);
+        assert!(put_by("a", &failed) && !put_by("a", &failed));
         let failed = standing();
         assert_eq!((failed.verdict(), failed.worth()), (Some(Verdict::Verified), Some(Verdict::Failed)));
         assert!(!failed.is_validated());
+        // That nobody could look says nothing about the backup, neither good nor bad.
+        for (number, code) in [(3, Code::InstanceFailed), (4, Code::Neo4jAdminFailed)] {
+            assert!(put_by("a", &failed_as(number, code)));
+            assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
+        }
         // An id is unique on one host only, and until its journal is reset.
         assert!(put_by("b", &validation(1, true)) && put_by("a", &validation(2, true)));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), true));

@@ -249,7 +249,7 @@ fn server(error: &ServerError) -> Code {
         ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
         ServerError::TooOld { .. } => Code::ServerTooOld,
         ServerError::WrongEnd { .. } => Code::RestoreWrong,
-        ServerError::AdminTooLong { .. } => Code::Neo4jAdminFailed,
+        ServerError::AdminTooLong { .. } | ServerError::AdminEnded { .. } => Code::Neo4jAdminFailed,
         ServerError::Contended { .. } => Code::JobRunning,
         ServerError::NoRandom(_) | ServerError::NoPort(_) | ServerError::Spawn(_) => Code::FileFailed,
         ServerError::Lingers { .. }

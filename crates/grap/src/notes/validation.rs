@@ -3,14 +3,14 @@
 //! The journal of recoveries is local, and reset; this stays beside the backup. One recovery leaves one note, however often it
 //! is told to: host, id and beginning name it.
 
-use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier};
+use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier, TierVerdict};
 use grap_core::{BackupId, SourceName};
 use grap_repository::Repository;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Author, Note, NoteKind, VERSION, series};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// Findings of one tier that are noted.
 const FINDINGS_MAX: usize = 20;
@@ -52,6 +52,16 @@ pub struct Validated {
 impl Validated {
     pub fn passed(&self) -> bool {
         self.validation.health_check_passed
+    }
+
+    /// Whether something was found to be wrong. That nobody could look, because the server did not come up in time or its
+    /// checker was killed, is no verdict on the backup.
+    pub fn found_wrong(&self) -> bool {
+        let unseen = [Code::InstanceFailed, Code::Neo4jAdminFailed].map(Code::name);
+        self.validation.tiers.iter().any(|tier| match &tier.verdict {
+            TierVerdict::Failed { code, .. } => !unseen.contains(&code.as_str()),
+            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => false,
+        })
     }
 
     /// What was counted of this database, when it ended there.

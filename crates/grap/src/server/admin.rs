@@ -65,7 +65,8 @@ pub fn check_by_admin(
     found.extend(more);
     if found.is_empty() && !status.success() {
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        found.push(format!("it ended with {status}: {}", last.trim()));
+        let (database, said) = (checked.database.to_owned(), last.trim().to_owned());
+        return Err(ServerError::AdminEnded { database, status, said });
     }
     Ok(some_of_each_kind(found))
 }

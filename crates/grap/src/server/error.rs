@@ -47,6 +47,8 @@ pub enum ServerError {
 
     #[error("neo4j-admin database check of `{database}` did not end within {} s", limit.as_secs())]
     AdminTooLong { database: String, limit: Duration },
+    #[error("neo4j-admin database check of `{database}` ended with {status}, and found nothing: {said}")]
+    AdminEnded { database: String, status: ExitStatus, said: String },
 
     // What it says.
     #[error("the server does not let us in, or does not answer")]

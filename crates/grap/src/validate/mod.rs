@@ -83,12 +83,12 @@ pub fn check_store(
 /// What a start that failed says about the candidate: `None` where it says nothing, because there was nothing to start,
 /// or nothing to start it with.
 pub fn refused(error: &ServerError) -> Option<Answer> {
-    match error {
-        ServerError::Ended { .. } | ServerError::NotReady { .. } | ServerError::Refused { .. } => {
-            Some(seen::failed(Code::InstanceFailed, crate::in_one_line(error)))
-        }
-        _ => None,
-    }
+    let code = match error {
+        ServerError::Refused { .. } => Code::RestoreHealthFailed,
+        ServerError::Ended { .. } | ServerError::NotReady { .. } => Code::InstanceFailed,
+        _ => return None,
+    };
+    Some(seen::failed(code, crate::in_one_line(error)))
 }
 
 /// Put what the validation of this recovery found beside its backup: once, however often it is called. `release` has

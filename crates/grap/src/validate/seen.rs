@@ -86,6 +86,7 @@ fn of_server(error: ServerError) -> Result<Answer> {
         | ServerError::Stopped(_)
         | ServerError::NoRandom(_)
         | ServerError::NoPort(_)
+        | ServerError::AdminEnded { .. }
         | ServerError::Spawn(_) => Err(error.into()),
         error => {
             let error = Error::from(error);
