@@ -121,7 +121,7 @@ impl Standing {
     /// What retention may think of it. One in which something wrong was found when it was opened is not good, whatever
     /// its stored bytes are; that it did pass replaces no verification.
     pub fn worth(&self) -> Option<Verdict> {
-        let wrong = self.validated.as_ref().is_some_and(Validated::found_wrong);
+        let wrong = self.validated.as_ref().is_some_and(Validated::speaks_against_backup);
         if wrong { Some(Verdict::Failed) } else { self.verdict() }
     }
 
@@ -313,7 +313,6 @@ mod tests {
     use grap_task::{Clock, ManualClock};
 
     use super::*;
-    use crate::error::Code;
 
     fn repository() -> (std::sync::Arc<MemoryStore>, Repository) {
         let store =
@@ -358,21 +357,19 @@ mod tests {
         };
         let standing = || standing(&repository, &source, &id).unwrap();
         put(&repository, &source, &id, &on("a"), |_| NoteKind::Verified { read_data_percent: 0 }).unwrap();
-        let failed_as = |number: i64, code: Code| {
-            let verdict = TierVerdict::Failed { code: code.name().to_owned(), message: "x".to_owned() };
-            let tier = Judgement { tier: Tier::Store, verdict, findings: Vec::new(), measured: None };
+        let failed_as = |number: i64, tier: Tier| {
+            let verdict = TierVerdict::Failed { code: "X".to_owned(), message: "x".to_owned() };
+            let tier = Judgement { tier, verdict, findings: Vec::new(), measured: None };
             Validation { tiers: vec![tier], ..validation(number, false) }
         };
-        let failed = failed_as(1, Code::StoreDamaged);
+        let failed = failed_as(1, Tier::Store);
         assert!(put_by("a", &failed) && !put_by("a", &failed));
         let failed = standing();
         assert_eq!((failed.verdict(), failed.worth()), (Some(Verdict::Verified), Some(Verdict::Failed)));
         assert!(!failed.is_validated());
-        // That nobody could look says nothing about the backup, neither good nor bad.
-        for (number, code) in [(3, Code::InstanceFailed), (4, Code::Neo4jAdminFailed)] {
-            assert!(put_by("a", &failed_as(number, code)));
-            assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
-        }
+        // The operator's own checks judge the graph, which the backup has as the source had it.
+        assert!(put_by("a", &failed_as(3, Tier::Custom)));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
         // An id is unique on one host only, and until its journal is reset.
         assert!(put_by("b", &validation(1, true)) && put_by("a", &validation(2, true)));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), true));

@@ -99,7 +99,7 @@ impl Call<'_> {
         let seconds =
             |key, default: u32| Ok::<_, Failure>(self.settings.number(key, 1..=86_400)?.unwrap_or(default));
         Ok(Limits {
-            start_s: seconds("recovery.start_limit_s", default.start_s)?,
+            start_s: self.settings.number("recovery.start_limit_s", 10..=86_400)?.unwrap_or(default.start_s),
             connectivity_s: seconds("recovery.connectivity_limit_s", default.connectivity_s)?,
             schema_s: seconds("recovery.schema_limit_s", default.schema_s)?,
             orphans_s: seconds("recovery.orphans_limit_s", default.orphans_s)?,

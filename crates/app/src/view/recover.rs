@@ -142,7 +142,11 @@ fn text(report: &RecoveryReport) -> String {
     text += &verdicts(recovery);
     match recovery.phase {
         Phase::Validated => {
-            let _ = writeln!(text, "  the candidate has passed: {}", recovery.plan.candidate);
+            let _ = writeln!(
+                text,
+                "  the candidate has passed: {} (`grap recover reset` removes it; how to go back: docs/restore.md)",
+                recovery.plan.candidate
+            );
         }
         Phase::Failed => {
             let _ = writeln!(text, "  the candidate {}: {}", recovery.plan.candidate, recovery.fate.why());
@@ -174,7 +178,7 @@ fn verdicts(recovery: &Recovery) -> String {
         let seconds = took_ms.map_or_else(String::new, seconds);
         let _ = writeln!(text, "  {seconds:>9}  {order}{}", said(recovery, *order));
     }
-    for judgement in recovery.judgements.iter().filter(|judgement| judgement.failed()) {
+    for judgement in &recovery.judgements {
         for finding in &judgement.findings {
             let _ = writeln!(text, "  {}: {finding}", judgement.tier);
         }
@@ -183,7 +187,7 @@ fn verdicts(recovery: &Recovery) -> String {
         None => {}
         Some(Cause::Cancelled) => text += "  it was cancelled\n",
         Some(Cause::Failed { order, failure }) => {
-            let _ = writeln!(text, "  failed: {order}: {}: {}", failure.code, failure.message);
+            let _ = writeln!(text, "  failed ({}): {order}: {}", failure.code, failure.message);
         }
     }
     if let Some(failure) = &recovery.unrecorded {
@@ -235,8 +239,9 @@ fn drill_shape(report: &DrillReport) -> Value {
 fn drill_text(report: &DrillReport) -> String {
     let recovery = &report.0.recovery;
     format!(
-        "{}  a recovery would take {}\n{}{}  nothing of it stays but this\n",
+        "{}  {} {}\n{}{}  nothing of it stays but this\n",
         outcome(report),
+        if report.0.succeeded() { "a recovery would take" } else { "after" },
         seconds(total_ms(recovery)),
         about(recovery),
         verdicts(recovery)

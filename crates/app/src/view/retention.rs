@@ -64,7 +64,7 @@ pub(super) fn verified(standing: &Standing) -> Option<bool> {
 }
 
 pub(super) fn verified_word(standing: &Standing) -> &'static str {
-    match standing.verdict() {
+    match standing.worth() {
         Some(Verdict::Verified) => "yes",
         Some(Verdict::Failed) => "FAILED",
         None => "-",

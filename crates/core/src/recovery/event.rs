@@ -147,7 +147,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            start_s: 600,
+            start_s: 3600,
             connectivity_s: 5,
             schema_s: 10,
             orphans_s: 30,

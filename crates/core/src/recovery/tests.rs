@@ -190,7 +190,7 @@ fn the_format_of_the_events_is_kept() {
     let begun = concat!(
         r#"{"at":"1970-01-01T00:00:00Z","event":"begun","id":"recovery-20261126-020000","plan":{"target":"latest","#,
         r#""source":"neo4j","backup":"neo4j-20261125-020000","timeline":1,"ends":[{"database":"neo4j","tx_id":140}],"#,
-        r#""candidate":"/data/.grap/candidate/recovery-20261126-020000","bytes":1048576,"limits":{"start_s":600,"#,
+        r#""candidate":"/data/.grap/candidate/recovery-20261126-020000","bytes":1048576,"limits":{"start_s":3600,"#,
         r#""connectivity_s":5,"schema_s":10,"orphans_s":30,"counts_s":60,"custom_s":60,"stop_s":600,"store_s":3600}}}"#
     );
     assert_eq!(json(atlas::begun()), begun);

@@ -309,7 +309,7 @@ impl fmt::Display for Go {
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoneVerified => f.write_str("no backup is verified"),
+            Self::NoneVerified => f.write_str("no backup is verified, and free of a failed validation"),
             Self::Overdue { newest, since } => {
                 write!(f, "the newest verified backup, {newest}, is overdue since {}", second(*since))
             }

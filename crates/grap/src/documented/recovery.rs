@@ -44,6 +44,11 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
 looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
 
+Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and it lies within the live directory. Until Grap does that itself:
+`grap restore TARGET --to DIR` to the same target, the swap of [restore.md](restore.md), and `grap recover reset` for the candidate.
+
+The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery.
+
 A [drill](drill.md) is the same in scratch space.
 
 ## From outside

@@ -96,7 +96,7 @@ codes! {
     /// Our lock was removed, or not refreshed in time. Nothing was published.
     LockLost = "LOCK_LOST", 11, "Did the machine sleep, or did somebody remove locks? Run the operation again.";
     /// Another grap process runs the same job on this state directory.
-    JobRunning = "JOB_RUNNING", 11, "Wait for it to end; an archiver does not end, and one is enough.";
+    JobRunning = "JOB_RUNNING", 11, "Wait for it to end. (An archiver does not end, and one is enough.)";
     /// The password opens no key of the repository.
     WrongPassword = "WRONG_PASSWORD", 12, "The recovery key that was printed at `grap init` opens the repository, too: give it in place of the password.";
     /// The storage of the repository failed.
@@ -138,9 +138,9 @@ codes! {
     /// The schema of the database is not the declared one.
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
-    RecoveryState = "RECOVERY_STATE", 27, "A recovery begins where there is none; it can be cancelled until it has succeeded or failed, and reset from then on: docs/recovery.md.";
+    RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED): `grap recover reset` first, then `grap recover start TARGET`. A drill waits for the end of a recovery: docs/recovery.md.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
-    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status` has them all, and docs/validation.md says what each tier can see. The candidate is kept for a look; another target, or another backup, may pass: grap recover reset, then grap recover start TARGET.";
+    RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status`, `grap drill --history --json` or `grap show BACKUP` has them all, and docs/validation.md says what each tier can see. A recovery's candidate is kept for a look until `grap recover reset`; another target, or another backup, may pass.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
@@ -150,13 +150,13 @@ codes! {
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
-    DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR.";
+    DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR; `grap drill` does all of that by itself.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.
-    NeedsRecovery = "NEEDS_RECOVERY", 7, "Start a server on it and stop it cleanly, then check again. (What `grap restore` writes needs this, too.)";
+    NeedsRecovery = "NEEDS_RECOVERY", 7, "Start a server on it and stop it cleanly, then check again. (What `grap restore` writes needs this, too; `grap drill TARGET` restores, starts, stops and checks by itself.)";
     /// `grap check` found that a database is damaged.
     StoreDamaged = "STORE_DAMAGED", 21, "Each finding names the store and the record. Restore a backup from before the damage to another place and check that: docs/check.md.";
     /// A file could not be read or written.
     FileFailed = "FILE_FAILED", 1, "The message names the call, the path, and what the system said.";
     /// Told to stop, by a signal or by `grap recover cancel`. Nothing was published.
-    Interrupted = "INTERRUPTED", 130, "Run it again; what was stored already is used.";
+    Interrupted = "INTERRUPTED", 130, "Run it again; what was stored already is used. (Behind `grap recover cancel`: grap recover reset first.)";
 }

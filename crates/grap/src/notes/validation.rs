@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Author, Note, NoteKind, VERSION, series};
-use crate::error::{Code, Result};
+use crate::error::Result;
+use crate::validate::is_blind;
 
 /// Findings of one tier that are noted.
 const FINDINGS_MAX: usize = 20;
@@ -54,14 +55,10 @@ impl Validated {
         self.validation.health_check_passed
     }
 
-    /// Whether something was found to be wrong. That nobody could look, because the server did not come up in time or its
-    /// checker was killed, is no verdict on the backup.
-    pub fn found_wrong(&self) -> bool {
-        let unseen = [Code::InstanceFailed, Code::Neo4jAdminFailed].map(Code::name);
-        self.validation.tiers.iter().any(|tier| match &tier.verdict {
-            TierVerdict::Failed { code, .. } => !unseen.contains(&code.as_str()),
-            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => false,
-        })
+    /// Whether it speaks against the backup. The operator's own checks do not: they judge what is in the graph, and the
+    /// backup has it as the source had it.
+    pub fn speaks_against_backup(&self) -> bool {
+        self.validation.tiers.iter().any(|tier| tier.failed() && tier.tier != Tier::Custom)
     }
 
     /// What was counted of this database, when it ended there.
@@ -73,14 +70,19 @@ impl Validated {
 }
 
 impl Validation {
-    /// As the recovery stands. `None`: no tier has judged it, so that there is nothing to note.
+    /// As the recovery stands. `None`: no tier has judged it, or the last one could not look, so that there is nothing to
+    /// note.
     pub fn of(recovery: &Recovery, server_version: Option<String>) -> Option<Self> {
         let tiers: Vec<Judgement> = recovery.judgements.iter().map(shortened).collect();
         let last = tiers.last()?;
         let measured = tiers.iter().find_map(|judgement| judgement.measured.clone());
         // A way that was left before the last tier passed nothing, whatever was said until then.
         let health_check_passed = last.tier == Tier::Store && tiers.iter().all(|tier| !tier.failed());
-        if !health_check_passed && tiers.iter().all(|tier| !tier.failed()) {
+        let wrong = tiers.iter().any(|tier| match &tier.verdict {
+            TierVerdict::Failed { code, .. } => !is_blind(code),
+            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => false,
+        });
+        if !health_check_passed && !wrong {
             return None;
         }
         Some(Self {

@@ -22,6 +22,7 @@ use crate::recovery::{
 };
 use crate::server::ServerInstallation;
 use crate::state::StateDirectory;
+use crate::validate::is_blind;
 
 /// Users and passwords; never opened as the user database.
 pub(super) const SYSTEM: &str = "system";
@@ -106,7 +107,12 @@ pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<
 /// Cancel it. Whoever performs it clears away; where nobody does, we do.
 pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
     match recovery::cancel(state, Lane::Recovery, session.clock)? {
-        Cancel::Asked => recovery_status(state, session),
+        Cancel::Asked => {
+            let text =
+                "asked for: the process that performs the recovery ends it now, and its candidate goes";
+            session.monitor.finding(&Finding::info(text));
+            recovery_status(state, session)
+        }
         Cancel::Noted(machine) => {
             let machine = perform(machine, Lane::Recovery, &mut Candidate::to_clear_away(), state, session)?;
             Ok(RecoveryReport::ended(machine.state(), session))
@@ -284,13 +290,13 @@ impl RecoveryReport {
     }
 }
 
-/// A verdict on the candidate is one situation, whichever tier it is of; an order that could not be done has its own code.
+/// A verdict on the candidate is one situation, whichever tier it is of. What says nothing about it has its own code: an
+/// order that could not be done, a tier that could not look.
 pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
     Some(match recovery.cause.as_ref()? {
         Cause::Cancelled => (Code::Interrupted, format!("{} was cancelled", recovery.id)),
-        Cause::Failed { order: order @ Order::Judge(_), failure } => {
-            let message = format!("{order}: {}: {}", failure.code, failure.message);
-            (Code::RestoreHealthFailed, message)
+        Cause::Failed { order: order @ Order::Judge(_), failure } if !is_blind(&failure.code) => {
+            (Code::RestoreHealthFailed, format!("{order}: {}", failure.message))
         }
         Cause::Failed { order, failure } => {
             let code = Code::ALL.iter().find(|code| code.name() == failure.code);

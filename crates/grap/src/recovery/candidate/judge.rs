@@ -1,5 +1,6 @@
 //! What the candidate is asked, by what it is judged, and where that is written down.
 
+use grap_core::Target;
 use grap_core::recovery::{Plan, Recovery, Tier};
 use grap_disk as disk;
 use grap_neo4j::TxId;
@@ -51,7 +52,8 @@ impl Candidate<'_> {
             database: wanted.name,
             end: TxId(wanted.tx_id),
             server_min: wanted.server_min,
-            declared: options.declared.clone(),
+            // It is of today: a point of the past had another.
+            declared: options.declared.clone().filter(|_| recovery.plan.target == Target::Latest.to_string()),
             system: disk::stat(&place.system())?.map(|_| place.system()),
             checks: options.checks.clone(),
         })
