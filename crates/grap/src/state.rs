@@ -290,8 +290,7 @@ impl StateDirectory {
 
     /// Whether an operation of this job runs.
     pub(crate) fn runs(&self, job: Job) -> Result<bool, StateError> {
-        let lock = FileLock::try_exclusive(&self.lock_path(job)).map_err(|source| self.unusable(source))?;
-        Ok(lock.is_none())
+        FileLock::is_held(&self.lock_path(job)).map_err(|source| self.unusable(source))
     }
 
     fn lock_path(&self, job: Job) -> PathBuf {

@@ -25,7 +25,10 @@ impl Call<'_> {
             RecoverVerb::Start(arguments) => self.recover_start(arguments),
             RecoverVerb::Status => self.output.recovery(&ops::recovery_status(&self.state()?, self.session)?),
             RecoverVerb::Cancel => self.output.recovery(&ops::cancel_recovery(&self.state()?, self.session)?),
-            RecoverVerb::Reset => self.output.recovery(&ops::reset_recovery(&self.state()?, self.session)?),
+            RecoverVerb::Reset => {
+                let open = || self.access_again();
+                self.output.recovery(&ops::reset_recovery(&open, &self.state()?, self.session)?)
+            }
         }
     }
 

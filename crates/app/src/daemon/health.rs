@@ -68,6 +68,18 @@ impl HealthLooks {
     }
 }
 
+impl HealthLooks {
+    /// The turn to look, for who waits for nobody: where it is wanted, and nobody looks.
+    fn turn_at_once(&self, is_enough: impl Fn(&HealthSeen) -> bool) -> Option<Turn<'_>> {
+        let mut looks = self.lock();
+        if looks.looking || looks.last.as_ref().is_some_and(|last| is_enough(last)) {
+            return None;
+        }
+        looks.looking = true;
+        Some(Turn(self))
+    }
+}
+
 /// Nobody else looks until it is dropped.
 struct Turn<'a>(&'a HealthLooks);
 
@@ -81,23 +93,25 @@ impl Drop for Turn<'_> {
 impl Daemon {
     /// As it is now, or was a moment ago. Waits for a look that somebody else takes.
     pub(crate) fn health(&self, detailed: bool, stop: &Stop) -> Arc<HealthSeen> {
-        self.health_not_older(COUNTS_FOR, detailed, stop)
-    }
-
-    /// Look anew where the last look is older.
-    pub(crate) fn refresh_health(&self, age_max: Duration, stop: &Stop) {
-        self.health_not_older(age_max, false, stop);
-    }
-
-    fn health_not_older(&self, age_max: Duration, detailed: bool, stop: &Stop) -> Arc<HealthSeen> {
+        // Behind a stop nobody looks any more: what was seen last is the answer.
         let is_enough = |seen: &HealthSeen| {
-            let age = self.clock.since_boot().saturating_sub(seen.ended);
-            age < age_max && (seen.detailed || !detailed)
+            stop.requested() || (self.is_younger(seen, COUNTS_FOR) && (seen.detailed || !detailed))
         };
         match self.health.counting_or_turn(is_enough) {
             Ok(seen) => seen,
             Err(turn) => self.look_at_health(detailed, stop, &turn),
         }
+    }
+
+    /// Look anew where the last look is older, and nobody looks.
+    pub(crate) fn refresh_health(&self, age_max: Duration, stop: &Stop) {
+        if let Some(turn) = self.health.turn_at_once(|seen| self.is_younger(seen, age_max)) {
+            self.look_at_health(false, stop, &turn);
+        }
+    }
+
+    fn is_younger(&self, seen: &HealthSeen, age_max: Duration) -> bool {
+        self.clock.since_boot().saturating_sub(seen.ended) < age_max
     }
 
     fn look_at_health(&self, detailed: bool, stop: &Stop, turn: &Turn<'_>) -> Arc<HealthSeen> {
@@ -133,6 +147,15 @@ mod tests {
         };
         std::thread::scope(|scope| (0..20).for_each(|_| drop(scope.spawn(ask))));
         assert_eq!(taken.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn who_does_not_wait_gets_no_turn_while_somebody_looks() {
+        let looks = HealthLooks::default();
+        let turn = looks.turn_at_once(|_| true);
+        assert!(turn.is_some() && looks.turn_at_once(|_| false).is_none());
+        drop(turn);
+        assert!(looks.turn_at_once(|_| false).is_some());
     }
 
     #[test]

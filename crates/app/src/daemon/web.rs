@@ -20,7 +20,8 @@ pub(crate) struct Figures {
     /// As it was last seen.
     pub(crate) health: Option<Arc<HealthSeen>>,
     pub(crate) canary: Option<CanarySeen>,
-    pub(crate) recovery: Option<RecoveryReport>,
+    /// An error: it cannot be said.
+    pub(crate) recovery: Result<Option<RecoveryReport>, Failure>,
 }
 
 impl Daemon {
@@ -47,10 +48,7 @@ impl Daemon {
     /// On its way to a candidate, with a process at it. One that nobody performs keeps nobody from the database, which
     /// it has not touched.
     pub(crate) fn recovery(&self, stop: &Stop) -> Result<Option<RecoveryReport>, Failure> {
-        let look = |call: &Call<'_>| Ok(ops::recovery_status(&self.state, call.session)?);
-        let report = self.own_call(HTTP, stop, look)?;
-        let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
-        Ok((report.runs && is_forward).then_some(report))
+        self.own_call(HTTP, stop, |call: &Call<'_>| Ok(ops::recovery_at_work(&self.state, call.session)?))
     }
 
     pub(crate) fn figures(&self, stop: &Stop) -> Figures {
@@ -58,8 +56,7 @@ impl Daemon {
             status: self.status(),
             health: self.health.last(),
             canary: self.last_canary(),
-            // A journal that cannot be read is an alert, and the answer to who asks about the health.
-            recovery: self.recovery(stop).unwrap_or_default(),
+            recovery: self.recovery(stop),
         }
     }
 

@@ -27,9 +27,11 @@ fn sheet(figures: &Figures) -> Sheet {
     protection(&mut sheet, &figures.status);
     figures.status.tasks.iter().for_each(|view| task(&mut sheet, view));
     alerts(&mut sheet, &figures.status);
-    let recovery = figures.recovery.as_ref();
-    sheet.put("grap_recovery_in_progress", truth(recovery.is_some()));
-    if let Some(percent) = recovery.and_then(|report| report.percent) {
+    if let Ok(recovery) = &figures.recovery {
+        sheet.put("grap_recovery_in_progress", truth(recovery.is_some()));
+    }
+    let recovery = figures.recovery.as_ref().ok();
+    if let Some(percent) = recovery.and_then(Option::as_ref).and_then(|report| report.percent) {
         sheet.put("grap_recovery_progress_ratio", f64::from(percent) / 100.0);
     }
     sheet
@@ -234,7 +236,7 @@ mod tests {
             status: status(),
             health: Some(HealthSeen::of(report(found)).into()),
             canary: Some(CanarySeen { run, at: now() }),
-            recovery: Some(recovery),
+            recovery: Ok(Some(recovery)),
         }
     }
 

@@ -29,11 +29,15 @@ const HEALTH_AGE_MAX: Duration = Duration::from_mins(1);
 struct Site {
     daemon: Arc<Daemon>,
     stop: Stop,
-    waiting: Semaphore,
+    waiting: Arc<Semaphore>,
 }
 
 pub(super) fn router(daemon: &Arc<Daemon>, stop: &Stop) -> Router {
-    let site = Site { daemon: Arc::clone(daemon), stop: stop.clone(), waiting: Semaphore::new(WAITING_MAX) };
+    let site = Site {
+        daemon: Arc::clone(daemon),
+        stop: stop.clone(),
+        waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+    };
     Router::new()
         .route("/health/graph", get(health))
         .route("/livez", get(livez))
@@ -51,11 +55,16 @@ struct HealthQuery {
 
 /// 200: healthy. 503: it is not, or it cannot be said now. 500: Grap could not look.
 async fn health(State(site): State<Arc<Site>>, Query(query): Query<HealthQuery>) -> Response {
-    let Ok(_place) = site.waiting.try_acquire() else {
+    let Ok(place) = Arc::clone(&site.waiting).try_acquire_owned() else {
         return come_again(&answers::busy(RETRY));
     };
     let asked = Arc::clone(&site);
-    let answer = spawn_blocking(move || look(&asked, query.detailed)).await;
+    let wait = move || {
+        // Its place is taken for as long as the thread waits, also when the client has gone.
+        let _place = place;
+        look(&asked, query.detailed)
+    };
+    let answer = spawn_blocking(wait).await;
     answer.unwrap_or_else(|_| json(StatusCode::INTERNAL_SERVER_ERROR, &answers::fault()))
 }
 

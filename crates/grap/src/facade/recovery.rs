@@ -64,7 +64,7 @@ impl RecoveryStateMachine {
 
     /// From `SUCCESS` or `FAILED` to `NOT_RECOVERING`: the candidate goes.
     pub fn reset_recovery_state(&self) -> Result<RecoveryReport> {
-        ops::reset_recovery(&self.state, &self.caller.session())
+        ops::reset_recovery(&|| (self.open)(), &self.state, &self.caller.session())
     }
 }
 

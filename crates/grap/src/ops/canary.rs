@@ -103,6 +103,7 @@ impl Ready {
 }
 
 struct Bird<'a> {
+    options: &'a CanaryOptions,
     asker: Asker,
     nonce: String,
     session: &'a Session<'a>,
@@ -111,11 +112,9 @@ struct Bird<'a> {
 }
 
 impl<'a> Bird<'a> {
-    fn new(options: &CanaryOptions, session: &'a Session<'a>) -> std::result::Result<Self, String> {
-        let connection = Options { budget: Some(ANSWER_LIMIT), ..options.connection.clone() };
+    fn new(options: &'a CanaryOptions, session: &'a Session<'a>) -> std::result::Result<Self, String> {
         let nonce = hex::encode(random().map_err(|error| format!("no random bytes: {error}"))?);
-        let asker = Asker::open(&connection, options.database.as_deref());
-        Ok(Self { asker: asker.map_err(|error| in_one_line(&error))?, nonce, session, written: false })
+        Ok(Self { asker: asker(options)?, options, nonce, session, written: false })
     }
 
     fn fly(
@@ -166,16 +165,22 @@ impl<'a> Bird<'a> {
         }
     }
 
-    /// Its own, and what those before it left.
-    fn remove(&mut self) -> std::result::Result<(), String> {
+    /// Its own, and what those before it left. Over another connection: the first one may be what has failed.
+    fn remove(self) -> std::result::Result<(), String> {
         if !self.written {
             return Ok(());
         }
-        self.asker.set_budget(ANSWER_LIMIT);
+        drop(self.asker);
+        let mut asker = asker(self.options)?;
         let left = i64::try_from(LEFT_BEHIND.as_millis()).unwrap_or(i64::MAX);
         let before = self.session.clock.now().as_millisecond().saturating_sub(left);
-        self.asker.remove_canaries(&self.nonce, before).map_err(|error| in_one_line(&error))
+        asker.remove_canaries(&self.nonce, before).map_err(|error| in_one_line(&error))
     }
+}
+
+fn asker(options: &CanaryOptions) -> std::result::Result<Asker, String> {
+    let connection = Options { budget: Some(ANSWER_LIMIT), ..options.connection.clone() };
+    Asker::open(&connection, options.database.as_deref()).map_err(|error| in_one_line(&error))
 }
 
 fn judge(lags: &[DatabaseLag], database: &str, wanted: TxId) -> std::result::Result<(), String> {

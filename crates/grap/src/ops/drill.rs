@@ -52,13 +52,13 @@ pub fn drill(
         return Err(Error::DrillBesideRecovery);
     }
     state.journaled("drill", session.clock, || {
-        let machine = clear_away_whatever(machine, state, session)?;
+        let machine = clear_away_whatever(machine, open, state, session)?;
         let machine = begin(machine, options, open, session)?;
         let id = machine.state().recovery().map(|recovery| recovery.id.clone());
         let mut candidate = Candidate::new(&options.recovery.candidate, open, state);
         let performed = perform(machine, Lane::Drill, &mut candidate, state, session).map(drop);
         drop(candidate);
-        let cleared = clear_up(state, session);
+        let cleared = clear_up(open, state, session);
         performed?;
         cleared?;
         told(state, id.as_ref())
@@ -77,17 +77,22 @@ fn told(state: &StateDirectory, id: Option<&RecoveryId>) -> Result<DrillReport> 
 }
 
 /// However it went, and though we were told to stop: what was made goes.
-fn clear_up(state: &StateDirectory, session: &Session<'_>) -> Result<()> {
+fn clear_up(open: &OpenAgain<'_>, state: &StateDirectory, session: &Session<'_>) -> Result<()> {
     let uncalled = Stop::new();
     let session = Session { stop: &uncalled, ..*session };
     let machine = Machine::open(state, Lane::Drill, session.clock)?;
-    clear_away_whatever(machine, state, &session).map(drop)
+    clear_away_whatever(machine, open, state, &session).map(drop)
 }
 
-fn clear_away_whatever(machine: Machine, state: &StateDirectory, session: &Session<'_>) -> Result<Machine> {
+fn clear_away_whatever(
+    machine: Machine,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Machine> {
     let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     let machine = if recovery.phase.is_forward() { machine.cancel(session.clock)? } else { machine };
-    clear_away(machine, Lane::Drill, state, session)
+    clear_away(machine, Lane::Drill, open, state, session)
 }
 
 fn begin(

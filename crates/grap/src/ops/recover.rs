@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use grap_core::recovery::{
-    Cause, End, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order,
+    Cause, End, Judgement, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order,
 };
 use grap_core::{SourceName, Target};
 use grap_neo4j::TxId;
@@ -79,7 +79,7 @@ pub fn begin_recovery(
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    let machine = finish_reset(machine, &mut Candidate::to_clear_away(), state, session)?;
+    let machine = finish_reset(machine, &mut Candidate::to_clear_away(None), state, session)?;
     if let Some(recovery) = machine.state().recovery() {
         return Err(in_the_way("a new recovery", recovery));
     }
@@ -104,6 +104,16 @@ pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<
     Ok(report)
 }
 
+/// As [`recovery_status`], where a process is at it; else its journal is not even read.
+pub fn recovery_at_work(state: &StateDirectory, session: &Session<'_>) -> Result<Option<RecoveryReport>> {
+    if !recovery::runs(state, Lane::Recovery)? {
+        return Ok(None);
+    }
+    let report = recovery_status(state, session)?;
+    let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
+    Ok((report.runs && is_forward).then_some(report))
+}
+
 /// Cancel it. Whoever performs it clears away; where nobody does, we do.
 pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
     match recovery::cancel(state, Lane::Recovery, session.clock)? {
@@ -114,19 +124,24 @@ pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<
             recovery_status(state, session)
         }
         Cancel::Noted(machine) => {
-            let machine = perform(machine, Lane::Recovery, &mut Candidate::to_clear_away(), state, session)?;
+            let mut candidate = Candidate::to_clear_away(None);
+            let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
             Ok(RecoveryReport::ended(machine.state(), session))
         }
     }
 }
 
 /// From either end to the beginning: the candidate goes. A journal that cannot be read is set aside.
-pub fn reset_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
+pub fn reset_recovery(
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
     let (machine, aside) = Machine::open_or_begin(state, Lane::Recovery, session.clock)?;
     if let Some(aside) = aside {
         session.monitor.finding(&Finding::warning(aside.to_string()));
     }
-    let machine = clear_away(machine, Lane::Recovery, state, session)?;
+    let machine = clear_away(machine, Lane::Recovery, open, state, session)?;
     Ok(RecoveryReport::ended(machine.state(), session))
 }
 
@@ -134,12 +149,19 @@ pub fn reset_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<R
 pub(super) fn clear_away(
     machine: Machine,
     lane: Lane,
+    open: &OpenAgain<'_>,
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<Machine> {
-    let mut candidate = Candidate::to_clear_away();
+    // A verdict that is not recorded yet is recorded before its candidate goes.
+    let mut candidate = Candidate::to_clear_away(Some(open));
     let is_forward = machine.state().recovery().is_some_and(|recovery| recovery.phase.is_forward());
     let machine = if is_forward { machine } else { perform(machine, lane, &mut candidate, state, session)? };
+    if let Some(missed) = machine.state().recovery().and_then(|recovery| recovery.unrecorded.as_ref()) {
+        let text =
+            format!("what was found does not stand beside the backup: {}: {}", missed.code, missed.message);
+        session.monitor.finding(&Finding::warning(text));
+    }
     let machine = machine.reset(session.clock)?;
     perform(machine, lane, &mut candidate, state, session)
 }
@@ -187,13 +209,22 @@ fn begin_or_go_on(
     if order(machine.state()).is_none() {
         return Err(in_the_way(asked, recovery));
     }
-    if options.target.as_ref().is_some_and(|target| target.to_string() != recovery.plan.target) {
+    if is_another(options, &recovery.plan) {
         let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
         return Err(Error::OtherRecovery { asked, id, target });
     }
     let text = format!("recovery {} to `{}` goes on", recovery.id, recovery.plan.target);
     session.monitor.finding(&Finding::info(text));
     Ok(machine)
+}
+
+/// Whether something else is asked for than what goes on. What is not said is as it was.
+fn is_another(options: &RecoverOptions, plan: &Plan) -> bool {
+    let has = |database: &String| plan.ends.iter().any(|end| end.database == *database);
+    options.target.as_ref().is_some_and(|target| target.to_string() != plan.target)
+        || options.timeline.is_some_and(|timeline| Some(timeline) != plan.timeline)
+        || options.source.as_ref().is_some_and(|source| *source != plan.source)
+        || options.database.as_ref().is_some_and(|database| !has(database))
 }
 
 /// Everything is decided here, and nothing is written: that there is a server which opens it, and room for it.
@@ -295,7 +326,9 @@ impl RecoveryReport {
 pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
     Some(match recovery.cause.as_ref()? {
         Cause::Cancelled => (Code::Interrupted, format!("{} was cancelled", recovery.id)),
-        Cause::Failed { order: order @ Order::Judge(_), failure } if !is_blind(&failure.code) => {
+        Cause::Failed { order: order @ Order::Judge(_), failure }
+            if recovery.judgements.iter().any(Judgement::failed) && !is_blind(&failure.code) =>
+        {
             (Code::RestoreHealthFailed, format!("{order}: {}", failure.message))
         }
         Cause::Failed { order, failure } => {

@@ -227,9 +227,16 @@ pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<C
 }
 
 /// The recovery as it stands, and whether a process is at it. Takes nothing that anybody would have to wait for.
+///
+/// Where it is of interest only while a process is at it, [`runs`] comes first: it needs no journal.
 pub fn look(directory: &StateDirectory, lane: Lane) -> Result<(State, bool)> {
     let runs = directory.runs(lane.job())?;
     Ok((RecoveryJournal::open(directory, lane)?.state().clone(), runs))
+}
+
+/// Whether a process is at one.
+pub fn runs(directory: &StateDirectory, lane: Lane) -> Result<bool> {
+    Ok(directory.runs(lane.job())?)
 }
 
 /// `restore (1 % done)`

@@ -1,7 +1,9 @@
 //! The candidate's files: restored to the planned ends, and read again.
 //!
-//! A restore puts the directory of the logs in place last: so where that is there, all of it is. One that was struck
-//! before begins anew by itself (`copy::assemble`).
+//! A restore notes last of all what it has restored: so where that note is there, all of it is. What was struck before
+//! is ours, and begins anew.
+
+use std::path::PathBuf;
 
 use grap_core::Target;
 use grap_core::recovery::Recovery;
@@ -37,7 +39,8 @@ pub(super) struct RestoredDatabase {
 impl Candidate<'_> {
     pub(super) fn restore_data(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let place = Place::of(recovery);
-        if disk::stat(&place.log())?.is_none() {
+        if disk::stat(&note(&place))?.is_none() {
+            disk::remove_tree(&place.data())?;
             let tools = self.tools()?;
             let (wish, ends) = (wish(recovery, &place), &recovery.plan.ends);
             restore_to_ends(&wish, ends, (tools.open)()?, tools.state, session)?;
@@ -66,9 +69,13 @@ fn wish(recovery: &Recovery, place: &Place) -> RestoreOptions {
     }
 }
 
+fn note(place: &Place) -> PathBuf {
+    place.data().join(".grap/restored.json")
+}
+
 /// What was noted of the restore.
 pub(super) fn restored(place: &Place) -> Result<Restored> {
-    let path = place.data().join(".grap/restored.json");
+    let path = note(place);
     let text = disk::read(&path, NOTE_SIZE_MAX)?;
     serde_json::from_slice(&text).map_err(|error| Error::CandidateWrong { why: error.to_string(), path })
 }

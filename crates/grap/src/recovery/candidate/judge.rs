@@ -63,9 +63,14 @@ impl Candidate<'_> {
     pub(super) fn record(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let backup = restored(&Place::of(recovery))?.backup;
         let recovery = Recovery { plan: Plan { backup, ..recovery.plan.clone() }, ..recovery.clone() };
-        let tools = self.tools()?;
-        let release = ServerInstallation::find(&tools.options.server)?.release;
+        let open = self
+            .open
+            .ok_or_else(|| Error::NotOpenedAgain { why: "only a cancellation is asked for".to_owned() })?;
+        // A verdict does not wait for a server that is away by now.
+        let opened_by = self.tools.filter(|_| recovery.starts > 0);
+        let found = opened_by.and_then(|tools| ServerInstallation::find(&tools.options.server).ok());
+        let release = found.map(|installation| installation.release);
         session.monitor.begin("opening the repository", Unit::Items, None);
-        validate::record(&(tools.open)()?.open()?, &recovery, Some(&release), session)
+        validate::record(&open()?.open()?, &recovery, release.as_ref(), session)
     }
 }

@@ -57,18 +57,20 @@ struct Tools<'a> {
 pub struct Candidate<'a> {
     /// None: it only clears away.
     tools: Option<Tools<'a>>,
+    /// None: what was found cannot be recorded.
+    open: Option<&'a OpenAgain<'a>>,
     /// While it runs, and this process is the one that started it.
     instance: Option<TestInstance>,
 }
 
 impl<'a> Candidate<'a> {
     pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
-        Self { tools: Some(Tools { options, open, state }), instance: None }
+        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None }
     }
 
-    /// For the ways back alone: they need no server and no repository.
-    pub fn to_clear_away() -> Self {
-        Self { tools: None, instance: None }
+    /// For the ways back alone: they need no server, and the repository only to record what was found.
+    pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
+        Self { tools: None, open, instance: None }
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {
