@@ -81,9 +81,13 @@ impl Call<'_> {
     pub(crate) fn perform_for_client(&self, verb: Verb) -> Result<bool, Failure> {
         match verb {
             Verb::Backup(arguments) => self.backup_for_client(arguments),
-            // One backup, not what the rules say; another place than the one that is kept in step.
+            // One backup, not what the rules say; another place than the one that is kept in step; another target than the
+            // schedule's.
             Verb::Delete(_) => self.perform(verb).map(|()| false),
             Verb::Copy(CopyArguments { to: Some(_), .. }) => self.perform(verb).map(|()| false),
+            Verb::Drill(DrillArguments { target: Some(_), .. } | DrillArguments { random: true, .. }) => {
+                self.perform(verb).map(|()| false)
+            }
             _ => self.perform(verb).map(|()| true),
         }
     }

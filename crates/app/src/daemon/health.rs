@@ -93,10 +93,7 @@ impl Drop for Turn<'_> {
 impl Daemon {
     /// As it is now, or was a moment ago. Waits for a look that somebody else takes.
     pub(crate) fn health(&self, detailed: bool, stop: &Stop) -> Arc<HealthSeen> {
-        // Behind a stop nobody looks any more: what was seen last is the answer.
-        let is_enough = |seen: &HealthSeen| {
-            stop.requested() || (self.is_younger(seen, COUNTS_FOR) && (seen.detailed || !detailed))
-        };
+        let is_enough = |seen: &HealthSeen| self.is_younger(seen, COUNTS_FOR) && (seen.detailed || !detailed);
         match self.health.counting_or_turn(is_enough) {
             Ok(seen) => seen,
             Err(turn) => self.look_at_health(detailed, stop, &turn),

@@ -74,6 +74,9 @@ fn look(site: &Site, detailed: bool) -> Response {
         Ok(recovery) => recovery,
         Err(failure) => return json(StatusCode::INTERNAL_SERVER_ERROR, &answers::failed(&failure)),
     };
+    if site.stop.requested() {
+        return come_again(&answers::busy(RETRY));
+    }
     if let Some(recovery) = &recovery {
         return come_again(&answers::recovering(recovery, RETRY));
     }

@@ -93,6 +93,12 @@ impl Asker {
             seen.seen += met;
             suspects.extend(found);
         }
+        if whole && seen.seen < relationships && !stop.requested() {
+            // Few are left of many, with high ids; or others write: all of them at once, as few as they are.
+            let (met, found) = self.look(Statement::new(LOOK_AT_ALL))?;
+            seen.seen = met;
+            suspects.extend(found);
+        }
         if !suspects.is_empty() {
             clock.wait(PAUSE, stop);
             seen.dangling = self.look_again(&suspects)?;

@@ -194,6 +194,12 @@ impl Look<'_> {
             .map_err(|error| in_one_line(&error))?;
         // What was not looked at to the end, because somebody said so, has not passed.
         session.stop.check().map_err(|stopped| in_one_line(&stopped))?;
+        if seen.seen == 0 && seen.relationships > 0 {
+            return Err(format!(
+                "none of {} relationships was met: nothing can be said of them",
+                seen.relationships
+            ));
+        }
         let how = if seen.whole { "every id was looked at" } else { "a random sample" };
         let message = format!(
             "the ends of {} relationships were looked at ({how}; {} are counted); {} lack a node",

@@ -39,6 +39,7 @@ pub(super) struct RestoredDatabase {
 impl Candidate<'_> {
     pub(super) fn restore_data(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let place = Place::of(recovery);
+        place.require_ours()?;
         if disk::stat(&note(&place))?.is_none() {
             disk::remove_tree(&place.data())?;
             let tools = self.tools()?;

@@ -24,6 +24,7 @@ impl Candidate<'_> {
     pub(super) fn start(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Start> {
         let place = Place::of(recovery);
         self.end(recovery, session)?;
+        place.require_ours()?;
         place.remove_what_an_instance_left()?;
         let home = self.make_home(&place)?;
         let limit = Duration::from_secs(u64::from(recovery.plan.limits.start_s));

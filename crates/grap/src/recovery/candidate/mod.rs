@@ -19,6 +19,7 @@ mod place;
 
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
+use grap_task::Finding;
 
 use super::perform::{Answer, Perform, Start, WhileItRuns};
 use crate::error::{Error, Result};
@@ -127,7 +128,9 @@ impl Perform for Candidate<'_> {
 
     fn remove_scratch(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.end(recovery, session)?;
-        Place::of(recovery).remove_what_an_instance_left()
+        let place = Place::of(recovery);
+        place.require_ours()?;
+        place.remove_what_an_instance_left()
     }
 
     fn end_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
@@ -136,6 +139,15 @@ impl Perform for Candidate<'_> {
 
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.end(recovery, session)?;
-        Place::of(recovery).remove()
+        let place = Place::of(recovery);
+        if place.is_anothers()? {
+            let text = format!(
+                "{} is left: it does not say any more that it is of {}; look at it, and remove it",
+                place.root().display(),
+                recovery.id
+            );
+            session.monitor.finding(&Finding::warning(text));
+        }
+        place.remove()
     }
 }

@@ -127,6 +127,21 @@ impl Place {
         Ok(())
     }
 
+    /// Before anything in it is changed.
+    pub(super) fn require_ours(&self) -> Result<()> {
+        match self.owner()? {
+            Owner::Us => Ok(()),
+            Owner::Nobody | Owner::Unmarked | Owner::Another => {
+                Err(Error::CandidateTaken { path: self.root.clone() })
+            }
+        }
+    }
+
+    /// Whether something lies there that does not say that it is ours, and is therefore left.
+    pub(super) fn is_anothers(&self) -> Result<bool> {
+        Ok(self.owner()? == Owner::Another)
+    }
+
     /// Nothing is left when this returns. Another one's is not touched.
     pub(super) fn remove(&self) -> Result<()> {
         let doomed = self.root.with_file_name(format!(".removing-{}", self.mark.recovery));
