@@ -90,6 +90,7 @@ fn health_and_schema_on_a_real_server() {
         let mut asked = Asked::start(&Distribution::ensure(&version).unwrap());
         asked.query("UNWIND range(1, 50) AS i CREATE (:A {x: i})-[:T]->(:B {y: i})");
         a_healthy_server_is_healthy(&asked);
+        few_that_are_left_of_many_are_met(&asked);
         a_wrong_password_is_refused_and_named(&asked);
         a_schema_is_applied_once(&asked);
         what_is_missing_or_never_online_is_named(&asked);
@@ -254,6 +255,15 @@ fn a_relationship_without_its_node_is_named(asked: &mut Asked) {
     assert!(check["findings"][0].as_str().is_some_and(|one| one.starts_with(&found)), "{ran:?}");
     assert_eq!(states(&ran.json()), ["pass", "pass", "fail"]);
     ran.refused("UNHEALTHY", 25);
+}
+
+/// Their ids are higher than their number lets expect.
+fn few_that_are_left_of_many_are_met(asked: &Asked) {
+    asked.query("UNWIND range(1, 6000) AS i CREATE (:Gone)-[:GONE]->(:Gone)");
+    asked.query("MATCH (a)-[r:GONE]->(b) WITH a, r, b ORDER BY id(r) LIMIT 5990 DELETE r, a, b");
+    let report = asked.ask(&["health"]).succeeded().json();
+    let looked = report["checks"]["orphan_detection"]["message"].as_str().unwrap();
+    assert!(looked.starts_with("the ends of 60 relationships were looked at"), "{looked}");
 }
 
 /// Whether the planted relationship is met is chance.

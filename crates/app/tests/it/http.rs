@@ -264,6 +264,7 @@ fn a_recovery_is_told_while_it_runs(world: &World, state: &Path) {
     let machine = Machine::open(&state, Lane::Recovery, &Clock::System).unwrap();
     let id = machine.next_id(Clock::System.now());
     let plan = Plan {
+        repository: None,
         target: "latest".to_owned(),
         source: "neo4j".parse().unwrap(),
         backup: "neo4j-20261126-010000".parse().unwrap(),

@@ -100,6 +100,7 @@ pub fn begun() -> What {
 pub fn plan(candidate: &str) -> Plan {
     Plan {
         target: "latest".to_owned(),
+        repository: None,
         source: "neo4j".parse().expect("it is a name"),
         backup: "neo4j-20261125-020000".parse().expect("it is an id"),
         timeline: Some(1),
@@ -111,7 +112,13 @@ pub fn plan(candidate: &str) -> Plan {
 }
 
 pub fn instance() -> Instance {
-    Instance { pid: 4711, start_ticks: 123_456, ports: vec![40_001], nonce: "0f1e2d".to_owned() }
+    Instance {
+        pid: 4711,
+        start_ticks: 123_456,
+        ports: vec![40_001],
+        nonce: "0f1e2d".to_owned(),
+        release: None,
+    }
 }
 
 fn judged(tier: Tier, verdict: TierVerdict) -> What {

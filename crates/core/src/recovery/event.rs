@@ -110,6 +110,9 @@ impl What {
 pub struct Plan {
     /// As it was asked for.
     pub target: String,
+    /// The id of the repository: ids of backups are the same in a copy of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     pub source: SourceName,
     /// The backup that it begins from.
     pub backup: BackupId,
@@ -183,6 +186,9 @@ pub struct Instance {
     pub ports: Vec<u16>,
     /// Random text of this start, which the process carries.
     pub nonce: String,
+    /// Of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
 }
 
 /// What went wrong, as errors are called outside.

@@ -31,6 +31,8 @@ pub struct Recovery {
     /// The test instance, while it is known to run.
     pub instance: Option<Instance>,
     pub starts: u32,
+    /// The release of the server that has opened the candidate last.
+    pub opened_by: Option<String>,
     /// The tiers that have answered, about the instance of the last start.
     pub judgements: Vec<Judgement>,
     /// The orders that are done, and how long they took.
@@ -182,6 +184,7 @@ impl Recovery {
             phase: Phase::Begun,
             instance: None,
             starts: 0,
+            opened_by: None,
             judgements: Vec::new(),
             steps: Vec::new(),
             unrecorded: None,
@@ -191,6 +194,7 @@ impl Recovery {
     }
 
     fn started(&mut self, instance: &Instance) -> Phase {
+        self.opened_by.clone_from(&instance.release);
         self.instance = Some(instance.clone());
         self.starts += 1;
         Phase::Running

@@ -83,9 +83,10 @@ impl Error {
             | Self::CopyNotEmpty { .. }
             | Self::CopyDiverged { .. } => Code::CopyMixed,
             Self::CopiedPartly { .. } => Code::CopiedPartly,
-            Self::RecoveryInTheWay { .. } | Self::OtherRecovery { .. } | Self::NoRecovery { .. } => {
-                Code::RecoveryState
-            }
+            Self::RecoveryInTheWay { .. }
+            | Self::OtherRecovery { .. }
+            | Self::OtherRepository { .. }
+            | Self::NoRecovery { .. } => Code::RecoveryState,
         }
     }
 }

@@ -156,6 +156,8 @@ pub enum Error {
     RecoveryInTheWay { asked: &'static str, id: RecoveryId, status: Status },
     #[error("{asked} is not possible: recovery {id} to `{target}` is under way; without a target it goes on")]
     OtherRecovery { asked: &'static str, id: RecoveryId, target: String },
+    #[error("{id} began with another repository")]
+    OtherRepository { id: RecoveryId },
     #[error("{} is there, and is not of this recovery", path.display())]
     CandidateTaken { path: PathBuf },
     #[error("the path {} is no UTF-8: a journal cannot hold it", path.display())]

@@ -72,7 +72,7 @@ impl Validated {
 impl Validation {
     /// As the recovery stands. `None`: no tier has judged it, or the last one could not look, so that there is nothing to
     /// note.
-    pub fn of(recovery: &Recovery, server_version: Option<String>) -> Option<Self> {
+    pub fn of(recovery: &Recovery) -> Option<Self> {
         let tiers: Vec<Judgement> = recovery.judgements.iter().map(shortened).collect();
         let last = tiers.last()?;
         let measured = tiers.iter().find_map(|judgement| judgement.measured.clone());
@@ -92,7 +92,7 @@ impl Validation {
             target: recovery.plan.target.clone(),
             timeline: recovery.plan.timeline,
             ends: recovery.plan.ends.clone(),
-            server_version,
+            server_version: recovery.opened_by.clone(),
             measured,
             steps: recovery
                 .steps

@@ -252,6 +252,7 @@ pub(super) fn plan(
     };
     Ok(Plan {
         target: report.target.clone(),
+        repository: Some(report.repository.clone()),
         source: report.source.clone(),
         backup: report.id.clone(),
         timeline: report.plan.as_ref().map(|plan| plan.run),

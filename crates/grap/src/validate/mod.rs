@@ -30,7 +30,7 @@ use crate::error::{Code, Result};
 use crate::notes::{Validation, put_validation};
 use crate::ops::{CustomCheck, Session};
 use crate::recovery::Answer;
-use crate::server::{InstanceHome, ServerError, ServerRelease, TestInstance};
+use crate::server::{InstanceHome, ServerError, TestInstance};
 
 /// What a candidate is judged by.
 #[derive(Debug, Clone)]
@@ -97,15 +97,9 @@ pub fn is_blind(code: &str) -> bool {
     [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
 }
 
-/// Put what the validation of this recovery found beside its backup: once, however often it is called. `release` has
-/// opened the candidate. Nothing is put where no tier has judged it to its end.
-pub fn record(
-    repository: &Repository,
-    recovery: &Recovery,
-    release: Option<&ServerRelease>,
-    session: &Session<'_>,
-) -> Result<()> {
-    let Some(validation) = Validation::of(recovery, release.map(ToString::to_string)) else { return Ok(()) };
+/// Put what the validation of this recovery found beside its backup: once, however often it is called. Nothing is put where no tier has judged it to its end.
+pub fn record(repository: &Repository, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+    let Some(validation) = Validation::of(recovery) else { return Ok(()) };
     let plan = &recovery.plan;
     put_validation(repository, &plan.source, &plan.backup, &session.author(), &validation)?;
     Ok(())

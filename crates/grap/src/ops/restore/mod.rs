@@ -50,6 +50,8 @@ pub struct RestoreOptions {
 #[derive(Debug)]
 pub struct RestoreReport {
     pub target: String,
+    /// The id of the repository.
+    pub repository: String,
     /// The backup that it begins from.
     pub id: BackupId,
     pub source: SourceName,
@@ -120,6 +122,7 @@ fn run(
         session.monitor.finding(&Finding::info(owner_hint(options)));
     }
     Ok(RestoreReport {
+        repository: repository.id().to_string(),
         target: options.target.to_string(),
         id: decision.manifest.id.clone(),
         source: decision.manifest.source.clone(),

@@ -13,6 +13,8 @@ use crate::ops::{Access, Session};
 #[derive(Debug)]
 pub struct PlanReport {
     pub target: String,
+    /// Its id.
+    pub repository: String,
     pub source: SourceName,
     /// The backup that it would begin from.
     pub id: BackupId,
@@ -46,6 +48,7 @@ pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<
     let databases = chosen(&decision, &options.databases)?;
     Ok(PlanReport {
         target: options.target.to_string(),
+        repository: repository.id().to_string(),
         source: decision.manifest.source.clone(),
         id: decision.manifest.id.clone(),
         backup_bytes: databases.iter().flat_map(|database| &database.base.files).map(|file| file.size).sum(),

@@ -12,6 +12,7 @@ use rustix::process::{getgid, getuid};
 use serde::Deserialize;
 
 use super::Candidate;
+use super::judge::require_repository;
 use super::place::Place;
 use crate::check::last_transaction;
 use crate::error::{Error, Result};
@@ -44,7 +45,8 @@ impl Candidate<'_> {
             disk::remove_tree(&place.data())?;
             let tools = self.tools()?;
             let (wish, ends) = (wish(recovery, &place), &recovery.plan.ends);
-            restore_to_ends(&wish, ends, (tools.open)()?, tools.state, session)?;
+            let restored = restore_to_ends(&wish, ends, (tools.open)()?, tools.state, session)?;
+            require_repository(recovery, &restored.repository)?;
         }
         place.set_system_aside()
     }

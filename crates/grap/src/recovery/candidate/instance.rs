@@ -92,7 +92,8 @@ pub(super) fn gone() -> Failure {
 fn known(instance: &TestInstance, place: &Place) -> Result<Instance> {
     let pid = instance.pid();
     let start_ticks = disk::process_start(pid)?.unwrap_or_default();
-    Ok(Instance { pid, start_ticks, ports: vec![instance.port()], nonce: place.instance_id() })
+    let release = Some(instance.release().to_string());
+    Ok(Instance { pid, start_ticks, ports: vec![instance.port()], nonce: place.instance_id(), release })
 }
 
 /// It says so itself, and its database was left clean.

@@ -13,8 +13,15 @@ use super::place::Place;
 use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Answer, WhileItRuns};
-use crate::server::ServerInstallation;
 use crate::validate::{self, Expectation};
+
+/// Ids of backups are the same in a copy: the verdict goes where the bytes came from.
+pub(super) fn require_repository(recovery: &Recovery, found: &str) -> Result<()> {
+    match &recovery.plan.repository {
+        Some(begun_with) if begun_with != found => Err(Error::OtherRepository { id: recovery.id.clone() }),
+        _ => Ok(()),
+    }
+}
 
 impl Candidate<'_> {
     pub(super) fn ask(
@@ -66,11 +73,9 @@ impl Candidate<'_> {
         let open = self
             .open
             .ok_or_else(|| Error::NotOpenedAgain { why: "only a cancellation is asked for".to_owned() })?;
-        // A verdict does not wait for a server that is away by now.
-        let opened_by = self.tools.filter(|_| recovery.starts > 0);
-        let found = opened_by.and_then(|tools| ServerInstallation::find(&tools.options.server).ok());
-        let release = found.map(|installation| installation.release);
         session.monitor.begin("opening the repository", Unit::Items, None);
-        validate::record(&open()?.open()?, &recovery, release.as_ref(), session)
+        let repository = open()?.open()?;
+        require_repository(&recovery, &repository.id().to_string())?;
+        validate::record(&repository, &recovery, session)
     }
 }

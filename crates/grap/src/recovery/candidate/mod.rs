@@ -151,3 +151,58 @@ impl Perform for Candidate<'_> {
         place.remove()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use grap_core::recovery::{Event, RecoveryId, State, What, apply, atlas};
+    use grap_disk as disk;
+
+    use super::*;
+    use crate::facade::Caller;
+
+    fn begun(root: &std::path::Path) -> Recovery {
+        let id: RecoveryId = "recovery-20261126-020000".parse().unwrap();
+        let plan = atlas::plan(&root.display().to_string());
+        let what = What::Begun { id, plan };
+        let event = Event { at: "2026-11-26T02:00:00Z".parse().unwrap(), took_ms: None, what };
+        let State::Active(recovery) = apply(State::Idle, &event).unwrap() else { panic!() };
+        *recovery
+    }
+
+    /// Killed between the rename of the logs and the note: what is there is no restored database yet.
+    #[test]
+    fn a_restore_that_was_struck_before_its_note_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let recovery = begun(&folder.path().join("c"));
+        let (caller, place) = (Caller::new("test 1"), Place::of(&recovery));
+        place.make().unwrap();
+        disk::create_dir_all(&place.log()).unwrap();
+        // It has nothing to restore with, and so it cannot say that it is done.
+        let restored = Candidate::to_clear_away(None).restore(&recovery, &caller.session());
+        assert!(matches!(restored, Err(Error::NotOpenedAgain { .. })), "{restored:?}");
+        disk::create_dir_all(&place.data().join(".grap")).unwrap();
+        disk::publish(&place.data().join(".grap/restored.json"), &[b"{}"]).unwrap();
+        Candidate::to_clear_away(None).restore(&recovery, &caller.session()).unwrap();
+    }
+
+    /// Who only clears away still records what was found.
+    #[test]
+    fn a_verdict_is_recorded_by_who_clears_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let recovery = begun(&folder.path().join("c"));
+        let (caller, place) = (Caller::new("test 1"), Place::of(&recovery));
+        place.make().unwrap();
+        disk::create_dir_all(&place.data().join(".grap")).unwrap();
+        let note = br#"{"backup":"neo4j-20261125-020000","databases":[]}"#;
+        disk::publish(&place.data().join(".grap/restored.json"), &[note]).unwrap();
+        let asked = Cell::new(0);
+        let open = || {
+            asked.set(asked.get() + 1);
+            Err(Error::NotOpenedAgain { why: "it is away".to_owned() })
+        };
+        let recorded = Candidate::to_clear_away(Some(&open)).write_record(&recovery, &caller.session());
+        assert!(recorded.is_err() && asked.get() == 1, "{recorded:?}");
+    }
+}
