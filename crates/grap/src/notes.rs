@@ -20,7 +20,7 @@ use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
-pub use validation::{StepTook, Validated, Validation, put_validation};
+pub use validation::{StepTook, Validated, Validation, is_blind, put_validation};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.

@@ -56,22 +56,15 @@ pub struct EndpointsSeen {
     pub dangling: Vec<Dangling>,
 }
 
-const LOOK: &str = "MATCH ()-[r]->() WHERE id(r) = i \
-    WITH r, id(startNode(r)) AS s, id(endNode(r)) AS e \
-    OPTIONAL MATCH (a) WHERE id(a) = s \
-    OPTIONAL MATCH (b) WHERE id(b) = e \
-    WITH r, s, e, a, b \
-    RETURN count(r), collect(CASE WHEN a IS NULL OR b IS NULL \
-    THEN [id(r), type(r), s, e, a IS NULL, b IS NULL] END)";
-
-/// The same of every relationship, in one statement.
-const LOOK_AT_ALL: &str = "MATCH ()-[r]->() \
-    WITH r, id(startNode(r)) AS s, id(endNode(r)) AS e \
+/// Of each relationship `r` its ends, counted, and those that lack a node in a list.
+const LOOK: &str = "WITH r, id(startNode(r)) AS s, id(endNode(r)) AS e \
     OPTIONAL MATCH (a) WHERE id(a) = s \
     OPTIONAL MATCH (b) WHERE id(b) = e \
     WITH r, s, e, a, b \
     RETURN count(r), collect(CASE WHEN a IS NULL OR b IS NULL \
     THEN [id(r), type(r), s, e, a IS NULL, b IS NULL] END)[..1000]";
+/// That with the id `i`.
+const OF_ID: &str = "MATCH ()-[r]->() WHERE id(r) = i";
 
 impl Asker {
     /// Ends when enough was seen, or when `budget` is over: then with what was seen until then.
@@ -95,7 +88,7 @@ impl Asker {
         }
         if whole && seen.seen < relationships && !stop.requested() {
             // Few are left of many, with high ids; or others write: all of them at once, as few as they are.
-            let (met, found) = self.look(Statement::new(LOOK_AT_ALL))?;
+            let (met, found) = self.look_at_all()?;
             seen.seen = met;
             suspects.extend(found);
         }
@@ -109,24 +102,29 @@ impl Asker {
     /// Of every relationship, whatever its id: for a database that nobody writes to.
     pub fn all_endpoints(&mut self) -> Result<EndpointsSeen> {
         let relationships = self.relationship_count()?;
-        let (seen, dangling) = self.look(Statement::new(LOOK_AT_ALL))?;
+        let (seen, dangling) = self.look_at_all()?;
         Ok(EndpointsSeen { relationships, seen, whole: true, dangling })
     }
 
+    fn look_at_all(&mut self) -> Result<(i64, Vec<Dangling>)> {
+        self.look(Statement::new(format!("MATCH ()-[r]->() {LOOK}")))
+    }
+
     fn look_from(&mut self, first: i64) -> Result<(i64, Vec<Dangling>)> {
-        let statement = Statement::new(format!("UNWIND range($first, $last) AS i {LOOK}"));
+        let statement = Statement::new(format!("UNWIND range($first, $last) AS i {OF_ID} {LOOK}"));
         self.look(statement.with("first", first).with("last", first + BATCH - 1))
     }
 
     fn look_around(&mut self, ids: i64) -> Result<(i64, Vec<Dangling>)> {
-        let statement =
-            Statement::new(format!("UNWIND range(1, $n) AS k WITH toInteger(rand() * $ids) AS i {LOOK}"));
+        let statement = Statement::new(format!(
+            "UNWIND range(1, $n) AS k WITH toInteger(rand() * $ids) AS i {OF_ID} {LOOK}"
+        ));
         self.look(statement.with("n", BATCH).with("ids", ids))
     }
 
     fn look_again(&mut self, suspects: &[Dangling]) -> Result<Vec<Dangling>> {
         let ids: Vec<Value> = suspects.iter().take(1000).map(|suspect| suspect.relationship.into()).collect();
-        let again = self.look(Statement::new(format!("UNWIND $ids AS i {LOOK}")).with("ids", ids))?.1;
+        let again = self.look(Statement::new(format!("UNWIND $ids AS i {OF_ID} {LOOK}")).with("ids", ids))?.1;
         let mut again: Vec<Dangling> = again.into_iter().filter(|one| suspects.contains(one)).collect();
         again.sort_by_key(|one| one.relationship);
         again.dedup();

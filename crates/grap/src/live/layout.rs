@@ -11,6 +11,9 @@ use grap_disk::{self as disk, DiskError, Kind};
 use super::Configuration;
 
 /// Larger configuration files are not `neo4j.conf`.
+/// The database of users and passwords, beside every user database.
+pub const SYSTEM: &str = "system";
+
 const CONFIGURATION_SIZE_MAX: u64 = 4 << 20;
 
 /// How the operator named the installation.
@@ -109,7 +112,7 @@ impl Installation {
             home: Some(home),
             data: directory(&data)?,
             transactions,
-            databases: vec![user, "system".to_owned()],
+            databases: vec![user, SYSTEM.to_owned()],
             configuration: settings,
             configuration_text: Some(text),
         })
@@ -130,7 +133,7 @@ impl Installation {
             configuration: Configuration::default(),
             configuration_text: None,
             transactions: transactions.map_or_else(|| data.join("transactions"), Path::to_owned),
-            databases: vec![user, "system".to_owned()],
+            databases: vec![user, SYSTEM.to_owned()],
             data,
         })
     }
@@ -155,7 +158,7 @@ fn only_user_database(data: &Path) -> Result<String, LayoutError> {
     let root = data.join("databases");
     let mut names = Vec::new();
     for name in disk::list(&root)?.unwrap_or_default() {
-        if name != "system" && !name.starts_with('.') && is_directory(&root.join(&name))? {
+        if name != SYSTEM && !name.starts_with('.') && is_directory(&root.join(&name))? {
             names.push(name);
         }
     }

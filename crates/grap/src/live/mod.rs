@@ -23,7 +23,7 @@ pub use follow::{
     Place, RunIdentity, RunProbe,
 };
 pub use identity::ServerRun;
-pub use layout::{Installation, InstallationOptions, LayoutError};
+pub use layout::{Installation, InstallationOptions, LayoutError, SYSTEM};
 pub use log::{Checkpoint, LogReader};
 pub use log_error::LogError;
 pub use pin::{Pace, PinError, Pinner};

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Author, Note, NoteKind, VERSION, series};
-use crate::error::Result;
-use crate::validate::is_blind;
+use crate::error::{Code, Result};
+use crate::live::SYSTEM;
 
 /// Findings of one tier that are noted.
 const FINDINGS_MAX: usize = 20;
@@ -50,6 +50,12 @@ pub struct Validated {
     pub validation: Validation,
 }
 
+/// Whether a failure with this code says that nobody could look: the server did not come up in time, its checker was
+/// killed. That is no verdict on the candidate.
+pub fn is_blind(code: &str) -> bool {
+    [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
+}
+
 impl Validated {
     pub fn passed(&self) -> bool {
         self.validation.health_check_passed
@@ -64,7 +70,7 @@ impl Validated {
     /// What was counted of this database, when it ended there.
     pub fn counted(&self, database: &str, end: u64) -> Option<&Measured> {
         let is_it = |found: &&End| found.database == database && found.tx_id.0 == end;
-        let user = self.validation.ends.iter().find(is_it).filter(|_| database != "system");
+        let user = self.validation.ends.iter().find(is_it).filter(|_| database != SYSTEM);
         user.and(self.validation.measured.as_ref())
     }
 }

@@ -7,11 +7,12 @@ use grap_core::Target;
 use grap_core::recovery::RecoveryId;
 use grap_task::{Finding, Stop};
 
+use super::Session;
 use super::recover::{RecoverOptions, clear_away, failure, perform, plan, recovery_history};
 use super::window::{SourceWindow, window};
-use super::{Session, recover::SYSTEM};
 use crate::archive::DatabaseWindow;
 use crate::error::{Code, Error, Result};
+use crate::live::SYSTEM;
 use crate::random::random;
 use crate::recovery::{Candidate, Lane, Machine, OpenAgain, Past};
 use crate::state::StateDirectory;

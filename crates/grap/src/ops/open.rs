@@ -15,10 +15,11 @@ use grap_neo4j::TxId;
 use grap_task::{Finding, Unit};
 use secrecy::SecretString;
 
-use super::restore::{PlannedDatabase, RestoreOptions, plan_restore, restore};
+use super::restore::{RestoreOptions, plan_restore, restore};
 use super::{Access, RestoreReport, RestoredDatabase, Session};
 use crate::copy::Point;
 use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 use crate::server::{
     InstallationPlace, InstanceFolder, InstanceHome, InstanceOptions, Mode, ServerError, ServerInstallation,
     ServerRelease, TestInstance,
@@ -26,8 +27,6 @@ use crate::server::{
 use crate::state::StateDirectory;
 use crate::validate::{End, look_at_end};
 
-/// Users and passwords; never opened as the user database.
-const SYSTEM: &str = "system";
 /// For a clean stop of the first start: it writes a checkpoint of what it recovered.
 const STOP_LIMIT: Duration = Duration::from_mins(5);
 /// Between two looks at whether the server still runs.
@@ -169,12 +168,7 @@ fn choose(
         return Err(Error::SystemNotOpened);
     }
     let plan = plan_restore(&wish(options, PathBuf::new(), options.database.as_deref()), access, session)?;
-    let users: Vec<&PlannedDatabase> =
-        plan.databases.iter().filter(|database| database.name != SYSTEM).collect();
-    let [database] = users.as_slice() else {
-        let names = users.iter().map(|database| database.name.clone()).collect();
-        return Err(Error::OpenWhich { id: plan.id, names });
-    };
+    let database = plan.user_database(options.database.as_deref())?;
     installation.require_at_least(&database.server_min, &database.name)?;
     Ok(database.name.clone())
 }

@@ -13,19 +13,17 @@ use grap_neo4j::TxId;
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
-use super::restore::{PlanReport, PlannedDatabase, RestoreOptions, plan_restore};
+use super::restore::{PlannedDatabase, RestoreOptions, plan_restore};
 use super::{Access, Session};
 use crate::error::{Code, Error, Result};
+use crate::live::SYSTEM;
+use crate::notes::is_blind;
 use crate::recovery::{
     self, Cancel, Candidate, CandidateOptions, Gauge, Lane, Machine, OpenAgain, Progress, RecoveryJournal,
     in_the_way, publishing, room_for,
 };
 use crate::server::ServerInstallation;
 use crate::state::StateDirectory;
-use crate::validate::is_blind;
-
-/// Users and passwords; never opened as the user database.
-pub(super) const SYSTEM: &str = "system";
 
 #[derive(Debug, Clone)]
 pub struct RecoverOptions {
@@ -239,7 +237,7 @@ pub(super) fn plan(
     }
     let installation = ServerInstallation::find(&options.candidate.server)?;
     let report = plan_restore(&wish(options), access, session)?;
-    let user = user_database(&report, options.database.as_deref())?;
+    let user = report.user_database(options.database.as_deref())?;
     installation.require_at_least(&user.server_min, &user.name)?;
     let system = report.databases.iter().filter(|database| database.name == SYSTEM);
     let taken: Vec<&PlannedDatabase> = std::iter::once(user).chain(system).collect();
@@ -279,25 +277,6 @@ fn wish(options: &RecoverOptions) -> RestoreOptions {
         owner: None,
         keep_going: false,
         no_lock: false,
-    }
-}
-
-/// The one that is named, or the only one there is.
-pub(super) fn user_database<'r>(report: &'r PlanReport, named: Option<&str>) -> Result<&'r PlannedDatabase> {
-    let users: Vec<&PlannedDatabase> =
-        report.databases.iter().filter(|database| database.name != SYSTEM).collect();
-    let names = || users.iter().map(|database| database.name.clone()).collect();
-    match (named, users.as_slice()) {
-        (Some(named), _) => {
-            let found = users.iter().find(|database| database.name == named);
-            found.copied().ok_or_else(|| Error::DatabaseNotFound {
-                id: report.id.clone(),
-                database: named.to_owned(),
-                known: names(),
-            })
-        }
-        (None, [user]) => Ok(user),
-        (None, _) => Err(Error::OpenWhich { id: report.id.clone(), names: names() }),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security, Statement};
+use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security};
 use grap_task::{Clock, Stop};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -18,6 +18,7 @@ use super::home::USER;
 use super::process::{ProcessGroup, mark};
 use super::{InstanceHome, ServerError, ServerRelease};
 use crate::ask::Asker;
+use crate::live::SYSTEM;
 
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 4;
@@ -150,7 +151,8 @@ impl TestInstance {
         }
     }
 
-    /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can be started again.
+    /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can
+    /// be started again.
     pub fn stop(mut self, limit: Duration) -> Result<InstanceHome, ServerError> {
         if self.group.terminate(limit, &self.clock).is_none() {
             return Err(ServerError::NotStopped { limit });
@@ -185,16 +187,9 @@ impl TestInstance {
 
     /// As the server has it: `online`, `offline` ..., and a reason.
     fn database_status(&self) -> Result<(String, String), ServerError> {
-        const QUESTION: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage WHERE name = $name \
-                                RETURN currentStatus, statusMessage";
-        let statement = Statement::new(QUESTION).with("name", self.home.database.as_str());
-        let answer = self.connect()?.run(&Scope::read("system"), statement)?.answer()?;
-        let row = answer.rows.first();
-        let text = |column: usize| {
-            let value = row.and_then(|row| row.get(column));
-            value.and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
-        };
-        Ok((text(0), text(1)))
+        let databases = Asker::open(&self.options(self.patience), Some(SYSTEM))?.databases()?;
+        let found = databases.into_iter().find(|database| database.name == self.home.database);
+        Ok(found.map(|database| (database.status, database.message)).unwrap_or_default())
     }
 
     /// A moment later, unless there is nothing more to wait for.

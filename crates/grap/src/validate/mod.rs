@@ -91,12 +91,6 @@ pub fn refused(error: &ServerError) -> Option<Answer> {
     Some(seen::failed(code, crate::in_one_line(error)))
 }
 
-/// Whether a failure with this code says that nobody could look: the server did not come up in time, its checker was
-/// killed. That is no verdict on the candidate.
-pub fn is_blind(code: &str) -> bool {
-    [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
-}
-
 /// Put what the validation of this recovery found beside its backup: once, however often it is called. Nothing is put where no tier has judged it to its end.
 pub fn record(repository: &Repository, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
     let Some(validation) = Validation::of(recovery) else { return Ok(()) };

@@ -16,9 +16,9 @@ use grap_disk as disk;
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
 use crate::check::{CheckError, StoreReport, check_store, require_clean};
+use crate::live::SYSTEM;
 use crate::server::{Checked, InstanceHome, check_by_admin};
 
-const SYSTEM: &str = "system";
 /// Free ids: one of the files that a server makes anew.
 const ID_FILE: &str = "neostore.nodestore.db.id";
 

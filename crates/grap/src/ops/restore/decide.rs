@@ -16,9 +16,8 @@ use crate::archive::{Archive, History, KnownBackup, Path, RunNumber, SurveyOptio
 use crate::catalog::{Backup, Catalog};
 use crate::copy::{DatabaseManifest, LogExtension, Manifest};
 use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 use crate::ops::Session;
-
-const SYSTEM: &str = "system";
 
 /// What is asked for.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use super::decide::{DatabaseDecision, decide};
 use super::{RestoreOptions, chosen, question};
 use crate::catalog::Catalog;
 use crate::copy::Point;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 use crate::ops::{Access, Session};
 
 #[derive(Debug)]
@@ -55,6 +56,27 @@ pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<
         databases: databases.into_iter().map(planned).collect(),
         plan: decision.plan.clone(),
     })
+}
+
+impl PlanReport {
+    /// The user database that is named, or the only one there is.
+    pub fn user_database(&self, named: Option<&str>) -> Result<&PlannedDatabase> {
+        let users: Vec<&PlannedDatabase> =
+            self.databases.iter().filter(|database| database.name != SYSTEM).collect();
+        let names = || users.iter().map(|database| database.name.clone()).collect();
+        match (named, users.as_slice()) {
+            (Some(named), _) => {
+                let found = users.iter().find(|database| database.name == named);
+                found.copied().ok_or_else(|| Error::DatabaseNotFound {
+                    id: self.id.clone(),
+                    database: named.to_owned(),
+                    known: names(),
+                })
+            }
+            (None, [user]) => Ok(user),
+            (None, _) => Err(Error::OpenWhich { id: self.id.clone(), names: names() }),
+        }
+    }
 }
 
 fn planned(database: &DatabaseDecision) -> PlannedDatabase {

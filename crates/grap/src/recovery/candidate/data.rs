@@ -16,9 +16,9 @@ use super::judge::require_repository;
 use super::place::Place;
 use crate::check::last_transaction;
 use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 use crate::ops::{RestoreOptions, Session, restore_to_ends};
 
-const SYSTEM: &str = "system";
 const NOTE_SIZE_MAX: u64 = 1 << 20;
 
 /// What a restore leaves in what it has restored, as far as it is of interest here.

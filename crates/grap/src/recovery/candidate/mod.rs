@@ -156,26 +156,17 @@ impl Perform for Candidate<'_> {
 mod tests {
     use std::cell::Cell;
 
-    use grap_core::recovery::{Event, RecoveryId, State, What, apply, atlas};
     use grap_disk as disk;
 
+    use super::place::tests::recovery;
     use super::*;
     use crate::facade::Caller;
-
-    fn begun(root: &std::path::Path) -> Recovery {
-        let id: RecoveryId = "recovery-20261126-020000".parse().unwrap();
-        let plan = atlas::plan(&root.display().to_string());
-        let what = What::Begun { id, plan };
-        let event = Event { at: "2026-11-26T02:00:00Z".parse().unwrap(), took_ms: None, what };
-        let State::Active(recovery) = apply(State::Idle, &event).unwrap() else { panic!() };
-        *recovery
-    }
 
     /// Killed between the rename of the logs and the note: what is there is no restored database yet.
     #[test]
     fn a_restore_that_was_struck_before_its_note_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let recovery = begun(&folder.path().join("c"));
+        let recovery = recovery(&folder.path().join("c"), "2026-11-26T02:00:00Z");
         let (caller, place) = (Caller::new("test 1"), Place::of(&recovery));
         place.make().unwrap();
         disk::create_dir_all(&place.log()).unwrap();
@@ -191,7 +182,7 @@ mod tests {
     #[test]
     fn a_verdict_is_recorded_by_who_clears_away() {
         let folder = tempfile::tempdir().unwrap();
-        let recovery = begun(&folder.path().join("c"));
+        let recovery = recovery(&folder.path().join("c"), "2026-11-26T02:00:00Z");
         let (caller, place) = (Caller::new("test 1"), Place::of(&recovery));
         place.make().unwrap();
         disk::create_dir_all(&place.data().join(".grap")).unwrap();

@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 
 const MARK: &str = "recovery.json";
 const MARK_SIZE_MAX: u64 = 4096;
 const MARK_VERSION: u32 = 1;
 const PRIVATE: u32 = 0o700;
-const SYSTEM: &str = "system";
 /// What `disk` calls a file that is not published yet.
 const UNPUBLISHED: &str = "tmp-";
 
@@ -209,12 +209,12 @@ fn keep_only(directory: &Path, kept: &[&str]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use grap_core::recovery::{Event, State, What, apply, atlas};
 
     use super::*;
 
-    fn recovery(candidate: &Path, begun: &str) -> Recovery {
+    pub(in super::super) fn recovery(candidate: &Path, begun: &str) -> Recovery {
         let id: RecoveryId = "recovery-20261126-020000".parse().unwrap();
         let plan = atlas::plan(&candidate.display().to_string());
         let event = Event { at: begun.parse().unwrap(), took_ms: None, what: What::Begun { id, plan } };
