@@ -116,7 +116,7 @@ codes! {
     /// The repository to copy to is no copy of this one, or no longer.
     CopyMixed = "COPY_MIXED", 10, "Two histories are never mixed in one repository. Copy to a new one: grap init --repo R2. If the copy is in production now, it is the repository to copy from.";
     /// The state directory cannot be used.
-    StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR. Where the message names a journal in it: move that file away; no backup is touched, and only what it noted is forgotten.";
+    StateUnusable = "STATE_UNUSABLE", 14, "Choose a directory that this user can write with --state-dir or GRAP_STATE_DIR. Where the message names a journal in it: move that file away (recovery.journal: `grap recover reset` does it); no backup is touched, and only what it noted is forgotten.";
     /// `grap doctor` found something that stands in the way of backups.
     DoctorFailed = "DOCTOR_FAILED", 15, "Each finding says what to change.";
     /// Transactions of the database can be lost: `grap status` says why.
