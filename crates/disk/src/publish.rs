@@ -75,6 +75,41 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Let two names change places, in one step: files, directories, or one of each. Not durable until both directories are
+/// synced.
+pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+    step(Call::Rename, one)?;
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+        .map_err(|error| DiskError::new(Call::Rename, one, error))
+}
+
+/// Whether the file system of this directory can exchange: tried with two files that are removed again.
+pub fn supports_exchange(directory: &Path) -> Result<bool> {
+    let pair = [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
+    let tried = exchange(&pair[0], &pair[1]);
+    pair.iter().try_for_each(|path| remove_file(path))?;
+    match tried {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a name could become one in the directory that holds `neighbour`, which is there: two mounts of one file system
+/// are two places to a rename. It is asked with a rename that cannot be done, because its target exists.
+pub fn is_one_mount(path: &Path, neighbour: &Path) -> Result<bool> {
+    step(Call::Stat, path)?;
+    match renameat_with(CWD, path, CWD, neighbour, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::XDEV) => Ok(false),
+        Ok(()) | Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Ok(true),
+        // Not a file system that could refuse: nor can it exchange.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(DiskError::new(Call::Stat, path, error)),
+    }
+}
+
 fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
@@ -128,6 +163,23 @@ mod tests {
         replace(&folder.path().join("b"), &[b"whole"]).unwrap();
         assert!(theirs.iter().all(|path| std::fs::read(path).unwrap() == b"half"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 66);
+    }
+
+    #[test]
+    fn a_directory_and_a_file_change_places_within_one_mount() {
+        let folder = tempfile::tempdir().unwrap();
+        let [directory, file] = ["directory", "file"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a"), "a").unwrap();
+        std::fs::write(&file, "barrier").unwrap();
+        exchange(&directory, &file).unwrap();
+        assert_eq!(std::fs::read(&directory).unwrap(), b"barrier");
+        assert_eq!(std::fs::read(file.join("a")).unwrap(), b"a");
+        assert!(exchange(&directory, &folder.path().join("nothing")).is_err());
+        assert!(supports_exchange(folder.path()).unwrap());
+        assert!(is_one_mount(&directory, &file).unwrap());
+        assert!(!is_one_mount(&directory, Path::new("/proc/self")).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::RecoveryId;
 use super::order::Order;
+use super::switch::{Guard, Switch};
 use super::tier::{Judgement, Tier};
 use crate::{BackupId, SourceName};
 
@@ -58,6 +59,45 @@ pub enum What {
     CandidateRemoved,
     /// Somebody wants to begin anew.
     ResetAsked,
+    /// The candidate is to become the live database.
+    PromoteAsked { switch: Box<Switch> },
+    /// A retired store is to become the live database again. The plan says what it replaces.
+    RollbackBegun { id: RecoveryId, plan: Plan, switch: Box<Switch> },
+    /// Nothing speaks against it.
+    LookedAgain { ran: bool },
+    /// The side lies where it can be exchanged.
+    Staged,
+    /// No client is in the middle of something.
+    Drained,
+    /// The live server is stopped, and its lock is ours.
+    LiveStopped { ran: bool },
+    /// The lock went with the process that had it, before anything was exchanged: somebody may have started the server.
+    LockLost { failure: Failure },
+    /// The archive holds what was written up to the stop.
+    ArchiveReached,
+    /// It does not, and the live database was given up.
+    ArchiveMissed { failure: Failure },
+    /// The barrier is written.
+    Guarded { guard: Guard },
+    LogTaken,
+    StoresSwapped,
+    LogPut,
+    LiveStarted,
+    Confirmed,
+    /// It serves, and whether it is what it should be could not be looked at.
+    Unconfirmed { failure: Failure },
+    /// What was live lies in its place.
+    Retired,
+    /// It stands beside the backup that the live database was made of.
+    PromotionRecorded,
+    /// The live database is what it was before.
+    Undone,
+    /// Clients have written to the new one: it stays.
+    Written,
+    /// The old one serves again, if it did before.
+    OldStarted,
+    /// Somebody wants the new one to be asked again.
+    ConfirmAsked,
 }
 
 impl What {
@@ -73,13 +113,35 @@ impl What {
             | Self::Recorded
             | Self::ScratchRemoved
             | Self::InstanceEnded
-            | Self::CandidateRemoved => true,
+            | Self::CandidateRemoved
+            | Self::LookedAgain { .. }
+            | Self::Staged
+            | Self::Drained
+            | Self::LiveStopped { .. }
+            | Self::ArchiveReached
+            | Self::Guarded { .. }
+            | Self::LogTaken
+            | Self::StoresSwapped
+            | Self::LogPut
+            | Self::LiveStarted
+            | Self::Confirmed
+            | Self::Retired
+            | Self::PromotionRecorded
+            | Self::Undone
+            | Self::OldStarted => true,
             Self::Begun { .. }
             | Self::InstanceLost { .. }
             | Self::RecordMissed { .. }
             | Self::Failed { .. }
             | Self::CancelAsked
-            | Self::ResetAsked => false,
+            | Self::ResetAsked
+            | Self::PromoteAsked { .. }
+            | Self::RollbackBegun { .. }
+            | Self::LockLost { .. }
+            | Self::ArchiveMissed { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Written
+            | Self::ConfirmAsked => false,
         }
     }
 
@@ -101,6 +163,28 @@ impl What {
             Self::InstanceEnded => "instance_ended",
             Self::CandidateRemoved => "candidate_removed",
             Self::ResetAsked => "reset_asked",
+            Self::PromoteAsked { .. } => "promote_asked",
+            Self::RollbackBegun { .. } => "rollback_begun",
+            Self::LookedAgain { .. } => "looked_again",
+            Self::Staged => "staged",
+            Self::Drained => "drained",
+            Self::LiveStopped { .. } => "live_stopped",
+            Self::LockLost { .. } => "lock_lost",
+            Self::ArchiveReached => "archive_reached",
+            Self::ArchiveMissed { .. } => "archive_missed",
+            Self::Guarded { .. } => "guarded",
+            Self::LogTaken => "log_taken",
+            Self::StoresSwapped => "stores_swapped",
+            Self::LogPut => "log_put",
+            Self::LiveStarted => "live_started",
+            Self::Confirmed => "confirmed",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Retired => "retired",
+            Self::PromotionRecorded => "promotion_recorded",
+            Self::Undone => "undone",
+            Self::Written => "written",
+            Self::OldStarted => "old_started",
+            Self::ConfirmAsked => "confirm_asked",
         }
     }
 }
@@ -125,6 +209,10 @@ pub struct Plan {
     /// Of the candidate.
     pub bytes: u64,
     pub limits: Limits,
+    /// A rollback: what the promotion (or rollback) of this recovery retired comes back. Source, backup and repository are
+    /// those of that recovery; the candidate is the retired store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RecoveryId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -54,12 +54,11 @@ fn every_reachable_state_has_a_way_to_the_beginning() {
     let edges = atlas::edges();
     let states = states(&edges);
     let phases: HashSet<Option<Phase>> = states.iter().map(phase).collect();
-    assert_eq!(phases.len(), 14, "{phases:?}");
+    assert_eq!(phases.len(), 31, "{phases:?}");
     assert!(states.len() > 150, "{}", states.len());
     for state in states {
         let end = perform(state);
-        let ended = matches!(phase(&end), None | Some(Phase::Validated | Phase::Failed));
-        assert!(ended, "{end:?}");
+        assert!(phase(&end).is_none_or(Phase::is_end), "{end:?}");
         if end != State::Idle {
             let reset = apply(end, &atlas::event(What::ResetAsked)).unwrap();
             assert_eq!(perform(reset), State::Idle);
@@ -90,10 +89,13 @@ fn whatever_comes_the_transitions_without_a_new_beginning_end() {
     // The longest way from each state, over every transition there is.
     let edges = atlas::edges();
     let mut next: HashMap<&State, Vec<&State>> = HashMap::new();
-    for edge in edges.iter().filter(|edge| edge.to != State::Idle) {
+    let is_new = |edge: &&Edge| edge.from != State::Idle && atlas::is_wish(&edge.event);
+    for edge in edges.iter().filter(|edge| edge.to != State::Idle && !is_new(edge)) {
         next.entry(&edge.from).or_default().push(&edge.to);
     }
-    let length = longest(&State::Idle, &next, &mut HashMap::new());
+    let mut known = HashMap::new();
+    let lengths = edges.iter().map(|edge| longest(&edge.from, &next, &mut known));
+    let length = lengths.max().unwrap_or(0);
     assert!((20..=WAY_MAX).contains(&length), "{length}");
 }
 
@@ -103,16 +105,18 @@ fn what_can_follow_depends_on_what_is_owed() {
     for state in states(&edges) {
         let follows = |what: What| apply(state.clone(), &atlas::event(what)).is_ok();
         let is_forward = phase(&state).is_some_and(Phase::is_forward);
-        assert_eq!(follows(What::CancelAsked), is_forward, "{state:?}");
+        let can_be_cancelled = phase(&state).is_some_and(Phase::can_be_cancelled);
+        assert_eq!(follows(What::CancelAsked), can_be_cancelled, "{state:?}");
         assert_eq!(follows(atlas::begun()), state == State::Idle);
-        let is_end = matches!(phase(&state), Some(Phase::Validated | Phase::Failed));
+        let is_end = phase(&state).is_some_and(Phase::is_end);
         assert_eq!(follows(What::ResetAsked), is_end, "{state:?}");
         assert_eq!(order(&state).is_none(), is_end || state == State::Idle);
-        for each in FORWARD.into_iter().chain([Order::EndInstance, Order::RemoveCandidate]) {
+        for each in FORWARD.into_iter().chain(SWITCH).chain(BACK) {
             let failed = follows(What::Failed { order: each, failure: atlas::failure() });
-            assert_eq!(failed, is_forward && order(&state) == Some(each) && each.can_fail(), "{each}");
+            assert_eq!(failed, order(&state) == Some(each) && each.can_fail(), "{each} in {state:?}");
         }
-        assert_eq!(percent(&state).is_some(), is_forward || phase(&state) == Some(Phase::Validated));
+        let is_good = matches!(phase(&state), Some(Phase::Validated | Phase::Promoted));
+        assert_eq!(percent(&state).is_some(), is_forward || is_good);
     }
 }
 
@@ -122,7 +126,7 @@ fn what_can_follow_depends_on_what_is_owed() {
 fn the_way_back_leaves_nothing_behind() {
     for edge in atlas::edges() {
         let turns_back = phase(&edge.from).is_some_and(Phase::is_forward)
-            && phase(&edge.to).is_some_and(|phase| phase.status() == Status::Failed);
+            && edge.to.status() == Status::Failed;
         if !turns_back {
             continue;
         }
@@ -151,10 +155,132 @@ fn the_way_back_leaves_nothing_behind() {
     }
 }
 
+/// As [`perform`], with what was performed.
+fn performed(mut state: State) -> (State, Vec<Order>) {
+    let mut orders = Vec::new();
+    while let Some(owed) = order(&state) {
+        orders.push(owed);
+        state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+    }
+    (state, orders)
+}
+
+fn asked(state: State) -> State {
+    let switch = Box::new(atlas::switch(false));
+    apply(state, &atlas::event(What::PromoteAsked { switch })).unwrap()
+}
+
+#[test]
+fn a_promotion_takes_every_order_once_and_a_rollback_the_same() {
+    let (promoted, orders) = performed(asked(atlas::validated()));
+    assert_eq!(orders, SWITCH);
+    assert_eq!((promoted.status(), promoted.phase_name()), (Status::Promoted, "promoted"));
+    assert_eq!(promoted.recovery().unwrap().steps.len(), FORWARD.len() + SWITCH.len());
+    for from in [State::Idle, promoted] {
+        let begun = apply(from, &atlas::event(atlas::rollback_begun(false))).unwrap();
+        let (back, orders) = performed(begun);
+        assert_eq!((orders.as_slice(), back.status()), (SWITCH.as_slice(), Status::Promoted));
+        // What a rollback took its side from is no candidate: a reset removes nothing.
+        assert_eq!(apply(back, &atlas::event(What::ResetAsked)), Ok(State::Idle));
+    }
+}
+
+/// Nothing of the live database is exchanged while a step before fails, and behind the way back it is what it was: the
+/// orders that exchange come behind the stop, under the lock, behind the guard.
+#[test]
+fn between_the_first_exchange_and_the_last_there_is_a_guard_and_a_way_back() {
+    for state in states(&atlas::edges()) {
+        let Some(recovery) = state.recovery() else { continue };
+        let touched = matches!(
+            recovery.phase,
+            Phase::Guarded | Phase::LogTaken | Phase::StoresSwapped | Phase::LogPut | Phase::LiveStarted
+        );
+        if touched {
+            assert!(recovery.guard.is_some() && recovery.stops > 0, "{state:?}");
+        }
+        if !recovery.phase.is_switching() {
+            continue;
+        }
+        let cancelled = apply(state.clone(), &atlas::event(What::CancelAsked)).unwrap();
+        let (end, orders) = performed(cancelled);
+        let may_be_stopped = !matches!(recovery.phase, Phase::Asked | Phase::LookedAgain);
+        let wanted: &[Order] = if may_be_stopped { &[Order::Undo, Order::StartOld] } else { &[] };
+        assert_eq!(orders, wanted, "{state:?}");
+        let end = end.recovery().unwrap();
+        if recovery.is_rollback() {
+            assert_eq!((end.phase, &end.cause), (Phase::Failed, &Some(Cause::Cancelled)));
+        } else {
+            assert_eq!((end.phase, &end.called_off), (Phase::Validated, &Some(Cause::Cancelled)));
+            assert_eq!(end.cause, None);
+        }
+    }
+}
+
+#[test]
+fn a_lost_lock_leads_back_to_before_the_stop_and_not_for_ever() {
+    let mut state = asked(atlas::validated());
+    for stop in 1..=STOPS_MAX {
+        while order(&state) != Some(Order::TakeLog) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        assert_eq!(state.recovery().unwrap().stops, stop);
+        let lost = atlas::event(What::LockLost { failure: atlas::failure() });
+        state = apply(state, &lost).unwrap();
+        let expected = if stop < STOPS_MAX { Order::StopLive } else { Order::Undo };
+        assert_eq!(order(&state), Some(expected));
+    }
+    let (state, _) = performed(state);
+    assert_eq!(state.status(), Status::Success);
+    assert!(state.recovery().unwrap().called_off.is_some());
+    // Behind the first exchange the barrier holds, and the lock is taken again.
+    let taken = atlas::event(What::LogTaken);
+    let mut state = asked(atlas::validated());
+    while order(&state) != Some(Order::TakeLog) {
+        state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+    }
+    state = apply(state, &taken).unwrap();
+    assert!(apply(state, &atlas::event(What::LockLost { failure: atlas::failure() })).is_err());
+}
+
+#[test]
+fn what_does_not_confirm_goes_back_unless_it_was_written_to_or_the_old_one_was_given_up() {
+    let until = |lost: bool| {
+        let switch = Box::new(atlas::switch(lost));
+        let mut state =
+            apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
+        while order(&state) != Some(Order::Confirm) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let failed = What::Failed { order: Order::Confirm, failure: atlas::failure() };
+        apply(state, &atlas::event(failed)).unwrap()
+    };
+    let (back, orders) = performed(until(false));
+    assert_eq!(orders, [Order::Undo, Order::StartOld]);
+    assert_eq!(back.status(), Status::Failed);
+    let written = apply(until(false), &atlas::event(What::Written)).unwrap();
+    let (written, orders) = performed(written);
+    assert_eq!(orders, [Order::StartLive, Order::Retire, Order::RecordPromotion]);
+    let (lost, orders) = performed(until(true));
+    assert_eq!(orders, [Order::Retire, Order::RecordPromotion]);
+    for state in [written, lost] {
+        assert_eq!(state.status(), Status::Promoted);
+        assert!(state.recovery().unwrap().unconfirmed.is_some());
+        let again = apply(state, &atlas::event(What::ConfirmAsked)).unwrap();
+        let (confirmed, orders) = performed(again);
+        assert_eq!(orders, [Order::Confirm]);
+        assert_eq!(confirmed.recovery().unwrap().unconfirmed, None);
+    }
+}
+
 #[test]
 fn success_means_that_every_tier_has_answered() {
     for state in states(&atlas::edges()) {
-        let Some(recovery) = state.recovery().filter(|_| state.status() == Status::Success) else { continue };
+        let has_passed = matches!(state.status(), Status::Success | Status::Promoted);
+        let Some(recovery) = state.recovery().filter(|_| has_passed) else { continue };
+        // What comes back was live once, and nobody judged it.
+        if recovery.is_rollback() {
+            continue;
+        }
         let tiers: Vec<Tier> = recovery.judgements.iter().map(|judgement| judgement.tier).collect();
         assert_eq!(tiers, Tier::RUNNING.into_iter().chain(Tier::STOPPED).collect::<Vec<_>>());
         for judgement in &recovery.judgements {
@@ -199,6 +325,12 @@ fn the_format_of_the_events_is_kept() {
         json(failed),
         r#"{"at":"1970-01-01T00:00:00Z","event":"failed","order":{"judge":"schema"},"failure":{"code":"FILE_FAILED","message":"failed"}}"#
     );
+    let guarded = concat!(
+        r#"{"at":"1970-01-01T00:00:00Z","event":"guarded","guard":{"live_store":{"inode":1},"live_log":{"inode":2},"#,
+        r#""side_store":{"inode":3},"side_log":{"inode":4},"barrier":{"inode":5},"end":{"log_version":0,"offset":4711,"#,
+        r#""tx_id":140,"checksum":3735903981,"commit_ms":0}}}"#
+    );
+    assert_eq!(json(What::Guarded { guard: atlas::guard() }), guarded);
     for event in atlas::events() {
         let event = Event { took_ms: Some(17), ..event };
         let text = serde_json::to_string(&event).unwrap();
@@ -215,7 +347,7 @@ proptest! {
     /// that folds again, to the same state, prefix by prefix.
     #[test]
     fn whatever_is_thrown_at_it_only_what_is_legal_changes_it(
-        choices in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..120)
+        choices in prop::collection::vec((any::<prop::sample::Index>(), 0..3_u8), 0..160)
     ) {
         let events = atlas::events();
         let mut state = State::Idle;
@@ -225,8 +357,16 @@ proptest! {
             // Mostly what is owed, so that it gets anywhere.
             let event = match (choice, atlas::done(&state)) {
                 (0 | 1, Some(done)) => done,
+                (0 | 1, None) if index.index(2) == 0 => atlas::event(atlas::rollback_begun(false)),
+                (0 | 1, None) => {
+                    let switch = Box::new(atlas::switch(index.index(3) == 0));
+                    atlas::event(What::PromoteAsked { switch })
+                }
                 _ => events[index.index(events.len())].clone(),
             };
+            if !atlas::is_walked(&state, &event) {
+                continue;
+            }
             match apply(state.clone(), &event) {
                 Ok(next) => {
                     journal.push(event);
