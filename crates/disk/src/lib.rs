@@ -23,7 +23,7 @@ pub use directory::{
 pub use error::{Call, DiskError, Result};
 pub use file::{Sink, Source, read};
 pub use journal::{Journal, JournalError};
-pub use lock::{FileLock, Holder, holds_open, posix_lock_holder, process_start};
+pub use lock::{FileLock, ForeignLock, Holder, holds_open, posix_lock_holder, process_start};
 pub use publish::{
     exchange, is_one_mount, publish, rename_new, replace, supports_directory_sync, supports_exchange, sync_dir,
     sync_tree,

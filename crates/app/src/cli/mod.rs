@@ -11,6 +11,7 @@ mod recover;
 mod resolve;
 mod retention;
 mod secret;
+mod server_control;
 mod serving;
 mod status;
 mod verbs;

@@ -472,6 +472,73 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "server.supervisor_socket",
+        variables: &["GRAP_SERVER_SUPERVISOR_SOCKET"],
+        help: "how the live server is stopped and started: the socket of the `grap supervise` that is its parent",
+        ..PLAIN
+    },
+    Key {
+        name: "server.systemd_unit",
+        variables: &["GRAP_SERVER_SYSTEMD_UNIT"],
+        help: "or: the unit of systemd that it is, for `systemctl stop` and `systemctl start`",
+        ..PLAIN
+    },
+    Key {
+        name: "server.stop_command",
+        variables: &["GRAP_SERVER_STOP_COMMAND"],
+        help: "or: a command (for sh) that stops it; it may end before the server has",
+        ..PLAIN
+    },
+    Key {
+        name: "server.start_command",
+        variables: &["GRAP_SERVER_START_COMMAND"],
+        help: "and one that starts it, and leaves it running",
+        ..PLAIN
+    },
+    Key {
+        name: "server.stop_limit_s",
+        variables: &["GRAP_SERVER_STOP_LIMIT_S"],
+        default: Some("120"),
+        help: "seconds from the wish to stop the live server until it has let go of its stores, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "server.start_limit_s",
+        variables: &["GRAP_SERVER_START_LIMIT_S"],
+        default: Some("600"),
+        help: "seconds from the start of the live server until it answers over Bolt, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.socket",
+        flag: "--socket",
+        variables: &["GRAP_SUPERVISE_SOCKET"],
+        help: "where `grap supervise` listens; by default supervise.sock in the state directory",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.grace_s",
+        flag: "--grace",
+        variables: &["GRAP_SUPERVISE_GRACE_S"],
+        default: Some("120"),
+        help: "seconds between SIGTERM and SIGKILL, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.restart",
+        flag: "--restart",
+        variables: &["GRAP_SUPERVISE_RESTART"],
+        default: Some("on-failure"),
+        help: "whether `grap supervise` starts a server again that has ended by itself: on-failure, always or never",
+        ..PLAIN
+    },
+    Key {
+        name: "schema.file",
+        variables: &["GRAP_SCHEMA_FILE"],
+        help: "the declared schema, CREATE INDEX and CREATE CONSTRAINT statements: `grap supervise` makes what is missing of it at each start",
+        ..PLAIN
+    },
+    Key {
         name: "gc.unused_percent",
         variables: &["GRAP_GC_UNUSED_PERCENT"],
         default: Some("5"),

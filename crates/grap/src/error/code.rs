@@ -149,6 +149,16 @@ codes! {
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
+    /// Nothing says how the live server is stopped and started. Nothing was done.
+    ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit, or server.stop_command and server.start_command: docs/supervise.md.";
+    /// The supervisor of the live server does not answer on its socket, or refuses.
+    SupervisorUnreachable = "SUPERVISOR_UNREACHABLE", 29, "Does `grap supervise` run, and is server.supervisor_socket its socket (on a volume that both see)? Its user, or its group, may use it.";
+    /// The live server holds its stores longer than it may take to stop. Its lock was not taken; it may still end.
+    ServerStopTimedOut = "SERVER_STOP_TIMED_OUT", 30, "Nothing was changed. Does the command really stop it? A large checkpoint takes time: raise server.stop_limit_s. See that it serves.";
+    /// The command that stops the live server has failed, and the server goes on.
+    ServerStopFailed = "SERVER_STOP_FAILED", 30, "Nothing was changed. The message has the command's own words: run it by hand, as the same user.";
+    /// The live server was told to start, and does not serve.
+    ServerStartFailed = "SERVER_START_FAILED", 30, "Look into its log (logs/neo4j.log, logs/debug.log), and start it by hand. Does it only take long: raise server.start_limit_s. NEO4J_URI must be its address.";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
     DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR; `grap drill` does all of that by itself.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.

@@ -9,6 +9,7 @@ use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
+use crate::server::control::ControlError;
 use crate::state::StateError;
 
 impl Error {
@@ -39,6 +40,7 @@ impl Error {
             | Self::CandidatePath { .. }
             | Self::NotOpenedAgain { .. } => Code::Usage,
             Self::Server(error) => server(error),
+            Self::Control(error) => control(error),
             Self::Reread(_) | Self::CandidateWrong { .. } => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } | Self::DrillBesideRecovery => {
@@ -259,6 +261,24 @@ fn server(error: &ServerError) -> Code {
         | ServerError::NotStopped { .. }
         | ServerError::Bolt(_)
         | ServerError::Refused { .. } => Code::InstanceFailed,
+    }
+}
+
+fn control(error: &ControlError) -> Code {
+    match error {
+        ControlError::Disk(error) => target_disk(error),
+        ControlError::Stopped(_) => Code::Interrupted,
+        ControlError::NotSet => Code::ServerControlMissing,
+        ControlError::NoUnit { .. } => Code::Usage,
+        ControlError::SupervisorSilent { .. } | ControlError::SupervisorRefuses { .. } => {
+            Code::SupervisorUnreachable
+        }
+        ControlError::StopTimedOut { .. } => Code::ServerStopTimedOut,
+        ControlError::Spawn { .. } | ControlError::StopFailed { .. } => Code::ServerStopFailed,
+        ControlError::StartFailed { .. }
+        | ControlError::StartInVain { .. }
+        | ControlError::StartTimedOut { .. }
+        | ControlError::NotServing { .. } => Code::ServerStartFailed,
     }
 }
 

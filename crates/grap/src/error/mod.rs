@@ -21,6 +21,7 @@ use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
+use crate::server::control::ControlError;
 use crate::state::StateError;
 
 pub use code::Code;
@@ -57,6 +58,8 @@ pub enum Error {
     Write(#[from] WriteError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(transparent)]

@@ -1,0 +1,185 @@
+//! The stop and the start on stopped stores, with somebody of this process in the server's place who holds the lock. What a
+//! real server does with it: `crates/app/tests/it/supervised.rs`.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use grap_disk as disk;
+use grap_repository::LockHolder;
+use grap_task::{Clock, ManualClock, Silent, Stop};
+
+use super::*;
+use crate::live::InstallationOptions;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct World {
+    folder: tempfile::TempDir,
+    live: Installation,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        grap_testkit::store_fixture("5.26.30", &data).unwrap();
+        for side in ["databases", "transactions"] {
+            let side = data.join(side);
+            grap_testkit::tree::copy(&side.join("neo4j"), &side.join("system")).unwrap();
+        }
+        let options =
+            InstallationOptions::Data { data, transactions: None, database: Some("neo4j".to_owned()) };
+        let live = Installation::find(&options).unwrap();
+        Self { folder, live }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn commands(&self, stop: &str, start: &str) -> ServerControl {
+        let at = |command: &str| format!("cd '{}' && {{ {command}; }}", self.folder.path().display());
+        ServerControl::Commands { stop: at(stop), start: at(start) }
+    }
+
+    fn stop(&self, control: &ServerControl, clock: &Clock) -> Result<StoppedServer, ControlError> {
+        with_session(clock, |session| control.stop(&self.live, LIMIT, session))
+    }
+
+    /// Holds the stores until a file of this name is there.
+    fn server_until(&self, name: &str) -> thread::JoinHandle<()> {
+        let lock = StoresLock::try_take(&self.live.data).unwrap().unwrap();
+        let path = self.path(name);
+        thread::spawn(move || {
+            await_file(&path);
+            drop(lock);
+        })
+    }
+}
+
+fn with_session<T>(clock: &Clock, work: impl FnOnce(&Session<'_>) -> T) -> T {
+    let holder = LockHolder { hostname: "host".to_owned(), username: "user".to_owned(), uid: 0, gid: 0 };
+    let stop = Stop::new();
+    work(&Session { clock, stop: &stop, monitor: &Silent, holder: &holder, program: "grap test" })
+}
+
+fn await_file(path: &Path) {
+    while disk::stat(path).unwrap().is_none() {
+        Clock::System.wait(Duration::from_millis(2), &Stop::new());
+    }
+}
+
+fn manual() -> Clock {
+    Clock::Manual(ManualClock::at("2026-11-26T02:00:00Z".parse().unwrap()))
+}
+
+#[test]
+fn a_server_that_does_not_run_is_stopped_without_a_command_and_kept_out() {
+    let world = World::new();
+    let stopped = world.stop(&world.commands("touch asked", "false"), &Clock::System).unwrap();
+    assert!(stopped.is_clean() && !stopped.was_running(), "{stopped:?}");
+    assert_eq!(disk::stat(&world.path("asked")).unwrap(), None);
+    let ends: Vec<_> = stopped.databases().iter().map(|database| database.end.transaction()).collect();
+    assert!(ends.iter().all(|end| end.is_some_and(|end| end.id.0 == 30)), "{ends:?}");
+    // Who asks sees that somebody holds the stores, and nobody else gets them.
+    assert!(StoresLock::holder(&world.live.data).unwrap().is_some());
+    assert!(StoresLock::try_take(&world.live.data).unwrap().is_none());
+    drop(stopped);
+    assert!(StoresLock::holder(&world.live.data).unwrap().is_none());
+}
+
+#[test]
+fn the_lock_is_ours_as_soon_as_the_server_lets_go_while_the_command_runs_on() {
+    let world = World::new();
+    let server = world.server_until("asked");
+    let control = world.commands("touch asked; while ! test -e go; do sleep 0.02; done; touch over", ":");
+    let stopped = world.stop(&control, &Clock::System).unwrap();
+    assert!(stopped.was_running() && stopped.is_clean(), "{stopped:?}");
+    assert_eq!(disk::stat(&world.path("over")).unwrap(), None, "the command was waited for");
+    // The next server must not meet it.
+    let held = world.live.data.clone();
+    let release = thread::spawn(move || with_session(&Clock::System, |session| stopped.release(session)));
+    assert!(StoresLock::try_take(&held).unwrap().is_none());
+    disk::publish(&world.path("go"), &[b""]).unwrap();
+    release.join().unwrap();
+    assert!(disk::stat(&world.path("over")).unwrap().is_some());
+    assert!(StoresLock::try_take(&held).unwrap().is_some());
+    server.join().unwrap();
+}
+
+#[test]
+fn stores_that_were_not_closed_are_called_crashed_and_what_cannot_be_read_unreadable() {
+    let world = World::new();
+    let log = world.live.log("neo4j");
+    // The checkpoint of the shutdown is the last record: without it, what stands before it counts.
+    let path = log.join("checkpoint.0");
+    let mut bytes = disk::read(&path, 1 << 22).unwrap();
+    let parsed = grap_neo4j::checkpoint::CheckpointLog::parse(&bytes).unwrap();
+    let last = parsed.records.last().unwrap();
+    let (from, to) = (usize::try_from(last.start).unwrap(), usize::try_from(last.end).unwrap());
+    bytes[from..to].fill(0);
+    disk::replace(&path, &[&bytes]).unwrap();
+    disk::remove_tree(&world.live.log("system")).unwrap();
+    let stopped = world.stop(&world.commands(":", ":"), &Clock::System).unwrap();
+    let [neo4j, system] = stopped.databases() else { panic!("{stopped:?}") };
+    assert!(matches!(&neo4j.end, LogEnd::Crashed { end, .. } if end.id.0 == 30), "{neo4j:?}");
+    assert!(matches!(&system.end, LogEnd::Unreadable { .. }), "{system:?}");
+    assert!(!stopped.is_clean());
+}
+
+#[test]
+fn a_server_that_does_not_let_go_is_an_error_and_nothing_is_taken() {
+    let world = World::new();
+    let server = world.server_until("end");
+    let failed = world.stop(&world.commands("echo no such server >&2; exit 3", ":"), &manual());
+    let text = failed.unwrap_err().to_string();
+    assert!(text.contains("exit status: 3") && text.contains("no such server"), "{text}");
+    let late = world.stop(&world.commands(":", ":"), &manual());
+    assert!(matches!(late, Err(ControlError::StopTimedOut { limit: LIMIT })), "{late:?}");
+    disk::publish(&world.path("end"), &[b""]).unwrap();
+    server.join().unwrap();
+    assert!(StoresLock::try_take(&world.live.data).unwrap().is_some());
+}
+
+/// An address at which nobody listens.
+fn nowhere() -> Options {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("bolt://{}", taken.local_addr().unwrap());
+    Options::new(address.parse().unwrap(), grap_bolt::client::Auth::None)
+}
+
+#[test]
+fn a_start_that_only_claims_to_be_one_is_none() {
+    let world = World::new();
+    let start = |control: &ServerControl, stopped| {
+        let clock = manual();
+        with_session(&clock, |session| {
+            control.start(stopped, &world.live, &nowhere(), Duration::from_secs(600), session)
+        })
+    };
+    let control = world.commands(":", "echo cannot; exit 1");
+    let stopped = world.stop(&control, &Clock::System).unwrap();
+    let failed = start(&control, Some(stopped)).unwrap_err().to_string();
+    assert!(failed.contains("cannot") && failed.contains("exit status: 1"), "{failed}");
+    let vain = start(&world.commands(":", "true"), None);
+    assert!(matches!(vain, Err(ControlError::StartInVain { .. })), "{vain:?}");
+    let server = world.server_until("end");
+    let mute = start(&world.commands(":", "true"), None);
+    assert!(matches!(mute, Err(ControlError::NotServing { .. })), "{mute:?}");
+    disk::publish(&world.path("end"), &[b""]).unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn the_name_of_a_unit_is_no_piece_of_a_command() {
+    let commands = |stop: &str, start: &str| {
+        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned() })
+    };
+    let made = |unit: &str| ServerControl::systemd(unit).map_err(|error| error.to_string());
+    assert_eq!(made("neo4j"), commands("systemctl stop 'neo4j'", "systemctl start 'neo4j'"));
+    assert!(made("neo4j@a\\x2db.service").is_ok());
+    for unit in ["", "-H", "a b", "a;b", "a'b", "$(a)"] {
+        assert!(made(unit).is_err(), "{unit}");
+    }
+}
