@@ -21,7 +21,7 @@ mod state;
 mod tests;
 mod tier;
 
-pub use event::{End, Event, Failure, Instance, Limits, Plan, What};
+pub use event::{CandidatePrint, DatabasePrint, End, Event, Failure, Instance, Limits, Plan, What};
 pub use id::{InvalidRecoveryId, RecoveryId};
 pub use order::{FORWARD, Order, order, percent, share};
 pub use state::{Cause, Fate, Illegal, Phase, Recovery, STARTS_MAX, State, Status, Step, apply};
