@@ -227,6 +227,7 @@ mod tests {
             runs: true,
             percent: Some(50),
             remaining_s: None,
+            candidate: None,
             at: now(),
         };
         let outcome = Ok(CheckOutcome::default());

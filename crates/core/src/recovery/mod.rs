@@ -27,7 +27,7 @@ mod switched;
 mod tests;
 mod tier;
 
-pub use event::{End, Event, Failure, Instance, Limits, Plan, What};
+pub use event::{CandidatePrint, DatabasePrint, End, Event, Failure, Instance, Limits, Plan, What};
 pub use id::{InvalidRecoveryId, RecoveryId};
 pub use order::{BACK, FORWARD, Order, SWITCH, order, percent, share};
 pub use phase::{Phase, Status};

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use grap_neo4j::{Checksum, TxId};
 use proptest::prelude::*;
 
 use super::atlas::{self, Edge};
@@ -273,6 +274,22 @@ fn what_does_not_confirm_goes_back_unless_it_was_written_to_or_the_old_one_was_g
 }
 
 #[test]
+fn what_has_passed_is_known_by_its_print() {
+    let print = Some(CandidatePrint { databases: Vec::new() });
+    let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+    while order(&state).is_some() {
+        let mut done = atlas::done(&state).unwrap();
+        if let What::Judged { judgement, print: noted } = &mut done.what
+            && judgement.tier == Tier::Store
+        {
+            noted.clone_from(&print);
+        }
+        state = apply(state, &done).unwrap();
+    }
+    assert_eq!((phase(&state), &state.recovery().unwrap().print), (Some(Phase::Validated), &print));
+}
+
+#[test]
 fn success_means_that_every_tier_has_answered() {
     for state in states(&atlas::edges()) {
         let has_passed = matches!(state.status(), Status::Success | Status::Promoted);
@@ -331,6 +348,29 @@ fn the_format_of_the_events_is_kept() {
         r#""tx_id":140,"checksum":3735903981,"commit_ms":0}}}"#
     );
     assert_eq!(json(What::Guarded { guard: atlas::guard() }), guarded);
+    // As an older program has written it, and as this one does.
+    let judgement = concat!(
+        r#"{"at":"1970-01-01T00:00:00Z","event":"judged","judgement":{"tier":"store","#,
+        r#""verdict":{"kind":"passed","message":"passed"}}"#
+    );
+    let old: Event = serde_json::from_str(&format!("{judgement}}}")).unwrap();
+    let What::Judged { judgement: of_old, print: None } = old.what else { panic!("{old:?}") };
+    let database = DatabasePrint {
+        database: "neo4j".to_owned(),
+        store_inode: 1,
+        log_inode: 2,
+        files: 3,
+        bytes: 4,
+        digest: "5e".to_owned(),
+        end: TxId(140),
+        end_checksum: Checksum(6),
+    };
+    let print = Some(CandidatePrint { databases: vec![database] });
+    assert_eq!(
+        json(What::Judged { judgement: of_old, print }),
+        judgement.to_owned()
+            + r#","print":{"databases":[{"database":"neo4j","store_inode":1,"log_inode":2,"files":3,"bytes":4,"digest":"5e","end":140,"end_checksum":6}]}}"#
+    );
     for event in atlas::events() {
         let event = Event { took_ms: Some(17), ..event };
         let text = serde_json::to_string(&event).unwrap();

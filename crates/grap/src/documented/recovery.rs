@@ -47,6 +47,11 @@ looked at, and removed by hand. No Neo4j of it runs: it ends with the process th
 Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and it lies within the live directory. Until Grap does that itself:
 `grap restore TARGET --to DIR` to the same target, the swap of [restore.md](restore.md), and `grap recover reset` for the candidate.
 
+When the last tier has passed, a *print* of the candidate is noted in the journal: of each database the inodes of its two directories, a SHA-256 over the
+names, sizes and times of all its files, and the last transaction of its log with its checksum. `grap recover status` looks at the candidate again, and says loudly
+when it is not what has passed: cut, removed, replaced, or opened by a server since. Then it is not used (`CANDIDATE_CHANGED`). A changed byte under the old size and time it does not
+see. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
+
 The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery.
 
 A [drill](drill.md) is the same in scratch space.
@@ -160,7 +165,7 @@ fn diagram(edges: &[Edge]) -> String {
 /// What happened. A tier's answer has two names: what follows depends on it.
 fn told(edge: &Edge) -> &'static str {
     match &edge.event.what {
-        What::Judged { judgement } if judgement.failed() => "judged as failed",
+        What::Judged { judgement, .. } if judgement.failed() => "judged as failed",
         what => what.name(),
     }
 }

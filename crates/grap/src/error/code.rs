@@ -139,6 +139,8 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED): `grap recover reset` first, then `grap recover start TARGET`. A drill waits for the end of a recovery: docs/recovery.md.";
+    /// The candidate of a recovery has passed, and is not any more what passed: somebody has changed it since. It is not used.
+    CandidateChanged = "CANDIDATE_CHANGED", 27, "`grap recover reset` removes it; `grap recover start TARGET` makes a new one, and judges it. Nobody but Grap may write into its directory, and no server may be started on it.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
     RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status`, `grap drill --history --json` or `grap show BACKUP` has them all, and docs/validation.md says what each tier can see. A recovery's candidate is kept for a look until `grap recover reset`; another target, or another backup, may pass.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.

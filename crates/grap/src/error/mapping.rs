@@ -89,6 +89,7 @@ impl Error {
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
             | Self::NoRecovery { .. } => Code::RecoveryState,
+            Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }
     }
 }

@@ -167,6 +167,10 @@ pub enum Error {
     CandidatePath { path: PathBuf },
     #[error("what was restored to {} is not what was planned: {why}", path.display())]
     CandidateWrong { path: PathBuf, why: String },
+    #[error("the candidate {} is not what has passed: {why}", path.display())]
+    CandidateChanged { path: PathBuf, why: String },
+    #[error("whether the candidate {} is still what has passed cannot be said: an older program judged it, and did not note what it was", path.display())]
+    CandidateUnprinted { path: PathBuf },
     #[error("the repository cannot be opened again: {why}")]
     NotOpenedAgain { why: String },
     #[error("a recovery is under way: a drill waits until there is none")]

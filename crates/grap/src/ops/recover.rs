@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::restore::{PlannedDatabase, RestoreOptions, plan_restore};
 use super::{Access, Session};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
 use crate::notes::is_blind;
 use crate::recovery::{
@@ -49,7 +49,19 @@ pub struct RecoveryReport {
     pub percent: Option<u8>,
     /// How long it may take from now on.
     pub remaining_s: Option<u64>,
+    /// Where it has passed, nobody is at it, and it was asked how it stands.
+    pub candidate: Option<CandidateIs>,
     pub at: Timestamp,
+}
+
+/// What a candidate is that has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CandidateIs {
+    AsItPassed,
+    /// Why.
+    Another(String),
+    /// Why it cannot be said.
+    Unknown(String),
 }
 
 /// Begin one, or go on with the one that is under way, until it has succeeded or failed. A stop is a pause.
@@ -89,6 +101,9 @@ pub fn begin_recovery(
 pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
     let (found, runs) = recovery::look(state, Lane::Recovery)?;
     let mut report = RecoveryReport { runs, ..RecoveryReport::ended(&found, session) };
+    if let Some(passed) = found.recovery().filter(|recovery| !runs && recovery.phase == Phase::Validated) {
+        report.candidate = Some(CandidateIs::look(passed));
+    }
     let progress = found
         .recovery()
         .filter(|recovery| runs && recovery.phase.is_forward())
@@ -280,10 +295,21 @@ fn wish(options: &RecoverOptions) -> RestoreOptions {
     }
 }
 
+impl CandidateIs {
+    fn look(passed: &Recovery) -> Self {
+        match Candidate::still_what_passed(passed) {
+            Ok(()) => Self::AsItPassed,
+            Err(error @ Error::CandidateChanged { .. }) => Self::Another(in_one_line(&error)),
+            Err(error) => Self::Unknown(in_one_line(&error)),
+        }
+    }
+}
+
 impl RecoveryReport {
     fn ended(state: &State, session: &Session<'_>) -> Self {
         let percent = grap_core::recovery::percent(state);
-        Self { state: state.clone(), runs: false, percent, remaining_s: None, at: session.clock.now() }
+        let at = session.clock.now();
+        Self { state: state.clone(), runs: false, percent, remaining_s: None, candidate: None, at }
     }
 
     pub fn status(&self) -> Status {

@@ -59,7 +59,7 @@ pub(super) fn answer(
 
 pub(super) fn failed(code: Code, message: String) -> Answer {
     let verdict = TierVerdict::Failed { code: code.name().to_owned(), message };
-    Answer { verdict, findings: Vec::new(), measured: None }
+    Answer { verdict, findings: Vec::new(), measured: None, print: None }
 }
 
 fn of_seen(tier: Tier, seen: Seen) -> Answer {
@@ -76,7 +76,7 @@ fn of_seen(tier: Tier, seen: Seen) -> Answer {
     } else {
         TierVerdict::Passed { message }
     };
-    Answer { verdict, findings: [wrong, remarks].concat(), measured }
+    Answer { verdict, findings: [wrong, remarks].concat(), measured, print: None }
 }
 
 /// What says nothing about the candidate stays an error.

@@ -88,14 +88,12 @@ pub(super) fn reread(recovery: &Recovery) -> Result<()> {
     let place = Place::of(recovery);
     let noted = restored(&place)?;
     for end in &recovery.plan.ends {
-        let data =
-            if end.database == SYSTEM && place.database() != SYSTEM { place.system() } else { place.data() };
-        let log = data.join("transactions").join(&end.database);
+        let log = place.data_of(&end.database).join("transactions").join(&end.database);
         let wrong = |why: String| Err(Error::CandidateWrong { path: log.clone(), why });
         let Some(noted) = noted.databases.iter().find(|noted| noted.name == end.database) else {
             return wrong(format!("database `{}` was not restored", end.database));
         };
-        let found = last_transaction(&log, &end.database)?;
+        let found = last_transaction(&log, &end.database)?.id;
         // `system` goes with the user database: an older backup may not reach as far back.
         let is_planned = found == end.tx_id || (end.database == SYSTEM && found.0 == noted.tx_id);
         if found.0 != noted.tx_id || !is_planned {

@@ -16,6 +16,7 @@ mod data;
 mod instance;
 mod judge;
 mod place;
+mod print;
 
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
@@ -72,6 +73,12 @@ impl<'a> Candidate<'a> {
     /// For the ways back alone: they need no server, and the repository only to record what was found.
     pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
         Self { tools: None, open, instance: None }
+    }
+
+    /// Whether what lies there is still what every tier has passed: the same directories and files, nobody on them, the
+    /// same last transaction. Looks at names, sizes and times, and reads the newest log; not every byte.
+    pub fn still_what_passed(recovery: &Recovery) -> Result<()> {
+        print::still_what_passed(recovery)
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {
