@@ -5,6 +5,7 @@
 //! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
 //! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
+mod promotion;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
+pub use promotion::{Promotion, put_promotion};
 pub use validation::{StepTook, Validated, Validation, is_blind, put_validation};
 
 const FOLDER: &str = "grap/notes";
@@ -51,6 +53,8 @@ pub enum NoteKind {
     },
     /// It was restored, opened and judged.
     Validation(Box<Validation>),
+    /// What was made of it is live.
+    Promotion(Box<Promotion>),
     /// Nothing may delete it. The hold is called by the number of this note.
     Held {
         hold: u64,
@@ -175,6 +179,7 @@ impl Standing {
             NoteKind::Released { hold } => {
                 self.released.extend(self.holds.extract_if(.., |held| held.hold == hold));
             }
+            NoteKind::Promotion(_) => {}
             NoteKind::Expired { .. } => self.expired = Some(at),
         }
     }

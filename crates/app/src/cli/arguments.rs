@@ -287,10 +287,41 @@ pub(crate) enum RecoverVerb {
     Start(RecoverStartArguments),
     /// How it stands, whoever is at it
     Status,
-    /// End it, whoever is at it; the candidate goes
+    /// Make the candidate that has passed the live database; what was live is retired. Finishes what was interrupted, and asks
+    /// again what was not confirmed. Exit status 0 only when the new database is confirmed
+    Promote(PromoteArguments),
+    /// Make a retired database the live one again; what is live now is retired. Finishes what was interrupted
+    Rollback(RollbackArguments),
+    /// End it, whoever is at it; the candidate goes. A promotion is taken back, and its candidate stays
     Cancel,
     /// Behind its end: the candidate goes, and a new one can begin. Sets aside a journal that cannot be read
     Reset,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct PromoteArguments {
+    #[command(flatten)]
+    pub(crate) switch: SwitchArguments,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct RollbackArguments {
+    /// The recovery that retired it [default: the newest]
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) switch: SwitchArguments,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct SwitchArguments {
+    /// Show what would be done, and what will be lost; nothing is done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Give the live database up: it may be missing or unreadable, and what is not archived of it may be lost
+    #[arg(long)]
+    pub(crate) live_is_lost: bool,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -452,6 +483,10 @@ impl Verb {
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
             Self::Drill(DrillArguments { history, .. }) => !history,
+            Self::Recover(
+                RecoverVerb::Promote(PromoteArguments { switch })
+                | RecoverVerb::Rollback(RollbackArguments { switch, .. }),
+            ) => !switch.dry_run,
             Self::Gc(GcArguments { dry_run })
             | Self::Expire(ExpireArguments { dry_run })
             | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
@@ -547,7 +582,13 @@ impl Arguments {
                 ]);
                 None
             }
-            Verb::Recover(RecoverVerb::Start(RecoverStartArguments { installation, .. }))
+            Verb::Recover(
+                RecoverVerb::Start(RecoverStartArguments { installation, .. })
+                | RecoverVerb::Promote(PromoteArguments { switch: SwitchArguments { installation, .. } })
+                | RecoverVerb::Rollback(RollbackArguments {
+                    switch: SwitchArguments { installation, .. }, ..
+                }),
+            )
             | Verb::Drill(DrillArguments { installation, .. })
             | Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))

@@ -7,6 +7,7 @@ mod copy;
 mod health;
 mod maintenance;
 mod open;
+mod promote;
 mod recover;
 mod resolve;
 mod retention;

@@ -472,6 +472,34 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "promote.transaction_limit_s",
+        variables: &["GRAP_PROMOTE_TRANSACTION_LIMIT_S"],
+        default: Some("10"),
+        help: "seconds that a client's transaction may be open when `grap recover promote` stops the live server, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.drain_limit_s",
+        variables: &["GRAP_PROMOTE_DRAIN_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that it waits for older ones to end; then it is called off, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.archive_limit_s",
+        variables: &["GRAP_PROMOTE_ARCHIVE_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that it waits, behind the stop, until the archive holds all of the log; then the old database is started again, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.confirm_limit_s",
+        variables: &["GRAP_PROMOTE_CONFIRM_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds until the new database has to be ONLINE with its schema; else the old one is put back, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
         name: "server.supervisor_socket",
         variables: &["GRAP_SERVER_SUPERVISOR_SOCKET"],
         help: "how the live server is stopped and started: the socket of the `grap supervise` that is its parent",

@@ -7,6 +7,7 @@ mod failure;
 mod health;
 mod maintenance;
 mod open;
+mod promote;
 mod points;
 mod progress;
 mod recover;

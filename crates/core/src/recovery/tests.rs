@@ -10,6 +10,9 @@ use super::*;
 /// Performing what is owed, and asking for a reset where nothing is, comes to the beginning within so many events.
 const WAY_MAX: usize = 40;
 
+/// Walked once.
+static EDGES: LazyLock<Vec<Edge>> = LazyLock::new(atlas::edges);
+
 fn states(edges: &[Edge]) -> HashSet<State> {
     edges.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]).collect()
 }
@@ -52,11 +55,12 @@ fn what_goes_well_takes_every_order_once_and_ends_validated() {
 
 #[test]
 fn every_reachable_state_has_a_way_to_the_beginning() {
-    let edges = atlas::edges();
-    let states = states(&edges);
+    let edges = &*EDGES;
+    let states = states(edges);
     let phases: HashSet<Option<Phase>> = states.iter().map(phase).collect();
     assert_eq!(phases.len(), 31, "{phases:?}");
     assert!(states.len() > 150, "{}", states.len());
+    println!("{} states, {} transitions", states.len(), edges.len());
     for state in states {
         let end = perform(state);
         assert!(phase(&end).is_none_or(Phase::is_end), "{end:?}");
@@ -88,7 +92,7 @@ fn longest<'a>(
 #[test]
 fn whatever_comes_the_transitions_without_a_new_beginning_end() {
     // The longest way from each state, over every transition there is.
-    let edges = atlas::edges();
+    let edges = &*EDGES;
     let mut next: HashMap<&State, Vec<&State>> = HashMap::new();
     let is_new = |edge: &&Edge| edge.from != State::Idle && atlas::is_wish(&edge.event);
     for edge in edges.iter().filter(|edge| edge.to != State::Idle && !is_new(edge)) {
@@ -102,8 +106,8 @@ fn whatever_comes_the_transitions_without_a_new_beginning_end() {
 
 #[test]
 fn what_can_follow_depends_on_what_is_owed() {
-    let edges = atlas::edges();
-    for state in states(&edges) {
+    let edges = &*EDGES;
+    for state in states(edges) {
         let follows = |what: What| apply(state.clone(), &atlas::event(what)).is_ok();
         let is_forward = phase(&state).is_some_and(Phase::is_forward);
         let can_be_cancelled = phase(&state).is_some_and(Phase::can_be_cancelled);
@@ -125,7 +129,7 @@ fn what_can_follow_depends_on_what_is_owed() {
 /// goes.
 #[test]
 fn the_way_back_leaves_nothing_behind() {
-    for edge in atlas::edges() {
+    for edge in EDGES.iter().cloned() {
         let turns_back = phase(&edge.from).is_some_and(Phase::is_forward)
             && edge.to.status() == Status::Failed;
         if !turns_back {
@@ -190,7 +194,7 @@ fn a_promotion_takes_every_order_once_and_a_rollback_the_same() {
 /// orders that exchange come behind the stop, under the lock, behind the guard.
 #[test]
 fn between_the_first_exchange_and_the_last_there_is_a_guard_and_a_way_back() {
-    for state in states(&atlas::edges()) {
+    for state in states(&EDGES) {
         let Some(recovery) = state.recovery() else { continue };
         let touched = matches!(
             recovery.phase,
@@ -291,7 +295,7 @@ fn what_has_passed_is_known_by_its_print() {
 
 #[test]
 fn success_means_that_every_tier_has_answered() {
-    for state in states(&atlas::edges()) {
+    for state in states(&EDGES) {
         let has_passed = matches!(state.status(), Status::Success | Status::Promoted);
         let Some(recovery) = state.recovery().filter(|_| has_passed) else { continue };
         // What comes back was live once, and nobody judged it.
@@ -378,7 +382,7 @@ fn the_format_of_the_events_is_kept() {
     }
 }
 
-static REACHABLE: LazyLock<HashSet<State>> = LazyLock::new(|| states(&atlas::edges()));
+static REACHABLE: LazyLock<HashSet<State>> = LazyLock::new(|| states(&EDGES));
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 5000 }))]

@@ -143,6 +143,18 @@ codes! {
     CandidateChanged = "CANDIDATE_CHANGED", 27, "`grap recover reset` removes it; `grap recover start TARGET` makes a new one, and judges it. Nobody but Grap may write into its directory, and no server may be started on it.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
     RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status`, `grap drill --history --json` or `grap show BACKUP` has them all, and docs/validation.md says what each tier can see. A recovery's candidate is kept for a look until `grap recover reset`; another target, or another backup, may pass.";
+    /// Something speaks against a promotion or a rollback. The live database is what it was.
+    PromotionRefused = "PROMOTION_REFUSED", 31, "The message says what. `--dry-run` shows the plan. Where the live database itself is what stands in the way: --live-is-lost gives it up by name.";
+    /// A promotion or a rollback was called off before anything was exchanged, or was taken back. The old database serves, if it did before.
+    PromotionCalledOff = "PROMOTION_CALLED_OFF", 32, "`grap recover status` has the reason. The candidate (or the retired database) is what it was: mend what the message names, and ask again.";
+    /// The new database did not serve as it should: the old one was put back, and serves.
+    PromotionRolledBack = "PROMOTION_ROLLED_BACK", 33, "`grap recover status` has the reason, and the server's own log. `grap recover reset` first; another target may do.";
+    /// The new database is in place, and whether it is what it should be is not known; or it is not, and clients have written to it.
+    PromotionUnconfirmed = "PROMOTION_UNCONFIRMED", 34, "Look at it. `grap recover promote` asks it again; `grap recover rollback` puts the old one back, and what was written since goes with the new one.";
+    /// In the middle of a promotion something lies where it should not. Nothing was touched; the server refuses the database until this is finished.
+    SwapUnfinished = "SWAP_UNFINISHED", 35, "The message says what lies where, and docs/promotion.md what should. When each directory is in one of those places again: `grap recover promote` finishes, `grap recover cancel` takes it back.";
+    /// No retired database is there to go back to.
+    RetiredNotFound = "RETIRED_NOT_FOUND", 36, "`grap recover status` lists what was retired. Without one: `grap recover start TARGET`, and promote that.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.

@@ -88,7 +88,12 @@ impl Error {
             Self::RecoveryInTheWay { .. }
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
-            | Self::NoRecovery { .. } => Code::RecoveryState,
+            | Self::NoRecovery { .. }
+            | Self::PromotionUnderWay => Code::RecoveryState,
+            Self::PromotionRefused { .. } => Code::PromotionRefused,
+            Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
+            Self::SwapUnknown { .. } => Code::SwapUnfinished,
+            Self::NoRetired { .. } => Code::RetiredNotFound,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }
     }

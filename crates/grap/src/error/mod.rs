@@ -177,6 +177,16 @@ pub enum Error {
     DrillBesideRecovery,
     #[error("there is nothing that could be drilled: {why}")]
     NoDrillTarget { why: String },
+    #[error("{why}")]
+    PromotionRefused { why: String },
+    #[error("the new database is not what it should be: {why}")]
+    NotConfirmed { why: String },
+    #[error("what lies on disk is not what was noted, and nothing was touched: {what}")]
+    SwapUnknown { what: String },
+    #[error("a promotion or a rollback is under way")]
+    PromotionUnderWay,
+    #[error("there is no retired database{}", named(id.as_ref()))]
+    NoRetired { id: Option<RecoveryId> },
     #[error("{asked} is not possible: there is no recovery")]
     NoRecovery { asked: &'static str },
 }
@@ -189,6 +199,10 @@ impl Error {
             error => Self::AtCopy { error: Box::new(error) },
         }
     }
+}
+
+fn named(id: Option<&RecoveryId>) -> String {
+    id.map_or_else(String::new, |id| format!(" of {id}"))
 }
 
 fn list<T: std::fmt::Display>(names: &[T]) -> String {

@@ -93,7 +93,7 @@ fn clear_away_whatever(
 ) -> Result<Machine> {
     let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     let machine = if recovery.phase.is_forward() { machine.cancel(session.clock)? } else { machine };
-    clear_away(machine, Lane::Drill, open, state, session)
+    clear_away(machine, Lane::Drill, Candidate::to_clear_away(Some(open)), state, session)
 }
 
 fn begin(

@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
 use crate::notes::is_blind;
 use crate::recovery::{
-    self, Cancel, Candidate, CandidateOptions, Gauge, Lane, Machine, OpenAgain, Progress, RecoveryJournal,
+    self, Cancel, Candidate, CandidateOptions, FindLive, Gauge, Lane, LiveSwitch, Machine, OpenAgain, Progress, RecoveryJournal, RetiredStore,
     in_the_way, publishing, room_for,
 };
 use crate::server::ServerInstallation;
@@ -51,6 +51,8 @@ pub struct RecoveryReport {
     pub remaining_s: Option<u64>,
     /// Where it has passed, nobody is at it, and it was asked how it stands.
     pub candidate: Option<CandidateIs>,
+    /// Databases that were live once, oldest first; where it was asked for.
+    pub retired: Vec<RetiredStore>,
     pub at: Timestamp,
 }
 
@@ -128,24 +130,30 @@ pub fn recovery_at_work(state: &StateDirectory, session: &Session<'_>) -> Result
 }
 
 /// Cancel it. Whoever performs it clears away; where nobody does, we do.
-pub fn cancel_recovery(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
+pub fn cancel_recovery(
+    find: &FindLive<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
     match recovery::cancel(state, Lane::Recovery, session.clock)? {
         Cancel::Asked => {
             let text =
-                "asked for: the process that performs the recovery ends it now, and its candidate goes";
+                "asked for: the process that performs it ends it now, or takes it back";
             session.monitor.finding(&Finding::info(text));
             recovery_status(state, session)
         }
         Cancel::Noted(machine) => {
-            let mut candidate = Candidate::to_clear_away(None);
+            let mut candidate = Candidate::to_clear_away(None).with_live(LiveSwitch::new(find, None));
             let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
             Ok(RecoveryReport::ended(machine.state(), session))
         }
     }
 }
 
-/// From either end to the beginning: the candidate goes. A journal that cannot be read is set aside.
+/// From any end to the beginning: the candidate goes. A journal that cannot be read is set aside. A promotion that is
+/// under way is taken back first, or, where the new database is in place, finished.
 pub fn reset_recovery(
+    find: &FindLive<'_>,
     open: &OpenAgain<'_>,
     state: &StateDirectory,
     session: &Session<'_>,
@@ -154,7 +162,10 @@ pub fn reset_recovery(
     if let Some(aside) = aside {
         session.monitor.finding(&Finding::warning(aside.to_string()));
     }
-    let machine = clear_away(machine, Lane::Recovery, open, state, session)?;
+    let phase = machine.state().recovery().map(|recovery| recovery.phase);
+    let machine = if phase.is_some_and(Phase::is_switching) { machine.cancel(session.clock)? } else { machine };
+    let candidate = Candidate::to_clear_away(Some(open)).with_live(LiveSwitch::new(find, Some(open)));
+    let machine = clear_away(machine, Lane::Recovery, candidate, state, session)?;
     Ok(RecoveryReport::ended(machine.state(), session))
 }
 
@@ -162,12 +173,11 @@ pub fn reset_recovery(
 pub(super) fn clear_away(
     machine: Machine,
     lane: Lane,
-    open: &OpenAgain<'_>,
+    mut candidate: Candidate<'_>,
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<Machine> {
     // A verdict that is not recorded yet is recorded before its candidate goes.
-    let mut candidate = Candidate::to_clear_away(Some(open));
     let is_forward = machine.state().recovery().is_some_and(|recovery| recovery.phase.is_forward());
     let machine = if is_forward { machine } else { perform(machine, lane, &mut candidate, state, session)? };
     if let Some(missed) = machine.state().recovery().and_then(|recovery| recovery.unrecorded.as_ref()) {
@@ -219,8 +229,10 @@ fn begin_or_go_on(
         let plan = plan(options, &id, open()?, session)?;
         return machine.begin(id, plan, session.clock);
     };
-    if order(machine.state()).is_none() {
-        return Err(in_the_way(asked, recovery));
+    match order(machine.state()) {
+        None => return Err(in_the_way(asked, recovery)),
+        Some(owed) if owed.is_of_switch() => return Err(Error::PromotionUnderWay),
+        Some(_) => {}
     }
     if is_another(options, &recovery.plan) {
         let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
@@ -273,6 +285,7 @@ pub(super) fn plan(
         candidate: candidate_path(options, id)?,
         bytes,
         limits: options.limits.clone(),
+        undoes: None,
     })
 }
 
@@ -306,10 +319,10 @@ impl CandidateIs {
 }
 
 impl RecoveryReport {
-    fn ended(state: &State, session: &Session<'_>) -> Self {
+    pub(super) fn ended(state: &State, session: &Session<'_>) -> Self {
         let percent = grap_core::recovery::percent(state);
         let at = session.clock.now();
-        Self { state: state.clone(), runs: false, percent, remaining_s: None, candidate: None, at }
+        Self { state: state.clone(), runs: false, percent, remaining_s: None, candidate: None, retired: Vec::new(), at }
     }
 
     pub fn status(&self) -> Status {

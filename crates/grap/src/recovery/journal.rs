@@ -76,8 +76,11 @@ impl RecoveryJournal {
             entry: self.entries + 1,
             source,
         })?;
-        if let What::Begun { id, .. } = &event.what {
-            self.shorten()?;
+        if let Some(id) = begins(event) {
+            // What a rollback replaces stands until it has begun.
+            if self.state == State::Idle {
+                self.shorten()?;
+            }
             self.ids.insert(id.clone());
         }
         self.journal.append(event)?;
@@ -92,9 +95,8 @@ impl RecoveryJournal {
             return Ok(());
         }
         let events: Vec<Event> = self.journal.entries()?;
-        let begins = |event: &Event| matches!(event.what, What::Begun { .. });
         let behind = events.len().saturating_sub(ENTRIES_MAX / 2);
-        let cut = (behind..events.len()).find(|index| begins(&events[*index])).unwrap_or(events.len());
+        let cut = (behind..events.len()).find(|index| begins(&events[*index]).is_some()).unwrap_or(events.len());
         self.journal.rewrite(&events[cut..])?;
         self.entries = events.len() - cut;
         Ok(())
@@ -102,11 +104,15 @@ impl RecoveryJournal {
 }
 
 fn ids(events: &[Event]) -> BTreeSet<RecoveryId> {
-    let begun = events.iter().filter_map(|event| match &event.what {
-        What::Begun { id, .. } => Some(id.clone()),
+    events.iter().filter_map(begins).cloned().collect()
+}
+
+/// Which recovery, or rollback, begins with it.
+fn begins(event: &Event) -> Option<&RecoveryId> {
+    match &event.what {
+        What::Begun { id, .. } | What::RollbackBegun { id, .. } => Some(id),
         _ => None,
-    });
-    begun.collect()
+    }
 }
 
 /// What the events come to; else the number of the first one that cannot follow.

@@ -17,8 +17,11 @@ mod history;
 mod journal;
 mod perform;
 mod progress;
+mod promote;
+mod swap;
+mod switching;
 
-use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
+use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, Switch, What, order};
 use grap_disk::FileLock;
 use grap_task::{Clock, Stop, Unit};
 use jiff::Timestamp;
@@ -30,6 +33,10 @@ pub use history::{Past, past};
 pub use journal::RecoveryJournal;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
+pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
+pub use swap::{Swap, Swapped};
+pub(crate) use switching::{archived_databases, bytes_of, root_of_retired};
+pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, retired_stores};
 
 use crate::error::{Code, Error, Result};
 use crate::ops::Session;
@@ -117,7 +124,7 @@ impl Machine {
     pub fn cancel(mut self, clock: &Clock) -> Result<Self> {
         let asked = "a cancellation";
         let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
-        if !recovery.phase.is_forward() {
+        if !recovery.phase.can_be_cancelled() {
             return Err(in_the_way(asked, recovery));
         }
         self.note(What::CancelAsked, clock)?;
@@ -125,7 +132,39 @@ impl Machine {
         Ok(self)
     }
 
-    /// From either end: its candidate goes, and there is no recovery any more, once what is owed is performed.
+    /// The candidate that has passed is to become the live database.
+    pub fn ask_promotion(mut self, switch: Switch, clock: &Clock) -> Result<Self> {
+        let asked = "a promotion";
+        let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
+        let gives_up = recovery.phase == Phase::Restarting && switch.live_is_lost && !recovery.is_rollback();
+        if recovery.phase != Phase::Validated && !gives_up {
+            return Err(in_the_way(asked, recovery));
+        }
+        self.cancel.remove()?;
+        self.note(What::PromoteAsked { switch: Box::new(switch) }, clock)?;
+        Ok(self)
+    }
+
+    /// A retired store is to become the live database.
+    pub fn begin_rollback(mut self, id: RecoveryId, plan: Plan, switch: Switch, clock: &Clock) -> Result<Self> {
+        if let Some(recovery) = self.state().recovery() {
+            let gives_up = recovery.phase == Phase::Restarting && switch.live_is_lost && recovery.is_rollback();
+            if recovery.phase != Phase::Promoted && !gives_up {
+                return Err(in_the_way("a rollback", recovery));
+            }
+        }
+        self.cancel.remove()?;
+        self.note(What::RollbackBegun { id, plan, switch: Box::new(switch) }, clock)?;
+        Ok(self)
+    }
+
+    /// The database that was promoted and not confirmed is to be asked again.
+    pub fn ask_again(mut self, clock: &Clock) -> Result<Self> {
+        self.note(What::ConfirmAsked, clock)?;
+        Ok(self)
+    }
+
+    /// From any end: its candidate goes, and there is no recovery any more, once what is owed is performed.
     pub fn reset(mut self, clock: &Clock) -> Result<Self> {
         match self.state().recovery() {
             None => return Ok(self),
@@ -141,12 +180,10 @@ impl Machine {
     pub fn run(mut self, performer: &mut dyn Perform, session: &Session<'_>, gauge: &Gauge) -> Result<Self> {
         while let Some((owed, recovery)) = self.owed() {
             gauge.set(self.state(), Some(owed), session.clock);
-            session.stop.check()?;
             let began = session.clock.since_boot();
-            let what = if self.is_cancelled(recovery)? {
-                What::CancelAsked
-            } else {
-                self.perform(owed, recovery, performer, session, gauge)?
+            let what = match self.told_to_stop(recovery, session)? {
+                true => What::CancelAsked,
+                false => self.perform(owed, recovery, performer, session, gauge)?,
             };
             let took = session.clock.since_boot().saturating_sub(began);
             self.note_after(what, u64::try_from(took.as_millis()).ok(), session.clock)?;
@@ -155,13 +192,26 @@ impl Machine {
         Ok(self)
     }
 
+    /// Whether it is to be cancelled. A signal is a pause: but for a database that is down, where the way back or the way
+    /// on ends with one that serves.
+    fn told_to_stop(&self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        if self.is_cancelled(recovery)? {
+            return Ok(true);
+        }
+        if !recovery.phase.live_is_down() {
+            session.stop.check()?;
+        }
+        let can_turn = matches!(recovery.phase, Phase::LiveStopped | Phase::ArchiveReached);
+        Ok(session.stop.requested() && can_turn)
+    }
+
     fn owed(&self) -> Option<(Order, &Recovery)> {
         order(self.state()).zip(self.state().recovery())
     }
 
     /// Whether another process wants it to be.
     fn is_cancelled(&self, recovery: &Recovery) -> Result<bool> {
-        Ok(recovery.phase.is_forward() && self.cancel.is_for(&recovery.id)?)
+        Ok(recovery.phase.can_be_cancelled() && self.cancel.is_for(&recovery.id)?)
     }
 
     /// What comes of the order, as an event; an error where nothing is to be noted.
@@ -177,22 +227,30 @@ impl Machine {
         let metering = gauge.metering(session.monitor);
         let session = Session { monitor: &metering, ..*session };
         let mut act = |session: &Session<'_>| perform::perform(order, recovery, performer, session);
+        let uncalled = Stop::new();
+        // Of the steps between the stop and the start only the wait for the archive is long.
+        let session = if recovery.phase.live_is_down() && order != Order::AwaitArchive {
+            Session { stop: &uncalled, ..session }
+        } else {
+            session
+        };
         // Nothing cancels the way back.
-        let result = if recovery.phase.is_forward() {
+        let result = if recovery.phase.can_be_cancelled() {
             self.cancel.watching(&recovery.id, &session, act)
         } else {
             act(&session)
         };
         match result {
             Err(error) if error.code() == Code::Interrupted => {
-                if self.is_cancelled(recovery)? {
+                // Who was told to stop stays stopped, if nobody goes on.
+                if self.is_cancelled(recovery)? || matches!(order, Order::StopLive | Order::AwaitArchive) {
                     Ok(What::CancelAsked)
                 } else {
                     Err(error)
                 }
             }
             Err(error) if order.can_fail() => Ok(What::Failed { order, failure: perform::failure(&error) }),
-            Err(error) if order == Order::WriteRecord => {
+            Err(error) if order.is_record() => {
                 Ok(What::RecordMissed { failure: perform::failure(&error) })
             }
             result => result,
@@ -216,7 +274,7 @@ pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<C
             let asked = "a cancellation";
             let journal = RecoveryJournal::open(directory, lane)?;
             let recovery = journal.state().recovery().ok_or(Error::NoRecovery { asked })?;
-            if !recovery.phase.is_forward() {
+            if !recovery.phase.can_be_cancelled() {
                 return Err(in_the_way(asked, recovery));
             }
             CancelRequest::of(directory, lane).put(&recovery.id)?;
@@ -248,7 +306,7 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 }
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
-    Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
+    Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.status() }
 }
 
 /// Ends the thread beside an act, also when the act panics: the scope waits for that thread.

@@ -4,6 +4,7 @@ use grap_core::recovery::{
     CandidatePrint, Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What,
 };
 
+use super::promote::{self, Promote};
 use crate::error::{Error, Result, in_one_line};
 use crate::ops::Session;
 
@@ -55,6 +56,9 @@ pub trait Perform {
 
     /// Nothing of it is left when this returns. Only a directory that carries the id is touched.
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// What performs the orders that are about the live database.
+    fn promote(&mut self) -> Result<&mut dyn Promote>;
 }
 
 /// What a start came to. That there was nothing to start it with is an error.
@@ -115,6 +119,7 @@ pub(super) fn perform(
         Order::RemoveCandidate => {
             performer.remove_candidate(recovery, session).map(|()| What::CandidateRemoved)
         }
+        order => promote::switch(order, recovery, performer, session),
     }
 }
 

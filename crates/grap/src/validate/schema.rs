@@ -67,7 +67,7 @@ fn against_declared(expectation: &Expectation, live: &[LiveObject]) -> Vec<Strin
 }
 
 /// The server shows what the stores hold, and nothing else. An index of a constraint goes with its constraint.
-fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
+pub(crate) fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
     let mut wrong = Vec::new();
     let of_id = |id: u64| rules.iter().find(|rule| rule.id == id);
     for rule in rules {

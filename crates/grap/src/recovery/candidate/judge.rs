@@ -17,7 +17,7 @@ use crate::recovery::{Answer, WhileItRuns};
 use crate::validate::{self, Expectation};
 
 /// Ids of backups are the same in a copy: the verdict goes where the bytes came from.
-pub(super) fn require_repository(recovery: &Recovery, found: &str) -> Result<()> {
+pub(in crate::recovery) fn require_repository(recovery: &Recovery, found: &str) -> Result<()> {
     match &recovery.plan.repository {
         Some(begun_with) if begun_with != found => Err(Error::OtherRepository { id: recovery.id.clone() }),
         _ => Ok(()),

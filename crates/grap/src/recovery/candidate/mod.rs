@@ -22,12 +22,15 @@ use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
 use grap_task::Finding;
 
+use super::LiveSwitch;
 use super::perform::{Answer, Perform, Start, WhileItRuns};
+use super::promote::Promote;
 use crate::error::{Error, Result};
 use crate::ops::{Access, CustomCheck, Session};
 use crate::server::{InstallationPlace, TestInstance};
 use crate::state::StateDirectory;
 
+pub(super) use judge::require_repository;
 use place::Place;
 pub use place::room_for;
 
@@ -63,16 +66,24 @@ pub struct Candidate<'a> {
     open: Option<&'a OpenAgain<'a>>,
     /// While it runs, and this process is the one that started it.
     instance: Option<TestInstance>,
+    /// None: what is owed is no step of a promotion.
+    switch: Option<LiveSwitch<'a>>,
 }
 
 impl<'a> Candidate<'a> {
     pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
-        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None }
+        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None, switch: None }
     }
 
     /// For the ways back alone: they need no server, and the repository only to record what was found.
     pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { tools: None, open, instance: None }
+        Self { tools: None, open, instance: None, switch: None }
+    }
+
+    /// It performs what is about the live database, too.
+    #[must_use]
+    pub fn with_live(self, switch: LiveSwitch<'a>) -> Self {
+        Self { switch: Some(switch), ..self }
     }
 
     /// Whether what lies there is still what every tier has passed: the same directories and files, nobody on them, the
@@ -146,6 +157,7 @@ impl Perform for Candidate<'_> {
 
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.end(recovery, session)?;
+        LiveSwitch::remove_staged(recovery)?;
         let place = Place::of(recovery);
         if place.is_anothers()? {
             let text = format!(
@@ -156,6 +168,13 @@ impl Perform for Candidate<'_> {
             session.monitor.finding(&Finding::warning(text));
         }
         place.remove()
+    }
+
+    fn promote(&mut self) -> Result<&mut dyn Promote> {
+        match &mut self.switch {
+            Some(switch) => Ok(switch),
+            None => Err(Error::PromotionUnderWay),
+        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! The wait for open transactions, and for the archive.
+
+use std::time::Duration;
+
+use grap_core::recovery::{Recovery, Switch};
+use grap_repository::Repository;
+use grap_task::Unit;
+
+use super::{LiveSwitch, PAUSE, asker, seconds};
+use crate::archive::{Archive, DatabaseLag, LagProbe, Standing};
+use crate::error::{Error, Result, in_one_line};
+use crate::live::{Installation, SYSTEM};
+use crate::ops::Session;
+
+/// One question to the server.
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl LiveSwitch<'_> {
+    /// Until no transaction on the database is older than the limit.
+    pub(super) fn drained(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
+        let live = self.live()?;
+        let until = session.clock.since_boot() + seconds(switch.limits.drain_s);
+        loop {
+            let open = asker(&live, SYSTEM, ANSWER)?.transactions(&switch.database)?;
+            let oldest = open.into_iter().max_by_key(|open| open.elapsed);
+            let old = oldest.filter(|oldest| oldest.elapsed >= seconds(switch.limits.transaction_s));
+            let Some(old) = old else { return Ok(()) };
+            if session.clock.since_boot() >= until {
+                let why = format!("{old}; nothing was waited for longer than {} s", switch.limits.drain_s);
+                return Err(Error::PromotionRefused { why });
+            }
+            session.clock.wait(PAUSE, session.stop);
+            session.stop.check()?;
+        }
+    }
+
+    /// Until the archive holds the end of every log that it follows. The archiver ships it, as always; nobody else does.
+    pub(super) fn archived(
+        &mut self,
+        recovery: &Recovery,
+        switch: &Switch,
+        session: &Session<'_>,
+    ) -> Result<()> {
+        if switch.archived.is_empty() {
+            return Ok(());
+        }
+        let installation = self.installation(switch)?;
+        session.monitor.begin("wait for the archive", Unit::Items, None);
+        let until = session.clock.since_boot() + seconds(switch.limits.archive_s);
+        let archive = Archive::new(self.repository(recovery)?, recovery.plan.source.clone());
+        let mut probe = LagProbe::new(&installation, &archive, session.stop);
+        loop {
+            let behind = match probe.measure(session.clock.now()) {
+                Ok(lags) => match lags.iter().find(|lag| is_behind(lag, switch)) {
+                    None => return Ok(()),
+                    Some(lag) => lag.to_string(),
+                },
+                Err(error) => in_one_line(&error),
+            };
+            session.stop.check()?;
+            if session.clock.since_boot() >= until {
+                let why = format!("the archive does not reach the end of the stopped log: {behind}");
+                return Err(Error::PromotionRefused { why });
+            }
+            session.clock.wait(PAUSE, session.stop);
+        }
+    }
+
+    pub(super) fn repository(&self, recovery: &Recovery) -> Result<Repository> {
+        let open = self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
+        let repository = open()?.open()?;
+        crate::recovery::candidate::require_repository(recovery, &repository.id().to_string())?;
+        Ok(repository)
+    }
+}
+
+fn is_behind(lag: &DatabaseLag, switch: &Switch) -> bool {
+    switch.archived.contains(&lag.database) && (lag.standing != Standing::Follows || lag.transactions > 0)
+}
+
+/// Which databases of the installation the archive follows; an error is why it follows one and not its end.
+pub(crate) fn archived_databases(
+    installation: &Installation,
+    archive: &Archive,
+    limit: Duration,
+    session: &Session<'_>,
+) -> Result<Vec<String>> {
+    let lags = LagProbe::new(installation, archive, session.stop).measure(session.clock.now())?;
+    let mut archived = Vec::new();
+    for lag in lags {
+        let late = u128::try_from(lag.milliseconds).unwrap_or(0) > limit.as_millis();
+        match lag.standing {
+            Standing::NothingArchived => {}
+            Standing::Follows if !late => archived.push(lag.database),
+            Standing::Follows | Standing::Gap | Standing::Fork | Standing::OtherStore => {
+                return Err(Error::PromotionRefused { why: lag.to_string() });
+            }
+        }
+    }
+    Ok(archived)
+}
