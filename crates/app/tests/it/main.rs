@@ -23,6 +23,7 @@ mod interrupted;
 mod keys;
 mod open;
 mod pitr;
+mod promoted;
 mod rebuild;
 mod recover;
 mod refused;

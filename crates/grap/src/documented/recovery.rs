@@ -12,7 +12,8 @@ const HEAD: &str = "# Recovery
 <!-- Generated from crates/core/src/recovery by `make docs`; a test fails when it is stale. -->
 
 A recovery makes a *candidate*: a data directory of its own, restored to the target. It opens the candidate in a test instance, validates it tier by
-tier, and ends with a candidate that has passed them all, or failed. The live database is never touched.
+tier, and ends with a candidate that has passed them all, or failed. None of that touches the live database. Asked to, Grap then makes the candidate the live database, or, later, the
+other way round: [promotion.md](promotion.md).
 
 A recovery is a state machine. What happened is a list of events, in `recovery.journal` in the state directory; each event is synced before anything
 follows from it. From the events follows what is owed: one order, or nothing. After a crash, of Grap or of the machine, the next run folds the events
@@ -24,6 +25,8 @@ and performs the same order again; each order looks first, and acts only where t
 $ grap recover start                             # to the newest point, or what is under way goes on
 $ grap recover start time=2026-11-25T02:00:00Z   # a target as grap restore takes it
 $ grap recover status
+$ grap recover promote                           # the candidate that has passed becomes live: promotion.md
+$ grap recover rollback                          # what that has retired becomes live again
 $ grap recover cancel                            # whoever is at it ends it; the candidate goes
 $ grap recover reset                             # behind its end: the candidate goes, a new recovery can begin
 ```
@@ -44,8 +47,8 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
 looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
 
-Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and it lies within the live directory. Until Grap does that itself:
-`grap restore TARGET --to DIR` to the same target, the swap of [restore.md](restore.md), and `grap recover reset` for the candidate.
+Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and a store and a log that do not belong together are served as if they did. `grap recover promote`
+does it ([promotion.md](promotion.md)).
 
 When the last tier has passed, a *print* of the candidate is noted in the journal: of each database the inodes of its two directories, a SHA-256 over the
 names, sizes and times of all its files, and the last transaction of its log with its checksum. `grap recover status` looks at the candidate again, and says loudly
@@ -63,7 +66,12 @@ A [drill](drill.md) is the same in scratch space.
 const DIAGRAM: &str = "
 ## The table
 
-Every transition that there is. A state is the last thing that was done; on an arrow stands what happened.
+Every transition that there is. A state is the last thing that was done; on an arrow stands what happened. First those up to a validated candidate.
+
+";
+
+const SWITCH_DIAGRAM: &str = "
+And those of a promotion, or of a rollback, which begins without a candidate ([promotion.md](promotion.md)).
 
 ";
 
@@ -76,7 +84,7 @@ an order the bytes count.
 ";
 
 const TAIL: &str = "
-Two more belong to the ways back: *end the test instance* (by any means), and *remove the candidate*.
+Two more belong to the ways back: *end the test instance* (by any means), and *remove the candidate*. Those of a promotion are in [promotion.md](promotion.md).
 
 ## What fails, and what then
 
@@ -96,7 +104,7 @@ Two more belong to the ways back: *end the test instance* (by any means), and *r
 On every way back a test instance is ended where one was started or was about to be, whether its start was seen to end or not; only then do its files
 go. Only a directory that carries the id of the recovery is removed.
 
-A reset is possible from both ends. It removes the candidate.
+A reset is possible from every end. It removes the candidate; never what a promotion has retired.
 
 ## The journal
 
@@ -111,7 +119,10 @@ fn the_recovery_is_documented() {
     let mut text = HEAD.to_owned();
     text += &statuses(&edges);
     text += DIAGRAM;
-    text += &diagram(&edges);
+    let (switch, candidate): (Vec<Edge>, Vec<Edge>) = edges.into_iter().partition(is_of_switch);
+    text += &diagram(&candidate);
+    text += SWITCH_DIAGRAM;
+    text += &diagram(&switch);
     text += ORDERS;
     text += "| order | share |\n|---|---|\n";
     for each in FORWARD {
@@ -137,6 +148,12 @@ fn statuses(edges: &[Edge]) -> String {
     text
 }
 
+fn is_of_switch(edge: &Edge) -> bool {
+    let is_of_it = |state: &State| state.recovery().is_some_and(|recovery| recovery.switch.is_some());
+    let to_reset = matches!(edge.event.what, What::ResetAsked | What::CandidateRemoved);
+    (is_of_it(&edge.from) || is_of_it(&edge.to)) && !to_reset
+}
+
 /// One arrow for all that leads from one state to another.
 fn diagram(edges: &[Edge]) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -155,7 +172,8 @@ fn diagram(edges: &[Edge]) -> String {
             labels.push(told);
         }
     }
-    let mut text = "```mermaid\nstateDiagram-v2\n    [*] --> idle\n".to_owned();
+    let first = names.first().copied().unwrap_or_default();
+    let mut text = format!("```mermaid\nstateDiagram-v2\n    [*] --> {first}\n");
     for ((from, to), labels) in arrows {
         let _ = writeln!(text, "    {} --> {}: {}", names[from], names[to], labels.join(", "));
     }

@@ -2,7 +2,7 @@
 //!
 //! | done | live log | live store | place of the side's log | place of the side's store | place of the barrier |
 //! |---|---|---|---|---|---|
-//! | nothing | old | old | new | new | barrier |
+//! | nothing | old | old | new | new | barrier (or, behind an undo, nothing) |
 //! | log taken | **barrier** | old | new | new | old log |
 //! | stores swapped | **barrier** | new | new | old store | old log |
 //! | log put | new | new | barrier | old store | old log |
@@ -91,9 +91,12 @@ impl Swap {
         })
     }
 
-    /// How much is done, by what lies where.
+    /// How much is done, by what lies where. Where nothing is, the barrier may be gone: an undo ends with that.
     pub fn look(&self, guard: &Guard) -> Result<Swapped> {
         let seen = self.seen()?;
+        if seen == (Seen { retired_log: None, ..expected(Swapped::Nothing, guard) }) {
+            return Ok(Swapped::Nothing);
+        }
         let rows = [Swapped::Nothing, Swapped::LogTaken, Swapped::StoresSwapped, Swapped::LogPut];
         rows.into_iter()
             .find(|row| seen == expected(*row, guard))
@@ -150,7 +153,12 @@ impl Swap {
             }
             disk::rename_new(&self.side.store, &self.retired.store)?;
         }
-        synced(&self.side.store, &self.retired.store)?;
+        for place in [&self.side.store, &self.retired.store] {
+            // What the side lay in may be gone already.
+            if disk::stat(parent(place))?.is_some() {
+                disk::sync_dir(parent(place))?;
+            }
+        }
         if identity(&self.side.log)? == Some(guard.barrier) {
             self.remove_barrier(&self.side.log)?;
         }

@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "the tests of the loop use the rest of it")]
 #[path = "../recovery/world.rs"]
 mod fakes;
+#[path = "../recovery/live.rs"]
+mod live;
 
 use grap_core::recovery::{State, Status, What, atlas};
 use grap_disk::faults::Mode;

@@ -11,4 +11,5 @@
 mod cancel;
 mod every;
 mod journal;
+mod live;
 mod world;

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use grap::ops::Session;
-use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
+use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
 use grap::state::StateDirectory;
 use grap::{Error, Result};
 use grap_core::recovery::{Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
+
+use super::live::Live;
 
 /// What is there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) struct Things {
     /// How often a candidate was written.
     pub(crate) restores: usize,
     pub(crate) starts: usize,
+    /// The live server, and its database.
+    pub(crate) live: Live,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +79,19 @@ pub(crate) struct Fake {
     things: Rc<RefCell<Things>>,
     state: PathBuf,
     /// What comes of the next orders; then they go well.
-    script: VecDeque<What>,
+    pub(super) script: VecDeque<What>,
     /// Strikes the first order behind the script.
     strike: Option<(How, When)>,
+    /// Of this process.
+    pub(super) pid: u32,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        if let Ok(mut things) = self.things.try_borrow_mut() {
+            things.live.unlock(self.pid);
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -94,9 +108,10 @@ impl World {
         let folder =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let directory = StateDirectory::open(&folder.path().join("state")).unwrap();
+        let things = Things { live: Live::new(&folder.path().join("data")), ..Things::default() };
         let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
         let clock = Clock::Manual(ManualClock::at("2026-11-26T02:00:00Z".parse().unwrap()));
-        Self { _folder: folder, directory, things: Rc::default(), clock, holder }
+        Self { _folder: folder, directory, things: Rc::new(RefCell::new(things)), clock, holder }
     }
 
     pub(crate) fn session<'a>(&'a self, stop: &'a Stop) -> Session<'a> {
@@ -115,11 +130,13 @@ impl World {
     }
 
     pub(crate) fn fake(&self, script: impl IntoIterator<Item = What>, strike: Option<(How, When)>) -> Fake {
+        let pid = self.things.borrow_mut().live.next_pid();
         Fake {
             things: Rc::clone(&self.things),
             state: self.directory.root().to_owned(),
             script: script.into_iter().collect(),
             strike,
+            pid,
         }
     }
 
@@ -153,13 +170,15 @@ impl Fake {
     }
 
     /// One order: `act` changes the things, in two steps.
-    fn order<T>(
+    pub(super) fn order<T>(
         &mut self,
         recovery: &Recovery,
         act: impl FnOnce(&mut Things, &mut dyn FnMut(&mut Things) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         match self.script.pop_front() {
-            Some(What::Failed { .. } | What::RecordMissed { .. }) => return Err(no_luck()),
+            Some(What::Failed { .. } | What::RecordMissed { .. }) => {
+                return Err(no_luck());
+            }
             Some(What::CancelAsked) => {
                 std::fs::write(self.state.join("recovery.cancel"), recovery.id.as_str()).unwrap();
                 return Err(Stopped.into());
@@ -361,12 +380,17 @@ impl Perform for Fake {
             Ok(())
         })
     }
+
+    fn promote(&mut self) -> Result<&mut dyn Promote> {
+        Ok(self)
+    }
 }
 
 /// What has to be so when nothing is owed.
 pub(crate) fn assert_settled(things: &Things, state: &State, told: &str) {
     use grap_core::recovery::{Fate, Status, order};
     assert_eq!(order(state), None, "{told}");
+    things.live.assert_whole(state, told);
     assert_eq!(things.process, None, "{told}: no process is left");
     let data = things.folder.as_ref().map(|folder| folder.data);
     let recovery = state.recovery();
@@ -375,16 +399,19 @@ pub(crate) fn assert_settled(things: &Things, state: &State, told: &str) {
             assert_eq!((data, things.scratch), (None, false), "{told}: nothing is left");
         }
         Status::Success => {
+            assert!(!recovery.unwrap().is_rollback(), "{told}");
             assert_eq!((data, things.scratch), (Some(Data::Clean), false), "{told}");
             assert_eq!(things.restores, 1, "{told}: it was written once");
         }
+        Status::Promoted => {}
+        Status::Failed if recovery.unwrap().is_rollback() => {}
         Status::Failed if recovery.unwrap().fate == Fate::Kept => {
             assert!(matches!(data, Some(Data::Whole | Data::Open | Data::Clean)), "{told}: {data:?}");
         }
         Status::Failed => assert_eq!((data, things.scratch), (None, false), "{told}: it is removed"),
         other => panic!("{told}: {other}"),
     }
-    if let Some(recovery) = recovery {
+    if let Some(recovery) = recovery.filter(|recovery| !recovery.is_rollback()) {
         let judged = recovery.judgements.iter().any(grap_core::recovery::Judgement::failed);
         let recorded = things.records.iter().filter(|id| **id == recovery.id).count();
         let told_so = recovery.steps.iter().any(|step| step.order == Order::WriteRecord);

@@ -31,6 +31,7 @@ use crate::server::{InstallationPlace, TestInstance};
 use crate::state::StateDirectory;
 
 pub(super) use judge::require_repository;
+pub(super) use place::remove_rest;
 use place::Place;
 pub use place::room_for;
 

@@ -55,6 +55,11 @@ pub fn room_for(bytes: u64, root: &Path) -> Result<()> {
     room.check().map_err(|source| Error::NoSpace { path: root.to_owned(), source })
 }
 
+/// Behind a promotion: the database itself lies elsewhere now.
+pub(in crate::recovery) fn remove_rest(recovery: &Recovery) -> Result<()> {
+    Place::of(recovery).remove()
+}
+
 /// The database that is opened: the one beside `system`.
 pub(super) fn user_database(plan: &Plan) -> &str {
     let user = plan.ends.iter().find(|end| end.database != SYSTEM);

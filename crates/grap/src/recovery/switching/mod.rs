@@ -263,7 +263,12 @@ impl Promote for LiveSwitch<'_> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
         swap.retire(guard)?;
         retired::mark(recovery, switch, session.clock.now())?;
-        retired::forget(recovery)
+        if recovery.is_rollback() {
+            return retired::forget(recovery);
+        }
+        // What is left of the candidate is a copy of `system`, which is of no use any more.
+        Self::remove_staged(recovery)?;
+        super::candidate::remove_rest(recovery)
     }
 
     fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {

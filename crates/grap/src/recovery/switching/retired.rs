@@ -107,9 +107,6 @@ pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Resu
 
 /// What a rollback has put back is no retired store any more: its mark goes, and its directories where they are empty.
 pub(super) fn forget(recovery: &Recovery) -> Result<()> {
-    if !recovery.is_rollback() {
-        return Ok(());
-    }
     let (switch, _) = switch_of(recovery)?;
     let place = place(&switch.found);
     disk::remove_file(&place.join(MARK))?;
