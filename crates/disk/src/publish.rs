@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::directory::{remove_file, rename};
 use crate::error::{Call, DiskError, Result};
@@ -102,10 +103,9 @@ pub fn supports_exchange(directory: &Path) -> Result<bool> {
 pub fn is_one_mount(path: &Path, neighbour: &Path) -> Result<bool> {
     step(Call::Stat, path)?;
     match renameat_with(CWD, path, CWD, neighbour, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::XDEV) => Ok(false),
-        Ok(()) | Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOENT) => Ok(true),
-        // Not a file system that could refuse: nor can it exchange.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => Ok(false),
+        Ok(()) | Err(Errno::EXIST | Errno::NOENT) => Ok(true),
+        // The others: a file system that could not refuse to replace. Nor can it exchange.
+        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
         Err(error) => Err(DiskError::new(Call::Stat, path, error)),
     }
 }

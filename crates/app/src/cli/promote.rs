@@ -4,7 +4,7 @@ use grap::Error;
 use grap::live::Installation;
 use grap::ops::{self, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
-use grap_core::recovery::{InvalidRecoveryId, RecoveryId, SwitchLimits};
+use grap_core::recovery::{InvalidRecoveryId, Order, RecoveryId, SwitchLimits, order};
 
 use super::arguments::{RollbackArguments, SwitchArguments};
 use super::resolve;
@@ -33,6 +33,16 @@ impl Call<'_> {
             return self.output.switch_plan(&plan);
         }
         self.switched(&ops::rollback(&options, &find, &open, &self.state()?, self.session)?)
+    }
+
+    /// Whether something is owed of a promotion, and nobody is at it.
+    pub(crate) fn owes_promotion(&self) -> Result<bool, Failure> {
+        let report = ops::recovery_status(&self.state()?, self.session)?;
+        Ok(!report.runs && order(&report.state).is_some_and(Order::is_of_switch))
+    }
+
+    pub(crate) fn go_on_with_promotion(&self) -> Result<(), Failure> {
+        self.promote(&SwitchArguments::default())
     }
 
     fn switched(&self, report: &SwitchReport) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ mod health;
 mod job;
 mod log;
 mod notify;
+mod promotion;
 mod reload;
 mod run;
 mod scheduler;
@@ -109,7 +110,8 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
     let hangups = Hangups::listen()?;
     let _ = daemon.scheduler.set(daemon.make_scheduler()?);
     let server = Server::start(daemon.state.root(), &daemon)?;
-    let threads = daemon.start_jobs()?;
+    let mut threads = daemon.start_jobs()?;
+    threads.extend(daemon.start_promotion(call.session.stop)?);
     notify::ready();
     daemon.log.info(&format!(
         "{} serves on the state directory {}",

@@ -96,7 +96,7 @@ fn switched_text(report: &SwitchReport) -> String {
         let _ = writeln!(text, "  nobody was served for {:.1} s", downtime.as_secs_f64());
     }
     if report.recovery.status() == grap_core::recovery::Status::Promoted {
-        text += "  a new history begins: take a backup now (grap backup; grap serve takes one by itself)\n";
+        text += "  a new history begins: `grap status` says whether a backup reaches it; else take one now (grap serve does so by itself)\n";
         text += "  clients that hold bookmarks from before are to be restarted\n";
     }
     text

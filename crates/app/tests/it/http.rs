@@ -273,6 +273,7 @@ fn a_recovery_is_told_while_it_runs(world: &World, state: &Path) {
         candidate: world.folder.path().join(id.as_str()).display().to_string(),
         bytes: 1,
         limits: Limits::default(),
+        undoes: None,
     };
     let machine = machine.begin(id.clone(), plan, &Clock::System).unwrap();
     let answer = world.site.get("/health/graph");

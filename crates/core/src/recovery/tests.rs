@@ -60,7 +60,6 @@ fn every_reachable_state_has_a_way_to_the_beginning() {
     let phases: HashSet<Option<Phase>> = states.iter().map(phase).collect();
     assert_eq!(phases.len(), 31, "{phases:?}");
     assert!(states.len() > 150, "{}", states.len());
-    println!("{} states, {} transitions", states.len(), edges.len());
     for state in states {
         let end = perform(state);
         assert!(phase(&end).is_none_or(Phase::is_end), "{end:?}");

@@ -264,10 +264,9 @@ impl Planner<'_> {
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
     fn archived(&self, installation: &Installation, plan: &Plan) -> Result<Vec<String>> {
         self.session.monitor.begin("opening the repository", Unit::Items, None);
-        let limit = Duration::from_secs(u64::from(self.options.limits.archive_s));
         let looked = (self.open)().and_then(|access| {
             let archive = Archive::new(access.open()?, plan.source.clone());
-            archived_databases(installation, &archive, limit, self.session)
+            archived_databases(installation, &archive, self.session)
         });
         match looked {
             Err(error) if self.options.live_is_lost && error.code() != Code::Interrupted => {

@@ -126,7 +126,8 @@ pub fn recovery_at_work(state: &StateDirectory, session: &Session<'_>) -> Result
     }
     let report = recovery_status(state, session)?;
     let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
-    Ok((report.runs && is_forward).then_some(report))
+    let is_of_switch = order(&report.state).is_some_and(Order::is_of_switch);
+    Ok((report.runs && (is_forward || is_of_switch)).then_some(report))
 }
 
 /// Cancel it. Whoever performs it clears away; where nobody does, we do.

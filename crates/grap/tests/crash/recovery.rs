@@ -64,4 +64,43 @@ fn enumerate(mode: Mode) {
     }
 }
 
+/// A candidate becomes live, and that is undone.
+fn promotion_and_rollback(world: &World) -> grap::Result<()> {
+    let wishes = [
+        atlas::begun(),
+        What::PromoteAsked { switch: Box::new(atlas::switch(false)) },
+        atlas::rollback_begun(false),
+    ];
+    for wish in wishes {
+        world.run(world.ask(&wish)?, &mut world.fake([], None))?;
+    }
+    Ok(())
+}
+
+/// Whatever was struck, somebody starts the server by hand before the next process goes on: one whole database is served
+/// at the end, and nothing of the other is lost.
+fn enumerate_switches(mode: Mode) {
+    let _turn = turn();
+    let world = World::new();
+    let count = calls(|| promotion_and_rollback(&world).unwrap()).len();
+    assert!(count > 200, "it makes {count} calls");
+    for at in (1..=count).step_by(stride(1)) {
+        let world = World::new();
+        let (result, hit) = struck(at, mode, || promotion_and_rollback(&world));
+        assert!(hit, "call {at} of {count} was not reached");
+        let told = format!("call {at} of {count}, {mode:?}, {result:?}");
+        world.things.borrow_mut().live.start();
+        let state = world.go_on();
+        assert_settled(&world.things.borrow(), &state, &told);
+        assert_eq!(world.reset(), State::Idle, "{told}");
+        assert_settled(&world.things.borrow(), &State::Idle, &told);
+    }
+}
+
 struck_by_every_fault!(enumerate);
+
+mod switches {
+    use super::{Mode, enumerate_switches};
+
+    struck_by_every_fault!(enumerate_switches);
+}

@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use grap::recovery::Machine;
 use grap_core::recovery::{
-    Order, Phase, Plan, Recovery, STARTS_MAX, STOPS_MAX, State, Status, Switch, TierVerdict, What, apply, atlas, order,
+    Order, Phase, Recovery, STARTS_MAX, STOPS_MAX, State, Status, TierVerdict, What, apply, atlas, order,
 };
 
 use crate::world::{Crash, How, When, World, assert_settled};
@@ -64,36 +63,6 @@ fn is_wish(what: &What) -> bool {
     atlas::is_wish(&atlas::event(what.clone()))
 }
 
-/// What somebody asks for, and what comes of it.
-fn asked(world: &World, wish: &What) -> Machine {
-    if let What::Begun { .. } = wish {
-        return world.begin().unwrap();
-    }
-    let machine = world.open().unwrap();
-    let clock = &world.clock;
-    let live = |act: &mut dyn FnMut(&mut crate::live::Live) -> Switch| act(&mut world.things.borrow_mut().live);
-    match wish {
-        What::ResetAsked => machine.reset(clock),
-        What::ConfirmAsked => machine.ask_again(clock),
-        What::PromoteAsked { switch } => {
-            let recovery = machine.state().recovery().unwrap().clone();
-            let switch = live(&mut |live| live.promotion(&recovery, switch.live_is_lost));
-            machine.ask_promotion(switch, clock)
-        }
-        What::RollbackBegun { switch, .. } => {
-            world.tick();
-            let id = machine.next_id(clock.now());
-            let state = machine.state().clone();
-            let switch = live(&mut |live| live.rollback(&state, id.as_str(), switch.live_is_lost));
-            let undoes = Some("recovery-20261126-020000".parse().unwrap());
-            let plan = Plan { undoes, ..atlas::plan("/data/.grap/retired/before") };
-            machine.begin_rollback(id, plan, switch, clock)
-        }
-        what => panic!("nobody asks for {}", what.name()),
-    }
-    .unwrap()
-}
-
 /// Go the way, and be struck at its end; or why the process did not end as it should have. Each wish is a process.
 fn go(world: &World, way: &[What], owed: Order, strike: (How, When)) -> Result<(), String> {
     let begins: Vec<usize> = (0..way.len()).filter(|at| is_wish(&way[*at])).collect();
@@ -102,7 +71,7 @@ fn go(world: &World, way: &[What], owed: Order, strike: (How, When)) -> Result<(
         let is_last = end == way.len();
         let mut fake = world.fake(way[begin + 1..end].to_vec(), is_last.then_some(strike));
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let machine = asked(world, &way[*begin]);
+            let machine = world.ask(&way[*begin]).unwrap();
             world.run(machine, &mut fake)
         }));
         if !is_last {
@@ -213,7 +182,7 @@ fn what_clients_have_written_meanwhile_is_not_taken_back() {
     }
     script.push(What::Failed { order: Order::Confirm, failure: atlas::failure() });
     let mut fake = world.fake(script, Some((How::CrashAlone, When::Before)));
-    let crashed = catch_unwind(AssertUnwindSafe(|| world.run(asked(&world, &wish), &mut fake)));
+    let crashed = catch_unwind(AssertUnwindSafe(|| world.run(world.ask(&wish).unwrap(), &mut fake)));
     assert!(crashed.is_err() && fake.struck());
     drop(fake);
     world.things.borrow_mut().live.start();

@@ -1,6 +1,7 @@
 //! The live server without a server: two directories that say whose they are, a lock, and a process that reads them when it
 //! starts, and dies of a mix. The exchanges are the real ones.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,9 +21,8 @@ pub(crate) struct Live {
     pub(crate) running: Option<Option<String>>,
     lock: Option<u32>,
     pids: u32,
-    /// Of the last wish.
-    old: String,
-    new: String,
+    /// Of each wish, by where what was live goes: whose that is, and whose takes its place.
+    wishes: BTreeMap<String, (String, String)>,
 }
 
 impl Live {
@@ -103,13 +103,15 @@ impl Live {
 
     fn switch(&mut self, side: Halves, id: &str, live_is_lost: bool) -> Switch {
         let live = self.halves("");
-        (self.old, self.new) = (whose(Path::new(&live.store)), whose(Path::new(&side.store)));
+        let (old, new) = (whose(Path::new(&live.store)), whose(Path::new(&side.store)));
+        let retired = self.halves(&format!(".grap/retired/{id}"));
+        self.wishes.insert(retired.store.clone(), (old, new));
         Switch {
             database: "neo4j".to_owned(),
             live,
             found: side.clone(),
             side,
-            retired: self.halves(&format!(".grap/retired/{id}")),
+            retired,
             archived: vec!["neo4j".to_owned()],
             live_is_lost,
             limits: SwitchLimits::default(),
@@ -123,15 +125,16 @@ impl Live {
         assert_eq!(store, log, "{told}");
         assert_eq!(self.running, Some(Some(store.clone())), "{told}: it is not served");
         let Some(switch) = state.recovery().and_then(|recovery| recovery.switch.as_deref()) else { return };
+        let (old, new) = self.wishes[&switch.retired.store].clone();
         let other = match state.status() {
             Status::Promoted => {
-                assert_eq!(store, self.new, "{told}");
-                (self.old.clone(), &switch.retired)
+                assert_eq!(store, new, "{told}");
+                (old, &switch.retired)
             }
             _ => {
-                assert_eq!(store, self.old, "{told}");
+                assert_eq!(store, old, "{told}");
                 assert!(!Path::new(&switch.retired.log).exists(), "{told}: the barrier is left");
-                (self.new.clone(), &switch.side)
+                (new, &switch.side)
             }
         };
         for half in [&other.1.store, &other.1.log] {
@@ -295,7 +298,11 @@ impl Promote for Fake {
         let ((_, swap), guard) = (parts(recovery), guard(recovery));
         self.order(recovery, |things, inside| {
             swap.retire(guard)?;
-            inside(things)
+            inside(things)?;
+            if !recovery.is_rollback() {
+                things.folder = None;
+            }
+            Ok(())
         })
     }
 

@@ -10,7 +10,7 @@ use grap::ops::Session;
 use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
 use grap::state::StateDirectory;
 use grap::{Error, Result};
-use grap_core::recovery::{Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
+use grap_core::recovery::{Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
 
@@ -127,6 +127,34 @@ impl World {
         let id = machine.next_id(self.clock.now());
         let plan = atlas::plan(&format!("/data/.grap/candidate/{id}"));
         machine.begin(id, plan, &self.clock)
+    }
+
+    /// What somebody asks for.
+    pub(crate) fn ask(&self, wish: &What) -> Result<Machine> {
+        if let What::Begun { .. } = wish {
+            return self.begin();
+        }
+        let (machine, clock) = (self.open()?, &self.clock);
+        let state = machine.state().clone();
+        match wish {
+            What::ResetAsked => machine.reset(clock),
+            What::ConfirmAsked => machine.ask_again(clock),
+            What::PromoteAsked { switch } => {
+                let recovery = state.recovery().unwrap();
+                let switch = self.things.borrow_mut().live.promotion(recovery, switch.live_is_lost);
+                machine.ask_promotion(switch, clock)
+            }
+            What::RollbackBegun { switch, .. } => {
+                self.tick();
+                let id = machine.next_id(clock.now());
+                let switch =
+                    self.things.borrow_mut().live.rollback(&state, id.as_str(), switch.live_is_lost);
+                let undoes = Some("recovery-20261126-020000".parse().unwrap());
+                let plan = Plan { undoes, ..atlas::plan("/data/.grap/retired/before") };
+                machine.begin_rollback(id, plan, switch, clock)
+            }
+            what => panic!("nobody asks for {}", what.name()),
+        }
     }
 
     pub(crate) fn fake(&self, script: impl IntoIterator<Item = What>, strike: Option<(How, When)>) -> Fake {

@@ -10,9 +10,7 @@ use grap_neo4j::files::METADATA;
 use grap_neo4j::metadata::Metadata;
 use grap_task::{Finding, Unit};
 
-use super::archive::archived_databases;
-use super::{LiveSwitch, asker, seconds, switch_of};
-use crate::archive::Archive;
+use super::{LiveSwitch, asker, switch_of};
 use crate::check::{last_transaction, not_running};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
@@ -37,7 +35,7 @@ impl LiveSwitch<'_> {
         can_be_exchanged(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
-        unless_lost(switch, session, self.archive_follows(recovery, &installation, switch, session))?;
+        unless_lost(switch, session, self.followed(recovery, switch, session))?;
         Ok(runs)
     }
 
@@ -74,21 +72,6 @@ impl LiveSwitch<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The archiver keeps up: else the wait behind the stop would be in vain.
-    fn archive_follows(
-        &mut self,
-        recovery: &Recovery,
-        installation: &Installation,
-        switch: &Switch,
-        session: &Session<'_>,
-    ) -> Result<()> {
-        if switch.archived.is_empty() {
-            return Ok(());
-        }
-        let archive = Archive::new(self.repository(recovery)?, recovery.plan.source.clone());
-        archived_databases(installation, &archive, seconds(switch.limits.archive_s), session).map(drop)
     }
 }
 
