@@ -137,7 +137,7 @@ fn timeline(world: &World) -> Option<u64> {
     }
     let said = status.json();
     let databases = said["databases"].as_array()?;
-    databases.iter().find(|database| database["database"] == "neo4j")?["timeline"].as_u64()
+    databases.iter().find(|database| database["name"] == "neo4j")?["timeline"].as_u64()
 }
 
 fn is_rolled_back_and_forth(world: &World) {

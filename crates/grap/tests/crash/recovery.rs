@@ -6,12 +6,14 @@
 #[expect(dead_code, reason = "the tests of the loop use the rest of it")]
 #[path = "../recovery/world.rs"]
 mod fakes;
+#[expect(dead_code, reason = "the tests of the loop use the rest of it")]
 #[path = "../recovery/live.rs"]
 mod live;
 
 use grap_core::recovery::{State, Status, What, atlas};
 use grap_disk::faults::Mode;
 
+use self::fakes as world;
 use self::fakes::{World, assert_settled};
 use crate::stride;
 use crate::world::{calls, struck, turn};

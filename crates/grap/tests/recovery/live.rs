@@ -89,7 +89,8 @@ impl Live {
 
     /// Of what the promotion retired, else of one that is there.
     pub(crate) fn rollback(&mut self, state: &State, id: &str, live_is_lost: bool) -> Switch {
-        let retired = state.recovery().and_then(|recovery| recovery.switch.as_ref());
+        let promoted = state.recovery().filter(|_| state.status() == Status::Promoted);
+        let retired = promoted.and_then(|recovery| recovery.switch.as_ref());
         let side = retired.map_or_else(
             || {
                 let side = self.halves(".grap/retired/before");
