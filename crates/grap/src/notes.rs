@@ -20,7 +20,7 @@ use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
-pub use validation::{StepTook, Validated, Validation, is_blind, put_validation};
+pub use validation::{StepTook, Validated, Validation, is_blind, is_death, put_validation};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.
@@ -369,6 +369,14 @@ mod tests {
         assert!(!failed.is_validated());
         // The operator's own checks judge the graph, which the backup has as the source had it.
         assert!(put_by("a", &failed_as(3, Tier::Custom)));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
+        // A server that died of it leaves its worth, and takes what an older look had given it.
+        assert!(put_by("a", &validation(4, true)) && standing().is_validated());
+        let died = TierVerdict::Failed { code: "INSTANCE_DIED".to_owned(), message: "x".to_owned() };
+        let tier =
+            Judgement { tier: Tier::Connectivity, verdict: died, findings: Vec::new(), measured: None };
+        let died = Validation { tiers: vec![tier], ..validation(5, false) };
+        assert!(put_by("a", &died));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
         // An id is unique on one host only, and until its journal is reset.
         assert!(put_by("b", &validation(1, true)) && put_by("a", &validation(2, true)));

@@ -17,7 +17,7 @@ use super::restore::{PlannedDatabase, RestoreOptions, plan_restore};
 use super::{Access, Session};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
-use crate::notes::is_blind;
+use crate::notes::{is_blind, is_death};
 use crate::recovery::{
     self, Cancel, Candidate, CandidateOptions, Gauge, Lane, Machine, OpenAgain, Progress, RecoveryJournal,
     in_the_way, publishing, room_for,
@@ -333,7 +333,9 @@ pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
     Some(match recovery.cause.as_ref()? {
         Cause::Cancelled => (Code::Interrupted, format!("{} was cancelled", recovery.id)),
         Cause::Failed { order: order @ Order::Judge(_), failure }
-            if recovery.judgements.iter().any(Judgement::failed) && !is_blind(&failure.code) =>
+            if recovery.judgements.iter().any(Judgement::failed)
+                && !is_blind(&failure.code)
+                && !is_death(&failure.code) =>
         {
             (Code::RestoreHealthFailed, format!("{order}: {}", failure.message))
         }

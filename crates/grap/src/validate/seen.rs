@@ -1,7 +1,5 @@
 //! What a tier saw, and the answer that it makes.
 
-use std::process::ExitStatus;
-
 use grap_core::recovery::{Measured, Tier, TierVerdict};
 
 use crate::check::CheckError;
@@ -43,11 +41,11 @@ pub(super) enum Blind {
 pub(super) fn answer(
     tier: Tier,
     seen: std::result::Result<Seen, Blind>,
-    ended: Option<(ExitStatus, String)>,
+    ended: Option<ServerError>,
 ) -> Result<Answer> {
-    if let Some((status, said)) = ended {
-        let error = ServerError::Ended { status, said };
-        return Ok(failed(Code::InstanceFailed, in_one_line(&error)));
+    if let Some(ended) = ended {
+        let error = Error::from(ended);
+        return Ok(failed(error.code(), in_one_line(&error)));
     }
     match seen {
         Ok(seen) => Ok(of_seen(tier, seen)),
