@@ -225,7 +225,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
-    crate::http::listen_address(settings)?;
+    crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
 }
