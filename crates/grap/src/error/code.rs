@@ -153,6 +153,8 @@ codes! {
     InstanceDied = "INSTANCE_DIED", 22, "The message has the server's own words. Another try (`grap drill`), with more memory (recovery.heap) or another release, tells whether it is the backup; `grap check` reads the candidate without a server, when one has opened and stopped it.";
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
+    /// A restored database could not be read to its end within the limit. Nothing is known of it.
+    CheckTooLong = "CHECK_TOO_LONG", 22, "Give it more time (recovery.store_limit_s), or start it when the machine is less busy.";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
     DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR; `grap drill` does all of that by itself.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.

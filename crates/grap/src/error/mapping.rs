@@ -86,6 +86,7 @@ impl Error {
             Self::RecoveryInTheWay { .. }
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
+            | Self::OtherServer { .. }
             | Self::NoRecovery { .. } => Code::RecoveryState,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }

@@ -51,9 +51,11 @@ pub struct Validated {
 }
 
 /// Whether a failure with this code says that nobody could look: the server did not come up in time, its checker was
-/// killed. That is no verdict on the candidate.
+/// killed, ours had not time enough. That is no verdict on the candidate.
 pub fn is_blind(code: &str) -> bool {
-    [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
+    [Code::InstanceFailed, Code::Neo4jAdminFailed, Code::CheckTooLong]
+        .iter()
+        .any(|blind| blind.name() == code)
 }
 
 /// Whether a failure with this code says that the server ended of itself when it had the candidate. Nobody knows whether the

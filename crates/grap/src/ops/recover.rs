@@ -226,9 +226,27 @@ fn begin_or_go_on(
         let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
         return Err(Error::OtherRecovery { asked, id, target });
     }
+    require_same_release(recovery, &options.candidate)?;
     let text = format!("recovery {} to `{}` goes on", recovery.id, recovery.plan.target);
     session.monitor.finding(&Finding::info(text));
     Ok(machine)
+}
+
+/// What one release has opened, and perhaps upgraded, another one may refuse or read wrongly: that would be told of the
+/// candidate, and of the backup.
+fn require_same_release(recovery: &Recovery, candidate: &CandidateOptions) -> Result<()> {
+    let Some(opened_by) = release_needed(recovery) else { return Ok(()) };
+    let found = ServerInstallation::find(&candidate.server)?.release.to_string();
+    if found == opened_by {
+        return Ok(());
+    }
+    Err(Error::OtherServer { id: recovery.id.clone(), opened_by: opened_by.to_owned(), found })
+}
+
+/// `None`: no server has opened the candidate, or none is needed for it any more.
+fn release_needed(recovery: &Recovery) -> Option<&str> {
+    let opens = matches!(recovery.phase, Phase::Reread | Phase::Running | Phase::Stopped);
+    recovery.opened_by.as_deref().filter(|_| opens)
 }
 
 /// Whether something else is asked for than what goes on. What is not said is as it was.
@@ -349,4 +367,38 @@ pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
 /// Every recovery of this state directory, oldest first.
 pub(super) fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec<recovery::Past>> {
     Ok(recovery::past(&RecoveryJournal::open(state, lane)?.history()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::{Instance, Tier, What, apply, atlas};
+
+    use super::*;
+
+    /// From its first start to the last look of a checker.
+    #[test]
+    fn a_candidate_that_was_opened_goes_on_with_the_release_that_opened_it() {
+        let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+        let mut needs = Vec::new();
+        while let Some(owed) = order(&state) {
+            needs.push((owed, release_needed(state.recovery().unwrap()).is_some()));
+            let mut done = atlas::done(&state).unwrap();
+            if let What::Started { instance } = &mut done.what {
+                *instance = Instance { release: Some("5.26.30".to_owned()), ..instance.clone() };
+            }
+            state = apply(state, &done).unwrap();
+        }
+        let first = needs.iter().position(|(_, needs)| *needs).unwrap();
+        assert_eq!(needs[first].0, Order::Judge(Tier::Connectivity));
+        assert_eq!(needs.iter().rfind(|(_, needs)| *needs).unwrap().0, Order::WriteRecord);
+        // One that is started again, because it was lost, is the same one.
+        let mut lost = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+        while order(&lost) != Some(Order::Judge(Tier::Schema)) {
+            lost = apply(lost.clone(), &atlas::done(&lost).unwrap()).unwrap();
+        }
+        lost = apply(lost, &atlas::event(What::InstanceLost { failure: atlas::failure() })).unwrap();
+        let State::Active(mut lost) = lost else { panic!() };
+        lost.opened_by = Some("5.26.30".to_owned());
+        assert_eq!(release_needed(&lost), Some("5.26.30"));
+    }
 }

@@ -20,7 +20,7 @@ mod progress;
 
 use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
 use grap_disk::FileLock;
-use grap_task::{Clock, Stop, Unit};
+use grap_task::{Clock, Unit};
 use jiff::Timestamp;
 
 use cancel::CancelRequest;
@@ -249,13 +249,4 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
     Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
-}
-
-/// Ends the thread beside an act, also when the act panics: the scope waits for that thread.
-struct RequestOnDrop<'a>(&'a Stop);
-
-impl Drop for RequestOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.request();
-    }
 }

@@ -133,9 +133,10 @@ impl TestInstance {
         Ok(Connection::open(&self.options(self.patience))?)
     }
 
-    /// For questions to the user database, each with its answer within so much time.
+    /// For questions to the user database: the logon and all of them together within so much time.
     pub fn asker(&self, limit: Duration) -> Result<Asker, ServerError> {
-        Ok(Asker::open(&self.options(limit), Some(&self.home.database))?)
+        let options = Options { budget: Some(limit), ..self.options(limit) };
+        Ok(Asker::open(&options, Some(&self.home.database))?)
     }
 
     fn options(&self, limit: Duration) -> Options {

@@ -1,5 +1,7 @@
 //! What a tier saw, and the answer that it makes.
 
+use std::time::Duration;
+
 use grap_core::recovery::{Measured, Tier, TierVerdict};
 
 use crate::check::CheckError;
@@ -35,6 +37,8 @@ pub(super) enum Blind {
     Server(#[from] ServerError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    #[error("the native checker did not end within {} s", limit.as_secs())]
+    TooLong { limit: Duration },
 }
 
 /// `ended`: how the server ended, where it did so meanwhile.
@@ -52,6 +56,7 @@ pub(super) fn answer(
         Err(Blind::Bolt(error)) => Ok(failed(Code::InstanceFailed, in_one_line(&error))),
         Err(Blind::Server(error)) => of_server(error),
         Err(Blind::Check(error)) => of_check(error),
+        Err(error @ Blind::TooLong { .. }) => Ok(failed(Code::CheckTooLong, in_one_line(&error))),
     }
 }
 

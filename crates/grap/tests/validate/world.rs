@@ -153,7 +153,16 @@ impl World {
     }
 
     pub(crate) fn stopped(&self, candidate: &Candidate, expectation: &Expectation) -> Result<Answer, Answer> {
-        let answer = self.with_session(|session| check_store(&candidate.home, expectation, LIMIT, session));
+        self.stopped_within(LIMIT, candidate, expectation)
+    }
+
+    pub(crate) fn stopped_within(
+        &self,
+        limit: Duration,
+        candidate: &Candidate,
+        expectation: &Expectation,
+    ) -> Result<Answer, Answer> {
+        let answer = self.with_session(|session| check_store(&candidate.home, expectation, limit, session));
         if matches!(answer.verdict, TierVerdict::Passed { .. }) { Ok(answer) } else { Err(answer) }
     }
 
