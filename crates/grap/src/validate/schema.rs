@@ -100,7 +100,7 @@ fn is_of(object: &LiveObject, rule: &Rule) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use grap_core::schema::{Entity, LiveState, SchemaKind, Shape};
+    use grap_core::schema::{Entity, IndexConfig, LiveState, SchemaKind, Shape};
 
     use super::*;
 
@@ -116,7 +116,12 @@ mod tests {
     }
 
     fn shown(rule: &Rule) -> LiveObject {
-        LiveObject { name: rule.name.clone(), shape: rule.shape.clone(), state: LiveState::Online }
+        LiveObject {
+            name: rule.name.clone(),
+            shape: rule.shape.clone(),
+            state: LiveState::Online,
+            config: IndexConfig::new(),
+        }
     }
 
     #[test]

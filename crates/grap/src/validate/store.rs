@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use grap_core::recovery::Measured;
 use grap_disk as disk;
+use grap_task::Unit;
 
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
@@ -80,6 +81,8 @@ impl Look<'_> {
 
     fn at_system(&self, data: &Path, seen: &mut Seen) -> Result<(), Blind> {
         let system = Checked { data, database: SYSTEM };
+        // Its steps are called as those of the user database.
+        self.session.monitor.begin("reading the restored `system`", Unit::Items, None);
         match self.natively(system) {
             Ok(report) => {
                 let of_system = |text: String| format!("database `{SYSTEM}`: {text}");
