@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((told(&canaries, 2001), told(&canaries, 2690)), (Some(Ok(())), Some(Ok(()))));
         assert!(told(&canaries, 2691).unwrap().unwrap_err().contains("691 s ago"));
         // The job begins anew, and cannot reach the repository: what is known stays, and ages.
-        canaries.turn_on(EVERY, Duration::from_mins(1), Duration::from_secs(2700));
+        canaries.turn_on(EVERY, Duration::from_mins(1), Duration::from_mins(45));
         assert!(told(&canaries, 2701).unwrap().is_err());
         canaries.last = Some(seen(false, Duration::from_secs(2800)));
         for seconds in [2801, 99_999] {

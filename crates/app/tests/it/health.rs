@@ -158,7 +158,12 @@ fn a_schema_is_applied_once(asked: &Asked) {
     let analyzed = |by: &str| {
         let index = "CREATE FULLTEXT INDEX names FOR (n:A|B) ON EACH [n.name, n.title]";
         let text = format!("{index} OPTIONS {{indexConfig: {{`fulltext.analyzer`: '{by}'}}}}");
-        ["schema".to_owned(), "diff".to_owned(), "--file".to_owned(), asked.file("analyzed.cypher", &text)]
+        [
+            "schema".to_owned(),
+            "diff".to_owned(),
+            "--file".to_owned(),
+            asked.file(&format!("{by}.cypher"), &text),
+        ]
     };
     let [own, other] = ["standard-no-stop-words", "english"].map(analyzed);
     asked.ask(&own.each_ref().map(String::as_str)).succeeded();

@@ -10,11 +10,12 @@ use grap_core::recovery::{
 };
 use grap_core::{SourceName, Target};
 use grap_neo4j::TxId;
+use grap_repository::Repository;
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
-use super::restore::{PlannedDatabase, RestoreOptions, plan_restore};
-use super::{Access, Session};
+use super::Session;
+use super::restore::{PlannedDatabase, RestoreOptions, plan_restore_from};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
 use crate::notes::{is_blind, is_death};
@@ -71,13 +72,12 @@ pub fn recover(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
-    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
-        let mut candidate = Candidate::new(&options.candidate, open, state);
-        let machine = finish_reset(machine, &mut candidate, state, session)?;
-        let machine = begin_or_go_on(machine, options, open, session)?;
-        let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
-        Ok(RecoveryReport::ended(machine.state(), session))
+    begun((options, open), state, session, |machine, candidate| {
+        let machine = match machine.state().recovery() {
+            None => begin(machine, options, open, candidate, session)?,
+            Some(_) => go_on(machine, options, session)?,
+        };
+        perform(machine, Lane::Recovery, candidate, state, session)
     })
 }
 
@@ -88,13 +88,26 @@ pub fn begin_recovery(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
+    begun((options, open), state, session, |machine, candidate| match machine.state().recovery() {
+        None => begin(machine, options, open, candidate, session),
+        Some(recovery) => Err(in_the_way("a new recovery", recovery)),
+    })
+}
+
+/// Under the lane's lock, with a reset finished that was struck.
+fn begun(
+    (options, open): (&RecoverOptions, &OpenAgain<'_>),
+    state: &StateDirectory,
+    session: &Session<'_>,
+    act: impl FnOnce(Machine, &mut Candidate<'_>) -> Result<Machine>,
+) -> Result<RecoveryReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    let machine = finish_reset(machine, &mut Candidate::to_clear_away(None), state, session)?;
-    if let Some(recovery) = machine.state().recovery() {
-        return Err(in_the_way("a new recovery", recovery));
-    }
-    let machine = begin_or_go_on(machine, options, open, session)?;
-    Ok(RecoveryReport::ended(machine.state(), session))
+    state.journaled("recover", session.clock, || {
+        let mut candidate = Candidate::new(&options.candidate, open, state);
+        let machine = finish_reset(machine, &mut candidate, state, session)?;
+        let machine = act(machine, &mut candidate)?;
+        Ok(RecoveryReport::ended(machine.state(), session))
+    })
 }
 
 /// How it stands, whoever is at it.
@@ -207,18 +220,23 @@ fn finish_reset(
     }
 }
 
-fn begin_or_go_on(
+fn begin(
     machine: Machine,
     options: &RecoverOptions,
     open: &OpenAgain<'_>,
+    candidate: &mut Candidate<'_>,
     session: &Session<'_>,
 ) -> Result<Machine> {
+    let id = machine.next_id(session.clock.now());
+    let repository = open()?.open_told(session)?;
+    let plan = plan(options, &id, &repository, session)?;
+    candidate.hand(repository);
+    machine.begin(id, plan, session.clock)
+}
+
+fn go_on(machine: Machine, options: &RecoverOptions, session: &Session<'_>) -> Result<Machine> {
     let asked = "a new recovery";
-    let Some(recovery) = machine.state().recovery() else {
-        let id = machine.next_id(session.clock.now());
-        let plan = plan(options, &id, open()?, session)?;
-        return machine.begin(id, plan, session.clock);
-    };
+    let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     if order(machine.state()).is_none() {
         return Err(in_the_way(asked, recovery));
     }
@@ -262,14 +280,14 @@ fn is_another(options: &RecoverOptions, plan: &Plan) -> bool {
 pub(super) fn plan(
     options: &RecoverOptions,
     id: &RecoveryId,
-    access: Access,
+    repository: &Repository,
     session: &Session<'_>,
 ) -> Result<Plan> {
     if options.database.as_deref() == Some(SYSTEM) {
         return Err(Error::SystemNotOpened);
     }
     let installation = ServerInstallation::find(&options.candidate.server)?;
-    let report = plan_restore(&wish(options), access, session)?;
+    let report = plan_restore_from(&wish(options), repository, session)?;
     let user = report.user_database(options.database.as_deref())?;
     installation.require_at_least(&user.server_min, &user.name)?;
     let system = report.databases.iter().filter(|database| database.name == SYSTEM);
