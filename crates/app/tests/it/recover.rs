@@ -194,7 +194,7 @@ fn drills(live: &Live) {
     assert_eq!(outcomes, ["FAILED", "SUCCESS"]);
     let backup = said["backup"].as_str().unwrap();
     let shown = Ran::grap(&live.grap, &["show", backup]).succeeded().json();
-    let by = shown["validated"]["recovery"].as_str().unwrap_or_else(|| panic!("{shown:#}"));
+    let by = shown["validation"]["recovery"].as_str().unwrap_or_else(|| panic!("{shown:#}"));
     assert!(by.starts_with("drill-") && said["id"] == by, "{by}");
     assert_nothing_runs(live, &scratch);
 }
