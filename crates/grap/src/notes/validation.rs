@@ -79,6 +79,11 @@ impl Validated {
             .any(|tier| tier.tier != Tier::Custom && tier.failed_as().is_some_and(speaks))
     }
 
+    /// Whether its server died, and nobody knows of what.
+    pub(super) fn died(&self) -> bool {
+        self.validation.tiers.iter().any(|tier| tier.failed_as().is_some_and(is_death))
+    }
+
     /// What was counted of this database, when it ended there.
     pub fn counted(&self, database: &str, end: u64) -> Option<&Measured> {
         let is_it = |found: &&End| found.database == database && found.tx_id.0 == end;
