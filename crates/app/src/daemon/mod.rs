@@ -50,6 +50,7 @@ pub(crate) use health::HealthSeen;
 pub(crate) use log::Log;
 pub(crate) use web::Figures;
 
+use canary::Canaries;
 use control::Server;
 use health::HealthLooks;
 use job::{Job, RunEnd};
@@ -93,7 +94,7 @@ pub(crate) struct Daemon {
     alerts: AlertCenter,
     watched: RwLock<Watched>,
     health: HealthLooks,
-    canary: RwLock<Option<CanarySeen>>,
+    canaries: Mutex<Canaries>,
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
     space: Mutex<Option<SpaceView>>,
@@ -148,7 +149,7 @@ impl Daemon {
             log,
             watched: RwLock::default(),
             health: HealthLooks::default(),
-            canary: RwLock::default(),
+            canaries: Mutex::default(),
             look_now: AtomicBool::new(false),
             space: Mutex::default(),
             refused: Mutex::default(),
@@ -226,7 +227,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
-    crate::http::listen_address(settings)?;
+    crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
 }

@@ -236,7 +236,7 @@ mod tests {
         Figures {
             status: status(),
             health: Some(HealthSeen::of(report(found)).into()),
-            canary: Some(CanarySeen { run, at: now() }),
+            canary: Some(CanarySeen { run, at: now(), ended: Duration::ZERO }),
             recovery: Ok(Some(recovery)),
         }
     }

@@ -28,7 +28,7 @@ mod tests;
 mod tier;
 
 pub use event::{CandidatePrint, DatabasePrint, End, Event, Failure, Instance, Limits, Plan, What};
-pub use id::{InvalidRecoveryId, RecoveryId};
+pub use id::{InvalidRecoveryId, RecoveryId, RecoveryKind};
 pub use order::{BACK, FORWARD, Order, SWITCH, order, percent, share};
 pub use phase::{Phase, Status};
 pub use state::{Cause, Fate, Illegal, Recovery, STARTS_MAX, State, Step, apply};

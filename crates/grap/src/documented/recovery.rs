@@ -45,7 +45,7 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 | `home/` | what the test instance has of its own; it goes at the end |
 
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
-looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
+looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it. Where `grap serve` runs, such a journal is the alert `journal.recovery`.
 
 Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and a store and a log that do not belong together are served as if they did. `grap recover promote`
 does it ([promotion.md](promotion.md)).
@@ -55,7 +55,8 @@ names, sizes and times of all its files, and the last transaction of its log wit
 when it is not what has passed: cut, removed, replaced, or opened by a server since. Then it is not used (`CANDIDATE_CHANGED`). A changed byte under the old size and time it does not
 see. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
 
-The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery.
+The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery. And once a server has opened the candidate, a recovery that goes
+on needs the same release: another one is refused (`RECOVERY_STATE`).
 
 A [drill](drill.md) is the same in scratch space.
 

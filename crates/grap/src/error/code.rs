@@ -161,8 +161,12 @@ codes! {
     ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
     /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// The Neo4j that was started on a restored database had begun to open it, and ended by itself. Nobody knows yet whether the database is at fault; the backup does not count as validated any more.
+    InstanceDied = "INSTANCE_DIED", 22, "The message has the server's own words. Another try (`grap drill`), with more memory (recovery.heap) or another release, tells whether it is the backup; `grap check` reads the candidate without a server, when one has opened and stopped it.";
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
+    /// A restored database could not be read to its end within the limit. Nothing is known of it.
+    CheckTooLong = "CHECK_TOO_LONG", 22, "Give it more time (recovery.store_limit_s), or start it when the machine is less busy.";
     /// Nothing says how the live server is stopped and started. Nothing was done.
     ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit, or server.stop_command and server.start_command: docs/supervise.md.";
     /// The supervisor of the live server does not answer on its socket, or refuses.

@@ -88,6 +88,7 @@ impl Error {
             Self::RecoveryInTheWay { .. }
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
+            | Self::OtherServer { .. }
             | Self::NoRecovery { .. }
             | Self::PromotionUnderWay => Code::RecoveryState,
             Self::PromotionRefused { .. } => Code::PromotionRefused,
@@ -257,6 +258,7 @@ fn server(error: &ServerError) -> Code {
         ServerError::NoJars { .. } | ServerError::NoJava { .. } => Code::ServerNotStartable,
         ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
         ServerError::TooOld { .. } => Code::ServerTooOld,
+        ServerError::Died { .. } => Code::InstanceDied,
         ServerError::WrongEnd { .. } => Code::RestoreWrong,
         ServerError::AdminTooLong { .. } | ServerError::AdminEnded { .. } => Code::Neo4jAdminFailed,
         ServerError::Contended { .. } => Code::JobRunning,

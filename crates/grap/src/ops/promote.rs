@@ -201,7 +201,7 @@ impl Planner<'_> {
         let found = halves(&data, &data, &database)?;
         let installation = self.installation(&database)?;
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
-        Ok(self.plan(&installation, switch, recovery.plan.target.clone(), None))
+        Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone(), None))
     }
 
     fn rollback(&self, retired: &RetiredStore, id: &RecoveryId) -> Result<SwitchPlan> {
@@ -213,7 +213,7 @@ impl Planner<'_> {
         let (plan, found) = (&retired.plan, retired.halves.clone());
         let switch = self.switch(&installation, id, plan, found, &retired.database)?;
         let target = format!("what {} replaced", retired.recovery);
-        Ok(self.plan(&installation, switch, target, Some(retired.recovery.clone())))
+        Ok(SwitchPlan::of(&installation, switch, target, Some(retired.recovery.clone())))
     }
 
     fn retired(&self) -> Result<RetiredStore> {
@@ -277,31 +277,6 @@ impl Planner<'_> {
             looked => looked,
         }
     }
-
-    fn plan(
-        &self,
-        installation: &Installation,
-        switch: Switch,
-        target: String,
-        undoes: Option<RecoveryId>,
-    ) -> SwitchPlan {
-        let end = |log: &str| last_transaction(Path::new(log), &switch.database).ok();
-        let (new_end, live_end) = (end(&switch.found.log), end(&switch.live.log));
-        let retired_bytes = bytes_of(&switch.live).unwrap_or(0);
-        let mut losses = Vec::new();
-        if live_end.is_none() {
-            losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
-        }
-        for database in installation.databases.iter().filter(|name| !switch.archived.contains(name)) {
-            let whose = if *database == switch.database {
-                "the retired database is the only copy of what is not in a backup"
-            } else {
-                "it stays live"
-            };
-            losses.push(format!("the log of `{database}` is not archived: {whose}"));
-        }
-        SwitchPlan { undoes, target, switch, new_end, live_end, retired_bytes, losses }
-    }
 }
 
 fn halves(data: &Path, logs: &Path, database: &str) -> Result<Halves> {
@@ -336,6 +311,30 @@ fn downtime(recovery: &Recovery) -> Option<Duration> {
 }
 
 impl SwitchPlan {
+    fn of(
+        installation: &Installation,
+        switch: Switch,
+        target: String,
+        undoes: Option<RecoveryId>,
+    ) -> Self {
+        let end = |log: &str| last_transaction(Path::new(log), &switch.database).ok();
+        let (new_end, live_end) = (end(&switch.found.log), end(&switch.live.log));
+        let retired_bytes = bytes_of(&switch.live).unwrap_or(0);
+        let mut losses = Vec::new();
+        if live_end.is_none() {
+            losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
+        }
+        for database in installation.databases.iter().filter(|name| !switch.archived.contains(name)) {
+            let whose = if *database == switch.database {
+                "the retired database is the only copy of what is not in a backup"
+            } else {
+                "it stays live"
+            };
+            losses.push(format!("the log of `{database}` is not archived: {whose}"));
+        }
+        Self { undoes, target, switch, new_end, live_end, retired_bytes, losses }
+    }
+
     /// Transactions that will be live no more: the first and the last, and when the last one of what stays, and of what
     /// goes, were committed.
     pub fn lost(&self) -> Option<(u64, u64, Option<Timestamp>, Option<Timestamp>)> {

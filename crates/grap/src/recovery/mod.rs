@@ -21,7 +21,9 @@ mod promote;
 mod swap;
 mod switching;
 
-use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, Switch, What, order};
+use grap_core::recovery::{
+    Event, Order, Phase, Plan, Recovery, RecoveryId, RecoveryKind, State, Switch, What, order,
+};
 use grap_disk::FileLock;
 use grap_task::{Clock, Stop, Unit};
 use jiff::Timestamp;
@@ -38,7 +40,7 @@ pub use swap::{Swap, Swapped};
 pub(crate) use switching::{archived_databases, bytes_of, root_of_retired};
 pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, retired_stores};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;
 use crate::state::{Job, SetAside, StateDirectory, StateError};
 
@@ -51,9 +53,13 @@ pub enum Lane {
 
 impl Lane {
     pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(self) -> RecoveryKind {
         match self {
-            Self::Recovery => "recovery",
-            Self::Drill => "drill",
+            Self::Recovery => RecoveryKind::Recovery,
+            Self::Drill => RecoveryKind::Drill,
         }
     }
 
@@ -181,9 +187,10 @@ impl Machine {
         while let Some((owed, recovery)) = self.owed() {
             gauge.set(self.state(), Some(owed), session.clock);
             let began = session.clock.since_boot();
-            let what = match self.told_to_stop(recovery, session)? {
-                true => What::CancelAsked,
-                false => self.perform(owed, recovery, performer, session, gauge)?,
+            let what = if self.told_to_stop(recovery, session)? {
+                What::CancelAsked
+            } else {
+                self.perform(owed, recovery, performer, session, gauge)?
             };
             let took = session.clock.since_boot().saturating_sub(began);
             self.note_after(what, u64::try_from(took.as_millis()).ok(), session.clock)?;
@@ -297,6 +304,15 @@ pub fn runs(directory: &StateDirectory, lane: Lane) -> Result<bool> {
     Ok(directory.runs(lane.job())?)
 }
 
+/// Why its journal cannot be read, now or later: then nobody knows whether one is under way. A disk that does not answer says
+/// nothing about it.
+pub fn unreadable(directory: &StateDirectory, lane: Lane) -> Option<String> {
+    match RecoveryJournal::open(directory, lane) {
+        Err(error) if error.is_unreadable() => Some(in_one_line(&error)),
+        _ => None,
+    }
+}
+
 /// `restore (1 % done)`
 fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
     let Some(reading) = gauge.read(clock) else { return order.to_string() };
@@ -307,13 +323,4 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
     Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.status() }
-}
-
-/// Ends the thread beside an act, also when the act panics: the scope waits for that thread.
-struct RequestOnDrop<'a>(&'a Stop);
-
-impl Drop for RequestOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.request();
-    }
 }

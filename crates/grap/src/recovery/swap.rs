@@ -138,7 +138,7 @@ impl Swap {
                 synced(one, other)?;
             }
         }
-        self.remove_barrier(&self.retired.log)?;
+        remove_barrier(&self.retired.log)?;
         remove_empty(&self.retired)
     }
 
@@ -160,7 +160,7 @@ impl Swap {
             }
         }
         if identity(&self.side.log)? == Some(guard.barrier) {
-            self.remove_barrier(&self.side.log)?;
+            remove_barrier(&self.side.log)?;
         }
         Ok(())
     }
@@ -181,15 +181,6 @@ impl Swap {
             return Ok(found);
         }
         Err(Error::SwapUnknown { what: format!("of the swap {found} is done, and {at_least} was noted") })
-    }
-
-    /// A directory is no barrier.
-    fn remove_barrier(&self, path: &Path) -> Result<()> {
-        if disk::stat_link(path)?.is_some_and(|stat| stat.kind == Kind::File) {
-            disk::remove_file(path)?;
-            disk::sync_dir(parent(path))?;
-        }
-        Ok(())
     }
 
     fn seen(&self) -> Result<Seen> {
@@ -281,6 +272,15 @@ fn synced(one: &Path, other: &Path) -> Result<()> {
 
 pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
+}
+
+/// A directory is no barrier.
+fn remove_barrier(path: &Path) -> Result<()> {
+    if disk::stat_link(path)?.is_some_and(|stat| stat.kind == Kind::File) {
+        disk::remove_file(path)?;
+        disk::sync_dir(parent(path))?;
+    }
+    Ok(())
 }
 
 /// For its owner alone, and durable up to what was there.

@@ -38,14 +38,16 @@ pub(super) struct RestoredDatabase {
 }
 
 impl Candidate<'_> {
-    pub(super) fn restore_data(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+    pub(super) fn restore_data(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let place = Place::of(recovery);
         place.require_ours()?;
         if disk::stat(&note(&place))?.is_none() {
             disk::remove_tree(&place.data())?;
+            let handed = self.repository.take();
             let tools = self.tools()?;
+            let repository = handed.map_or_else(|| (tools.open)()?.open_told(session), Ok)?;
             let (wish, ends) = (wish(recovery, &place), &recovery.plan.ends);
-            let restored = restore_to_ends(&wish, ends, (tools.open)()?, tools.state, session)?;
+            let restored = restore_to_ends(&wish, ends, &repository, tools.state, session)?;
             require_repository(recovery, &restored.repository)?;
         }
         place.set_system_aside()

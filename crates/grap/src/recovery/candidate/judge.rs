@@ -4,7 +4,6 @@ use grap_core::Target;
 use grap_core::recovery::{Plan, Recovery, Tier, TierVerdict};
 use grap_disk as disk;
 use grap_neo4j::TxId;
-use grap_task::Unit;
 
 use super::Candidate;
 use super::data::restored;
@@ -79,8 +78,7 @@ impl Candidate<'_> {
         let open = self
             .open
             .ok_or_else(|| Error::NotOpenedAgain { why: "only a cancellation is asked for".to_owned() })?;
-        session.monitor.begin("opening the repository", Unit::Items, None);
-        let repository = open()?.open()?;
+        let repository = open()?.open_told(session)?;
         require_repository(&recovery, &repository.id().to_string())?;
         validate::record(&repository, &recovery, session)
     }

@@ -20,6 +20,7 @@ mod print;
 
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
+use grap_repository::Repository;
 use grap_task::Finding;
 
 use super::LiveSwitch;
@@ -65,6 +66,9 @@ pub struct Candidate<'a> {
     tools: Option<Tools<'a>>,
     /// None: what was found cannot be recorded.
     open: Option<&'a OpenAgain<'a>>,
+    /// Opened for the plan, and not used since: an opening takes a while. What is done later opens it anew, and sees whether
+    /// it is still the same one.
+    repository: Option<Repository>,
     /// While it runs, and this process is the one that started it.
     instance: Option<TestInstance>,
     /// None: what is owed is no step of a promotion.
@@ -73,18 +77,29 @@ pub struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
-        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None, switch: None }
+        Self {
+            tools: Some(Tools { options, open, state }),
+            open: Some(open),
+            repository: None,
+            instance: None,
+            switch: None,
+        }
     }
 
     /// For the ways back alone: they need no server, and the repository only to record what was found.
     pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { tools: None, open, instance: None, switch: None }
+        Self { tools: None, open, repository: None, instance: None, switch: None }
     }
 
     /// It performs what is about the live database, too.
     #[must_use]
     pub fn with_live(self, switch: LiveSwitch<'a>) -> Self {
         Self { switch: Some(switch), ..self }
+    }
+
+    /// What the plan was made from, and the restore can read.
+    pub(crate) fn hand(&mut self, repository: Repository) {
+        self.repository = Some(repository);
     }
 
     /// Whether what lies there is still what every tier has passed: the same directories and files, nobody on them, the

@@ -115,7 +115,7 @@ impl<'a> LiveSwitch<'a> {
 
     /// The log of the live database, where it was stopped, can be read: or it is given up.
     fn require_readable(&self, switch: &Switch, session: &Session<'_>) -> Result<()> {
-        let databases = self.stopped.iter().flat_map(|stopped| stopped.databases());
+        let databases = self.stopped.iter().flat_map(StoppedServer::databases);
         for database in databases {
             let told = match &database.end {
                 LogEnd::Clean(_) => continue,
@@ -138,11 +138,12 @@ impl<'a> LiveSwitch<'a> {
         let limit = seconds(switch.limits.start_s);
         Ok(live.control.start(stopped, &installation, &live.connection, limit, session)?)
     }
+}
 
-    fn is_written(&self, guard: &Guard, switch: &Switch) -> Result<bool> {
-        let end = last_transaction(Path::new(&switch.live.log), &switch.database)?;
-        Ok((end.id, end.checksum) != (guard.end.id, guard.end.checksum))
-    }
+/// Whether something stands behind what the new database ended with. Nobody may write meanwhile.
+fn is_written(guard: &Guard, switch: &Switch) -> Result<bool> {
+    let end = last_transaction(Path::new(&switch.live.log), &switch.database)?;
+    Ok((end.id, end.checksum) != (guard.end.id, guard.end.checksum))
 }
 
 fn seconds(seconds: u32) -> Duration {
@@ -291,7 +292,7 @@ impl Promote for LiveSwitch<'_> {
         if done > Swapped::Nothing {
             self.require_lock(switch, session)?;
         }
-        if done == Swapped::LogPut && self.is_written(guard, switch)? {
+        if done == Swapped::LogPut && is_written(guard, switch)? {
             return Ok(UndoEnd::Written);
         }
         swap.undo(Some(guard))?;
