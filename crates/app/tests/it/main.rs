@@ -33,4 +33,5 @@ mod salvage;
 mod serve;
 mod served;
 mod settings;
+mod supervised;
 mod support;
