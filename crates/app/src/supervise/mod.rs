@@ -42,6 +42,9 @@ use machine::{Act, Machine};
 use signals::Signals;
 use socket::{Asked, Socket, refusal};
 
+/// Characters of the command in the log.
+const SHOWN: usize = 200;
+
 /// Where nothing else wakes us: what is left of a group may end without our being told.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -79,7 +82,7 @@ pub(crate) fn supervise(options: Options) -> Result<u8, Failure> {
         log,
     };
     supervisor.log.info(&format!("{} supervises {}", host::PROGRAM, supervisor.shown_command()));
-    supervisor.run(&signals, socket)
+    supervisor.run(signals, socket)
 }
 
 /// Without a socket it is supervised all the same.
@@ -114,7 +117,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn run(mut self, signals: &Signals, mut socket: Option<Socket>) -> Result<u8, Failure> {
+    fn run(mut self, mut signals: Signals, mut socket: Option<Socket>) -> Result<u8, Failure> {
         self.act(Some(Act::Start));
         loop {
             self.look_after_group();
@@ -125,7 +128,7 @@ impl Supervisor {
                 self.log.info(&format!("ended with status {status}"));
                 return Ok(status);
             }
-            self.wait(signals, socket.as_ref());
+            self.wait(&signals, socket.as_ref());
             for signal in signals.take() {
                 self.heed(signal);
             }
@@ -140,9 +143,14 @@ impl Supervisor {
         self.clock.since_boot()
     }
 
+    /// For the log; a class path is longer than anybody reads.
     fn shown_command(&self) -> String {
         let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
-        words.join(" ")
+        let text = words.join(" ");
+        match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{} ...", &text[..end]),
+            None => text,
+        }
     }
 
     /// Until something has happened, or something is due.
@@ -165,13 +173,13 @@ impl Supervisor {
         match signal {
             Signal::CHILD => {}
             Signal::TERM | Signal::INT => {
-                self.log.info(&format!("told to end ({signal:?})"));
+                self.log.info(&format!("told to end by {}", signals::name(signal)));
                 let act = self.machine.leave(self.now());
                 self.act(act);
             }
             other => {
                 if let Some(group) = &self.group {
-                    self.log.info(&format!("{other:?} is passed on"));
+                    self.log.info(&format!("{} is passed on", signals::name(other)));
                     group.signal(other);
                 }
             }
@@ -223,7 +231,8 @@ impl Supervisor {
 
     fn signal(&self, signal: Signal) {
         if let Some(group) = &self.group {
-            self.log.info(&format!("{signal:?} goes to the group of process {}", group.pid()));
+            let (name, leader) = (signals::name(signal), group.pid());
+            self.log.info(&format!("{name} goes to the group of process {leader}"));
             group.signal(signal);
         }
     }
@@ -289,7 +298,7 @@ impl Supervisor {
 
     fn answer(&mut self, asked: &Asked) -> SupervisorAnswer {
         if asked.verb != SupervisorVerb::Status {
-            self.log.info(&format!("{:?}, asked for by {}", asked.verb, asked.who));
+            self.log.info(&format!("a {}, asked for by {}", asked.verb.name(), asked.who));
         }
         match self.machine.asked(asked.verb, self.now()) {
             Ok(act) => {

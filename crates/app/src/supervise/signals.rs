@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -16,28 +15,37 @@ use crate::failure::Failure;
 const HEEDED: [i32; 5] = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 pub(super) struct Signals {
-    /// Readable when one has come.
-    readable: UnixStream,
-    delivery: Mutex<SignalDelivery<UnixStream, SignalOnly>>,
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
 }
 
 impl Signals {
     pub(super) fn listen() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::Usage(format!("cannot heed signals: {error}"));
         let (read, write) = UnixStream::pair().map_err(failed)?;
-        let readable = read.try_clone().map_err(failed)?;
         let delivery =
             SignalDelivery::with_pipe(read, write, SignalOnly::default(), HEEDED).map_err(failed)?;
-        Ok(Self { readable, delivery: Mutex::new(delivery) })
+        Ok(Self { delivery })
     }
 
+    /// Readable when one has come.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.readable.as_fd()
+        self.delivery.get_read().as_fd()
     }
 
     /// Each that has come since, once.
-    pub(super) fn take(&self) -> Vec<Signal> {
-        let mut delivery = self.delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        delivery.pending().filter_map(Signal::from_named_raw).collect()
+    pub(super) fn take(&mut self) -> Vec<Signal> {
+        self.delivery.pending().filter_map(Signal::from_named_raw).collect()
+    }
+}
+
+/// As everybody calls it.
+pub(super) fn name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::HUP => "SIGHUP",
+        Signal::INT => "SIGINT",
+        Signal::KILL => "SIGKILL",
+        Signal::QUIT => "SIGQUIT",
+        Signal::TERM => "SIGTERM",
+        _ => "a signal",
     }
 }

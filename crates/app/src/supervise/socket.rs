@@ -93,7 +93,8 @@ impl Socket {
     }
 
     fn accept(&mut self, now: Duration) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        for _ in 0..CLIENTS_MAX {
+            let Ok((stream, _)) = self.listener.accept() else { return };
             if stream.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -118,22 +119,18 @@ impl Client {
     /// Whether it stays.
     fn talk(&mut self, now: Duration, answer: &mut impl FnMut(&Asked) -> SupervisorAnswer) -> bool {
         let mut bytes = [0; QUESTION_MAX];
-        loop {
-            match self.stream.read(&mut bytes) {
-                Ok(0) => return false,
-                Ok(length) => {
-                    self.line.extend_from_slice(&bytes[..length]);
-                    if !self.answer_lines(now, answer) {
-                        return false;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return now.saturating_sub(self.silent_since) < PATIENCE;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+        // Once: who says much waits for his next turn, as everybody does.
+        let stays = match self.stream.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(length) => {
+                self.line.extend_from_slice(&bytes[..length]);
+                self.answer_lines(now, answer)
             }
-        }
+            Err(error) => {
+                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+            }
+        };
+        stays && now.saturating_sub(self.silent_since) < PATIENCE
     }
 
     fn answer_lines(&mut self, now: Duration, answer: &mut impl FnMut(&Asked) -> SupervisorAnswer) -> bool {

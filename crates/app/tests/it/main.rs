@@ -34,4 +34,5 @@ mod serve;
 mod served;
 mod settings;
 mod supervised;
+mod supervised_server;
 mod support;

@@ -1,5 +1,5 @@
 //! `grap supervise`: what signals do, what others ask at its socket, and that it is nobody's hindrance. The server is a
-//! shell here; [`a_real_server_is_supervised_stopped_under_its_lock_and_started_again`] has a real one.
+//! shell here; a real one: `supervised_server`.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,8 +16,8 @@ use serde_json::Value;
 use crate::support::{PROGRAM, eventually, scratch};
 
 /// A running supervisor; dropping it kills it, and what it runs.
-struct Supervisor {
-    child: Child,
+pub(crate) struct Supervisor {
+    pub(crate) child: Child,
     folder: PathBuf,
 }
 
@@ -30,25 +30,25 @@ impl Supervisor {
         Self::spawn(folder, command)
     }
 
-    fn spawn(folder: &Path, mut command: Command) -> Self {
+    pub(crate) fn spawn(folder: &Path, mut command: Command) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Self { child: command.spawn().unwrap(), folder: folder.to_owned() }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("s")
     }
 
-    fn ask(&self, verb: SupervisorVerb) -> SupervisorStatus {
+    pub(crate) fn ask(&self, verb: SupervisorVerb) -> SupervisorStatus {
         supervisor::ask(&self.socket(), verb).unwrap_or_else(|error| panic!("{error}: {}", self.said()))
     }
 
-    fn status(&self) -> SupervisorStatus {
+    pub(crate) fn status(&self) -> SupervisorStatus {
         self.ask(SupervisorVerb::Status)
     }
 
-    fn await_state(&self, state: SupervisorState) -> SupervisorStatus {
+    pub(crate) fn await_state(&self, state: SupervisorState) -> SupervisorStatus {
         eventually(&format!("{state:?}"), || {
             self.socket().exists()
                 && supervisor::ask(&self.socket(), SupervisorVerb::Status).is_ok_and(|now| now.state == state)
@@ -56,21 +56,21 @@ impl Supervisor {
         self.status()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // It is ours, and not waited for: the id cannot be another's.
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    fn await_said(&self, what: &str) {
+    pub(crate) fn await_said(&self, what: &str) {
         eventually(what, || self.said().contains(what));
     }
 
     /// Its exit status, when it ends within this time.
-    fn ends_within(&mut self, longest: Duration) -> i32 {
+    pub(crate) fn ends_within(&mut self, longest: Duration) -> i32 {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -216,7 +216,7 @@ fn others_stop_and_start_it() {
         let status = supervisor.status();
         status.pid.is_some_and(|pid| pid != second) && status.state == SupervisorState::Starting
     });
-    assert!(supervisor.said().contains("Stop, asked for by process"), "{}", supervisor.said());
+    assert!(supervisor.said().contains("a stop, asked for by process"), "{}", supervisor.said());
 
     let folder = scratch();
     let deaf = Supervisor::start(folder.path(), &[], DEAF);

@@ -96,14 +96,22 @@ impl ServerBuilder {
 
     /// Starts the server with this home directory (created if absent) and waits until the database is online.
     pub fn start(self, home: &Path) -> Result<Server> {
+        let mut server = self.prepare(home)?;
+        server.launch()?;
+        Ok(server)
+    }
+
+    /// As [`start`](Self::start), but nothing is started: for a test in which somebody else runs
+    /// [`Server::command`].
+    pub fn prepare(self, home: &Path) -> Result<Server> {
         make_home(home)?;
         let home = home.canonicalize().map_err(Error::file("resolve", home))?;
         let data = self.data_of(&home);
         if !data.exists() && !self.fresh_data {
             tree::copy(&self.distribution.template(), &data)?;
         }
-        let mut server = Server { port: free_port()?, options: self, home, child: None };
-        server.launch()?;
+        let server = Server { port: free_port()?, options: self, home, child: None };
+        server.options.write_conf(&server.home, server.port)?;
         Ok(server)
     }
 

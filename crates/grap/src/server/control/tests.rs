@@ -1,5 +1,5 @@
 //! The stop and the start on stopped stores, with somebody of this process in the server's place who holds the lock. What a
-//! real server does with it: `crates/app/tests/it/supervised.rs`.
+//! real server does with it: `crates/app/tests/it/supervised_server.rs`.
 
 use std::path::Path;
 use std::thread;
