@@ -148,8 +148,8 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     assert!(stopped.is_clean() && stopped.was_running(), "{stopped:?}");
     assert!(matches!(&stopped.databases()[0].end, LogEnd::Clean(end) if end.id.0 > 4), "{stopped:?}");
     supervisor.await_state(SupervisorState::Stopped);
-    // Nobody waited for connections to be closed.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Nobody waited for connections to be closed: by itself it would have ended with 0.
+    supervisor.await_said("it has ended with status 137");
 
     world.assert_kept_out();
     fs::write(world.path("schema.cypher"), DRIFTED).unwrap();
@@ -217,12 +217,12 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
     println!("lock after {:?}, all of it over after {:?}", stopped.until_lock(), begun.elapsed());
-    assert!(stopped.is_clean() && begun.elapsed() < Duration::from_secs(5), "{stopped:?}");
+    assert!(stopped.is_clean() && stopped.was_running(), "{stopped:?}");
     let before = world.contents();
     let ends = || fs::read_to_string(world.path("ends")).unwrap_or_default();
     // The one that was stopped, and one that met the lock.
     eventually("a restart", || ends().lines().count() >= 2);
-    assert_eq!(ends().lines().nth(1), Some("1"));
+    assert_eq!(ends().lines().take(2).collect::<Vec<_>>(), ["137", "1"], "not waited for, and kept out");
     assert!(world.contents() == before, "a server that was kept out has changed a file");
     world.start(&control, stopped);
     assert_eq!(world.count(), 1000);

@@ -21,7 +21,7 @@ const STEADY: Duration = Duration::from_secs(30);
 /// A command that has failed may have started it all the same.
 const FAILED_PATIENCE: Duration = Duration::from_secs(10);
 /// Between the start and the lock lies the start of a JVM. For so long nobody need hold the stores.
-const VAIN: Duration = Duration::from_mins(1);
+const VAIN: Duration = Duration::from_mins(2);
 
 pub(super) fn start(
     control: &ServerControl,
