@@ -22,8 +22,7 @@ impl Signals {
     pub(super) fn listen() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::Usage(format!("cannot heed signals: {error}"));
         let (read, write) = UnixStream::pair().map_err(failed)?;
-        let delivery =
-            SignalDelivery::with_pipe(read, write, SignalOnly::default(), HEEDED).map_err(failed)?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, HEEDED).map_err(failed)?;
         Ok(Self { delivery })
     }
 
