@@ -11,6 +11,7 @@ mod documented;
 mod failure;
 mod host;
 mod http;
+mod supervise;
 mod view;
 
 use std::process::ExitCode;

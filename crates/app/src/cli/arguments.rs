@@ -1,5 +1,6 @@
 //! What can be said. Settings are texts here; `resolve` reads them, wherever they were said.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +54,8 @@ pub(crate) enum Verb {
     Archive(ArchiveArguments),
     /// Archive, and do everything that has a schedule, until told to stop (SIGTERM)
     Serve(ServeArguments),
+    /// Run Neo4j: start it again when it fails, stop and start it for others over a socket, apply the declared schema
+    Supervise(SuperviseArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -222,6 +225,24 @@ pub(crate) struct ArchiveArguments {
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct SuperviseArguments {
+    /// What starts the server, and ends when it does: after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// Where others ask how it is, and have it stopped and started
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<String>,
+    /// From SIGTERM to SIGKILL
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<String>,
+    /// Whether a server that has ended by itself is started again: on-failure, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) restart: Option<String>,
     #[command(flatten)]
     pub(crate) installation: Installation,
 }
@@ -493,6 +514,7 @@ impl Verb {
             Self::Init
             | Self::Archive(_)
             | Self::Serve(_)
+            | Self::Supervise(_)
             | Self::List
             | Self::Show { .. }
             | Self::Verify(_)
@@ -559,6 +581,14 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Supervise(supervise) => {
+                said.extend([
+                    ("supervise.socket", &supervise.socket),
+                    ("supervise.grace_s", &supervise.grace),
+                    ("supervise.restart", &supervise.restart),
+                ]);
+                Some(&supervise.installation)
+            }
             Verb::Health(health) => {
                 said.extend([("health.schema_file", &health.schema), ("health.checks_file", &health.checks)]);
                 said.extend(health.bolt.flags());

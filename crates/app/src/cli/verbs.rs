@@ -49,6 +49,7 @@ pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &St
     let call = Call { settings: &settings, environment, session: &session, output };
     match &arguments.verb {
         Verb::Serve(_) => daemon::serve(&arguments, &call)?,
+        Verb::Supervise(supervise) => return call.supervise(supervise.clone()),
         verb if verb.is_for_the_daemon() => return call.by_the_daemon_or_here(arguments),
         _ => call.perform(arguments.verb)?,
     }
@@ -69,7 +70,9 @@ impl Call<'_> {
             Verb::Init => self.init(),
             Verb::Backup(arguments) => self.backup(arguments),
             Verb::Archive(arguments) => self.archive(&arguments),
-            Verb::Serve(_) => Err(Failure::Usage("a daemon is not run by another".to_owned())),
+            Verb::Serve(_) | Verb::Supervise(_) => {
+                Err(Failure::Usage("a daemon is not run by another".to_owned()))
+            }
             Verb::List => self.list(),
             Verb::Show { backup } => self.show(&backup),
             Verb::Verify(arguments) => self.verify(&arguments),

@@ -16,7 +16,7 @@ mod drilling;
 mod health;
 mod job;
 mod log;
-mod notify;
+pub(crate) mod notify;
 mod promotion;
 mod reload;
 mod run;
@@ -230,6 +230,11 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
+}
+
+/// A log of the settings' style, for entries of this name.
+pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Result<Log, Failure> {
+    Ok(Log::new(log_style(settings)?, Clock::System).of(name))
 }
 
 fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {

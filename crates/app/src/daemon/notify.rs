@@ -5,7 +5,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// The daemon listens on its socket, and its jobs have begun.
-pub(super) fn ready() {
+pub(crate) fn ready() {
     say(&[NotifyState::Ready]);
 }
 
@@ -17,7 +17,7 @@ pub(super) fn reloading() {
     }
 }
 
-pub(super) fn stopping() {
+pub(crate) fn stopping() {
     say(&[NotifyState::Stopping]);
 }
 

@@ -34,4 +34,6 @@ mod salvage;
 mod serve;
 mod served;
 mod settings;
+mod supervised;
+mod supervised_server;
 mod support;

@@ -120,7 +120,7 @@ mod tests {
         command.kill();
         let state = |pid: u32| {
             let text = grap_disk::read(std::path::Path::new(&format!("/proc/{pid}/stat")), 4096);
-            text.map(|text| String::from_utf8_lossy(&text).contains(") Z")).unwrap_or(true)
+            text.map_or(true, |text| String::from_utf8_lossy(&text).contains(") Z"))
         };
         while !state(child) {
             Clock::System.wait(Duration::from_millis(5), &Stop::new());

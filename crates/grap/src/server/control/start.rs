@@ -21,7 +21,7 @@ const STEADY: Duration = Duration::from_secs(30);
 /// A command that has failed may have started it all the same.
 const FAILED_PATIENCE: Duration = Duration::from_secs(10);
 /// Between the start and the lock lies the start of a JVM. For so long nobody need hold the stores.
-const VAIN: Duration = Duration::from_mins(1);
+const VAIN: Duration = Duration::from_mins(2);
 
 pub(super) fn start(
     control: &ServerControl,
@@ -36,7 +36,8 @@ pub(super) fn start(
     if let Some(stopped) = stopped {
         stopped.release(session);
     }
-    let mut start = Starting { control, asked: None, answering_since: None, free_since: None, refused: None };
+    let mut start =
+        Starting { control, asked: Asked::Nobody, answering_since: None, free_since: None, refused: None };
     start.recall()?;
     let begun = session.clock.since_boot();
     loop {
@@ -54,10 +55,16 @@ pub(super) fn start(
     }
 }
 
+/// Who was asked to start it.
+enum Asked {
+    Nobody,
+    Command(RunningCommand),
+    Supervisor,
+}
+
 struct Starting<'a> {
     control: &'a ServerControl,
-    /// A supervisor has no command.
-    asked: Option<Option<RunningCommand>>,
+    asked: Asked,
     answering_since: Option<Duration>,
     free_since: Option<Duration>,
     refused: Option<grap_bolt::Error>,
@@ -67,7 +74,7 @@ impl Starting<'_> {
     /// A supervisor can be told that a stop is no longer wanted, and starts nothing twice.
     fn recall(&mut self) -> Result<(), ControlError> {
         if matches!(self.control, ServerControl::Supervisor { .. }) {
-            self.asked = Some(ask(self.control)?);
+            self.asked = ask(self.control)?;
         }
         Ok(())
     }
@@ -77,26 +84,24 @@ impl Starting<'_> {
         self.answering_since = None;
         let since = *self.free_since.get_or_insert(now);
         let waited = now.saturating_sub(since);
-        let Some(asked) = &mut self.asked else {
-            self.asked = Some(ask(self.control)?);
-            self.free_since = None;
-            return Ok(());
-        };
-        let Some(command) = asked else {
-            let said = || "the supervisor goes on trying".to_owned();
-            return if waited < VAIN {
+        match &mut self.asked {
+            Asked::Nobody => {
+                self.asked = ask(self.control)?;
+                self.free_since = None;
                 Ok(())
-            } else {
-                Err(ControlError::StartInVain { waited, said: said() })
-            };
-        };
-        match command.ended() {
-            Some(status) if !status.success() && waited >= FAILED_PATIENCE => {
-                let (command, said) = (command.text.clone(), command.said());
-                Err(ControlError::StartFailed { command, status, said })
             }
-            Some(_) if waited >= VAIN => Err(ControlError::StartInVain { waited, said: command.said() }),
-            _ => Ok(()),
+            Asked::Supervisor if waited >= VAIN => {
+                Err(ControlError::StartInVain { waited, said: "the supervisor goes on trying".to_owned() })
+            }
+            Asked::Supervisor => Ok(()),
+            Asked::Command(command) => match command.ended() {
+                Some(status) if !status.success() && waited >= FAILED_PATIENCE => {
+                    let (command, said) = (command.text.clone(), command.said());
+                    Err(ControlError::StartFailed { command, status, said })
+                }
+                Some(_) if waited >= VAIN => Err(ControlError::StartInVain { waited, said: command.said() }),
+                _ => Ok(()),
+            },
         }
     }
 
@@ -123,9 +128,11 @@ impl Starting<'_> {
     }
 }
 
-fn ask(control: &ServerControl) -> Result<Option<RunningCommand>, ControlError> {
+fn ask(control: &ServerControl) -> Result<Asked, ControlError> {
     match control {
-        ServerControl::Commands { start, .. } => RunningCommand::start(start).map(Some),
-        ServerControl::Supervisor { socket } => supervisor::ask(socket, SupervisorVerb::Start).map(|_| None),
+        ServerControl::Commands { start, .. } => RunningCommand::start(start).map(Asked::Command),
+        ServerControl::Supervisor { socket } => {
+            supervisor::ask(socket, SupervisorVerb::Start).map(|_| Asked::Supervisor)
+        }
     }
 }

@@ -38,6 +38,18 @@ pub enum SupervisorVerb {
     Kill,
 }
 
+impl SupervisorVerb {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Kill => "kill",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SupervisorAnswer {

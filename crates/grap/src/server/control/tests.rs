@@ -1,5 +1,5 @@
 //! The stop and the start on stopped stores, with somebody of this process in the server's place who holds the lock. What a
-//! real server does with it: `crates/app/tests/it/supervised.rs`.
+//! real server does with it: `crates/app/tests/it/supervised_server.rs`.
 
 use std::path::Path;
 use std::thread;
@@ -12,7 +12,7 @@ use grap_task::{Clock, ManualClock, Silent, Stop};
 use super::*;
 use crate::live::InstallationOptions;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 struct World {
     folder: tempfile::TempDir,
@@ -155,7 +155,7 @@ fn a_start_that_only_claims_to_be_one_is_none() {
     let start = |control: &ServerControl, stopped| {
         let clock = manual();
         with_session(&clock, |session| {
-            control.start(stopped, &world.live, &nowhere(), Duration::from_secs(600), session)
+            control.start(stopped, &world.live, &nowhere(), Duration::from_mins(10), session)
         })
     };
     let control = world.commands(":", "echo cannot; exit 1");
