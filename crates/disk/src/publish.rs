@@ -86,12 +86,15 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
 
 /// Whether the file system of this directory can exchange: tried with two files that are removed again.
 pub fn supports_exchange(directory: &Path) -> Result<bool> {
-    let pair = [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
+    let pair =
+        [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
     let tried = exchange(&pair[0], &pair[1]);
     pair.iter().try_for_each(|path| remove_file(path))?;
     match tried {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+        {
             Ok(false)
         }
         Err(error) => Err(error),

@@ -64,7 +64,8 @@ pub fn promotions(
     tell: Tell<'_>,
 ) -> Result<String> {
     let begun = Instant::now();
-    let mut place = Place { commanded: Commanded::start(binary, distribution)?, written: [0; 2], side: 0, kills: 0 };
+    let mut place =
+        Place { commanded: Commanded::start(binary, distribution)?, written: [0; 2], side: 0, kills: 0 };
     let archiver = Archiver::start(&place.commanded.grap, &[])?;
     let promoted = place.promote()?;
     tell(&format!("promotions: promoted, nobody was served for {} ms", promoted["downtime_ms"]));
@@ -186,8 +187,7 @@ impl Place {
             Ok(rows.first().and_then(|row| row.int(0)).unwrap_or(-1))
         };
         let found = [count("Ruined")?, count("Step")?, count("Write")?];
-        let wanted =
-            if self.side == 0 { [1, 0, self.written[0]] } else { [0, 4000, self.written[1]] };
+        let wanted = if self.side == 0 { [1, 0, self.written[0]] } else { [0, 4000, self.written[1]] };
         require(found == wanted, || format!("side {}: {found:?}, and {wanted:?} was acknowledged", self.side))
     }
 }

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 const PROMOTION: &str = "promotion";
 const AGAIN: Duration = Duration::from_secs(30);
 
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
 impl Daemon {
     /// A thread that ends when it is done, or at the stop; none where nothing is owed.
     pub(super) fn start_promotion(self: &Arc<Self>, stop: &Stop) -> Result<Option<JoinHandle<()>>, Failure> {

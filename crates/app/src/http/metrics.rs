@@ -228,6 +228,7 @@ mod tests {
             percent: Some(50),
             remaining_s: None,
             candidate: None,
+            retired: Vec::new(),
             at: now(),
         };
         let outcome = Ok(CheckOutcome::default());

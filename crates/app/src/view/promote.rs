@@ -15,7 +15,8 @@ use super::text::{bytes, second};
 use crate::failure::Failure;
 
 /// What a restart costs besides the server's own start.
-const DOWNTIME: &str = "the server's own stop (a second) and start, the wait for the archive, and a second for the swap";
+const DOWNTIME: &str =
+    "the server's own stop (a second) and start, the wait for the archive, and a second for the swap";
 
 impl Output<'_> {
     pub(crate) fn switch_plan(self, plan: &SwitchPlan) -> Result<(), Failure> {
@@ -76,7 +77,11 @@ fn plan_text(plan: &SwitchPlan) -> String {
     match switch.archived.as_slice() {
         [] => text += "  no log is archived\n",
         archived => {
-            let _ = writeln!(text, "  the archive is to hold all of the log of {}, before anything is swapped", archived.join(", "));
+            let _ = writeln!(
+                text,
+                "  the archive is to hold all of the log of {}, before anything is swapped",
+                archived.join(", ")
+            );
         }
     }
     for loss in &plan.losses {
@@ -85,7 +90,13 @@ fn plan_text(plan: &SwitchPlan) -> String {
     if switch.live_is_lost {
         text += "  the live database is given up: what of it cannot be read or archived is lost, and it is not put back by itself\n";
     }
-    let _ = writeln!(text, "  what is live now ({}) goes to {} and {}", bytes(plan.retired_bytes), switch.retired.store, switch.retired.log);
+    let _ = writeln!(
+        text,
+        "  what is live now ({}) goes to {} and {}",
+        bytes(plan.retired_bytes),
+        switch.retired.store,
+        switch.retired.log
+    );
     let _ = writeln!(text, "  nobody is served for: {DOWNTIME}");
     text
 }
@@ -107,7 +118,8 @@ pub(super) fn about(recovery: &Recovery) -> String {
     let mut text = String::new();
     let Some(switch) = &recovery.switch else { return text };
     if let Some(cause) = &recovery.called_off {
-        let _ = writeln!(text, "  the promotion was called off, and the old database is live: {}", told(cause));
+        let _ =
+            writeln!(text, "  the promotion was called off, and the old database is live: {}", told(cause));
     }
     if let Some(cause) = &recovery.unconfirmed {
         let _ = writeln!(

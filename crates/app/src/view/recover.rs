@@ -6,9 +6,9 @@ use grap::ops::{CandidateIs, DrillReport, RecoveryReport};
 use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, Tier, TierVerdict, order};
 use serde_json::{Value, json};
 
-use super::{Output, promote};
 use super::shapes::SCHEMA_VERSION;
 use super::text::{bytes, second};
+use super::{Output, promote};
 use crate::failure::Failure;
 
 impl Output<'_> {

@@ -94,7 +94,13 @@ fn is_recovered_and_planned(world: &World, good: u64) {
     Ran::grap(&world.grap, &["recover", "rollback"]).refused("RETIRED_NOT_FOUND", 36);
     eventually("the archive reaches it", || {
         let window = world.said(&["window"]);
-        window.to_string().contains("timelines") && Ran::grap(&world.grap, &["restore", &format!("tx=neo4j:{good}"), "--to", "/nowhere", "--dry-run"]).status == 0
+        window.to_string().contains("timelines")
+            && Ran::grap(
+                &world.grap,
+                &["restore", &format!("tx=neo4j:{good}"), "--to", "/nowhere", "--dry-run"],
+            )
+            .status
+                == 0
     });
     world.said(&["recover", "start", &format!("tx=neo4j:{good}")]);
     let plan = world.said(&["recover", "promote", "--dry-run"]);
@@ -109,7 +115,10 @@ fn is_promoted(world: &World) {
     let begun = Instant::now();
     let said = world.said(&["recover", "promote"]);
     println!("promoted in {:?}, downtime {} ms\n{said:#}", begun.elapsed(), said["downtime_ms"]);
-    assert_eq!((said["status"].as_str(), &said["recovery"]["promotion"]["unconfirmed"]), (Some("PROMOTED"), &Value::Null));
+    assert_eq!(
+        (said["status"].as_str(), &said["recovery"]["promotion"]["unconfirmed"]),
+        (Some("PROMOTED"), &Value::Null)
+    );
     assert_eq!(world.steps(), 7, "the graph of before");
     assert_eq!(world.server.query("MATCH (n:Wrong) RETURN count(n)").unwrap()[0].int(0).unwrap(), 0);
     let status = world.said(&["recover", "status"]);
@@ -194,7 +203,10 @@ fn survives_a_kill_within_the_swap(world: &World) {
     assert_eq!(world.steps(), 11);
     world.said(&["recover", "reset"]);
     let status = world.said(&["recover", "status"]);
-    assert_eq!((status["status"].as_str(), status["retired"].as_array().unwrap().len()), (Some("NOT_RECOVERING"), 1));
+    assert_eq!(
+        (status["status"].as_str(), status["retired"].as_array().unwrap().len()),
+        (Some("NOT_RECOVERING"), 1)
+    );
 }
 
 impl World {

@@ -28,7 +28,10 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// The target is chosen and the plan is fixed. Nothing is written yet.
-    Begun { id: RecoveryId, plan: Plan },
+    Begun {
+        id: RecoveryId,
+        plan: Plan,
+    },
     /// The candidate's directory is there, and says whose it is.
     Reserved,
     /// The candidate is a data directory, whole.
@@ -36,7 +39,9 @@ pub enum What {
     /// What was written is what the plan promised.
     Reread,
     /// The test instance runs on the candidate.
-    Started { instance: Instance },
+    Started {
+        instance: Instance,
+    },
     /// A tier has answered. `print`: what the candidate was when the last tier had passed it; journals of older programs
     /// have none.
     Judged {
@@ -45,17 +50,24 @@ pub enum What {
         print: Option<CandidatePrint>,
     },
     /// The test instance is gone, and nobody stopped it: it ends with the process that started it.
-    InstanceLost { failure: Failure },
+    InstanceLost {
+        failure: Failure,
+    },
     /// The test instance was stopped in good order: the candidate is a clean store.
     Stopped,
     /// What the validation found stands beside the backup.
     Recorded,
     /// It could not be written there. It stands here, and changes nothing about the candidate.
-    RecordMissed { failure: Failure },
+    RecordMissed {
+        failure: Failure,
+    },
     /// What the test instance had of its own is gone; the candidate is as it was restored, and opened once.
     ScratchRemoved,
     /// An order could not be done.
-    Failed { order: Order, failure: Failure },
+    Failed {
+        order: Order,
+        failure: Failure,
+    },
     /// Somebody wants an end to it.
     CancelAsked,
     /// No process of the test instance is left.
@@ -65,32 +77,50 @@ pub enum What {
     /// Somebody wants to begin anew.
     ResetAsked,
     /// The candidate is to become the live database.
-    PromoteAsked { switch: Box<Switch> },
+    PromoteAsked {
+        switch: Box<Switch>,
+    },
     /// A retired store is to become the live database again. The plan says what it replaces.
-    RollbackBegun { id: RecoveryId, plan: Plan, switch: Box<Switch> },
+    RollbackBegun {
+        id: RecoveryId,
+        plan: Plan,
+        switch: Box<Switch>,
+    },
     /// Nothing speaks against it.
-    LookedAgain { ran: bool },
+    LookedAgain {
+        ran: bool,
+    },
     /// The side lies where it can be exchanged.
     Staged,
     /// No client is in the middle of something.
     Drained,
     /// The live server is stopped, and its lock is ours.
-    LiveStopped { ran: bool },
+    LiveStopped {
+        ran: bool,
+    },
     /// The lock went with the process that had it, before anything was exchanged: somebody may have started the server.
-    LockLost { failure: Failure },
+    LockLost {
+        failure: Failure,
+    },
     /// The archive holds what was written up to the stop.
     ArchiveReached,
     /// It does not, and the live database was given up.
-    ArchiveMissed { failure: Failure },
+    ArchiveMissed {
+        failure: Failure,
+    },
     /// The barrier is written.
-    Guarded { guard: Guard },
+    Guarded {
+        guard: Guard,
+    },
     LogTaken,
     StoresSwapped,
     LogPut,
     LiveStarted,
     Confirmed,
     /// It serves, and whether it is what it should be could not be looked at.
-    Unconfirmed { failure: Failure },
+    Unconfirmed {
+        failure: Failure,
+    },
     /// What was live lies in its place.
     Retired,
     /// It stands beside the backup that the live database was made of.

@@ -101,7 +101,11 @@ impl Recovery {
                 Phase::LogPut
             }
             (Phase::Restarting, What::OldStarted) => {
-                if self.cause.is_some() { Phase::Failed } else { Phase::Validated }
+                if self.cause.is_some() {
+                    Phase::Failed
+                } else {
+                    Phase::Validated
+                }
             }
             // The old one does not come up again: who gives it up need not wait for it.
             (Phase::Restarting, What::PromoteAsked { switch })
@@ -139,8 +143,7 @@ impl Recovery {
         }
         self.guard = None;
         self.archive_missed = None;
-        self.steps
-            .retain(|step| !matches!(step.order, Order::StopLive | Order::AwaitArchive | Order::Guard));
+        self.steps.retain(|step| !matches!(step.order, Order::StopLive | Order::AwaitArchive | Order::Guard));
         Phase::Drained
     }
 

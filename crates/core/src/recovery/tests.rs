@@ -129,8 +129,8 @@ fn what_can_follow_depends_on_what_is_owed() {
 #[test]
 fn the_way_back_leaves_nothing_behind() {
     for edge in EDGES.iter().cloned() {
-        let turns_back = phase(&edge.from).is_some_and(Phase::is_forward)
-            && edge.to.status() == Status::Failed;
+        let turns_back =
+            phase(&edge.from).is_some_and(Phase::is_forward) && edge.to.status() == Status::Failed;
         if !turns_back {
             continue;
         }
@@ -250,8 +250,7 @@ fn a_lost_lock_leads_back_to_before_the_stop_and_not_for_ever() {
 fn what_does_not_confirm_goes_back_unless_it_was_written_to_or_the_old_one_was_given_up() {
     let until = |lost: bool| {
         let switch = Box::new(atlas::switch(lost));
-        let mut state =
-            apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
+        let mut state = apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
         while order(&state) != Some(Order::Confirm) {
             state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
         }

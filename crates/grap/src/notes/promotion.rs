@@ -61,9 +61,7 @@ pub fn put_promotion(
     let records = series.read::<Note>(series.listed()?)?;
     let is_ours = |note: &Note| match &note.kind {
         NoteKind::Promotion(noted) => {
-            note.host == author.host
-                && noted.recovery == promotion.recovery
-                && noted.begun == promotion.begun
+            note.host == author.host && noted.recovery == promotion.recovery && noted.begun == promotion.begun
         }
         _ => false,
     };

@@ -218,7 +218,8 @@ impl Planner<'_> {
 
     fn retired(&self) -> Result<RetiredStore> {
         let data = Installation::data_directory(&(self.find)()?.installation)?;
-        let wanted = |store: &RetiredStore| self.options.retired.as_ref().is_none_or(|id| *id == store.recovery);
+        let wanted =
+            |store: &RetiredStore| self.options.retired.as_ref().is_none_or(|id| *id == store.recovery);
         let newest = retired_stores(&data)?.into_iter().rfind(wanted);
         newest.ok_or_else(|| Error::NoRetired { id: self.options.retired.clone() })
     }
@@ -236,15 +237,17 @@ impl Planner<'_> {
         found: Halves,
         database: &str,
     ) -> Result<Switch> {
-        let live = Halves {
-            store: text(&installation.store(database))?,
-            log: text(&installation.log(database))?,
-        };
+        let live =
+            Halves { store: text(&installation.store(database))?, log: text(&installation.log(database))? };
         let data = &installation.data;
         let databases = data.join("databases");
         let beside_data = |half: &str| disk::is_one_mount(Path::new(half), &databases);
         let log_root = if beside_data(&live.log)? { data } else { &installation.transactions };
-        let retired = halves(&root_of_retired(data).join(id.as_str()), &root_of_retired(log_root).join(id.as_str()), database)?;
+        let retired = halves(
+            &root_of_retired(data).join(id.as_str()),
+            &root_of_retired(log_root).join(id.as_str()),
+            database,
+        )?;
         let staged = |root: &Path| root.join(".grap/candidate").join(format!("{id}.staged"));
         let staged = halves(&staged(data), &staged(log_root), database)?;
         let neighbour = log_root.join(if log_root == data { "databases" } else { SYSTEM });
@@ -258,7 +261,16 @@ impl Planner<'_> {
         };
         let archived = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);
-        Ok(Switch { database: database.to_owned(), live, found, side, retired, archived, live_is_lost, limits })
+        Ok(Switch {
+            database: database.to_owned(),
+            live,
+            found,
+            side,
+            retired,
+            archived,
+            live_is_lost,
+            limits,
+        })
     }
 
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
@@ -311,12 +323,7 @@ fn downtime(recovery: &Recovery) -> Option<Duration> {
 }
 
 impl SwitchPlan {
-    fn of(
-        installation: &Installation,
-        switch: Switch,
-        target: String,
-        undoes: Option<RecoveryId>,
-    ) -> Self {
+    fn of(installation: &Installation, switch: Switch, target: String, undoes: Option<RecoveryId>) -> Self {
         let end = |log: &str| last_transaction(Path::new(log), &switch.database).ok();
         let (new_end, live_end) = (end(&switch.found.log), end(&switch.live.log));
         let retired_bytes = bytes_of(&switch.live).unwrap_or(0);

@@ -20,8 +20,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
 use crate::notes::{is_blind, is_death};
 use crate::recovery::{
-    self, Cancel, Candidate, CandidateOptions, FindLive, Gauge, Lane, LiveSwitch, Machine, OpenAgain, Progress, RecoveryJournal, RetiredStore,
-    in_the_way, publishing, room_for,
+    self, Cancel, Candidate, CandidateOptions, FindLive, Gauge, Lane, LiveSwitch, Machine, OpenAgain,
+    Progress, RecoveryJournal, RetiredStore, in_the_way, publishing, room_for,
 };
 use crate::server::ServerInstallation;
 use crate::state::StateDirectory;
@@ -151,8 +151,7 @@ pub fn cancel_recovery(
 ) -> Result<RecoveryReport> {
     match recovery::cancel(state, Lane::Recovery, session.clock)? {
         Cancel::Asked => {
-            let text =
-                "asked for: the process that performs it ends it now, or takes it back";
+            let text = "asked for: the process that performs it ends it now, or takes it back";
             session.monitor.finding(&Finding::info(text));
             recovery_status(state, session)
         }
@@ -177,7 +176,8 @@ pub fn reset_recovery(
         session.monitor.finding(&Finding::warning(aside.to_string()));
     }
     let phase = machine.state().recovery().map(|recovery| recovery.phase);
-    let machine = if phase.is_some_and(Phase::is_switching) { machine.cancel(session.clock)? } else { machine };
+    let machine =
+        if phase.is_some_and(Phase::is_switching) { machine.cancel(session.clock)? } else { machine };
     let candidate = Candidate::to_clear_away(Some(open)).with_live(LiveSwitch::new(find, Some(open)));
     let machine = clear_away(machine, Lane::Recovery, candidate, state, session)?;
     Ok(RecoveryReport::ended(machine.state(), session))
@@ -359,7 +359,15 @@ impl RecoveryReport {
     pub(super) fn ended(state: &State, session: &Session<'_>) -> Self {
         let percent = grap_core::recovery::percent(state);
         let at = session.clock.now();
-        Self { state: state.clone(), runs: false, percent, remaining_s: None, candidate: None, retired: Vec::new(), at }
+        Self {
+            state: state.clone(),
+            runs: false,
+            percent,
+            remaining_s: None,
+            candidate: None,
+            retired: Vec::new(),
+            at,
+        }
     }
 
     pub fn status(&self) -> Status {

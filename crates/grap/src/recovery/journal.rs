@@ -97,7 +97,8 @@ impl RecoveryJournal {
         }
         let events: Vec<Event> = self.journal.entries()?;
         let behind = events.len().saturating_sub(ENTRIES_MAX / 2);
-        let cut = (behind..events.len()).find(|index| begins(&events[*index]).is_some()).unwrap_or(events.len());
+        let cut =
+            (behind..events.len()).find(|index| begins(&events[*index]).is_some()).unwrap_or(events.len());
         self.journal.rewrite(&events[cut..])?;
         self.entries = events.len() - cut;
         Ok(())

@@ -37,8 +37,8 @@ pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
 pub use swap::{Swap, Swapped};
-pub(crate) use switching::{archived_databases, bytes_of, root_of_retired};
 pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, retired_stores};
+pub(crate) use switching::{archived_databases, bytes_of, root_of_retired};
 
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;
@@ -152,9 +152,16 @@ impl Machine {
     }
 
     /// A retired store is to become the live database.
-    pub fn begin_rollback(mut self, id: RecoveryId, plan: Plan, switch: Switch, clock: &Clock) -> Result<Self> {
+    pub fn begin_rollback(
+        mut self,
+        id: RecoveryId,
+        plan: Plan,
+        switch: Switch,
+        clock: &Clock,
+    ) -> Result<Self> {
         if let Some(recovery) = self.state().recovery() {
-            let gives_up = recovery.phase == Phase::Restarting && switch.live_is_lost && recovery.is_rollback();
+            let gives_up =
+                recovery.phase == Phase::Restarting && switch.live_is_lost && recovery.is_rollback();
             if recovery.phase != Phase::Promoted && !gives_up {
                 return Err(in_the_way("a rollback", recovery));
             }
@@ -257,9 +264,7 @@ impl Machine {
                 }
             }
             Err(error) if order.can_fail() => Ok(What::Failed { order, failure: perform::failure(&error) }),
-            Err(error) if order.is_record() => {
-                Ok(What::RecordMissed { failure: perform::failure(&error) })
-            }
+            Err(error) if order.is_record() => Ok(What::RecordMissed { failure: perform::failure(&error) }),
             result => result,
         }
     }

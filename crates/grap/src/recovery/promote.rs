@@ -25,11 +25,7 @@ pub trait Promote {
     /// It does not run any more, its lock is ours; whether it ran.
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool>;
 
-    fn await_archive(
-        &mut self,
-        recovery: &Recovery,
-        session: &Session<'_>,
-    ) -> Result<WhileLocked<Archived>>;
+    fn await_archive(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Archived>>;
 
     fn guard(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Guard>>;
 
@@ -103,9 +99,9 @@ pub(super) fn switch(
                 Archived::Missed(failure) => What::ArchiveMissed { failure },
             })
         }),
-        Order::Guard => promote
-            .guard(recovery, session)
-            .map(|guarded| guarded.told(|guard| What::Guarded { guard })),
+        Order::Guard => {
+            promote.guard(recovery, session).map(|guarded| guarded.told(|guard| What::Guarded { guard }))
+        }
         Order::TakeLog => promote.take_log(recovery, session).map(|taken| taken.told(|()| What::LogTaken)),
         Order::SwapStores => promote.swap_stores(recovery, session).map(|()| What::StoresSwapped),
         Order::PutLog => promote.put_log(recovery, session).map(|()| What::LogPut),

@@ -261,8 +261,8 @@ pub(super) fn identity(path: &Path) -> Result<Option<Identity>> {
 
 /// Or, where there is nothing at the live place, what is at the other one takes it.
 fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
-    if both { disk::exchange(live, other)? } else { disk::rename_new(other, live)? }
-    Ok(())
+    let changed = if both { disk::exchange(live, other) } else { disk::rename_new(other, live) };
+    Ok(changed?)
 }
 
 fn synced(one: &Path, other: &Path) -> Result<()> {

@@ -121,7 +121,8 @@ fn expected(from: &State, how: How, when: When, is: &State) -> bool {
 
 /// Somebody starts the server by hand between two processes: where nothing is exchanged, that costs a stop.
 fn expected_of_switch(recovery: &Recovery, owed: Order, how: How, when: When) -> Status {
-    let off = if recovery.is_rollback() || recovery.cause.is_some() { Status::Failed } else { Status::Success };
+    let off =
+        if recovery.is_rollback() || recovery.cause.is_some() { Status::Failed } else { Status::Success };
     let lost = recovery.switch.as_ref().unwrap().live_is_lost || recovery.unconfirmed.is_some();
     let crashed = matches!(how, How::Crash | How::CrashAlone);
     let locked = matches!(owed, Order::AwaitArchive | Order::Guard | Order::TakeLog);

@@ -5,24 +5,31 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use grap::Result;
 use grap::ops::Session;
 use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
-use grap::Result;
-use grap_core::recovery::{
-    Guard, Halves, Phase, Recovery, State, Status, Switch, SwitchLimits, What, atlas,
-};
+use grap_core::recovery::{Guard, Halves, Phase, Recovery, State, Status, Switch, SwitchLimits, What, atlas};
 
 use super::world::Fake;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Live {
     data: PathBuf,
-    /// What the running server serves; None: it refuses the database.
-    pub(crate) running: Option<Option<String>>,
+    running: Running,
     lock: Option<u32>,
     pids: u32,
     /// Of each wish, by where what was live goes: whose that is, and whose takes its place.
     wishes: BTreeMap<String, (String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Running {
+    #[default]
+    Nothing,
+    /// It refuses the database.
+    Refusing,
+    /// The database of this name.
+    Serving(String),
 }
 
 impl Live {
@@ -46,26 +53,26 @@ impl Live {
 
     /// Somebody starts the server by hand, whatever stands in the way. It ends at once where the stores are locked.
     pub(crate) fn start(&mut self) {
-        if self.lock.is_some() || self.running.is_some() {
+        if self.lock.is_some() || self.running != Running::Nothing {
             return;
         }
         let live = self.halves("");
         let (store, log) = (Path::new(&live.store), Path::new(&live.log));
-        self.running = Some(match (store.is_dir(), log.is_dir()) {
+        self.running = match (store.is_dir(), log.is_dir()) {
             (true, true) => {
                 let (store, log) = (whose(store), whose(log));
                 assert_eq!(store, log, "a mix is served");
-                Some(store)
+                Running::Serving(store)
             }
             (false, false) if !log.exists() => panic!("an empty database is served"),
             // The barrier, or half of it is missing.
-            _ => None,
-        });
+            _ => Running::Refusing,
+        };
     }
 
     /// A client writes, if it is served.
     pub(crate) fn write(&self) {
-        if let Some(Some(_)) = &self.running {
+        if let Running::Serving(_) = &self.running {
             let log = PathBuf::from(self.halves("").log);
             fs::write(log.join("written"), "").unwrap();
         }
@@ -124,19 +131,16 @@ impl Live {
         let live = self.halves("");
         let (store, log) = (whose(Path::new(&live.store)), whose(Path::new(&live.log)));
         assert_eq!(store, log, "{told}");
-        assert_eq!(self.running, Some(Some(store.clone())), "{told}: it is not served");
+        assert_eq!(self.running, Running::Serving(store.clone()), "{told}: it is not served");
         let Some(switch) = state.recovery().and_then(|recovery| recovery.switch.as_deref()) else { return };
         let (old, new) = self.wishes[&switch.retired.store].clone();
-        let other = match state.status() {
-            Status::Promoted => {
-                assert_eq!(store, new, "{told}");
-                (old, &switch.retired)
-            }
-            _ => {
-                assert_eq!(store, old, "{told}");
-                assert!(!Path::new(&switch.retired.log).exists(), "{told}: the barrier is left");
-                (new, &switch.side)
-            }
+        let other = if state.status() == Status::Promoted {
+            assert_eq!(store, new, "{told}");
+            (old, &switch.retired)
+        } else {
+            assert_eq!(store, old, "{told}");
+            assert!(!Path::new(&switch.retired.log).exists(), "{told}: the barrier is left");
+            (new, &switch.side)
         };
         for half in [&other.1.store, &other.1.log] {
             assert_eq!(whose(Path::new(half)), other.0, "{told}: {half}");
@@ -146,7 +150,7 @@ impl Live {
     fn require_lock(&mut self, pid: u32) {
         if self.lock != Some(pid) {
             assert_eq!(self.lock, None, "two processes");
-            self.running = None;
+            self.running = Running::Nothing;
             self.lock = Some(pid);
         }
     }
@@ -155,11 +159,10 @@ impl Live {
         self.lock == Some(pid)
     }
 
-    fn serve(&mut self, pid: u32) -> Result<()> {
+    fn serve(&mut self, pid: u32) {
         self.unlock(pid);
         self.start();
-        assert!(matches!(self.running, Some(Some(_))), "it was told to serve what is not whole");
-        Ok(())
+        assert!(matches!(self.running, Running::Serving(_)), "it was told to serve what is not whole");
     }
 }
 
@@ -188,11 +191,7 @@ fn guard(recovery: &Recovery) -> &Guard {
 
 impl Fake {
     /// What is done under the lock, while nothing is exchanged.
-    fn locked<T>(
-        &mut self,
-        recovery: &Recovery,
-        act: impl FnOnce() -> Result<T>,
-    ) -> Result<WhileLocked<T>> {
+    fn locked<T>(&mut self, recovery: &Recovery, act: impl FnOnce() -> Result<T>) -> Result<WhileLocked<T>> {
         let lost = matches!(self.script.front(), Some(What::LockLost { .. }));
         let pid = self.pid;
         self.order(recovery, |things, inside| {
@@ -245,7 +244,7 @@ impl Promote for Fake {
     fn stop_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
         let pid = self.pid;
         self.order(recovery, |things, inside| {
-            let ran = things.live.running.take().is_some();
+            let ran = std::mem::take(&mut things.live.running) != Running::Nothing;
             inside(things)?;
             things.live.require_lock(pid);
             Ok(ran)
@@ -282,7 +281,7 @@ impl Promote for Fake {
     fn start_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
         let pid = self.pid;
         self.order(recovery, |things, inside| {
-            things.live.serve(pid)?;
+            things.live.serve(pid);
             inside(things)
         })
     }
@@ -333,7 +332,7 @@ impl Promote for Fake {
         let pid = self.pid;
         self.order(recovery, |things, inside| {
             assert!(recovery.ran || recovery.phase == Phase::Restarting);
-            things.live.serve(pid)?;
+            things.live.serve(pid);
             inside(things)
         })
     }

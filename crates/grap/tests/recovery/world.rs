@@ -10,7 +10,9 @@ use grap::ops::Session;
 use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
 use grap::state::StateDirectory;
 use grap::{Error, Result};
-use grap_core::recovery::{Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
+use grap_core::recovery::{
+    Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas,
+};
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
 
@@ -147,8 +149,7 @@ impl World {
             What::RollbackBegun { switch, .. } => {
                 self.tick();
                 let id = machine.next_id(clock.now());
-                let switch =
-                    self.things.borrow_mut().live.rollback(&state, id.as_str(), switch.live_is_lost);
+                let switch = self.things.borrow_mut().live.rollback(&state, id.as_str(), switch.live_is_lost);
                 let undoes = Some("recovery-20261126-020000".parse().unwrap());
                 let plan = Plan { undoes, ..atlas::plan("/data/.grap/retired/before") };
                 machine.begin_rollback(id, plan, switch, clock)

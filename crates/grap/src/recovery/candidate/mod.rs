@@ -32,8 +32,8 @@ use crate::server::{InstallationPlace, TestInstance};
 use crate::state::StateDirectory;
 
 pub(super) use judge::require_repository;
-pub(super) use place::remove_rest;
 use place::Place;
+pub(super) use place::remove_rest;
 pub use place::room_for;
 
 /// Opens the way to the repository: a recovery needs it again and again, and each time anew.

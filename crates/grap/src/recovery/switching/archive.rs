@@ -86,7 +86,8 @@ impl LiveSwitch<'_> {
             };
             session.stop.check()?;
             if session.clock.since_boot() >= until {
-                let why = format!("the archive does not hold what is live ({behind}): does the archiver run?");
+                let why =
+                    format!("the archive does not hold what is live ({behind}): does the archiver run?");
                 return Err(Error::PromotionRefused { why });
             }
             session.clock.wait(PAUSE, session.stop);
@@ -94,7 +95,8 @@ impl LiveSwitch<'_> {
     }
 
     pub(super) fn repository(&self, recovery: &Recovery) -> Result<Repository> {
-        let open = self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
+        let open =
+            self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
         let repository = open()?.open()?;
         crate::recovery::candidate::require_repository(recovery, &repository.id().to_string())?;
         Ok(repository)

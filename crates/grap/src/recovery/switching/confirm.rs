@@ -75,10 +75,9 @@ fn look(live: &LiveServer, switch: &Switch, session: &Session<'_>) -> Result<Fou
             Some(database) if database.status == "online" => {
                 Ok(asker(live, &switch.database, ANSWER)?.schema()?)
             }
-            Some(database) => Err(format!(
-                "database `{}` is {} {}",
-                database.name, database.status, database.message
-            )),
+            Some(database) => {
+                Err(format!("database `{}` is {} {}", database.name, database.status, database.message))
+            }
             None => Err(format!("there is no database `{}`", switch.database)),
         })
     });
@@ -101,7 +100,9 @@ fn look(live: &LiveServer, switch: &Switch, session: &Session<'_>) -> Result<Fou
 fn is_not_let_in(error: &Error) -> bool {
     match error {
         Error::Bolt(BoltError::Tls { .. }) => true,
-        Error::Bolt(BoltError::Server { failure, .. }) => failure.code().starts_with("Neo.ClientError.Security."),
+        Error::Bolt(BoltError::Server { failure, .. }) => {
+            failure.code().starts_with("Neo.ClientError.Security.")
+        }
         _ => false,
     }
 }

@@ -56,7 +56,8 @@ impl LiveSwitch<'_> {
         };
         let known = release(installation, &run).or(agent);
         let parsed = |text: &str| text.parse::<ServerRelease>().ok();
-        let (live, tested) = (known.as_deref().and_then(parsed), recovery.opened_by.as_deref().and_then(parsed));
+        let (live, tested) =
+            (known.as_deref().and_then(parsed), recovery.opened_by.as_deref().and_then(parsed));
         match (live, tested) {
             (Some(live), Some(tested)) if live < tested => {
                 let why = format!(
@@ -66,7 +67,9 @@ impl LiveSwitch<'_> {
                 Err(Error::PromotionRefused { why })
             }
             (None, Some(tested)) => {
-                let told = format!("the release of the live server is not known; the candidate was opened by {tested}");
+                let told = format!(
+                    "the release of the live server is not known; the candidate was opened by {tested}"
+                );
                 session.monitor.finding(&Finding::warning(told));
                 Ok(())
             }
@@ -115,7 +118,9 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
     match live {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
-            let why = format!("the live database is of another store ({live:?}) than what is to replace it ({side:?})");
+            let why = format!(
+                "the live database is of another store ({live:?}) than what is to replace it ({side:?})"
+            );
             Err(Error::PromotionRefused { why })
         }
         Err(error) if !switch.live_is_lost => {
@@ -127,7 +132,9 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
 }
 
 fn can_be_exchanged(switch: &Switch) -> Result<()> {
-    for (live, retired) in [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)] {
+    for (live, retired) in
+        [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)]
+    {
         let directory = parent(Path::new(retired));
         make_private(directory)?;
         let why = if !disk::supports_exchange(directory)? {

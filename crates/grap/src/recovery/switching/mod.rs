@@ -96,7 +96,8 @@ impl<'a> LiveSwitch<'a> {
         ];
         for (found, planned) in places {
             if found != Path::new(planned) {
-                let why = format!("it began with the database at {planned}, and now it is {}", found.display());
+                let why =
+                    format!("it began with the database at {planned}, and now it is {}", found.display());
                 return Err(Error::PromotionRefused { why });
             }
         }
@@ -121,7 +122,9 @@ impl<'a> LiveSwitch<'a> {
                 LogEnd::Clean(_) => continue,
                 LogEnd::Crashed { why, .. } => format!("database `{}` was not closed: {why}", database.name),
                 LogEnd::Unreadable { why } if database.name == switch.database && !switch.live_is_lost => {
-                    let why = format!("the log of the live database cannot be read: {why}; with --live-is-lost it is given up");
+                    let why = format!(
+                        "the log of the live database cannot be read: {why}; with --live-is-lost it is given up"
+                    );
                     return Err(Error::PromotionRefused { why });
                 }
                 LogEnd::Unreadable { why } => format!("the log of database `{}`: {why}", database.name),
@@ -184,7 +187,10 @@ impl Promote for LiveSwitch<'_> {
         }
         match self.drained(switch, session) {
             Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
-                let told = format!("whether clients are in the middle of something is not known: {}", in_one_line(&error));
+                let told = format!(
+                    "whether clients are in the middle of something is not known: {}",
+                    in_one_line(&error)
+                );
                 session.monitor.finding(&Finding::warning(told));
                 Ok(())
             }
@@ -199,11 +205,7 @@ impl Promote for LiveSwitch<'_> {
         Ok(self.stopped.as_ref().is_some_and(StoppedServer::was_running))
     }
 
-    fn await_archive(
-        &mut self,
-        recovery: &Recovery,
-        session: &Session<'_>,
-    ) -> Result<WhileLocked<Archived>> {
+    fn await_archive(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Archived>> {
         if self.stopped.is_none() {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
@@ -273,7 +275,8 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let open = self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
+        let open =
+            self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
         session.monitor.begin("opening the repository", Unit::Items, None);
         let repository = open()?.open()?;
         super::candidate::require_repository(recovery, &repository.id().to_string())?;

@@ -98,7 +98,11 @@ fn give_to_owner(side: &Path, live: &Path) -> Result<()> {
     };
     let Some(model) = model else { return Ok(()) };
     let give = |path: &Path, stat: &Stat| {
-        if (stat.uid, stat.gid) == (model.uid, model.gid) { Ok(()) } else { disk::chown(path, model.uid, model.gid) }
+        if (stat.uid, stat.gid) == (model.uid, model.gid) {
+            Ok(())
+        } else {
+            disk::chown(path, model.uid, model.gid)
+        }
     };
     for entry in disk::walk(side)? {
         give(&entry.path, &entry.stat)?;
