@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 
 use crate::directory::{remove_file, rename};
 use crate::error::{Call, DiskError, Result};
@@ -101,18 +100,6 @@ pub fn supports_exchange(directory: &Path) -> Result<bool> {
     }
 }
 
-/// Whether a name could become one in the directory that holds `neighbour`, which is there: two mounts of one file system
-/// are two places to a rename. It is asked with a rename that cannot be done, because its target exists.
-pub fn is_one_mount(path: &Path, neighbour: &Path) -> Result<bool> {
-    step(Call::Stat, path)?;
-    match renameat_with(CWD, path, CWD, neighbour, RenameFlags::NOREPLACE) {
-        Ok(()) | Err(Errno::EXIST | Errno::NOENT) => Ok(true),
-        // The others: a file system that could not refuse to replace. Nor can it exchange.
-        Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
-        Err(error) => Err(DiskError::new(Call::Stat, path, error)),
-    }
-}
-
 fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
@@ -180,8 +167,6 @@ mod tests {
         assert_eq!(std::fs::read(file.join("a")).unwrap(), b"a");
         assert!(exchange(&directory, &folder.path().join("nothing")).is_err());
         assert!(supports_exchange(folder.path()).unwrap());
-        assert!(is_one_mount(&directory, &file).unwrap());
-        assert!(!is_one_mount(&directory, Path::new("/proc/self")).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

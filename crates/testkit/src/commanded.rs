@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -84,9 +85,21 @@ impl Commanded {
         Ok(status.map_err(Error::file("run", script))?.success())
     }
 
-    /// Whatever stands in its way.
+    /// Whatever is being done to it. One that runs is enough: it is the one that the command to stop knows.
     pub fn start_by_hand(&self) -> Result<()> {
+        if self.is_locked()? {
+            return Ok(());
+        }
         require(self.run("start.sh")?, || "the start command has failed".to_owned())
+    }
+
+    /// Whether some process holds the lock of the stores.
+    fn is_locked(&self) -> Result<bool> {
+        let lock = self.server.data().join("databases/store_lock");
+        let Ok(lock) = fs::metadata(&lock) else { return Ok(false) };
+        let held = fs::read_to_string("/proc/locks").map_err(Error::file("read", "/proc/locks"))?;
+        let inode = format!(":{} ", lock.ino());
+        Ok(held.lines().any(|line| line.contains(&inode)))
     }
 
     /// The last event of the recovery.

@@ -240,9 +240,11 @@ impl Planner<'_> {
         let live =
             Halves { store: text(&installation.store(database))?, log: text(&installation.log(database))? };
         let data = &installation.data;
-        let databases = data.join("databases");
-        let beside_data = |half: &str| disk::is_one_mount(Path::new(half), &databases);
-        let log_root = if beside_data(&live.log)? { data } else { &installation.transactions };
+        let lies_in = |half: &str, root: &Path| {
+            let half = Path::new(half);
+            disk::is_one_mount(half.parent().unwrap_or(half), root)
+        };
+        let log_root = if lies_in(&live.log, data)? { data } else { &installation.transactions };
         let retired = halves(
             &root_of_retired(data).join(id.as_str()),
             &root_of_retired(log_root).join(id.as_str()),
@@ -250,14 +252,9 @@ impl Planner<'_> {
         )?;
         let staged = |root: &Path| root.join(".grap/candidate").join(format!("{id}.staged"));
         let staged = halves(&staged(data), &staged(log_root), database)?;
-        let neighbour = log_root.join(if log_root == data { "databases" } else { SYSTEM });
         let side = Halves {
-            store: if beside_data(&found.store)? { found.store.clone() } else { staged.store },
-            log: if disk::is_one_mount(Path::new(&found.log), &neighbour)? {
-                found.log.clone()
-            } else {
-                staged.log
-            },
+            store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
+            log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
         };
         let archived = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);

@@ -77,6 +77,10 @@ impl Swap {
         for place in [&self.retired.store, &self.retired.log] {
             make_private(parent(place))?;
         }
+        // Of a live database that was given up even the directory that it lay in may be gone.
+        for place in [&self.live.store, &self.live.log] {
+            disk::create_dir_all(parent(place))?;
+        }
         disk::replace(&self.retired.log, &[words(recovery, self).as_bytes()])?;
         disk::set_mode(&self.retired.log, READABLE)?;
         let missing = |path: &Path| Error::SwapUnknown { what: format!("{} is not there", path.display()) };

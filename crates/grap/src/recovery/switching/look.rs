@@ -139,7 +139,7 @@ fn can_be_exchanged(switch: &Switch) -> Result<()> {
         make_private(directory)?;
         let why = if !disk::supports_exchange(directory)? {
             "its file system cannot exchange two names (renameat2, RENAME_EXCHANGE)".to_owned()
-        } else if !disk::is_one_mount(Path::new(live), directory)? {
+        } else if !disk::is_one_mount(parent(Path::new(live)), directory)? {
             format!("it lies on another mount than {live}")
         } else {
             continue;
