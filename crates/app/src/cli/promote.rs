@@ -4,7 +4,8 @@ use grap::Error;
 use grap::live::Installation;
 use grap::ops::{self, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
-use grap_core::recovery::{InvalidRecoveryId, Order, RecoveryId, SwitchLimits, order};
+use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, SwitchLimits, order};
+use grap_task::Finding;
 
 use super::arguments::{RollbackArguments, SwitchArguments};
 use super::resolve;
@@ -41,8 +42,20 @@ impl Call<'_> {
         Ok(!report.runs && order(&report.state).is_some_and(Order::is_of_switch))
     }
 
-    pub(crate) fn go_on_with_promotion(&self) -> Result<(), Failure> {
-        self.promote(&SwitchArguments::default())
+    /// Which recovery it is that was called off, or has failed, by what its last promotion or rollback came to.
+    pub(crate) fn called_off(&self) -> Result<Option<RecoveryId>, Failure> {
+        let report = ops::recovery_status(&self.state()?, self.session)?;
+        let off = |recovery: &&Recovery| recovery.called_off.is_some() || recovery.cause.is_some();
+        Ok(report.recovery().filter(off).map(|recovery| recovery.id.clone()))
+    }
+
+    /// Whether there was something.
+    pub(crate) fn finish_promotion(&self) -> Result<bool, Failure> {
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        let Some(report) = ops::resume_promotion(&find, &open, &self.state()?, self.session)? else {
+            return Ok(false);
+        };
+        self.switched(&report).map(|()| true)
     }
 
     fn switched(&self, report: &SwitchReport) -> Result<(), Failure> {
@@ -57,7 +70,12 @@ impl Call<'_> {
     pub(super) fn retired(&self) -> Result<Vec<RetiredStore>, Failure> {
         let Ok(installation) = resolve::installation(self.settings) else { return Ok(Vec::new()) };
         let Ok(data) = Installation::data_directory(&installation) else { return Ok(Vec::new()) };
-        Ok(retired_stores(&data)?)
+        let found = retired_stores(&data)?;
+        for unreadable in &found.unreadable {
+            let told = format!("what is retired there cannot be read: {unreadable}");
+            self.session.monitor.finding(&Finding::warning(told));
+        }
+        Ok(found.stores)
     }
 
     /// The live server, when an operation comes to it.

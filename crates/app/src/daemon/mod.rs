@@ -112,7 +112,7 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
     let _ = daemon.scheduler.set(daemon.make_scheduler()?);
     let server = Server::start(daemon.state.root(), &daemon)?;
     let mut threads = daemon.start_jobs()?;
-    threads.extend(daemon.start_promotion(call.session.stop)?);
+    threads.push(daemon.start_promotion(call.session.stop)?);
     notify::ready();
     daemon.log.info(&format!(
         "{} serves on the state directory {}",

@@ -1,12 +1,15 @@
-//! What was interrupted of a promotion, or of a rollback, goes on when the daemon starts: its database may be down.
+//! What was interrupted of a promotion, or of a rollback, is finished: its database may be down.
 //!
-//! It is tried until nothing is owed any more, and a critical alert is open for as long. Only what was begun before the daemon
-//! is gone on with: what begins later is watched by who asked for it.
+//! For as long as the daemon lives it looks whether something is owed that nobody is at. It promotes nothing that was not
+//! under way: where nothing is exchanged yet, what was interrupted is called off. A critical alert is open until nothing is
+//! owed any more; and, of what was called off, until somebody has asked for something else.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use grap_core::AlertLevel;
+use grap_core::recovery::RecoveryId;
 use grap_task::Stop;
 
 use super::Daemon;
@@ -17,43 +20,67 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
 impl Daemon {
-    /// A thread that ends when it is done, or at the stop; none where nothing is owed.
-    pub(super) fn start_promotion(self: &Arc<Self>, stop: &Stop) -> Result<Option<JoinHandle<()>>, Failure> {
-        match self.own_call(PROMOTION, stop, |call| call.owes_promotion()) {
-            Ok(false) => return Ok(None),
-            Ok(true) => {}
-            // A journal that cannot be read is told by who looks after the state directory.
-            Err(failure) => {
-                self.log.of(PROMOTION).error(&failure.to_string());
-                return Ok(None);
-            }
-        }
+    /// A thread that ends at the stop.
+    pub(super) fn start_promotion(self: &Arc<Self>, stop: &Stop) -> Result<JoinHandle<()>, Failure> {
         let (daemon, stop) = (Arc::clone(self), stop.clone());
         let thread = std::thread::Builder::new().name(PROMOTION.to_owned());
-        let thread = thread.spawn(move || daemon.finish_promotion(&stop)).map_err(grap::Error::Thread)?;
-        Ok(Some(thread))
+        Ok(thread.spawn(move || daemon.watch_promotions(&stop)).map_err(grap::Error::Thread)?)
     }
 
-    fn finish_promotion(&self, stop: &Stop) {
-        let log = self.log.of(PROMOTION);
-        log.info("what was interrupted of a promotion goes on");
+    fn watch_promotions(&self, stop: &Stop) {
+        let mut off = None;
         loop {
-            let ended = self.own_call(PROMOTION, stop, |call| call.go_on_with_promotion());
-            let owes = self.own_call(PROMOTION, stop, |call| call.owes_promotion()).unwrap_or(true);
-            if let Err(failure) = &ended {
-                log.error(&format!("error[{}]: {}", failure.code().name(), failure));
+            match self.own_call(PROMOTION, stop, |call| call.owes_promotion()) {
+                Ok(true) => off = self.finish_promotion(stop),
+                Ok(false) => off = self.still_off(off, stop),
+                // A journal that cannot be read is told by who looks after the state directory.
+                Err(_) => {}
             }
-            if !owes {
-                self.alerts.clear(PROMOTION);
-                log.info("nothing is owed of it any more");
-                return;
-            }
-            let why = ended.err().map_or_else(String::new, |failure| failure.to_string());
-            let told = format!("a promotion is not finished, and the database may be down: {why}");
-            self.alerts.raise(PROMOTION, grap_core::AlertLevel::Critical, &told);
             if self.clock.wait(AGAIN, stop) {
                 return;
             }
         }
+    }
+
+    /// Which one was called off.
+    fn finish_promotion(&self, stop: &Stop) -> Option<RecoveryId> {
+        let log = self.log.of(PROMOTION);
+        log.info("what was interrupted of a promotion is finished");
+        self.tell("a promotion is not finished, and nobody is at it: the database may be down");
+        let ended = self.own_call(PROMOTION, stop, |call| call.finish_promotion());
+        let owes = self.own_call(PROMOTION, stop, |call| call.owes_promotion()).unwrap_or(true);
+        match ended {
+            Ok(_) if !owes => {
+                log.info("nothing is owed of it any more");
+                self.alerts.clear(PROMOTION);
+                None
+            }
+            Ok(_) => None,
+            Err(failure) => {
+                log.error(&format!("error[{}]: {}", failure.code().name(), failure));
+                if owes {
+                    self.tell(&format!(
+                        "a promotion is not finished, and the database may be down: {failure}"
+                    ));
+                    return None;
+                }
+                self.tell(&format!("a promotion was interrupted, and did not come to its end: {failure}"));
+                self.own_call(PROMOTION, stop, |call| call.called_off()).ok().flatten()
+            }
+        }
+    }
+
+    /// Until somebody has asked for something else.
+    fn still_off(&self, off: Option<RecoveryId>, stop: &Stop) -> Option<RecoveryId> {
+        let is = self.own_call(PROMOTION, stop, |call| call.called_off()).ok().flatten();
+        if off.is_some() && is == off {
+            return off;
+        }
+        self.alerts.clear(PROMOTION);
+        None
+    }
+
+    fn tell(&self, text: &str) {
+        self.alerts.raise(PROMOTION, AlertLevel::Critical, text);
     }
 }

@@ -159,7 +159,11 @@ fn stands(report: &RecoveryReport) -> String {
         } else if recovery.phase.is_forward() {
             "next, and nobody is at it: `grap recover start` goes on, `grap recover cancel` turns back"
         } else if owed.is_of_switch() {
-            "owed, and nobody is at it: `grap recover promote` goes on, `grap recover cancel` takes it back"
+            if recovery.is_rollback() {
+                "owed, and nobody is at it: `grap recover rollback` goes on, `grap recover cancel` takes it back"
+            } else {
+                "owed, and nobody is at it: `grap recover promote` goes on, `grap recover cancel` takes it back"
+            }
         } else {
             "owed, and nobody is at it: `grap recover reset` does it"
         };

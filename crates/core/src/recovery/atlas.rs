@@ -106,7 +106,9 @@ fn switching() -> Vec<What> {
     }
     all.extend([
         What::LookedAgain { ran: true },
+        What::LookedAgain { ran: false },
         What::LiveStopped { ran: true },
+        What::LiveStopped { ran: false },
         What::Staged,
         What::Drained,
         What::LockLost { failure: failure() },

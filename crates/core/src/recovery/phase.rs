@@ -118,6 +118,11 @@ impl Phase {
         matches!(self, Self::Validated | Self::Failed | Self::Promoted)
     }
 
+    /// An old database that does not come up again is not waited for for ever.
+    pub fn can_be_reset(self) -> bool {
+        self.is_end() || self == Self::Restarting
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Begun => "begun",

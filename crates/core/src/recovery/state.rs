@@ -148,8 +148,10 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         (Phase::Dropping, What::CandidateRemoved) => Phase::Failed,
 
         // From any end to the beginning. A rollback has no candidate.
-        (phase, What::ResetAsked) if phase.is_end() && recovery.is_rollback() => return Ok(State::Idle),
-        (phase, What::ResetAsked) if phase.is_end() => Phase::Resetting,
+        (phase, What::ResetAsked) if phase.can_be_reset() && recovery.is_rollback() => {
+            return Ok(State::Idle);
+        }
+        (phase, What::ResetAsked) if phase.can_be_reset() => Phase::Resetting,
         (Phase::Resetting, What::CandidateRemoved) => return Ok(State::Idle),
         (Phase::Promoted, What::RollbackBegun { id, plan, switch }) => {
             return Ok(State::Active(Box::new(Recovery::begin_rollback(id, plan, switch, event.at))));
@@ -157,7 +159,8 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         (Phase::Restarting, What::RollbackBegun { id, plan, switch })
             if switch.live_is_lost && recovery.is_rollback() =>
         {
-            return Ok(State::Active(Box::new(Recovery::begin_rollback(id, plan, switch, event.at))));
+            let instead = recovery.begin_rollback_instead(id, plan, switch, event.at);
+            return Ok(State::Active(Box::new(instead)));
         }
 
         (_, what) => match recovery.switched(what, order) {

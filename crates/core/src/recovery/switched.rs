@@ -17,7 +17,7 @@ use super::id::RecoveryId;
 use super::order::{FORWARD, Order};
 use super::phase::Phase;
 use super::state::{Cause, Recovery};
-use super::switch::Switch;
+use super::switch::{Guard, Switch};
 
 /// So often the live server is stopped for one promotion.
 pub const STOPS_MAX: u32 = 3;
@@ -27,6 +27,23 @@ impl Recovery {
         let mut recovery = Self::begin(id, plan, at);
         recovery.phase = recovery.asked(switch);
         recovery
+    }
+
+    /// In place of one whose old database did not come up again.
+    pub(super) fn begin_rollback_instead(
+        &self,
+        id: &RecoveryId,
+        plan: &Plan,
+        switch: &Switch,
+        at: Timestamp,
+    ) -> Self {
+        Self { ran: self.ran, stops: 1, ..Self::begin_rollback(id, plan, switch, at) }
+    }
+
+    /// A switch whose journal is lost: what was noted beside its barrier is enough to exchange it back.
+    pub fn interrupted(id: &RecoveryId, plan: &Plan, switch: &Switch, guard: &Guard, at: Timestamp) -> Self {
+        let begun = Self::begin_rollback(id, plan, switch, at);
+        Self { phase: Phase::Undoing, guard: Some(guard.clone()), ran: true, stops: 1, ..begun }
     }
 
     /// Where this leads, if it can follow.
@@ -56,8 +73,7 @@ impl Recovery {
             (Phase::Guarded, What::LogTaken) => Phase::LogTaken,
             (Phase::LogTaken, What::StoresSwapped) => Phase::StoresSwapped,
             (Phase::StoresSwapped, What::LogPut) => Phase::LogPut,
-            (Phase::LogPut, What::LiveStarted) if self.unconfirmed.is_some() => Phase::Confirmed,
-            (Phase::LogPut, What::LiveStarted) => Phase::LiveStarted,
+            (Phase::LogPut, What::LiveStarted) => self.live_started(),
             (Phase::LiveStarted, What::Confirmed) => Phase::Confirmed,
             (Phase::LiveStarted, What::Unconfirmed { failure }) => {
                 self.leave_unconfirmed(Order::Confirm, failure, Phase::Confirmed)
@@ -90,7 +106,9 @@ impl Recovery {
             {
                 self.call_off(Cause::Failed { order: *order, failure: failure.clone() })
             }
-            (Phase::LogPut | Phase::LiveStarted, What::Failed { order, failure }) if owed == Some(*order) => {
+            (Phase::LogPut | Phase::LiveStarted, What::Failed { order, failure })
+                if owed == Some(*order) && !self.stays_owed() =>
+            {
                 self.withdraw(*order, failure)
             }
 
@@ -109,7 +127,7 @@ impl Recovery {
             }
             // The old one does not come up again: who gives it up need not wait for it.
             (Phase::Restarting, What::PromoteAsked { switch })
-                if switch.live_is_lost && self.cause.is_none() =>
+                if switch.live_is_lost && !self.is_rollback() =>
             {
                 self.asked(switch)
             }
@@ -122,9 +140,24 @@ impl Recovery {
         self.steps.retain(|step| FORWARD.contains(&step.order));
         self.switch = Some(Box::new(switch.clone()));
         self.guard = None;
-        (self.ran, self.stops) = (false, 0);
-        (self.called_off, self.archive_missed) = (None, None);
+        // An old database that did not come up again is one that we have stopped.
+        let is_down = self.phase == Phase::Restarting;
+        self.ran &= is_down;
+        self.stops = u32::from(is_down);
+        (self.cause, self.called_off, self.archive_missed) = (None, None, None);
         Phase::Asked
+    }
+
+    /// Nothing leads back from the last exchange, and a server that was not started is no reason to go on: the start stays
+    /// owed.
+    pub fn stays_owed(&self) -> bool {
+        self.phase == Phase::LogPut && (self.is_lost() || self.unconfirmed.is_some())
+    }
+
+    /// Whatever ran before: it is we who have started it.
+    fn live_started(&mut self) -> Phase {
+        self.ran = true;
+        if self.unconfirmed.is_some() { Phase::Confirmed } else { Phase::LiveStarted }
     }
 
     fn is_lost(&self) -> bool {
@@ -150,7 +183,7 @@ impl Recovery {
     /// A candidate can be promoted again; a rollback that came to nothing has failed. The server may have been stopped from
     /// the moment that was owed, whether it was seen to or not; and a barrier may lie there since an earlier stop.
     fn call_off(&mut self, cause: Cause) -> Phase {
-        let untouched = matches!(self.phase, Phase::Asked | Phase::LookedAgain);
+        let untouched = matches!(self.phase, Phase::Asked | Phase::LookedAgain) && self.stops == 0;
         if self.is_rollback() {
             self.cause = Some(cause);
         } else {
@@ -165,7 +198,7 @@ impl Recovery {
 
     /// The new database is in place, and is not what it should be.
     fn withdraw(&mut self, order: Order, failure: &Failure) -> Phase {
-        if self.is_lost() || self.unconfirmed.is_some() {
+        if self.is_lost() {
             return self.leave_unconfirmed(order, failure, Phase::Confirmed);
         }
         self.cause = Some(Cause::Failed { order, failure: failure.clone() });

@@ -113,11 +113,14 @@ fn what_can_follow_depends_on_what_is_owed() {
         assert_eq!(follows(What::CancelAsked), can_be_cancelled, "{state:?}");
         assert_eq!(follows(atlas::begun()), state == State::Idle);
         let is_end = phase(&state).is_some_and(Phase::is_end);
-        assert_eq!(follows(What::ResetAsked), is_end, "{state:?}");
+        let can_be_reset = phase(&state).is_some_and(Phase::can_be_reset);
+        assert_eq!(follows(What::ResetAsked), can_be_reset, "{state:?}");
         assert_eq!(order(&state).is_none(), is_end || state == State::Idle);
         for each in FORWARD.into_iter().chain(SWITCH).chain(BACK) {
             let failed = follows(What::Failed { order: each, failure: atlas::failure() });
-            assert_eq!(failed, order(&state) == Some(each) && each.can_fail(), "{each} in {state:?}");
+            let stays = state.recovery().is_some_and(Recovery::stays_owed);
+            let can_fail = order(&state) == Some(each) && each.can_fail() && !stays;
+            assert_eq!(failed, can_fail, "{each} in {state:?}");
         }
         let is_good = matches!(phase(&state), Some(Phase::Validated | Phase::Promoted));
         assert_eq!(percent(&state).is_some(), is_forward || is_good);
@@ -207,7 +210,8 @@ fn between_the_first_exchange_and_the_last_there_is_a_guard_and_a_way_back() {
         }
         let cancelled = apply(state.clone(), &atlas::event(What::CancelAsked)).unwrap();
         let (end, orders) = performed(cancelled);
-        let may_be_stopped = !matches!(recovery.phase, Phase::Asked | Phase::LookedAgain);
+        let may_be_stopped =
+            !matches!(recovery.phase, Phase::Asked | Phase::LookedAgain) || recovery.stops > 0;
         let wanted: &[Order] = if may_be_stopped { &[Order::Undo, Order::StartOld] } else { &[] };
         assert_eq!(orders, wanted, "{state:?}");
         let end = end.recovery().unwrap();
@@ -273,6 +277,56 @@ fn what_does_not_confirm_goes_back_unless_it_was_written_to_or_the_old_one_was_g
         assert_eq!(orders, [Order::Confirm]);
         assert_eq!(confirmed.recovery().unwrap().unconfirmed, None);
     }
+}
+
+/// What ran stays to be started, whatever is asked for meanwhile.
+#[test]
+fn an_old_database_that_does_not_come_up_has_two_ways_out_and_is_not_forgotten() {
+    let mut state = asked(atlas::validated());
+    while order(&state) != Some(Order::StartLive) {
+        state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+    }
+    let failed = What::Failed { order: Order::StartLive, failure: atlas::failure() };
+    state = apply(state, &atlas::event(failed)).unwrap();
+    state = apply(state, &atlas::event(What::Undone)).unwrap();
+    assert_eq!((order(&state), state.status()), (Some(Order::StartOld), Status::Failed));
+    let reset = apply(state.clone(), &atlas::event(What::ResetAsked)).unwrap();
+    assert_eq!(perform(reset), State::Idle);
+    let wish = |lost| What::PromoteAsked { switch: Box::new(atlas::switch(lost)) };
+    assert!(apply(state.clone(), &atlas::event(wish(false))).is_err());
+    let again = apply(state, &atlas::event(wish(true))).unwrap();
+    let recovery = again.recovery().unwrap();
+    assert_eq!((recovery.phase, recovery.ran, &recovery.cause), (Phase::Asked, true, &None));
+    // It is down: called off, it is to be started, though nothing was stopped since.
+    let off = apply(again, &atlas::event(What::CancelAsked)).unwrap();
+    let (off, orders) = performed(off);
+    assert_eq!(
+        (orders.as_slice(), off.status()),
+        ([Order::Undo, Order::StartOld].as_slice(), Status::Success)
+    );
+}
+
+#[test]
+fn what_was_started_by_us_ran_and_one_that_is_given_up_is_started_before_anything_follows() {
+    let until_put = |lost| {
+        let switch = Box::new(atlas::switch(lost));
+        let mut state = apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
+        while order(&state) != Some(Order::StartLive) {
+            let what = match atlas::done(&state).unwrap().what {
+                What::LookedAgain { .. } => What::LookedAgain { ran: false },
+                What::LiveStopped { .. } => What::LiveStopped { ran: false },
+                what => what,
+            };
+            state = apply(state.clone(), &atlas::event(what)).unwrap();
+        }
+        assert!(!state.recovery().unwrap().ran);
+        state
+    };
+    let started = apply(until_put(false), &atlas::event(What::LiveStarted)).unwrap();
+    assert!(started.recovery().unwrap().ran);
+    let failed = What::Failed { order: Order::StartLive, failure: atlas::failure() };
+    assert!(apply(until_put(false), &atlas::event(failed.clone())).is_ok());
+    assert!(apply(until_put(true), &atlas::event(failed)).is_err());
 }
 
 #[test]

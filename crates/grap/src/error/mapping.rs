@@ -90,10 +90,12 @@ impl Error {
             | Self::OtherRepository { .. }
             | Self::OtherServer { .. }
             | Self::NoRecovery { .. }
-            | Self::PromotionUnderWay => Code::RecoveryState,
+            | Self::PromotionUnderWay
+            | Self::SwitchOwed { .. } => Code::RecoveryState,
+            Self::StillOwed(error) => error.code(),
             Self::PromotionRefused { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
-            Self::SwapUnknown { .. } => Code::SwapUnfinished,
+            Self::SwapUnknown { .. } | Self::SwitchWithoutJournal { .. } => Code::SwapUnfinished,
             Self::NoRetired { .. } => Code::RetiredNotFound,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }

@@ -10,7 +10,7 @@ mod mapping;
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{RecoveryId, Status};
+use grap_core::recovery::{Order, RecoveryId, Status};
 use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
 use grap_disk::DiskError;
 use grap_repository::RepositoryError;
@@ -187,8 +187,17 @@ pub enum Error {
     NotConfirmed { why: String },
     #[error("what lies on disk is not what was noted, and nothing was touched: {what}")]
     SwapUnknown { what: String },
+    /// What an order had to look at could not be looked at: that says nothing about it, and it stays owed.
+    #[error(transparent)]
+    StillOwed(Box<Error>),
     #[error("a promotion or a rollback is under way")]
     PromotionUnderWay,
+    #[error(
+        "{asked} is not possible: {id} owes `{owed}`, {why}: `grap recover {verb}` goes on with it, `grap recover cancel` takes it back where that can be"
+    )]
+    SwitchOwed { asked: &'static str, id: RecoveryId, owed: Order, why: String, verb: &'static str },
+    #[error("the journal of recoveries cannot be read, and {what}")]
+    SwitchWithoutJournal { what: String },
     #[error("there is no retired database{}", named(id.as_ref()))]
     NoRetired { id: Option<RecoveryId> },
     #[error("{asked} is not possible: there is no recovery")]

@@ -56,7 +56,8 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use promote::{
-    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, rollback,
+    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, resume_promotion,
+    rollback,
 };
 pub use recover::{
     CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,

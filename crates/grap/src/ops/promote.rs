@@ -10,19 +10,19 @@ use grap_core::recovery::{
     Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Switch, SwitchLimits, order,
 };
 use grap_disk as disk;
-use grap_neo4j::TransactionEnd;
+use grap_neo4j::{TransactionEnd, TxId};
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
 use super::Session;
 use super::recover::{RecoveryReport, perform};
 use crate::archive::Archive;
-use crate::check::last_transaction;
+use crate::check::behind_newest_checkpoint;
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::recovery::{
-    Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, archived_databases, bytes_of,
-    in_the_way, retired_stores, root_of_retired,
+    Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, Swap, Swapped,
+    archived_databases, bytes_of, in_the_way, retired_stores, root_of_retired,
 };
 use crate::state::StateDirectory;
 
@@ -43,6 +43,8 @@ pub struct SwitchPlan {
     pub switch: Switch,
     /// The last transaction of what will be live.
     pub new_end: Option<TransactionEnd>,
+    /// A rollback: the last transaction that what is live now was promoted with.
+    pub fork: Option<TxId>,
     /// And of what is live now, as far as it can be read.
     pub live_end: Option<TransactionEnd>,
     /// Of what is live now, where it will lie.
@@ -83,7 +85,7 @@ pub fn promote(
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled("recover", session.clock, || {
-        let machine = if goes_on(machine.state(), options, session) {
+        let machine = if goes_on(machine.state(), options, "a promotion", session)? {
             machine
         } else if is_unconfirmed(machine.state()) {
             machine.ask_again(session.clock)?
@@ -121,7 +123,7 @@ pub fn rollback(
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled("recover", session.clock, || {
-        let machine = if goes_on(machine.state(), options, session) {
+        let machine = if goes_on(machine.state(), options, "a rollback", session)? {
             machine
         } else {
             begin_rollback(machine, &Planner { options, find, open, session })?
@@ -162,14 +164,74 @@ fn go_on(
     Ok(SwitchReport { recovery: RecoveryReport::ended(machine.state(), session), downtime })
 }
 
-/// Something of a promotion or a rollback is owed. Who gives the live database up need not wait for the old one to serve.
-fn goes_on(state: &State, options: &SwitchOptions, session: &Session<'_>) -> bool {
-    let Some(owed) = order(state).filter(|owed| owed.is_of_switch()) else { return false };
-    let goes_on = owed != Order::StartOld || !options.live_is_lost;
-    if goes_on && let Some(recovery) = state.recovery() {
-        session.monitor.finding(&Finding::info(format!("{} goes on: {owed}", recovery.id)));
+/// Finish what was interrupted, where nobody is at it and nobody asks for it: none where nothing is owed.
+///
+/// It goes on only where something is exchanged, or to a database that serves. What was interrupted before that is called off:
+/// who had asked for it may not want it any more.
+pub fn resume_promotion(
+    find: &FindLive<'_>,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Option<SwitchReport>> {
+    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
+    if owed_of_switch(machine.state()).is_none() {
+        return Ok(None);
     }
-    goes_on
+    let resumed = state.journaled("recover", session.clock, || {
+        let machine = if machine.state().recovery().is_some_and(nothing_is_exchanged) {
+            machine.cancel(session.clock)?
+        } else {
+            machine
+        };
+        go_on(machine, find, open, state, session)
+    });
+    resumed.map(Some)
+}
+
+/// By what lies on disk. Where that cannot be said the order says so.
+fn nothing_is_exchanged(recovery: &Recovery) -> bool {
+    let Some(switch) = recovery.switch.as_deref().filter(|_| recovery.phase.is_switching()) else {
+        return false;
+    };
+    recovery.guard.as_ref().is_none_or(|guard| matches!(Swap::of(switch).look(guard), Ok(Swapped::Nothing)))
+}
+
+fn owed_of_switch(state: &State) -> Option<Order> {
+    order(state).filter(|owed| owed.is_of_switch())
+}
+
+/// What is asked for is owed already. Something else that is owed stands in its way. Who gives the live database up need not
+/// wait for the old one to serve.
+fn goes_on(
+    state: &State,
+    options: &SwitchOptions,
+    asked: &'static str,
+    session: &Session<'_>,
+) -> Result<bool> {
+    let Some((owed, recovery)) = owed_of_switch(state).zip(state.recovery()) else { return Ok(false) };
+    let is_lost = recovery.switch.as_ref().is_some_and(|switch| switch.live_is_lost);
+    let is_other_kind = recovery.is_rollback() != (asked == "a rollback");
+    let is_other_store = options.retired.is_some() && options.retired != recovery.plan.undoes;
+    if !is_other_kind && owed == Order::StartOld && options.live_is_lost {
+        return Ok(false);
+    }
+    let why = if is_other_kind && recovery.is_rollback() {
+        "which is a step of a rollback"
+    } else if is_other_kind {
+        "which is a step of a promotion"
+    } else if is_other_store {
+        "which is a step of the rollback of another recovery"
+    } else if options.live_is_lost && !is_lost {
+        "and it was begun without --live-is-lost"
+    } else if is_lost && !options.live_is_lost && recovery.phase.is_switching() {
+        "and it was begun with --live-is-lost"
+    } else {
+        session.monitor.finding(&Finding::info(format!("{} goes on: {owed}", recovery.id)));
+        return Ok(true);
+    };
+    let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
+    Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why: why.to_owned(), verb })
 }
 
 fn is_unconfirmed(state: &State) -> bool {
@@ -201,7 +263,7 @@ impl Planner<'_> {
         let found = halves(&data, &data, &database)?;
         let installation = self.installation(&database)?;
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
-        Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone(), None))
+        Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone()))
     }
 
     fn rollback(&self, retired: &RetiredStore, id: &RecoveryId) -> Result<SwitchPlan> {
@@ -213,14 +275,21 @@ impl Planner<'_> {
         let (plan, found) = (&retired.plan, retired.halves.clone());
         let switch = self.switch(&installation, id, plan, found, &retired.database)?;
         let target = format!("what {} replaced", retired.recovery);
-        Ok(SwitchPlan::of(&installation, switch, target, Some(retired.recovery.clone())))
+        let ends = plan.ends.iter().find(|end| end.database == retired.database);
+        let fork = ends.map(|end| end.tx_id);
+        let planned = SwitchPlan::of(&installation, switch, target);
+        Ok(SwitchPlan { undoes: Some(retired.recovery.clone()), fork, ..planned })
     }
 
     fn retired(&self) -> Result<RetiredStore> {
         let data = Installation::data_directory(&(self.find)()?.installation)?;
         let wanted =
             |store: &RetiredStore| self.options.retired.as_ref().is_none_or(|id| *id == store.recovery);
-        let newest = retired_stores(&data)?.into_iter().rfind(wanted);
+        let found = retired_stores(&data)?;
+        for unreadable in &found.unreadable {
+            self.session.monitor.finding(&Finding::warning(unreadable.clone()));
+        }
+        let newest = found.stores.into_iter().rfind(wanted);
         newest.ok_or_else(|| Error::NoRetired { id: self.options.retired.clone() })
     }
 
@@ -320,8 +389,12 @@ fn downtime(recovery: &Recovery) -> Option<Duration> {
 }
 
 impl SwitchPlan {
-    fn of(installation: &Installation, switch: Switch, target: String, undoes: Option<RecoveryId>) -> Self {
-        let end = |log: &str| last_transaction(Path::new(log), &switch.database).ok();
+    fn of(installation: &Installation, switch: Switch, target: String) -> Self {
+        // Of a live log that is written, and of one that had crashed, the last whole one.
+        let end = |log: &str| {
+            let (_, span, _) = behind_newest_checkpoint(Path::new(log), &switch.database).ok()?;
+            Some(span.end)
+        };
         let (new_end, live_end) = (end(&switch.found.log), end(&switch.live.log));
         let retired_bytes = bytes_of(&switch.live).unwrap_or(0);
         let mut losses = Vec::new();
@@ -336,15 +409,20 @@ impl SwitchPlan {
             };
             losses.push(format!("the log of `{database}` is not archived: {whose}"));
         }
-        Self { undoes, target, switch, new_end, live_end, retired_bytes, losses }
+        Self { undoes: None, fork: None, target, switch, new_end, live_end, retired_bytes, losses }
     }
 
     /// Transactions that will be live no more: the first and the last, and when the last one of what stays, and of what
     /// goes, were committed.
     pub fn lost(&self) -> Option<(u64, u64, Option<Timestamp>, Option<Timestamp>)> {
-        let (new, live) = (self.new_end?, self.live_end?);
+        let live = self.live_end?;
         let at = |end: TransactionEnd| Timestamp::from_millisecond(end.commit_time.0).ok();
-        (live.id > new.id).then(|| (new.id.0 + 1, live.id.0, at(new), at(live)))
+        // What comes back by a rollback went its own way: what both have ends where it was replaced.
+        let (stays, when) = match (&self.undoes, self.fork, self.new_end) {
+            (Some(_), fork, _) => (fork?, None),
+            (None, _, new) => (new?.id, at(new?)),
+        };
+        (live.id > stays).then(|| (stays.0 + 1, live.id.0, when, at(live)))
     }
 
     fn ends(&self) -> Vec<End> {

@@ -4,6 +4,7 @@
 //! What is done in which order the machine knows ([`crate::recovery`]). Here a recovery is planned, begun, or gone on with.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use grap_core::recovery::{
     Cause, End, Judgement, Limits, Order, Phase, Plan, Recovery, RecoveryId, State, Status, order,
@@ -11,20 +12,25 @@ use grap_core::recovery::{
 use grap_core::{SourceName, Target};
 use grap_neo4j::TxId;
 use grap_repository::Repository;
-use grap_task::{Finding, Unit};
+use grap_task::{Finding, Stop, Unit};
 use jiff::Timestamp;
 
 use super::Session;
 use super::restore::{PlannedDatabase, RestoreOptions, plan_restore_from};
 use crate::error::{Code, Error, Result, in_one_line};
-use crate::live::SYSTEM;
+use crate::live::{Installation, SYSTEM};
 use crate::notes::{is_blind, is_death};
 use crate::recovery::{
-    self, Cancel, Candidate, CandidateOptions, FindLive, Gauge, Lane, LiveSwitch, Machine, OpenAgain,
-    Progress, RecoveryJournal, RetiredStore, in_the_way, publishing, room_for,
+    self, Cancel, Candidate, CandidateOptions, FindLive, Gauge, Interrupted, Lane, LiveServer, LiveSwitch,
+    Machine, OpenAgain, Progress, Promote as _, RecoveryJournal, RetiredStore, in_the_way, interrupted,
+    publishing, room_for,
 };
 use crate::server::ServerInstallation;
 use crate::state::StateDirectory;
+
+/// A step of a promotion hears of a cancellation at its end.
+const HEARD_WITHIN: Duration = Duration::from_mins(5);
+const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone)]
 pub struct RecoverOptions {
@@ -153,13 +159,38 @@ pub fn cancel_recovery(
         Cancel::Asked => {
             let text = "asked for: the process that performs it ends it now, or takes it back";
             session.monitor.finding(&Finding::info(text));
-            recovery_status(state, session)
+            let report = recovery_status(state, session)?;
+            let is_switch = order(&report.state).is_some_and(Order::is_of_switch);
+            if is_switch { heard(report, state, session) } else { Ok(report) }
         }
         Cancel::Noted(machine) => {
             let mut candidate = Candidate::to_clear_away(None).with_live(LiveSwitch::new(find, None));
             let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
             Ok(RecoveryReport::ended(machine.state(), session))
         }
+    }
+}
+
+/// Of a promotion that another process performs: it is taken back, or it was too late for that.
+fn heard(
+    mut report: RecoveryReport,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<RecoveryReport> {
+    let until = session.clock.since_boot() + HEARD_WITHIN;
+    loop {
+        let Some(recovery) = report.recovery() else { return Ok(report) };
+        if recovery.phase.can_be_cancelled() && report.runs && session.clock.since_boot() < until {
+            session.clock.wait(LOOK, session.stop);
+            session.stop.check()?;
+            report = recovery_status(state, session)?;
+            continue;
+        }
+        let is_taken_back = recovery.called_off.is_some() || recovery.cause.is_some();
+        if recovery.phase.can_be_cancelled() || is_taken_back {
+            return Ok(report);
+        }
+        return Err(in_the_way("a cancellation, now that the new database is in place,", recovery));
     }
 }
 
@@ -171,6 +202,9 @@ pub fn reset_recovery(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
+    if recovery::unreadable(state, Lane::Recovery).is_some() {
+        take_back_without_journal(find, state, session)?;
+    }
     let (machine, aside) = Machine::open_or_begin(state, Lane::Recovery, session.clock)?;
     if let Some(aside) = aside {
         session.monitor.finding(&Finding::warning(aside.to_string()));
@@ -183,6 +217,55 @@ pub fn reset_recovery(
     Ok(RecoveryReport::ended(machine.state(), session))
 }
 
+/// The journal is lost, and with it what is known of a promotion: in the middle of one a barrier lies where a log should be,
+/// and beside it stands what there is to know.
+fn take_back_without_journal(
+    find: &FindLive<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<()> {
+    let found = find().and_then(|live| interrupted_of(&live));
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let told = format!(
+                "whether a promotion was under way was not looked at: {}; a file in the place of a live log would say so",
+                in_one_line(&error)
+            );
+            session.monitor.finding(&Finding::warning(told));
+            return Ok(());
+        }
+    };
+    let Some(Interrupted { barrier, switch }) = found else { return Ok(()) };
+    let Some(recovery) = switch else {
+        let told = format!(
+            "{} is a file, and what it stands for is noted nowhere: the database is to be recovered, and promoted with --live-is-lost",
+            barrier.display()
+        );
+        session.monitor.finding(&Finding::warning(told));
+        return Ok(());
+    };
+    let _lock = state.lock(Lane::Recovery.job(), session.clock)?;
+    let mut switch = LiveSwitch::new(find, None);
+    let (stop, told) = (Stop::new(), format!("{} is exchanged back", recovery.id));
+    session.monitor.finding(&Finding::warning(told));
+    let session = Session { stop: &stop, ..*session };
+    let undone = switch.undo(&recovery, &session).and_then(|_| switch.start_old(&recovery, &session));
+    undone.map_err(|error| Error::SwitchWithoutJournal {
+        what: format!(
+            "{} is the barrier of {}, which could not be exchanged back: {}",
+            barrier.display(),
+            recovery.id,
+            in_one_line(&error)
+        ),
+    })
+}
+
+fn interrupted_of(live: &LiveServer) -> Result<Option<Interrupted>> {
+    // Any database of it: all are looked at.
+    interrupted(&Installation::locate(&live.installation, SYSTEM)?)
+}
+
 /// Nothing is left of a recovery that has ended, or is on its way back.
 pub(super) fn clear_away(
     machine: Machine,
@@ -193,7 +276,14 @@ pub(super) fn clear_away(
 ) -> Result<Machine> {
     // A verdict that is not recorded yet is recorded before its candidate goes.
     let is_forward = machine.state().recovery().is_some_and(|recovery| recovery.phase.is_forward());
-    let machine = if is_forward { machine } else { perform(machine, lane, &mut candidate, state, session)? };
+    let machine = if is_forward {
+        machine
+    } else {
+        match perform(machine, lane, &mut candidate, state, session) {
+            Err(error) if error.code() != Code::Interrupted => given_up(error, lane, state, session)?,
+            ended => ended?,
+        }
+    };
     if let Some(missed) = machine.state().recovery().and_then(|recovery| recovery.unrecorded.as_ref()) {
         let text =
             format!("what was found does not stand beside the backup: {}: {}", missed.code, missed.message);
@@ -201,6 +291,18 @@ pub(super) fn clear_away(
     }
     let machine = machine.reset(session.clock)?;
     perform(machine, lane, &mut candidate, state, session)
+}
+
+/// An old database that does not serve again is nothing that a reset could wait for.
+fn given_up(error: Error, lane: Lane, state: &StateDirectory, session: &Session<'_>) -> Result<Machine> {
+    let machine = Machine::open(state, lane, session.clock)?;
+    if machine.state().recovery().is_none_or(|recovery| recovery.phase != Phase::Restarting) {
+        return Err(error);
+    }
+    let told =
+        format!("the live database was not seen to serve again, please see to it: {}", in_one_line(&error));
+    session.monitor.finding(&Finding::warning(told));
+    Ok(machine)
 }
 
 /// What is owed, until nothing is; meanwhile others can see how far it is.

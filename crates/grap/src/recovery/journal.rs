@@ -9,14 +9,17 @@
 use std::collections::BTreeSet;
 
 use grap_core::recovery::{Event, Illegal, RecoveryId, State, What, apply};
-use grap_disk::Journal;
+use grap_disk::{self as disk, Journal};
 use jiff::Timestamp;
 
 use super::Lane;
+use crate::error::Error;
 use crate::state::{SetAside, StateDirectory, StateError};
 
 /// More are cut to half of it when a recovery begins. Each append reads what is there.
 const ENTRIES_MAX: usize = 1000;
+/// A journal of that many is smaller.
+const ROOM: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub struct RecoveryJournal {
@@ -57,6 +60,19 @@ impl RecoveryJournal {
 
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// For what is noted between the stop of a live server and its start.
+    pub(super) fn require_room(&self) -> crate::Result<()> {
+        let free = disk::space(self.journal.path())?.available;
+        if free >= ROOM {
+            return Ok(());
+        }
+        let why = format!(
+            "the file system of {} has {free} bytes left, and {ROOM} are to be there",
+            self.journal.path().display()
+        );
+        Err(Error::PromotionRefused { why })
     }
 
     /// Every event, oldest first.

@@ -37,8 +37,8 @@ pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
 pub use swap::{Swap, Swapped};
-pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, retired_stores};
-pub(crate) use switching::{archived_databases, bytes_of, root_of_retired};
+pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores};
+pub(crate) use switching::{Interrupted, archived_databases, bytes_of, interrupted, root_of_retired};
 
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;
@@ -182,15 +182,39 @@ impl Machine {
         match self.state().recovery() {
             None => return Ok(self),
             Some(recovery) if recovery.phase == Phase::Resetting => return Ok(self),
-            Some(recovery) if order(self.state()).is_some() => return Err(in_the_way("a reset", recovery)),
+            Some(recovery) if !recovery.phase.can_be_reset() => return Err(in_the_way("a reset", recovery)),
             Some(_) => {}
         }
         self.note(What::ResetAsked, clock)?;
         Ok(self)
     }
 
-    /// Perform what is owed until nothing is. An error leaves the recovery where it was: the next run goes on there.
+    /// Perform what is owed until nothing is. An error leaves the recovery where it was: the next run goes on there. A
+    /// whole database that we have stopped is started before that.
     pub fn run(mut self, performer: &mut dyn Perform, session: &Session<'_>, gauge: &Gauge) -> Result<Self> {
+        match self.perform_all(performer, session, gauge) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.leave(performer, session);
+                Err(error)
+            }
+        }
+    }
+
+    /// Nobody goes on here. Whoever called for the stop is not asked: a start ends by itself.
+    fn leave(&self, performer: &mut dyn Perform, session: &Session<'_>) {
+        let Some((_, recovery)) = self.owed().filter(|(owed, _)| owed.is_of_switch()) else { return };
+        if let Ok(promote) = performer.promote() {
+            promote.leave(recovery, &Session { stop: &Stop::new(), ..*session });
+        }
+    }
+
+    fn perform_all(
+        &mut self,
+        performer: &mut dyn Perform,
+        session: &Session<'_>,
+        gauge: &Gauge,
+    ) -> Result<()> {
         while let Some((owed, recovery)) = self.owed() {
             gauge.set(self.state(), Some(owed), session.clock);
             let began = session.clock.since_boot();
@@ -203,7 +227,7 @@ impl Machine {
             self.note_after(what, u64::try_from(took.as_millis()).ok(), session.clock)?;
         }
         gauge.set(self.state(), None, session.clock);
-        Ok(self)
+        Ok(())
     }
 
     /// Whether it is to be cancelled. A signal is a pause: but for a database that is down, where the way back or the way
@@ -237,6 +261,10 @@ impl Machine {
         session: &Session<'_>,
         gauge: &Gauge,
     ) -> Result<What> {
+        if order == Order::LookAgain {
+            // Between the stop and the start nothing is to be noted in vain.
+            self.journal.require_room()?;
+        }
         session.monitor.begin(&announced(order, gauge, session.clock), Unit::Items, None);
         let metering = gauge.metering(session.monitor);
         let session = Session { monitor: &metering, ..*session };
@@ -263,6 +291,8 @@ impl Machine {
                     Err(error)
                 }
             }
+            Err(Error::StillOwed(error)) => Err(*error),
+            Err(error) if recovery.stays_owed() => Err(error),
             Err(error) if order.can_fail() => Ok(What::Failed { order, failure: perform::failure(&error) }),
             Err(error) if order.is_record() => Ok(What::RecordMissed { failure: perform::failure(&error) }),
             result => result,

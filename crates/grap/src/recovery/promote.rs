@@ -49,6 +49,10 @@ pub trait Promote {
     fn undo(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<UndoEnd>;
 
     fn start_old(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// An error ends this process: where the live database is whole, old or new, and we have stopped it, it is started.
+    /// In the middle of the exchanges nothing is done. What fails is told.
+    fn leave(&mut self, recovery: &Recovery, session: &Session<'_>);
 }
 
 /// What was to be done under the lock of the live server.

@@ -53,7 +53,7 @@ struct Places {
 }
 
 /// What lies where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Seen {
     live_store: Option<Identity>,
     live_log: Option<Identity>,
@@ -77,10 +77,6 @@ impl Swap {
         for place in [&self.retired.store, &self.retired.log] {
             make_private(parent(place))?;
         }
-        // Of a live database that was given up even the directory that it lay in may be gone.
-        for place in [&self.live.store, &self.live.log] {
-            disk::create_dir_all(parent(place))?;
-        }
         disk::replace(&self.retired.log, &[words(recovery, self).as_bytes()])?;
         disk::set_mode(&self.retired.log, READABLE)?;
         let missing = |path: &Path| Error::SwapUnknown { what: format!("{} is not there", path.display()) };
@@ -98,13 +94,16 @@ impl Swap {
     /// How much is done, by what lies where. Where nothing is, the barrier may be gone: an undo ends with that.
     pub fn look(&self, guard: &Guard) -> Result<Swapped> {
         let seen = self.seen()?;
-        if seen == (Seen { retired_log: None, ..expected(Swapped::Nothing, guard) }) {
-            return Ok(Swapped::Nothing);
-        }
-        let rows = [Swapped::Nothing, Swapped::LogTaken, Swapped::StoresSwapped, Swapped::LogPut];
-        rows.into_iter()
-            .find(|row| seen == expected(*row, guard))
-            .ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
+        seen.row(guard).ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
+    }
+
+    /// As [`Swap::look`], for the way back: where what is new lies where it lay, and no barrier in the live place, there is
+    /// nothing to be taken back, whatever somebody has made of what is live.
+    pub fn look_back(&self, guard: &Guard) -> Result<Swapped> {
+        let seen = self.seen()?;
+        let is_nothing = seen.is_undone(guard).then_some(Swapped::Nothing);
+        let row = seen.row(guard).or(is_nothing);
+        row.ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
     }
 
     /// From here on no server opens the database.
@@ -130,17 +129,23 @@ impl Swap {
         synced(&self.live.log, &self.side.log)
     }
 
-    /// Back to what was, however much is done. The barrier goes.
+    /// Back to what was, however much is done. The barrier stays.
+    pub fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
+        while let Some((one, other, both)) = self.last_exchange(guard)? {
+            if both {
+                disk::exchange(one, other)?;
+            } else {
+                disk::rename_new(one, other)?;
+            }
+            synced(one, other)?;
+        }
+        Ok(())
+    }
+
+    /// And the barrier goes.
     pub fn undo(&self, guard: Option<&Guard>) -> Result<()> {
         if let Some(guard) = guard {
-            while let Some((one, other, both)) = self.last_exchange(guard)? {
-                if both {
-                    disk::exchange(one, other)?;
-                } else {
-                    disk::rename_new(one, other)?;
-                }
-                synced(one, other)?;
-            }
+            self.undo_exchanges(guard)?;
         }
         remove_barrier(&self.retired.log)?;
         remove_empty(&self.retired)
@@ -149,9 +154,9 @@ impl Swap {
     /// The old halves lie in their places, and the barrier is gone. What the side lay in is removed where it is empty.
     pub fn retire(&self, guard: &Guard) -> Result<()> {
         if let Some(store) = guard.live_store
-            && identity(&self.retired.store)? != Some(store)
+            && !is(identity(&self.retired.store)?, Some(store))
         {
-            if identity(&self.side.store)? != Some(store) {
+            if !is(identity(&self.side.store)?, Some(store)) {
                 let what = format!("the old store is not at {}", self.side.store.display());
                 return Err(Error::SwapUnknown { what });
             }
@@ -163,7 +168,7 @@ impl Swap {
                 disk::sync_dir(parent(place))?;
             }
         }
-        if identity(&self.side.log)? == Some(guard.barrier) {
+        if is(identity(&self.side.log)?, Some(guard.barrier)) {
             remove_barrier(&self.side.log)?;
         }
         Ok(())
@@ -171,7 +176,7 @@ impl Swap {
 
     /// The exchange that was done last: to be done once more, or (of what was not there) back.
     fn last_exchange(&self, guard: &Guard) -> Result<Option<(&Path, &Path, bool)>> {
-        Ok(match self.look(guard)? {
+        Ok(match self.look_back(guard)? {
             Swapped::Nothing => None,
             Swapped::LogTaken => Some((&self.live.log, &self.retired.log, guard.live_log.is_some())),
             Swapped::StoresSwapped => Some((&self.live.store, &self.side.store, guard.live_store.is_some())),
@@ -200,11 +205,11 @@ impl Swap {
     fn told(&self, seen: &Seen, guard: &Guard) -> String {
         let named = |found: Option<Identity>| match found {
             None => "nothing",
-            found if found == guard.live_store => "the old store",
-            found if found == guard.live_log => "the old log",
-            Some(found) if found == guard.side_store => "the new store",
-            Some(found) if found == guard.side_log => "the new log",
-            Some(found) if found == guard.barrier => "the barrier",
+            found if is(found, guard.live_store) => "the old store",
+            found if is(found, guard.live_log) => "the old log",
+            found if is(found, Some(guard.side_store)) => "the new store",
+            found if is(found, Some(guard.side_log)) => "the new log",
+            found if is(found, Some(guard.barrier)) => "the barrier",
             Some(_) => "something that was not there before",
         };
         let places = [
@@ -216,6 +221,32 @@ impl Swap {
         ];
         let told = places.map(|(path, found)| format!("{}: {}", path.display(), named(found)));
         told.join("; ")
+    }
+}
+
+impl Seen {
+    fn row(&self, guard: &Guard) -> Option<Swapped> {
+        let without_barrier = Self { retired_log: None, ..expected(Swapped::Nothing, guard) };
+        if self.is(&without_barrier) {
+            return Some(Swapped::Nothing);
+        }
+        let rows = [Swapped::Nothing, Swapped::LogTaken, Swapped::StoresSwapped, Swapped::LogPut];
+        rows.into_iter().find(|row| self.is(&expected(*row, guard)))
+    }
+
+    /// What is new and the barrier lie where they lay before the first exchange.
+    fn is_undone(&self, guard: &Guard) -> bool {
+        let barrier = Some(guard.barrier);
+        let in_place = is(self.side_store, Some(guard.side_store)) && is(self.side_log, Some(guard.side_log));
+        in_place && is(self.retired_log, barrier) && !is(self.live_log, barrier)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        is(self.live_store, other.live_store)
+            && is(self.live_log, other.live_log)
+            && is(self.side_store, other.side_store)
+            && is(self.side_log, other.side_log)
+            && is(self.retired_log, other.retired_log)
     }
 }
 
@@ -261,6 +292,17 @@ pub(super) fn identity(path: &Path) -> Result<Option<Identity>> {
         born: stat.born.and_then(|born| i64::try_from(born).ok()),
     };
     Ok(disk::stat_link(path)?.map(of))
+}
+
+/// Whether it is the same thing. The time of birth counts where both have one: a kernel may not tell it any more.
+pub(super) fn is(one: Option<Identity>, other: Option<Identity>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            one.inode == other.inode && one.born.zip(other.born).is_none_or(|(one, other)| one == other)
+        }
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// Or, where there is nothing at the live place, what is at the other one takes it.
@@ -318,15 +360,15 @@ fn remove_empty(places: &Places) -> Result<()> {
 }
 
 fn words(recovery: &Recovery, swap: &Swap) -> String {
-    let what = match &recovery.plan.undoes {
-        None => "the promotion of a restored database".to_owned(),
-        Some(undone) => format!("the rollback of {undone}"),
+    let (what, verb) = match &recovery.plan.undoes {
+        None => ("the promotion of a restored database".to_owned(), "promote"),
+        Some(undone) => (format!("the rollback of {undone}"), "rollback"),
     };
     format!(
         "Grap is in the middle of {what} ({}).\n\
          While this file lies where the transaction log of the database should be, no server opens the database: \
          its store and its log may not belong together.\n\
-         `grap recover promote` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
+         `grap recover {verb}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
          old log: {}\nnew store: {}\nnew log: {}\n",
         recovery.id,
         swap.retired.log.display(),

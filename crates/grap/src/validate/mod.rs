@@ -24,7 +24,7 @@ use grap_neo4j::TxId;
 use grap_repository::Repository;
 
 pub use end::{End, look_at_end};
-pub(crate) use schema::against_stores;
+pub(crate) use schema::not_shown;
 use seen::{Seen, answer};
 
 use crate::error::{Code, Result};

@@ -46,6 +46,16 @@ fn against_declared(expectation: &Expectation, live: &[LiveObject]) -> Vec<Strin
 
 /// The server shows what the stores hold, and nothing else. An index of a constraint goes with its constraint.
 pub(crate) fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
+    let mut wrong = not_shown(rules, live);
+    let unknown = live.iter().filter(|object| !rules.iter().any(|rule| is_of(object, rule)));
+    wrong.extend(
+        unknown.map(|object| format!("`{}`, {} is in no record of the store", object.name, object.shape)),
+    );
+    wrong
+}
+
+/// The server shows what the stores hold.
+pub(crate) fn not_shown(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
     let mut wrong = Vec::new();
     let of_id = |id: u64| rules.iter().find(|rule| rule.id == id);
     for rule in rules {
@@ -65,10 +75,6 @@ pub(crate) fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String>
             wrong.push(format!("{what} is in the store, and the server does not show it"));
         }
     }
-    let unknown = live.iter().filter(|object| !rules.iter().any(|rule| is_of(object, rule)));
-    wrong.extend(
-        unknown.map(|object| format!("`{}`, {} is in no record of the store", object.name, object.shape)),
-    );
     wrong
 }
 

@@ -4,28 +4,33 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::Error as BoltError;
-use grap_core::recovery::{Guard, Switch};
-use grap_core::schema::faults;
-use grap_disk::Source;
+use grap_core::recovery::{Guard, Recovery, Switch};
+use grap_core::schema::{Drift, DriftKind, LiveObject, LiveState, faults};
+use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
+use grap_task::Finding;
 
-use super::{LiveServer, LiveSwitch, PAUSE, asker, seconds};
+use super::{LiveServer, LiveSwitch, PAUSE, asker, owed_still, seconds};
 use crate::archive::ends_there;
-use crate::check::read_rules;
-use crate::error::{Error, Result, in_one_line};
+use crate::check::{Rule, read_rules};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
 use crate::ops::Session;
 use crate::recovery::perform;
 use crate::recovery::promote::Confirmation;
-use crate::validate::against_stores;
+use crate::validate::not_shown;
 
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// What one look found.
 enum Found {
     Good,
+    /// But for indexes that the server is still making, which it goes on with.
+    Populating(String),
     /// It may become good.
     NotYet(String),
+    /// Nothing, so far.
+    Unseen(Error),
     /// The server does not let us look.
     Blind(Error),
 }
@@ -33,21 +38,29 @@ enum Found {
 impl LiveSwitch<'_> {
     pub(super) fn confirmed(
         &mut self,
+        recovery: &Recovery,
         switch: &Switch,
         guard: &Guard,
         session: &Session<'_>,
     ) -> Result<Confirmation> {
-        let live = self.live()?;
+        let live = owed_still(self.live())?;
         let until = session.clock.since_boot() + seconds(switch.limits.confirm_s);
         require_end(switch, guard)?;
         loop {
-            let why = match look(&live, switch, session)? {
+            let found = look(&live, recovery, switch, session)?;
+            let is_late = session.clock.since_boot() >= until;
+            match found {
                 Found::Good => return Ok(Confirmation::Confirmed),
                 Found::Blind(error) => return Ok(Confirmation::Unsure(perform::failure(&error))),
-                Found::NotYet(why) => why,
-            };
-            if session.clock.since_boot() >= until {
-                return Err(Error::NotConfirmed { why });
+                Found::Unseen(error) if is_late => {
+                    return Ok(Confirmation::Unsure(perform::failure(&error)));
+                }
+                Found::NotYet(why) if is_late => return Err(Error::NotConfirmed { why }),
+                Found::Populating(what) if is_late => {
+                    session.monitor.finding(&Finding::warning(format!("it is still being made: {what}")));
+                    return Ok(Confirmation::Confirmed);
+                }
+                Found::NotYet(_) | Found::Populating(_) | Found::Unseen(_) => {}
             }
             session.clock.wait(PAUSE, session.stop);
             session.stop.check()?;
@@ -55,18 +68,32 @@ impl LiveSwitch<'_> {
     }
 }
 
-/// The live log holds what the new database ended with.
+/// The live log holds what the new database ended with; unless the server has pruned it since.
 fn require_end(switch: &Switch, guard: &Guard) -> Result<()> {
-    let file = LogFile::Transactions(guard.end.position.version);
-    let path = Path::new(&switch.live.log).join(file.to_string());
-    if ends_there(&Source::open(&path)?, &guard.end)? {
+    let log = Path::new(&switch.live.log);
+    let version = guard.end.position.version;
+    let path = log.join(LogFile::Transactions(version).to_string());
+    let files = owed_still(disk::list(log).map_err(Error::from))?.unwrap_or_default();
+    let versions = files.iter().filter_map(|name| LogFile::parse(name)).filter_map(|file| match file {
+        LogFile::Transactions(version) => Some(version),
+        LogFile::Checkpoints(_) => None,
+    });
+    let begins_with = versions.min();
+    if begins_with.is_some_and(|oldest| oldest > version) {
         return Ok(());
     }
-    Err(Error::NotConfirmed { why: format!("{} does not hold {}", path.display(), guard.end) })
+    let looked = Source::open(&path).and_then(|source| ends_there(&source, &guard.end));
+    match looked {
+        Ok(true) => Ok(()),
+        Err(error) if !error.is_not_found() => Err(Error::StillOwed(Box::new(error.into()))),
+        Ok(false) | Err(_) => {
+            Err(Error::NotConfirmed { why: format!("{} does not hold {}", path.display(), guard.end) })
+        }
+    }
 }
 
-/// The database is ONLINE, and shows the schema that is in its stores.
-fn look(live: &LiveServer, switch: &Switch, session: &Session<'_>) -> Result<Found> {
+/// The database is ONLINE, and shows the schema that is in its stores. What somebody has added since is nobody's fault.
+fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Session<'_>) -> Result<Found> {
     // `system` answers, however the other one is.
     let asked = asker(live, SYSTEM, ANSWER).and_then(|mut system| {
         let databases = system.databases()?;
@@ -84,17 +111,41 @@ fn look(live: &LiveServer, switch: &Switch, session: &Session<'_>) -> Result<Fou
     let shown = match asked {
         Ok(Ok(shown)) => shown,
         Ok(Err(why)) => return Ok(Found::NotYet(why)),
+        Err(error) if error.code() == Code::Interrupted => return Err(error),
         // Whoever is not let in has not seen anything wrong.
         Err(error) if is_not_let_in(&error) => return Ok(Found::Blind(error)),
-        Err(error) => return Ok(Found::NotYet(in_one_line(&error))),
+        Err(error) if is_answer(&error) => return Ok(Found::NotYet(in_one_line(&error))),
+        Err(error) => return Ok(Found::Unseen(error)),
     };
-    let (rules, _) = read_rules(Path::new(&switch.live.store), session.stop, session.monitor)?;
-    let missing = against_stores(&rules, &shown);
-    let faults = faults(&shown).into_iter().map(|fault| fault.to_string());
-    Ok(match faults.chain(missing).next() {
-        None => Found::Good,
-        Some(why) => Found::NotYet(why),
-    })
+    let rules = match read_rules(Path::new(&switch.live.store), session.stop, session.monitor) {
+        Ok((rules, _)) => rules,
+        Err(error) => return Ok(Found::Unseen(error.into())),
+    };
+    Ok(judged(&rules, &shown, recovery, session))
+}
+
+fn judged(rules: &[Rule], shown: &[LiveObject], recovery: &Recovery, session: &Session<'_>) -> Found {
+    let (populating, broken): (Vec<Drift>, Vec<Drift>) = faults(shown)
+        .into_iter()
+        .partition(|fault| matches!(fault.kind, DriftKind::NotOnline { state: LiveState::Populating(_) }));
+    let broken = broken.first().map(ToString::to_string);
+    // What comes back was so before.
+    if recovery.is_rollback()
+        && let Some(why) = &broken
+    {
+        session.monitor.finding(&Finding::warning(why.clone()));
+    }
+    let broken = broken.filter(|_| !recovery.is_rollback());
+    match (broken.or_else(|| not_shown(rules, shown).into_iter().next()), populating.first()) {
+        (Some(why), _) => Found::NotYet(why),
+        (None, Some(what)) => Found::Populating(what.to_string()),
+        (None, None) => Found::Good,
+    }
+}
+
+/// The server has said so.
+fn is_answer(error: &Error) -> bool {
+    matches!(error, Error::Bolt(BoltError::Server { .. }))
 }
 
 fn is_not_let_in(error: &Error) -> bool {

@@ -10,8 +10,8 @@ use grap_neo4j::files::METADATA;
 use grap_neo4j::metadata::Metadata;
 use grap_task::{Finding, Unit};
 
-use super::{LiveSwitch, asker, switch_of};
-use crate::check::{last_transaction, not_running};
+use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
+use crate::check::not_running;
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
 use crate::ops::Session;
@@ -30,12 +30,13 @@ impl LiveSwitch<'_> {
         session.monitor.begin("look again", Unit::Items, None);
         let installation = self.installation(switch)?;
         self.live()?.control.check()?;
-        side_is_what_it_was(recovery, switch)?;
-        live_can_be_replaced(switch)?;
+        both_are_what_they_were(recovery, switch)?;
         can_be_exchanged(switch)?;
+        no_half_is_a_mount(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
         unless_lost(switch, session, self.followed(recovery, switch, session))?;
+        self.looked = true;
         Ok(runs)
     }
 
@@ -89,6 +90,12 @@ fn unless_lost(switch: &Switch, session: &Session<'_>, looked: Result<()>) -> Re
     }
 }
 
+/// Looked at before anything is done, and again under the lock, right before the first exchange.
+pub(super) fn both_are_what_they_were(recovery: &Recovery, switch: &Switch) -> Result<()> {
+    side_is_what_it_was(recovery, switch)?;
+    live_can_be_replaced(switch)
+}
+
 fn side_is_what_it_was(recovery: &Recovery, switch: &Switch) -> Result<()> {
     if !recovery.is_rollback() {
         Candidate::still_what_passed(recovery)?;
@@ -99,8 +106,7 @@ fn side_is_what_it_was(recovery: &Recovery, switch: &Switch) -> Result<()> {
         }
     }
     not_running(Path::new(&switch.found.store))?;
-    last_transaction(Path::new(&switch.found.log), &switch.database)?;
-    Ok(())
+    end_of_side(recovery, switch, &switch.found.log).map(drop)
 }
 
 /// It is a database of the same store: another one is not replaced by mistake.
@@ -109,6 +115,13 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         let why = match kind(half)? {
             Some(Kind::Directory) => continue,
             None if switch.live_is_lost => continue,
+            Some(Kind::File)
+                if switch.live_is_lost
+                    && *half == switch.live.log
+                    && progress::is_unknown_barrier(switch)? =>
+            {
+                continue;
+            }
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
             Some(_) => format!("{half} is no directory: what is it?"),
         };
@@ -129,6 +142,18 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// No name of a mount point can be exchanged.
+fn no_half_is_a_mount(switch: &Switch) -> Result<()> {
+    for half in [&switch.live.store, &switch.live.log] {
+        let half = Path::new(half);
+        if disk::stat(half)?.is_some() && !disk::is_one_mount(half, parent(half))? {
+            let why = format!("{} is a mount point: it cannot be renamed", half.display());
+            return Err(Error::PromotionRefused { why });
+        }
+    }
+    Ok(())
 }
 
 fn can_be_exchanged(switch: &Switch) -> Result<()> {

@@ -7,11 +7,16 @@
 //! - *A whole database is never stopped to be finished*: which exchanges are done is looked at first ([`Swap::look`]); only
 //!   where one is missing the lock is taken from a server that somebody has started.
 //! - *Nothing of the old database is removed*: it is renamed to its place under `.grap/retired/`, with a mark beside it.
-//! - *Nobody's writes are taken back*: an undo decides under the lock, by the end of the log.
+//! - *Nobody's writes are taken back*: an undo decides under the lock, by the end of the log. One that cannot be read counts as
+//!   written to.
+//! - *What was looked at is looked at anew by each process*, and once more under the lock.
+//! - *What could not be looked at says nothing*: from the first exchange on it leaves the order owed
+//!   ([`Error::StillOwed`]); only a step that failed, and a server that was seen to refuse the database, lead back.
 
 mod archive;
 mod confirm;
 mod look;
+mod progress;
 mod retired;
 mod stage;
 
@@ -20,21 +25,24 @@ use std::time::Duration;
 
 use grap_bolt::client::Options;
 use grap_core::recovery::{Cause, Failure, Guard, Order, Recovery, Switch};
+use grap_neo4j::TransactionEnd;
+use grap_neo4j::txlog::Tail;
 use grap_task::{Finding, Unit};
 
 use super::promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
-use super::swap::{Swap, Swapped, identity};
+use super::swap::{Swap, Swapped, identity, is};
 use super::{OpenAgain, perform};
 use crate::ask::Asker;
-use crate::check::last_transaction;
+use crate::check::{behind_newest_checkpoint, last_transaction};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions};
 use crate::notes;
 use crate::ops::Session;
-use crate::server::control::{LogEnd, ServerControl, StoppedServer, StoresLock};
+use crate::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
-pub use retired::{RetiredStore, retired_stores};
+pub(crate) use progress::{Interrupted, interrupted};
+pub use retired::{RetiredStore, RetiredStores, retired_stores};
 pub(crate) use retired::{bytes_of, root_of_retired};
 
 /// Between two questions while something is waited for.
@@ -59,11 +67,15 @@ pub struct LiveSwitch<'a> {
     live: Option<LiveServer>,
     /// While its lock is ours.
     stopped: Option<StoppedServer>,
+    /// By this process.
+    looked: bool,
+    /// A start was tried by this process, and whether the server served then.
+    served: Option<bool>,
 }
 
 impl<'a> LiveSwitch<'a> {
     pub fn new(find: &'a FindLive<'a>, open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { find, open, live: None, stopped: None }
+        Self { find, open, live: None, stopped: None, looked: false, served: None }
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
@@ -71,7 +83,7 @@ impl<'a> LiveSwitch<'a> {
         let Some(switch) = recovery.switch.as_deref() else { return Ok(()) };
         if let Some(guard) = &recovery.guard {
             for (half, old) in [(&switch.side.store, guard.live_store), (&switch.side.log, guard.live_log)] {
-                if old.is_some() && identity(Path::new(half))? == old {
+                if old.is_some() && is(identity(Path::new(half))?, old) {
                     let what = format!("what was live lies at {half}");
                     return Err(Error::SwapUnknown { what });
                 }
@@ -135,18 +147,80 @@ impl<'a> LiveSwitch<'a> {
     }
 
     fn start(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
-        let installation = self.installation(switch)?;
-        let live = self.live()?;
+        let installation = owed_still(self.installation(switch))?;
+        let live = owed_still(self.live())?;
         let stopped = self.stopped.take();
         let limit = seconds(switch.limits.start_s);
-        Ok(live.control.start(stopped, &installation, &live.connection, limit, session)?)
+        let started = live.control.start(stopped, &installation, &live.connection, limit, session);
+        self.served = Some(started.is_ok());
+        started.map_err(|error| match error {
+            ControlError::Disk(_)
+            | ControlError::NotSet
+            | ControlError::NoUnit { .. }
+            | ControlError::SupervisorSilent { .. }
+            | ControlError::SupervisorRefuses { .. }
+            | ControlError::Spawn { .. } => Error::StillOwed(Box::new(error.into())),
+            error => error.into(),
+        })
+    }
+
+    /// Another process has looked, or nobody.
+    fn require_look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        if !self.looked {
+            self.look(recovery, session)?;
+        }
+        Ok(())
+    }
+
+    /// Where the database is whole, and down because of us: or let go of the lock.
+    fn serve_what_is_whole(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let (switch, swap) = switch_of(recovery)?;
+        let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
+        let is_whole = matches!(done, Swapped::Nothing | Swapped::LogPut);
+        let is_down = match &self.stopped {
+            Some(stopped) => recovery.ran || stopped.was_running(),
+            None if self.served.is_some() || !recovery.ran || !recovery.phase.live_is_down() => false,
+            None => StoresLock::holder(&self.installation(switch)?.data)?.is_none(),
+        };
+        if is_whole && is_down {
+            self.start(switch, session)?;
+        }
+        Ok(())
     }
 }
 
-/// Whether something stands behind what the new database ended with. Nobody may write meanwhile.
-fn is_written(guard: &Guard, switch: &Switch) -> Result<bool> {
-    let end = last_transaction(Path::new(&switch.live.log), &switch.database)?;
-    Ok((end.id, end.checksum) != (guard.end.id, guard.end.checksum))
+/// What this order could not look at.
+fn owed_still<T>(looked: Result<T>) -> Result<T> {
+    looked.map_err(|error| Error::StillOwed(Box::new(error)))
+}
+
+/// Whether something stands behind what the new database ended with, or it cannot be said. Nobody may write meanwhile.
+fn is_written(guard: &Guard, switch: &Switch) -> bool {
+    let end = last_transaction(Path::new(&switch.live.log), &switch.database);
+    end.map_or(true, |end| (end.id, end.checksum) != (guard.end.id, guard.end.checksum))
+}
+
+/// Whether clients have written to it, as far as that can be seen while it serves.
+fn is_seen_written(guard: &Guard, switch: &Switch) -> bool {
+    let seen = behind_newest_checkpoint(Path::new(&switch.live.log), &switch.database);
+    seen.is_ok_and(|(_, span, _)| span.end.id > guard.end.id)
+}
+
+/// What the database that is to become live ends with. One that was live until its server crashed may have the beginning of
+/// a transaction behind that, which a server cuts off.
+fn end_of_side(recovery: &Recovery, switch: &Switch, log: &str) -> Result<TransactionEnd> {
+    let log = Path::new(log);
+    if !recovery.is_rollback() {
+        return Ok(last_transaction(log, &switch.database)?);
+    }
+    let (_, span, tail) = behind_newest_checkpoint(log, &switch.database)?;
+    match tail {
+        Tail::Eof { .. } | Tail::Zeros { .. } | Tail::Incomplete { .. } => Ok(span.end),
+        tail @ Tail::Garbage { .. } => {
+            let why = format!("behind the last transaction of {} stands {tail}", log.display());
+            Err(Error::PromotionRefused { why })
+        }
+    }
 }
 
 fn seconds(seconds: u32) -> Duration {
@@ -175,11 +249,14 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn stage(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.require_look(recovery, session)?;
         let (switch, _) = switch_of(recovery)?;
-        stage::stage(switch, session)
+        let data = self.installation(switch)?.data;
+        stage::stage(switch, &data, session)
     }
 
     fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.require_look(recovery, session)?;
         let (switch, _) = switch_of(recovery)?;
         let installation = self.installation(switch)?;
         if StoresLock::holder(&installation.data)?.is_none() {
@@ -199,6 +276,9 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        if self.stopped.is_none() {
+            self.require_look(recovery, session)?;
+        }
         let (switch, _) = switch_of(recovery)?;
         self.require_lock(switch, session)?;
         self.require_readable(switch, session)?;
@@ -219,35 +299,39 @@ impl Promote for LiveSwitch<'_> {
         }
     }
 
-    fn guard(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<Guard>> {
+    fn guard(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Guard>> {
         if self.stopped.is_none() {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
         let (switch, swap) = switch_of(recovery)?;
-        let end = last_transaction(Path::new(&switch.side.log), &switch.database)?;
-        swap.guard(recovery, end).map(WhileLocked::Done)
+        look::both_are_what_they_were(recovery, switch)?;
+        let end = end_of_side(recovery, switch, &switch.side.log)?;
+        let guard = swap.guard(recovery, end)?;
+        progress::note(recovery, switch, &guard, session.clock.now())?;
+        Ok(WhileLocked::Done(guard))
     }
 
     fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
         let ((_, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if self.stopped.is_none() && swap.look(guard)? == Swapped::Nothing {
+        if self.stopped.is_none() && owed_still(swap.look(guard))? == Swapped::Nothing {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
+        owed_still(swap.look(guard))?;
         swap.take_log(guard).map(WhileLocked::Done)
     }
 
     fn swap_stores(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if swap.look(guard)? < Swapped::StoresSwapped {
-            self.require_lock(switch, session)?;
+        if owed_still(swap.look(guard))? < Swapped::StoresSwapped {
+            owed_still(self.require_lock(switch, session))?;
         }
         swap.swap_stores(guard)
     }
 
     fn put_log(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if swap.look(guard)? < Swapped::LogPut {
-            self.require_lock(switch, session)?;
+        if owed_still(swap.look(guard))? < Swapped::LogPut {
+            owed_still(self.require_lock(switch, session))?;
         }
         swap.put_log(guard)
     }
@@ -257,15 +341,20 @@ impl Promote for LiveSwitch<'_> {
         self.start(switch, session)
     }
 
+    /// The time to answer in begins when it is seen to serve.
     fn confirm(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Confirmation> {
         let (switch, _) = switch_of(recovery)?;
-        self.confirmed(switch, guard_of(recovery)?, session)
+        if self.served != Some(true) {
+            self.start(switch, session)?;
+        }
+        self.confirmed(recovery, switch, guard_of(recovery)?, session)
     }
 
     fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
         swap.retire(guard)?;
         retired::mark(recovery, switch, session.clock.now())?;
+        progress::forget(switch)?;
         if recovery.is_rollback() {
             return retired::forget(recovery);
         }
@@ -288,17 +377,24 @@ impl Promote for LiveSwitch<'_> {
     fn undo(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<UndoEnd> {
         let (switch, swap) = switch_of(recovery)?;
         let Some(guard) = &recovery.guard else {
+            progress::forget(switch)?;
             swap.undo(None)?;
             return Ok(UndoEnd::Undone);
         };
-        let done = swap.look(guard)?;
+        let done = swap.look_back(guard)?;
+        // Nobody need be kept from a database that stays.
+        if done == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
+            return Ok(UndoEnd::Written);
+        }
         if done > Swapped::Nothing {
             self.require_lock(switch, session)?;
         }
-        if done == Swapped::LogPut && is_written(guard, switch)? {
+        if done == Swapped::LogPut && is_written(guard, switch) {
             return Ok(UndoEnd::Written);
         }
-        swap.undo(Some(guard))?;
+        swap.undo_exchanges(guard)?;
+        progress::forget(switch)?;
+        swap.undo(None)?;
         Ok(UndoEnd::Undone)
     }
 
@@ -309,6 +405,13 @@ impl Promote for LiveSwitch<'_> {
             return Ok(());
         }
         self.start(switch, session)
+    }
+
+    fn leave(&mut self, recovery: &Recovery, session: &Session<'_>) {
+        if let Err(error) = self.serve_what_is_whole(recovery, session) {
+            let told = format!("the live server was not started: {}", in_one_line(&error));
+            session.monitor.finding(&Finding::warning(told));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::switch_of;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_one_line};
 use crate::recovery::swap::{make_private, parent};
 
 const MARK: &str = "retired.json";
@@ -54,23 +54,41 @@ pub(crate) fn root_of_retired(root: &Path) -> PathBuf {
     root.join(".grap/retired")
 }
 
-/// Oldest first. What cannot be read as one is none.
-pub fn retired_stores(data: &Path) -> Result<Vec<RetiredStore>> {
+/// What lies under `.grap/retired`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RetiredStores {
+    /// Oldest first.
+    pub stores: Vec<RetiredStore>,
+    /// What has a mark and cannot be read, and why.
+    pub unreadable: Vec<String>,
+}
+
+/// One that cannot be read hides no other.
+pub fn retired_stores(data: &Path) -> Result<RetiredStores> {
     let root = root_of_retired(data);
-    let mut found = Vec::new();
+    let mut found = RetiredStores::default();
     for name in disk::list(&root)?.unwrap_or_default() {
         let path = root.join(&name);
-        let Some(mark) = read(&path)? else { continue };
-        let missing = [&mark.halves.store, &mark.halves.log].into_iter().find_map(|half| {
-            let there = disk::stat_link(Path::new(half)).ok().flatten();
-            (there.map(|stat| stat.kind) != Some(Kind::Directory)).then(|| half.clone())
-        });
-        let bytes = bytes_of(&mark.halves)?;
-        let Mark { recovery, at, database, halves, plan, .. } = mark;
-        found.push(RetiredStore { recovery, at, database, halves, plan, bytes, missing, path });
+        match retired_store(&path) {
+            Ok(store) => found.stores.extend(store),
+            Err(error) => found.unreadable.push(format!("{}: {}", path.display(), in_one_line(&error))),
+        }
     }
-    found.sort_by(|one, other| (one.at, &one.recovery).cmp(&(other.at, &other.recovery)));
+    found.stores.sort_by(|one, other| (one.at, &one.recovery).cmp(&(other.at, &other.recovery)));
     Ok(found)
+}
+
+fn retired_store(path: &Path) -> Result<Option<RetiredStore>> {
+    let is_directory = disk::stat(path)?.is_some_and(|stat| stat.kind == Kind::Directory);
+    let Some(mark) = (if is_directory { read(path)? } else { None }) else { return Ok(None) };
+    let missing = [&mark.halves.store, &mark.halves.log].into_iter().find_map(|half| {
+        let there = disk::stat_link(Path::new(half)).ok().flatten();
+        (there.map(|stat| stat.kind) != Some(Kind::Directory)).then(|| half.clone())
+    });
+    let bytes = bytes_of(&mark.halves)?;
+    let Mark { recovery, at, database, halves, plan, .. } = mark;
+    let path = path.to_owned();
+    Ok(Some(RetiredStore { recovery, at, database, halves, plan, bytes, missing, path }))
 }
 
 /// Of both halves together; of what is not there nothing.
@@ -121,7 +139,7 @@ pub(super) fn forget(recovery: &Recovery) -> Result<()> {
 }
 
 /// `.grap/retired/<recovery>`, of `.grap/retired/<recovery>/databases/<database>`.
-fn place(halves: &Halves) -> &Path {
+pub(super) fn place(halves: &Halves) -> &Path {
     parent(parent(Path::new(&halves.store)))
 }
 

@@ -18,7 +18,10 @@ use crate::recovery::swap::{make_private, parent};
 
 const BUFFER: usize = 1 << 20;
 
-pub(super) fn stage(switch: &Switch, session: &Session<'_>) -> Result<()> {
+pub(super) fn stage(switch: &Switch, data: &Path, session: &Session<'_>) -> Result<()> {
+    for half in [&switch.live.store, &switch.live.log] {
+        make_parent(Path::new(half), data)?;
+    }
     let halves = [
         (&switch.found.store, &switch.side.store, &switch.live.store),
         (&switch.found.log, &switch.side.log, &switch.live.log),
@@ -29,6 +32,36 @@ pub(super) fn stage(switch: &Switch, session: &Session<'_>) -> Result<()> {
             copy(found, side, session)?;
         }
         give_to_owner(side, Path::new(live))?;
+    }
+    Ok(())
+}
+
+/// Of a live database that was given up even the directory that it lay in may be gone. Elsewhere than in the data directory
+/// its file system may not be mounted: what is put there now would be hidden by what is mounted next.
+fn make_parent(half: &Path, data: &Path) -> Result<()> {
+    let directory = parent(half);
+    if disk::stat(directory)?.is_some() {
+        return Ok(());
+    }
+    if !directory.starts_with(data) || !disk::is_one_mount(directory, data)? {
+        let why = format!("{} is not there: is its file system mounted?", directory.display());
+        return Err(Error::PromotionRefused { why });
+    }
+    make_private(directory)?;
+    if let Some(model) = disk::stat(data)? {
+        for made in directory.ancestors().take_while(|path| *path != data) {
+            disk::set_mode(made, model.mode)?;
+            give(made, &model)?;
+        }
+    }
+    Ok(disk::sync_dir(directory)?)
+}
+
+/// To whom the model belongs.
+fn give(path: &Path, model: &Stat) -> Result<()> {
+    let is_its = disk::stat(path)?.is_some_and(|stat| (stat.uid, stat.gid) == (model.uid, model.gid));
+    if !is_its {
+        disk::chown(path, model.uid, model.gid)?;
     }
     Ok(())
 }
