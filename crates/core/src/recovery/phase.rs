@@ -113,6 +113,11 @@ impl Phase {
         )
     }
 
+    /// It is, or somebody has been told to stop it.
+    pub fn live_may_be_down(self) -> bool {
+        self.live_is_down() || self == Self::Drained
+    }
+
     /// Nothing is owed.
     pub fn is_end(self) -> bool {
         matches!(self, Self::Validated | Self::Failed | Self::Promoted)

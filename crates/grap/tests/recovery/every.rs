@@ -53,7 +53,7 @@ fn kind(state: &State) -> String {
     format!(
         "{:?}",
         (
-            (recovery.phase, recovery.is_rollback(), switch.live_is_lost, recovery.stops),
+            (recovery.phase, recovery.is_rollback(), switch.live_is_lost, recovery.stops, recovery.ran),
             (turned, recovery.guard.is_some(), recovery.unconfirmed.is_some()),
         )
     )
@@ -66,15 +66,23 @@ fn is_wish(what: &What) -> bool {
 /// Go the way, and be struck at its end; or why the process did not end as it should have. Each wish is a process.
 fn go(world: &World, way: &[What], owed: Order, strike: (How, When)) -> Result<(), String> {
     let begins: Vec<usize> = (0..way.len()).filter(|at| is_wish(&way[*at])).collect();
+    let mut state = State::Idle;
     for (number, begin) in begins.iter().enumerate() {
         let end = begins.get(number + 1).copied().unwrap_or(way.len());
         let is_last = end == way.len();
-        let mut fake = world.fake(way[begin + 1..end].to_vec(), is_last.then_some(strike));
+        for what in &way[*begin..end] {
+            state = apply(state, &atlas::event(what.clone())).unwrap();
+        }
+        // Who asks for something else while something is owed finds that nobody is at it.
+        let killed = order(&state).map(|_| (How::Crash, When::Before));
+        let mut fake = world.fake(way[begin + 1..end].to_vec(), if is_last { Some(strike) } else { killed });
         let result = catch_unwind(AssertUnwindSafe(|| {
             let machine = world.ask(&way[*begin]).unwrap();
             world.run(machine, &mut fake)
         }));
-        if !is_last {
+        if !is_last && killed.is_some() {
+            assert!(result.is_err(), "{result:?}");
+        } else if !is_last {
             assert!(matches!(result, Ok(Ok(_))), "{result:?}");
         } else if !fake.struck() {
             return Err(format!("it was not struck: {result:?}"));
@@ -91,7 +99,9 @@ fn ended<T>(result: &std::thread::Result<grap::Result<T>>, owed: Order, how: How
         // A signal while the live server stops, or is stopped, calls it off.
         (How::Stop, Ok(Ok(_))) if turns => Ok(()),
         (How::Crash | How::CrashAlone, Err(why)) if why.is::<Crash>() => Ok(()),
-        (How::Stop, Ok(Err(grap::Error::Stopped(_)))) | (How::Fail, Ok(_)) => Ok(()),
+        (How::Stop, Ok(Err(grap::Error::Stopped(_)))) | (How::Fail, Ok(_)) | (How::Blind, Ok(Err(_))) => {
+            Ok(())
+        }
         (_, Err(_)) => Err("a check of the world failed".to_owned()),
         (how, Ok(_)) => Err(format!("{how:?} was not noticed")),
     }
@@ -133,7 +143,13 @@ fn expected_of_switch(recovery: &Recovery, owed: Order, how: How, when: When) ->
         phase if !phase.is_switching() => Status::Promoted,
         _ if how == How::Fail => off,
         _ if how == How::Stop && matches!(owed, Order::StopLive | Order::AwaitArchive) => off,
-        _ if (crashed || how == How::Stop) && locked && !taken && recovery.stops == STOPS_MAX => off,
+        _ if (crashed || matches!(how, How::Stop | How::Blind))
+            && locked
+            && !taken
+            && recovery.stops == STOPS_MAX =>
+        {
+            off
+        }
         _ => Status::Promoted,
     }
 }
@@ -147,13 +163,17 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
     assert_eq!(orders.len(), 30, "{orders:?}");
     let mut struck = 0;
     for (from, way) in &ways {
-        for how in [How::Fail, How::Stop, How::Crash, How::CrashAlone] {
+        for how in [How::Fail, How::Blind, How::Stop, How::Crash, How::CrashAlone] {
             for when in [When::Before, When::Inside, When::After] {
                 let names: Vec<&str> = way.iter().map(What::name).collect();
                 let told = format!("{:?} {how:?} {when:?} at the end of {names:?}", order(from).unwrap());
                 let world = World::new();
                 let owed = order(from).unwrap();
                 go(&world, way, owed, (how, when)).unwrap_or_else(|why| panic!("{told}: {why}"));
+                let is_alive = !matches!(how, How::Crash | How::CrashAlone);
+                if is_alive && from.recovery().is_some_and(|recovery| recovery.ran) {
+                    world.things.borrow().live.assert_not_left_down(&told);
+                }
                 world.things.borrow_mut().live.start();
                 let state = world.go_on();
                 assert!(expected(from, how, when, &state), "{told}: {state:?}");

@@ -126,6 +126,14 @@ impl Live {
         }
     }
 
+    /// What was stopped serves, or is in the middle of the exchanges.
+    pub(crate) fn assert_not_left_down(&self, told: &str) {
+        let live = self.halves("");
+        let is_mixed =
+            !Path::new(&live.log).is_dir() || whose(Path::new(&live.store)) != whose(Path::new(&live.log));
+        assert!(is_mixed || matches!(self.running, Running::Serving(_)), "{told}: it is left down");
+    }
+
     /// One whole database serves: the one that the state says. Nothing of the other is lost.
     pub(crate) fn assert_whole(&self, state: &State, told: &str) {
         let live = self.halves("");
@@ -227,9 +235,13 @@ impl Fake {
 
 impl Promote for Fake {
     fn look_again(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
+        let down = matches!(self.script.front(), Some(What::LookedAgain { ran: false }));
         self.order(recovery, |things, inside| {
+            if down {
+                things.live.running = Running::Nothing;
+            }
             inside(things)?;
-            Ok(true)
+            Ok(things.live.running != Running::Nothing)
         })
     }
 
@@ -243,7 +255,11 @@ impl Promote for Fake {
 
     fn stop_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
         let pid = self.pid;
+        let down = matches!(self.script.front(), Some(What::LiveStopped { ran: false }));
         self.order(recovery, |things, inside| {
+            if down {
+                things.live.running = Running::Nothing;
+            }
             let ran = std::mem::take(&mut things.live.running) != Running::Nothing;
             inside(things)?;
             things.live.require_lock(pid);
@@ -315,7 +331,7 @@ impl Promote for Fake {
         let (switch, swap) = parts(recovery);
         let written = matches!(self.script.front(), Some(What::Written));
         self.order(recovery, |things, inside| {
-            let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look(guard))?;
+            let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
             if done > Swapped::Nothing {
                 things.live.require_lock(pid);
             }
@@ -331,9 +347,25 @@ impl Promote for Fake {
     fn start_old(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
         let pid = self.pid;
         self.order(recovery, |things, inside| {
-            assert!(recovery.ran || recovery.phase == Phase::Restarting);
-            things.live.serve(pid);
+            assert_eq!(recovery.phase, Phase::Restarting);
+            if recovery.ran {
+                things.live.serve(pid);
+            } else {
+                things.live.unlock(pid);
+            }
             inside(things)
         })
+    }
+
+    fn leave(&mut self, recovery: &Recovery, _: &Session<'_>) {
+        let (pid, (_, swap)) = (self.pid, parts(recovery));
+        let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard));
+        let is_whole = matches!(done, Ok(Swapped::Nothing | Swapped::LogPut));
+        let mut things = self.things.borrow_mut();
+        let ours = things.live.is_ours(pid);
+        let is_down = recovery.phase.live_may_be_down() && things.live.running == Running::Nothing;
+        if is_whole && recovery.ran && (ours || is_down) {
+            things.live.serve(pid);
+        }
     }
 }

@@ -12,4 +12,5 @@ mod cancel;
 mod every;
 mod journal;
 mod live;
+mod resumed;
 mod world;

@@ -64,6 +64,8 @@ pub(crate) enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
     Fail,
+    /// What it has to look at cannot be looked at.
+    Blind,
     /// By a signal that asks the program to stop.
     Stop,
     /// The test instance goes with the program.
@@ -78,7 +80,7 @@ pub(crate) struct Crash;
 
 /// The performer of one process.
 pub(crate) struct Fake {
-    things: Rc<RefCell<Things>>,
+    pub(super) things: Rc<RefCell<Things>>,
     state: PathBuf,
     /// What comes of the next orders; then they go well.
     pub(super) script: VecDeque<What>,
@@ -233,6 +235,7 @@ impl How {
     fn strike(self, things: &mut Things) -> Result<()> {
         match self {
             Self::Fail => Err(no_luck()),
+            Self::Blind => Err(Error::StillOwed(Box::new(no_luck()))),
             Self::Stop => Err(Stopped.into()),
             Self::Crash => {
                 things.process = None;

@@ -179,7 +179,7 @@ impl<'a> LiveSwitch<'a> {
         let is_whole = matches!(done, Swapped::Nothing | Swapped::LogPut);
         let is_down = match &self.stopped {
             Some(stopped) => recovery.ran || stopped.was_running(),
-            None if self.served.is_some() || !recovery.ran || !recovery.phase.live_is_down() => false,
+            None if self.served.is_some() || !recovery.ran || !recovery.phase.live_may_be_down() => false,
             None => StoresLock::holder(&self.installation(switch)?.data)?.is_none(),
         };
         if is_whole && is_down {
