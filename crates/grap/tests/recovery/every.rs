@@ -53,7 +53,13 @@ fn kind(state: &State) -> String {
     format!(
         "{:?}",
         (
-            (recovery.phase, recovery.is_rollback(), switch.live_is_lost, recovery.stops, recovery.ran),
+            (
+                recovery.phase,
+                recovery.is_rollback(),
+                switch.live_is_lost,
+                recovery.stops,
+                turned && !recovery.ran
+            ),
             (turned, recovery.guard.is_some(), recovery.unconfirmed.is_some()),
         )
     )
@@ -171,7 +177,8 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
                 let owed = order(from).unwrap();
                 go(&world, way, owed, (how, when)).unwrap_or_else(|why| panic!("{told}: {why}"));
                 let is_alive = !matches!(how, How::Crash | How::CrashAlone);
-                if is_alive && from.recovery().is_some_and(|recovery| recovery.ran) {
+                // Who resets it has been told that it is down.
+                if is_alive && owed.is_of_switch() && from.recovery().is_some_and(|recovery| recovery.ran) {
                     world.things.borrow().live.assert_not_left_down(&told);
                 }
                 world.things.borrow_mut().live.start();
