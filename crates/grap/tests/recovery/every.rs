@@ -53,7 +53,7 @@ fn kind(state: &State) -> String {
     format!(
         "{:?}",
         (
-            (recovery.phase, recovery.is_rollback(), switch.live_is_lost, recovery.stops),
+            (recovery.phase, recovery.is_rollback(), switch.live_is_lost, recovery.stops == STOPS_MAX),
             (turned, recovery.guard.is_some(), recovery.unconfirmed.is_some()),
         )
     )
@@ -147,7 +147,9 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
     assert_eq!(orders.len(), 30, "{orders:?}");
     let mut struck = 0;
     for (from, way) in &ways {
-        for how in [How::Fail, How::Stop, How::Crash, How::CrashAlone] {
+        // No test instance lives on where there was none.
+        let crashes = if order(from).unwrap().is_of_switch() { 3 } else { 4 };
+        for how in [How::Fail, How::Stop, How::Crash, How::CrashAlone].into_iter().take(crashes) {
             for when in [When::Before, When::Inside, When::After] {
                 let names: Vec<&str> = way.iter().map(What::name).collect();
                 let told = format!("{:?} {how:?} {when:?} at the end of {names:?}", order(from).unwrap());
