@@ -10,7 +10,7 @@ use grap_testkit::bolt::Bolt;
 use grap_testkit::install::DEFAULT_VERSION;
 use grap_testkit::pitr::archiver::Archiver;
 use grap_testkit::program::tx_id;
-use grap_testkit::{Distribution, Grap, Server};
+use grap_testkit::{Distribution, Grap, Server, quick_java};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -100,12 +100,8 @@ impl Live {
         let distribution = Distribution::ensure(version).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let server = Server::builder(&distribution).start(&folder.path().join("home")).unwrap();
-        // As in a real home.
-        let lib = distribution.folder().join("lib");
-        std::os::unix::fs::symlink(lib, server.home().join("lib")).unwrap();
         let mut grap = Grap::initialised(Path::new(PROGRAM), folder.path()).unwrap();
-        let java = distribution.java().home.display().to_string();
-        grap.environment.push(("GRAP_RECOVERY_JAVA_HOME".into(), java));
+        grap.environment.extend(quick_java::environment(&distribution).unwrap());
         // A secret of ours that must not get into the server.
         grap.environment.push(("GRAP_TEST_SECRET".into(), "a-secret-of-ours".into()));
         grap.environment.push(("GRAP_NEO4J_HOME".into(), server.home().display().to_string()));
