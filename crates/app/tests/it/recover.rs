@@ -3,6 +3,8 @@
 //! that it is not.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -92,12 +94,20 @@ fn a_recovery_and_a_drill_are_killed_and_go_on_and_leave_nothing() {
     let mut clock = SetClock::make(&folder).unwrap();
     live.grap.environment.extend(clock.environment());
     let daemon = Daemon::start(&live.grap, &quiet(&folder, &checks(&folder)), &[]);
+    let silent = UnixStream::connect(live.grap.state.join("control.sock")).unwrap();
     is_cancelled_through_the_daemon(&live, &daemon);
     is_judged_while_the_repository_is_away(&live, &backup);
     drills_by_the_schedule(&live, &daemon, &mut clock);
+    is_let_go(silent);
     daemon.end();
 
     assert!(bytes_of(&live.server.data()) == before, "the live database was touched");
+}
+
+/// A client that has said nothing for half a minute.
+fn is_let_go(mut silent: UnixStream) {
+    silent.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    assert_eq!(silent.read(&mut [0; 64]).unwrap(), 0);
 }
 
 fn is_killed_in_its_orders_and_goes_on(live: &Live, backup: &str, end: u64) -> Value {

@@ -448,10 +448,10 @@ fn a_killed_daemon_is_followed_by_one_that_goes_on() {
         live.folder.path(),
         "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"* * * * *\"\n[gc]\nschedule = \"* * * * *\"\n",
     );
-    for kill in 0..8_u64 {
+    for kill in 0..5_u64 {
         let daemon = live.serve(&config);
-        std::thread::sleep(Duration::from_millis(200 + 450 * kill));
-        if kill == 3 {
+        std::thread::sleep(Duration::from_millis(200 + 700 * kill));
+        if kill == 2 {
             // In the middle of a backup that is asked for.
             let asked = live.grap.spawn(&["backup", "--read-limit", "300KiB"]).unwrap();
             std::thread::sleep(Duration::from_millis(300));

@@ -291,12 +291,10 @@ fn clients_that_are_too_many_or_say_nothing_stop_nobody() {
     let ran = stopped.run(&["backup"]).refused("JOB_RUNNING", 11);
     assert!(ran.said().contains("too many clients"), "{ran:?}");
     assert!(!daemon.said().contains("panicked"));
-    // Those that are gone make room, and so do, after half a minute, those that say nothing.
-    let mut last = silent.into_iter().next().unwrap();
+    // Those that are gone make room. (One that says nothing is let go after half a minute: `recover` waits as long.)
+    drop(silent);
     eventually("there is room", || stopped.run(&["backup"]).status == 0);
     assert!(archives(&stopped.grap));
-    last.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
-    assert_eq!(last.read(&mut [0; 64]).unwrap(), 0, "it is let go");
     // One that says nothing does not keep the daemon from ending.
     let _silent = connect();
     std::thread::sleep(Duration::from_millis(200));
