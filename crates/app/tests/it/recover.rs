@@ -165,7 +165,7 @@ fn scratch(live: &Live) -> PathBuf {
 fn checks(folder: &Path) -> String {
     let file = folder.join("checks.cypher");
     std::fs::write(&file, "// nothing is ever right\nRETURN 1 AS one;\n").unwrap();
-    format!("health.checks_file = {file:?}\n")
+    format!("health.checks_file = \"{}\"\n", file.display())
 }
 
 /// Of three processes: one asks, one works, one asks that it be ended.
@@ -218,7 +218,8 @@ fn drills_by_the_schedule(live: &Live, daemon: &Daemon, clock: &mut SetClock) {
     let task = || named(&status(&live.grap)["tasks"], "drill").clone();
     let mut drill = |target: &str| {
         let more = format!(
-            "[health]\nschema_file = {schema:?}\n[drill]\nschedule = \"0 0 * * *\"\ntarget = {target:?}\n"
+            "[health]\nschema_file = \"{}\"\n[drill]\nschedule = \"0 0 * * *\"\ntarget = \"{target}\"\n",
+            schema.display()
         );
         quiet(folder, &more);
         daemon.signal(Signal::HUP);
