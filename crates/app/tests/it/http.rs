@@ -65,6 +65,15 @@ impl Site {
         self.curl(path, &[])
     }
 
+    /// What is answered to these bytes.
+    fn said(&self, request: &str) -> String {
+        let mut stream = self.silent();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     fn silent(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
@@ -92,6 +101,18 @@ fn who_asks_badly_or_says_nothing_hinders_nobody() {
     ] {
         let answer = site.curl(path, more);
         assert_eq!(answer.status, status, "{path} {}", answer.head);
+    }
+    // Under the name of a page whose name leads to us (DNS rebinding); and under ours.
+    for (host, status) in [
+        ("evil.example", 421),
+        ("evil.example:80", 421),
+        ("localhost", 200),
+        ("[::1]:9479", 200),
+        ("127.0.0.1", 200),
+    ] {
+        let answer = site.said(&format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        assert_eq!(answer.contains("\"reason\":\"other_host\""), status == 421, "{answer}");
     }
     // No way to log on is set: that is nothing that the database did.
     let answer = site.get("/health/graph");

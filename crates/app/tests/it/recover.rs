@@ -88,6 +88,7 @@ fn a_recovery_and_a_drill_are_killed_and_go_on_and_leave_nothing() {
     let before = bytes_of(&live.server.data());
 
     let said = is_killed_in_its_orders_and_goes_on(&live, &backup, base + 4);
+    what_passed_is_looked_at_again(&live, &said);
     is_reset(&live, &said);
     is_killed_in_a_drill(&live);
     let folder = live.grap.state.parent().unwrap().to_owned();
@@ -135,6 +136,33 @@ fn is_killed_in_its_orders_and_goes_on(live: &Live, backup: &str, end: u64) -> V
     let shown = Ran::grap(&live.grap, &["show", backup]).succeeded().json();
     assert_eq!(shown["status"], "VALIDATED", "{shown:#}");
     said
+}
+
+/// A server that is started on it, a file that is cut or gone: then it is not what passed.
+fn what_passed_is_looked_at_again(live: &Live, said: &Value) {
+    let candidate = PathBuf::from(said["recovery"]["candidate"].as_str().unwrap());
+    let standing = || {
+        let status = Ran::grap(&live.grap, &["recover", "status"]).succeeded().json();
+        (status["recovery"]["candidate_unchanged"].clone(), status["recovery"]["candidate_is"].to_string())
+    };
+    assert_eq!(standing().0, true, "{:?}", standing());
+    let log = candidate.join("data/transactions/neo4j/neostore.transaction.db.0");
+    let (bytes, modified) =
+        (std::fs::read(&log).unwrap(), std::fs::metadata(&log).unwrap().modified().unwrap());
+    let restore = || {
+        std::fs::write(&log, &bytes).unwrap();
+        std::fs::File::options().write(true).open(&log).unwrap().set_modified(modified).unwrap();
+    };
+    std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    let (unchanged, why) = standing();
+    assert!(unchanged == false && why.contains("not what has passed"), "{why}");
+    restore();
+    assert_eq!(standing().0, true, "{:?}", standing());
+    let aside = candidate.with_extension("aside");
+    std::fs::rename(&candidate, &aside).unwrap();
+    assert!(standing().0 == false && standing().1.contains("gone"), "{:?}", standing());
+    std::fs::rename(&aside, &candidate).unwrap();
+    assert_eq!(standing().0, true, "{:?}", standing());
 }
 
 fn is_reset(live: &Live, said: &Value) {

@@ -70,6 +70,17 @@ fn journals_that_cannot_be_read_are_set_aside_and_nothing_stops() {
         assert!(message.contains(aside) && said.contains(aside), "{aside}: {message} {said}");
     }
     assert!(message.contains("pending retries") && message.contains("which alerts were open"), "{message}");
+    // The journal of recoveries is set aside only by who has seen to it that nothing is lost: until then it is an alert.
+    assert!(alert(&stopped.grap, "journal.recovery").is_none());
+    fs::write(path("recovery.journal"), "of somebody else\n").unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("it is an alert, too", || alert(&stopped.grap, "journal.recovery").is_some());
+    let seen = alert(&stopped.grap, "journal.recovery").unwrap();
+    assert_eq!(seen["level"], "critical");
+    assert!(seen["message"].as_str().unwrap().contains("recovery.journal"), "{seen}");
+    fs::remove_file(path("recovery.journal")).unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("it is over", || alert(&stopped.grap, "journal.recovery").is_none());
     stopped.run(&["backup"]).succeeded();
     assert!(!named(&status(&stopped.grap)["tasks"], "backup")["last_success"].is_null());
     // Somebody has looked at it.
