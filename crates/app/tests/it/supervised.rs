@@ -182,7 +182,7 @@ fn a_server_that_fails_is_started_again_and_one_that_ends_well_is_not() {
 fn orphans_are_reaped_and_no_process_of_the_group_is_left_behind() {
     let folder = scratch();
     // An orphan in a session of its own that ends soon, and one of the group that outlives its leader.
-    let script = "(setsid sh -c 'echo $$ > orphan; while ! test -e go; do sleep 0.05; done' &) ; if test -e second; then exec sleep 100; fi; touch second; \
+    let script = "(setsid sh -c 'echo $$ > orphan; for i in $(seq 400); do test -e go && break; sleep 0.05; done' &) ; if test -e second; then exec sleep 100; fi; touch second; \
                   (sleep 100 & echo $! > left); sleep 0.5; exit 3";
     let supervisor = Supervisor::start(folder.path(), &[], script);
     let (orphan, left) = (number(&folder.path().join("orphan")), number(&folder.path().join("left")));
