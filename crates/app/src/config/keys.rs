@@ -152,6 +152,12 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "http.hosts",
+        variables: &["GRAP_HTTP_HOSTS"],
+        help: "further names by which requests may ask, with commas between, as grap.example.org; on loopback its own names are answered",
+        ..PLAIN
+    },
+    Key {
         name: "http.beyond_loopback",
         variables: &["GRAP_HTTP_BEYOND_LOOPBACK"],
         default: Some("false"),

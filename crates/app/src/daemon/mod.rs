@@ -49,6 +49,7 @@ pub(crate) use health::HealthSeen;
 pub(crate) use log::Log;
 pub(crate) use web::Figures;
 
+use canary::Canaries;
 use control::Server;
 use health::HealthLooks;
 use job::{Job, RunEnd};
@@ -92,7 +93,7 @@ pub(crate) struct Daemon {
     alerts: AlertCenter,
     watched: RwLock<Watched>,
     health: HealthLooks,
-    canary: RwLock<Option<CanarySeen>>,
+    canaries: Mutex<Canaries>,
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
     space: Mutex<Option<SpaceView>>,
@@ -146,7 +147,7 @@ impl Daemon {
             log,
             watched: RwLock::default(),
             health: HealthLooks::default(),
-            canary: RwLock::default(),
+            canaries: Mutex::default(),
             look_now: AtomicBool::new(false),
             space: Mutex::default(),
             refused: Mutex::default(),
@@ -224,7 +225,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
-    crate::http::listen_address(settings)?;
+    crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
 }

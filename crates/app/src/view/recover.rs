@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use grap::ops::{DrillReport, RecoveryReport};
+use grap::ops::{CandidateIs, DrillReport, RecoveryReport};
 use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, Tier, TierVerdict, order};
 use serde_json::{Value, json};
 
@@ -41,7 +41,9 @@ fn shape(report: &RecoveryReport) -> Value {
         let mut shape = recovery_shape(recovery);
         shape["order"] = owed.map(order_name).into();
         shape["candidate"] = recovery.plan.candidate.clone().into();
-        shape["candidate_is"] = recovery.cause.as_ref().map(|_| recovery.fate.why()).into();
+        let why = recovery.cause.as_ref().map(|_| recovery.fate.why());
+        shape["candidate_is"] = report.candidate.as_ref().map(candidate_is).or(why).into();
+        shape["candidate_unchanged"] = report.candidate.as_ref().and_then(candidate_unchanged).into();
         shape
     });
     json!({
@@ -52,6 +54,21 @@ fn shape(report: &RecoveryReport) -> Value {
         "remaining_s": report.remaining_s,
         "recovery": recovery,
     })
+}
+
+fn candidate_is(candidate: &CandidateIs) -> &str {
+    match candidate {
+        CandidateIs::AsItPassed => "it is what has passed",
+        CandidateIs::Another(why) | CandidateIs::Unknown(why) => why,
+    }
+}
+
+fn candidate_unchanged(candidate: &CandidateIs) -> Option<bool> {
+    match candidate {
+        CandidateIs::AsItPassed => Some(true),
+        CandidateIs::Another(_) => Some(false),
+        CandidateIs::Unknown(_) => None,
+    }
 }
 
 fn recovery_shape(recovery: &Recovery) -> Value {
@@ -141,19 +158,25 @@ fn text(report: &RecoveryReport) -> String {
     }
     text += &verdicts(recovery);
     match recovery.phase {
-        Phase::Validated => {
-            let _ = writeln!(
-                text,
-                "  the candidate has passed: {} (`grap recover reset` removes it; how to go back: docs/restore.md)",
-                recovery.plan.candidate
-            );
-        }
+        Phase::Validated => text += &passed(report.candidate.as_ref(), &recovery.plan.candidate),
         Phase::Failed => {
             let _ = writeln!(text, "  the candidate {}: {}", recovery.plan.candidate, recovery.fate.why());
         }
         _ => {}
     }
     text
+}
+
+fn passed(candidate: Option<&CandidateIs>, path: &str) -> String {
+    match candidate {
+        None | Some(CandidateIs::AsItPassed) => format!(
+            "  the candidate has passed: {path} (`grap recover reset` removes it; how to go back: docs/restore.md)\n"
+        ),
+        Some(CandidateIs::Another(why)) => format!(
+            "  WARNING: a candidate has passed, and what is there now is another: {why}\n  do not use it: `grap recover reset` removes it, `grap recover start` makes a new one and judges it\n"
+        ),
+        Some(CandidateIs::Unknown(why)) => format!("  a candidate has passed: {path}\n  WARNING: {why}\n"),
+    }
 }
 
 fn about(recovery: &Recovery) -> String {

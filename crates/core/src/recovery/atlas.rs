@@ -122,7 +122,8 @@ pub fn instance() -> Instance {
 }
 
 fn judged(tier: Tier, verdict: TierVerdict) -> What {
-    What::Judged { judgement: Judgement { tier, verdict, findings: Vec::new(), measured: None } }
+    let judgement = Judgement { tier, verdict, findings: Vec::new(), measured: None };
+    What::Judged { judgement, print: None }
 }
 
 pub fn passed() -> TierVerdict {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grap_neo4j::TxId;
+use grap_neo4j::{Checksum, TxId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,13 @@ pub enum What {
     Reread,
     /// The test instance runs on the candidate.
     Started { instance: Instance },
-    /// A tier has answered.
-    Judged { judgement: Judgement },
+    /// A tier has answered. `print`: what the candidate was when the last tier had passed it; journals of older programs
+    /// have none.
+    Judged {
+        judgement: Judgement,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        print: Option<CandidatePrint>,
+    },
     /// The test instance is gone, and nobody stopped it: it ends with the process that started it.
     InstanceLost { failure: Failure },
     /// The test instance was stopped in good order: the candidate is a clean store.
@@ -189,6 +194,30 @@ pub struct Instance {
     /// Of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+}
+
+/// What tells a candidate from what somebody has made of it since: taken when the last tier had read it, and looked at
+/// again before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CandidatePrint {
+    pub databases: Vec<DatabasePrint>,
+}
+
+/// Of one database of a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DatabasePrint {
+    pub database: String,
+    /// The inodes of its two directories: a copy in their place is another one.
+    pub store_inode: u64,
+    pub log_inode: u64,
+    /// How many files are in both, and their bytes together: for people.
+    pub files: u64,
+    pub bytes: u64,
+    /// SHA-256, in hexadecimal, over the name, the size and the time of the last change of each file, in order.
+    pub digest: String,
+    /// The last transaction of its log. A server may have put some of its own behind the planned one.
+    pub end: TxId,
+    pub end_checksum: Checksum,
 }
 
 /// What went wrong, as errors are called outside.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::event::{Event, Failure, Instance, Plan, What};
+use super::event::{CandidatePrint, Event, Failure, Instance, Plan, What};
 use super::id::RecoveryId;
 use super::order::{Order, owed};
 use super::tier::{Judgement, Tier, TierVerdict};
@@ -37,6 +37,8 @@ pub struct Recovery {
     pub judgements: Vec<Judgement>,
     /// The orders that are done, and how long they took.
     pub steps: Vec<Step>,
+    /// What the candidate was when the last tier had passed it.
+    pub print: Option<CandidatePrint>,
     /// Why the record of the validation is not beside the backup.
     pub unrecorded: Option<Failure>,
     /// Why it failed.
@@ -126,14 +128,15 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         (Phase::Reserved, What::Restored) => Phase::Restored,
         (Phase::Restored, What::Reread) => Phase::Reread,
         (Phase::Reread, What::Started { instance }) => recovery.started(instance),
-        (Phase::Reread, What::Judged { judgement })
+        (Phase::Reread, What::Judged { judgement, .. })
             if judgement.tier == Tier::Connectivity && judgement.failed() =>
         {
             recovery.judged(judgement)
         }
-        (Phase::Running | Phase::Stopped, What::Judged { judgement })
+        (Phase::Running | Phase::Stopped, What::Judged { judgement, print })
             if owes(Order::Judge(judgement.tier)) && judgement.is_answer() =>
         {
+            recovery.print.clone_from(print);
             recovery.judged(judgement)
         }
         (Phase::Running, What::InstanceLost { failure }) => recovery.lost(failure),
@@ -187,6 +190,7 @@ impl Recovery {
             opened_by: None,
             judgements: Vec::new(),
             steps: Vec::new(),
+            print: None,
             unrecorded: None,
             cause: None,
             fate: Fate::Kept,

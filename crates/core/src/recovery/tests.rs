@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use grap_neo4j::{Checksum, TxId};
 use proptest::prelude::*;
 
 use super::atlas::{self, Edge};
@@ -152,6 +153,22 @@ fn the_way_back_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_has_passed_is_known_by_its_print() {
+    let print = Some(CandidatePrint { databases: Vec::new() });
+    let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+    while order(&state).is_some() {
+        let mut done = atlas::done(&state).unwrap();
+        if let What::Judged { judgement, print: noted } = &mut done.what
+            && judgement.tier == Tier::Store
+        {
+            noted.clone_from(&print);
+        }
+        state = apply(state, &done).unwrap();
+    }
+    assert_eq!((phase(&state), &state.recovery().unwrap().print), (Some(Phase::Validated), &print));
+}
+
+#[test]
 fn success_means_that_every_tier_has_answered() {
     for state in states(&atlas::edges()) {
         let Some(recovery) = state.recovery().filter(|_| state.status() == Status::Success) else { continue };
@@ -198,6 +215,29 @@ fn the_format_of_the_events_is_kept() {
     assert_eq!(
         json(failed),
         r#"{"at":"1970-01-01T00:00:00Z","event":"failed","order":{"judge":"schema"},"failure":{"code":"FILE_FAILED","message":"failed"}}"#
+    );
+    // As an older program has written it, and as this one does.
+    let judgement = concat!(
+        r#"{"at":"1970-01-01T00:00:00Z","event":"judged","judgement":{"tier":"store","#,
+        r#""verdict":{"kind":"passed","message":"passed"}}"#
+    );
+    let old: Event = serde_json::from_str(&format!("{judgement}}}")).unwrap();
+    let What::Judged { judgement: of_old, print: None } = old.what else { panic!("{old:?}") };
+    let database = DatabasePrint {
+        database: "neo4j".to_owned(),
+        store_inode: 1,
+        log_inode: 2,
+        files: 3,
+        bytes: 4,
+        digest: "5e".to_owned(),
+        end: TxId(140),
+        end_checksum: Checksum(6),
+    };
+    let print = Some(CandidatePrint { databases: vec![database] });
+    assert_eq!(
+        json(What::Judged { judgement: of_old, print }),
+        judgement.to_owned()
+            + r#","print":{"databases":[{"database":"neo4j","store_inode":1,"log_inode":2,"files":3,"bytes":4,"digest":"5e","end":140,"end_checksum":6}]}}"#
     );
     for event in atlas::events() {
         let event = Event { took_ms: Some(17), ..event };

@@ -109,6 +109,9 @@ pub struct State(BTreeMap<Task, TaskState>);
 pub struct TaskState {
     /// The schedule whose slots count, as text.
     pub schedule: Option<String>,
+    /// Since when it has one, whichever; older journals may not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_since: Option<Timestamp>,
     /// Slots up to here are served.
     pub covered: Option<Timestamp>,
     pub requested: Option<String>,
@@ -251,6 +254,9 @@ impl TaskState {
     fn adopt(&mut self, at: Timestamp, schedule: Option<String>) {
         if schedule.is_none() {
             self.pending = None;
+            self.scheduled_since = None;
+        } else {
+            self.scheduled_since.get_or_insert(at);
         }
         self.schedule = schedule;
         self.cover(at);
@@ -298,8 +304,10 @@ impl TaskState {
     }
 
     fn turn_back(&mut self, at: Timestamp) {
-        if self.covered.is_some_and(|covered| covered.duration_since(at) > BELIEVED_AHEAD_MAX) {
-            self.covered = Some(at);
+        for noted in [&mut self.covered, &mut self.scheduled_since] {
+            if noted.is_some_and(|noted| noted.duration_since(at) > BELIEVED_AHEAD_MAX) {
+                *noted = Some(at);
+            }
         }
         if let Some(pending) = &mut self.pending
             && pending.due.duration_since(later(at, pending.wait_s)) > CORRECTION_MAX
@@ -397,6 +405,29 @@ mod tests {
         ]);
         assert_eq!((state.failures, state.pending, state.running), (0, None, None));
         assert_eq!((state.covered, state.last_success), (Some(at("25T02:00:30")), Some(at("25T02:00:50"))));
+    }
+
+    #[test]
+    fn since_when_a_task_has_a_schedule_outlives_its_changes_and_its_runs() {
+        let said = |time: &str, schedule: Option<&str>| Event::Scheduled {
+            task: Task::Backup,
+            at: at(time),
+            schedule: schedule.map(str::to_owned),
+        };
+        let mut events = vec![
+            said("25T00:00:00", Some("0 2 * * *")),
+            started("25T02:00:00"),
+            ended("25T02:00:10", failed()),
+            said("26T00:00:00", Some("0 3 * * *")),
+        ];
+        assert_eq!(fold(&events).scheduled_since, Some(at("25T00:00:00")));
+        events.push(said("27T00:00:00", None));
+        assert_eq!(fold(&events).scheduled_since, None);
+        events.push(said("28T00:00:00", Some("0 2 * * *")));
+        assert_eq!(fold(&events).scheduled_since, Some(at("28T00:00:00")));
+        // A clock that was ahead by more than is believed had named it.
+        events.push(Event::ClockTurnedBack { at: at("26T00:00:00") });
+        assert_eq!(fold(&events).scheduled_since, Some(at("26T00:00:00")));
     }
 
     #[test]

@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, Source};
-use grap_neo4j::TxId;
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::{LogFile, METADATA, STORE_LOCK};
-use grap_neo4j::ids::LogVersion;
+use grap_neo4j::ids::{LogVersion, TransactionEnd};
 use grap_neo4j::metadata::Metadata;
 use grap_neo4j::txlog::{FileRole, Tail};
 
@@ -37,10 +36,10 @@ pub fn require_clean(store: &Path, log: &Path, database: &str) -> Result<(), Che
 }
 
 /// The last transaction of a log, which was gone over from its newest checkpoint. Zeros may stand behind it, nothing else.
-pub(crate) fn last_transaction(log: &Path, database: &str) -> Result<TxId, CheckError> {
+pub(crate) fn last_transaction(log: &Path, database: &str) -> Result<TransactionEnd, CheckError> {
     let (_, span, tail) = behind_newest_checkpoint(log, database)?;
     match tail {
-        Tail::Eof { .. } | Tail::Zeros { .. } => Ok(span.end.id),
+        Tail::Eof { .. } | Tail::Zeros { .. } => Ok(span.end),
         tail => Err(torn(database, &tail)),
     }
 }
@@ -59,7 +58,7 @@ pub(crate) fn behind_newest_checkpoint(
 }
 
 /// Nobody holds the locks of a server. (They are asked for, never taken.)
-pub(super) fn not_running(store: &Path) -> Result<(), CheckError> {
+pub(crate) fn not_running(store: &Path) -> Result<(), CheckError> {
     if ServerRun::of(store)?.is_running() {
         return Err(CheckError::Running { path: store.to_owned() });
     }

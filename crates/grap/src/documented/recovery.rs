@@ -42,12 +42,18 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 | `home/` | what the test instance has of its own; it goes at the end |
 
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
-looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
+looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it. Where `grap serve` runs, such a journal is the alert `journal.recovery`.
 
 Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and it lies within the live directory. Until Grap does that itself:
 `grap restore TARGET --to DIR` to the same target, the swap of [restore.md](restore.md), and `grap recover reset` for the candidate.
 
-The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery.
+When the last tier has passed, a *print* of the candidate is noted in the journal: of each database the inodes of its two directories, a SHA-256 over the
+names, sizes and times of all its files, and the last transaction of its log with its checksum. `grap recover status` looks at the candidate again, and says loudly
+when it is not what has passed: cut, removed, replaced, or opened by a server since. Then it is not used (`CANDIDATE_CHANGED`). A changed byte under the old size and time it does not
+see. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
+
+The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery. And once a server has opened the candidate, a recovery that goes
+on needs the same release: another one is refused (`RECOVERY_STATE`).
 
 A [drill](drill.md) is the same in scratch space.
 
@@ -160,7 +166,7 @@ fn diagram(edges: &[Edge]) -> String {
 /// What happened. A tier's answer has two names: what follows depends on it.
 fn told(edge: &Edge) -> &'static str {
     match &edge.event.what {
-        What::Judged { judgement } if judgement.failed() => "judged as failed",
+        What::Judged { judgement, .. } if judgement.failed() => "judged as failed",
         what => what.name(),
     }
 }

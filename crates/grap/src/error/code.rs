@@ -139,6 +139,8 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED): `grap recover reset` first, then `grap recover start TARGET`. A drill waits for the end of a recovery: docs/recovery.md.";
+    /// The candidate of a recovery has passed, and is not any more what passed: somebody has changed it since. It is not used.
+    CandidateChanged = "CANDIDATE_CHANGED", 27, "`grap recover reset` removes it; `grap recover start TARGET` makes a new one, and judges it. Nobody but Grap may write into its directory, and no server may be started on it.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
     RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status`, `grap drill --history --json` or `grap show BACKUP` has them all, and docs/validation.md says what each tier can see. A recovery's candidate is kept for a look until `grap recover reset`; another target, or another backup, may pass.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
@@ -147,8 +149,12 @@ codes! {
     ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
     /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// The Neo4j that was started on a restored database had begun to open it, and ended by itself. Nobody knows yet whether the database is at fault; the backup does not count as validated any more.
+    InstanceDied = "INSTANCE_DIED", 22, "The message has the server's own words. Another try (`grap drill`), with more memory (recovery.heap) or another release, tells whether it is the backup; `grap check` reads the candidate without a server, when one has opened and stopped it.";
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
+    /// A restored database could not be read to its end within the limit. Nothing is known of it.
+    CheckTooLong = "CHECK_TOO_LONG", 22, "Give it more time (recovery.store_limit_s), or start it when the machine is less busy.";
     /// Nothing says how the live server is stopped and started. Nothing was done.
     ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit, or server.stop_command and server.start_command: docs/supervise.md.";
     /// The supervisor of the live server does not answer on its socket, or refuses.

@@ -88,7 +88,9 @@ impl Error {
             Self::RecoveryInTheWay { .. }
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
+            | Self::OtherServer { .. }
             | Self::NoRecovery { .. } => Code::RecoveryState,
+            Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }
     }
 }
@@ -251,6 +253,7 @@ fn server(error: &ServerError) -> Code {
         ServerError::NoJars { .. } | ServerError::NoJava { .. } => Code::ServerNotStartable,
         ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
         ServerError::TooOld { .. } => Code::ServerTooOld,
+        ServerError::Died { .. } => Code::InstanceDied,
         ServerError::WrongEnd { .. } => Code::RestoreWrong,
         ServerError::AdminTooLong { .. } | ServerError::AdminEnded { .. } => Code::Neo4jAdminFailed,
         ServerError::Contended { .. } => Code::JobRunning,

@@ -159,6 +159,10 @@ pub enum Error {
     RecoveryInTheWay { asked: &'static str, id: RecoveryId, status: Status },
     #[error("{asked} is not possible: recovery {id} to `{target}` is under way; without a target it goes on")]
     OtherRecovery { asked: &'static str, id: RecoveryId, target: String },
+    #[error(
+        "{id} goes on with the Neo4j that has opened its candidate, {opened_by}; this is {found}: name a home of the former (--neo4j-home or recovery.neo4j_home), or cancel the recovery and start it anew"
+    )]
+    OtherServer { id: RecoveryId, opened_by: String, found: String },
     #[error("{id} began with another repository")]
     OtherRepository { id: RecoveryId },
     #[error("{} is there, and is not of this recovery", path.display())]
@@ -167,6 +171,10 @@ pub enum Error {
     CandidatePath { path: PathBuf },
     #[error("what was restored to {} is not what was planned: {why}", path.display())]
     CandidateWrong { path: PathBuf, why: String },
+    #[error("the candidate {} is not what has passed: {why}", path.display())]
+    CandidateChanged { path: PathBuf, why: String },
+    #[error("whether the candidate {} is still what has passed cannot be said: an older program judged it, and did not note what it was", path.display())]
+    CandidateUnprinted { path: PathBuf },
     #[error("the repository cannot be opened again: {why}")]
     NotOpenedAgain { why: String },
     #[error("a recovery is under way: a drill waits until there is none")]

@@ -3,7 +3,7 @@
 //! The journal of recoveries is local, and reset; this stays beside the backup. One recovery leaves one note, however often it
 //! is told to: host, id and beginning name it.
 
-use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier, TierVerdict};
+use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier};
 use grap_core::{BackupId, SourceName};
 use grap_repository::Repository;
 use jiff::Timestamp;
@@ -51,9 +51,17 @@ pub struct Validated {
 }
 
 /// Whether a failure with this code says that nobody could look: the server did not come up in time, its checker was
-/// killed. That is no verdict on the candidate.
+/// killed, ours had not time enough. That is no verdict on the candidate.
 pub fn is_blind(code: &str) -> bool {
-    [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
+    [Code::InstanceFailed, Code::Neo4jAdminFailed, Code::CheckTooLong]
+        .iter()
+        .any(|blind| blind.name() == code)
+}
+
+/// Whether a failure with this code says that the server ended of itself when it had the candidate. Nobody knows whether the
+/// candidate is at fault: the backup is not validated any more, and does not count as failed.
+pub fn is_death(code: &str) -> bool {
+    code == Code::InstanceDied.name()
 }
 
 impl Validated {
@@ -62,9 +70,18 @@ impl Validated {
     }
 
     /// Whether it speaks against the backup. The operator's own checks do not: they judge what is in the graph, and the
-    /// backup has it as the source had it.
+    /// backup has it as the source had it. Nor does a server that died, which may have had reasons of its own.
     pub fn speaks_against_backup(&self) -> bool {
-        self.validation.tiers.iter().any(|tier| tier.failed() && tier.tier != Tier::Custom)
+        let speaks = |code: &str| !is_blind(code) && !is_death(code);
+        self.validation
+            .tiers
+            .iter()
+            .any(|tier| tier.tier != Tier::Custom && tier.failed_as().is_some_and(speaks))
+    }
+
+    /// Whether its server died, and nobody knows of what.
+    pub(super) fn died(&self) -> bool {
+        self.validation.tiers.iter().any(|tier| tier.failed_as().is_some_and(is_death))
     }
 
     /// What was counted of this database, when it ended there.
@@ -84,10 +101,7 @@ impl Validation {
         let measured = tiers.iter().find_map(|judgement| judgement.measured.clone());
         // A way that was left before the last tier passed nothing, whatever was said until then.
         let health_check_passed = last.tier == Tier::Store && tiers.iter().all(|tier| !tier.failed());
-        let wrong = tiers.iter().any(|tier| match &tier.verdict {
-            TierVerdict::Failed { code, .. } => !is_blind(code),
-            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => false,
-        });
+        let wrong = tiers.iter().any(|tier| tier.failed_as().is_some_and(|code| !is_blind(code)));
         if !health_check_passed && !wrong {
             return None;
         }

@@ -55,7 +55,7 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use recover::{
-    RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
+    CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
     recovery_status, reset_recovery,
 };
 pub(crate) use restore::restore_to_ends;

@@ -10,14 +10,15 @@ use grap_core::recovery::{
 };
 use grap_core::{SourceName, Target};
 use grap_neo4j::TxId;
+use grap_repository::Repository;
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
-use super::restore::{PlannedDatabase, RestoreOptions, plan_restore};
-use super::{Access, Session};
-use crate::error::{Code, Error, Result};
+use super::Session;
+use super::restore::{PlannedDatabase, RestoreOptions, plan_restore_from};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::SYSTEM;
-use crate::notes::is_blind;
+use crate::notes::{is_blind, is_death};
 use crate::recovery::{
     self, Cancel, Candidate, CandidateOptions, Gauge, Lane, Machine, OpenAgain, Progress, RecoveryJournal,
     in_the_way, publishing, room_for,
@@ -49,7 +50,19 @@ pub struct RecoveryReport {
     pub percent: Option<u8>,
     /// How long it may take from now on.
     pub remaining_s: Option<u64>,
+    /// Where it has passed, nobody is at it, and it was asked how it stands.
+    pub candidate: Option<CandidateIs>,
     pub at: Timestamp,
+}
+
+/// What a candidate is that has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CandidateIs {
+    AsItPassed,
+    /// Why.
+    Another(String),
+    /// Why it cannot be said.
+    Unknown(String),
 }
 
 /// Begin one, or go on with the one that is under way, until it has succeeded or failed. A stop is a pause.
@@ -59,13 +72,12 @@ pub fn recover(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
-    let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
-        let mut candidate = Candidate::new(&options.candidate, open, state);
-        let machine = finish_reset(machine, &mut candidate, state, session)?;
-        let machine = begin_or_go_on(machine, options, open, session)?;
-        let machine = perform(machine, Lane::Recovery, &mut candidate, state, session)?;
-        Ok(RecoveryReport::ended(machine.state(), session))
+    begun((options, open), state, session, |machine, candidate| {
+        let machine = match machine.state().recovery() {
+            None => begin(machine, options, open, candidate, session)?,
+            Some(_) => go_on(machine, options, session)?,
+        };
+        perform(machine, Lane::Recovery, candidate, state, session)
     })
 }
 
@@ -76,19 +88,35 @@ pub fn begin_recovery(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
+    begun((options, open), state, session, |machine, candidate| match machine.state().recovery() {
+        None => begin(machine, options, open, candidate, session),
+        Some(recovery) => Err(in_the_way("a new recovery", recovery)),
+    })
+}
+
+/// Under the lane's lock, with a reset finished that was struck.
+fn begun(
+    (options, open): (&RecoverOptions, &OpenAgain<'_>),
+    state: &StateDirectory,
+    session: &Session<'_>,
+    act: impl FnOnce(Machine, &mut Candidate<'_>) -> Result<Machine>,
+) -> Result<RecoveryReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    let machine = finish_reset(machine, &mut Candidate::to_clear_away(None), state, session)?;
-    if let Some(recovery) = machine.state().recovery() {
-        return Err(in_the_way("a new recovery", recovery));
-    }
-    let machine = begin_or_go_on(machine, options, open, session)?;
-    Ok(RecoveryReport::ended(machine.state(), session))
+    state.journaled("recover", session.clock, || {
+        let mut candidate = Candidate::new(&options.candidate, open, state);
+        let machine = finish_reset(machine, &mut candidate, state, session)?;
+        let machine = act(machine, &mut candidate)?;
+        Ok(RecoveryReport::ended(machine.state(), session))
+    })
 }
 
 /// How it stands, whoever is at it.
 pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
     let (found, runs) = recovery::look(state, Lane::Recovery)?;
     let mut report = RecoveryReport { runs, ..RecoveryReport::ended(&found, session) };
+    if let Some(passed) = found.recovery().filter(|recovery| !runs && recovery.phase == Phase::Validated) {
+        report.candidate = Some(CandidateIs::look(passed));
+    }
     let progress = found
         .recovery()
         .filter(|recovery| runs && recovery.phase.is_forward())
@@ -192,18 +220,23 @@ fn finish_reset(
     }
 }
 
-fn begin_or_go_on(
+fn begin(
     machine: Machine,
     options: &RecoverOptions,
     open: &OpenAgain<'_>,
+    candidate: &mut Candidate<'_>,
     session: &Session<'_>,
 ) -> Result<Machine> {
+    let id = machine.next_id(session.clock.now());
+    let repository = open()?.open_told(session)?;
+    let plan = plan(options, &id, &repository, session)?;
+    candidate.hand(repository);
+    machine.begin(id, plan, session.clock)
+}
+
+fn go_on(machine: Machine, options: &RecoverOptions, session: &Session<'_>) -> Result<Machine> {
     let asked = "a new recovery";
-    let Some(recovery) = machine.state().recovery() else {
-        let id = machine.next_id(session.clock.now());
-        let plan = plan(options, &id, open()?, session)?;
-        return machine.begin(id, plan, session.clock);
-    };
+    let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     if order(machine.state()).is_none() {
         return Err(in_the_way(asked, recovery));
     }
@@ -211,9 +244,27 @@ fn begin_or_go_on(
         let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
         return Err(Error::OtherRecovery { asked, id, target });
     }
+    require_same_release(recovery, &options.candidate)?;
     let text = format!("recovery {} to `{}` goes on", recovery.id, recovery.plan.target);
     session.monitor.finding(&Finding::info(text));
     Ok(machine)
+}
+
+/// What one release has opened, and perhaps upgraded, another one may refuse or read wrongly: that would be told of the
+/// candidate, and of the backup.
+fn require_same_release(recovery: &Recovery, candidate: &CandidateOptions) -> Result<()> {
+    let Some(opened_by) = release_needed(recovery) else { return Ok(()) };
+    let found = ServerInstallation::find(&candidate.server)?.release.to_string();
+    if found == opened_by {
+        return Ok(());
+    }
+    Err(Error::OtherServer { id: recovery.id.clone(), opened_by: opened_by.to_owned(), found })
+}
+
+/// `None`: no server has opened the candidate, or none is needed for it any more.
+fn release_needed(recovery: &Recovery) -> Option<&str> {
+    let opens = matches!(recovery.phase, Phase::Reread | Phase::Running | Phase::Stopped);
+    recovery.opened_by.as_deref().filter(|_| opens)
 }
 
 /// Whether something else is asked for than what goes on. What is not said is as it was.
@@ -229,14 +280,14 @@ fn is_another(options: &RecoverOptions, plan: &Plan) -> bool {
 pub(super) fn plan(
     options: &RecoverOptions,
     id: &RecoveryId,
-    access: Access,
+    repository: &Repository,
     session: &Session<'_>,
 ) -> Result<Plan> {
     if options.database.as_deref() == Some(SYSTEM) {
         return Err(Error::SystemNotOpened);
     }
     let installation = ServerInstallation::find(&options.candidate.server)?;
-    let report = plan_restore(&wish(options), access, session)?;
+    let report = plan_restore_from(&wish(options), repository, session)?;
     let user = report.user_database(options.database.as_deref())?;
     installation.require_at_least(&user.server_min, &user.name)?;
     let system = report.databases.iter().filter(|database| database.name == SYSTEM);
@@ -280,10 +331,21 @@ fn wish(options: &RecoverOptions) -> RestoreOptions {
     }
 }
 
+impl CandidateIs {
+    fn look(passed: &Recovery) -> Self {
+        match Candidate::still_what_passed(passed) {
+            Ok(()) => Self::AsItPassed,
+            Err(error @ Error::CandidateChanged { .. }) => Self::Another(in_one_line(&error)),
+            Err(error) => Self::Unknown(in_one_line(&error)),
+        }
+    }
+}
+
 impl RecoveryReport {
     fn ended(state: &State, session: &Session<'_>) -> Self {
         let percent = grap_core::recovery::percent(state);
-        Self { state: state.clone(), runs: false, percent, remaining_s: None, at: session.clock.now() }
+        let at = session.clock.now();
+        Self { state: state.clone(), runs: false, percent, remaining_s: None, candidate: None, at }
     }
 
     pub fn status(&self) -> Status {
@@ -307,7 +369,9 @@ pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
     Some(match recovery.cause.as_ref()? {
         Cause::Cancelled => (Code::Interrupted, format!("{} was cancelled", recovery.id)),
         Cause::Failed { order: order @ Order::Judge(_), failure }
-            if recovery.judgements.iter().any(Judgement::failed) && !is_blind(&failure.code) =>
+            if recovery.judgements.iter().any(Judgement::failed)
+                && !is_blind(&failure.code)
+                && !is_death(&failure.code) =>
         {
             (Code::RestoreHealthFailed, format!("{order}: {}", failure.message))
         }
@@ -321,4 +385,38 @@ pub(super) fn failure(recovery: &Recovery) -> Option<(Code, String)> {
 /// Every recovery of this state directory, oldest first.
 pub(super) fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec<recovery::Past>> {
     Ok(recovery::past(&RecoveryJournal::open(state, lane)?.history()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::{Instance, Tier, What, apply, atlas};
+
+    use super::*;
+
+    /// From its first start to the last look of a checker.
+    #[test]
+    fn a_candidate_that_was_opened_goes_on_with_the_release_that_opened_it() {
+        let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+        let mut needs = Vec::new();
+        while let Some(owed) = order(&state) {
+            needs.push((owed, release_needed(state.recovery().unwrap()).is_some()));
+            let mut done = atlas::done(&state).unwrap();
+            if let What::Started { instance } = &mut done.what {
+                *instance = Instance { release: Some("5.26.30".to_owned()), ..instance.clone() };
+            }
+            state = apply(state, &done).unwrap();
+        }
+        let first = needs.iter().position(|(_, needs)| *needs).unwrap();
+        assert_eq!(needs[first].0, Order::Judge(Tier::Connectivity));
+        assert_eq!(needs.iter().rfind(|(_, needs)| *needs).unwrap().0, Order::WriteRecord);
+        // One that is started again, because it was lost, is the same one.
+        let mut lost = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+        while order(&lost) != Some(Order::Judge(Tier::Schema)) {
+            lost = apply(lost.clone(), &atlas::done(&lost).unwrap()).unwrap();
+        }
+        lost = apply(lost, &atlas::event(What::InstanceLost { failure: atlas::failure() })).unwrap();
+        let State::Active(mut lost) = lost else { panic!() };
+        lost.opened_by = Some("5.26.30".to_owned());
+        assert_eq!(release_needed(&lost), Some("5.26.30"));
+    }
 }

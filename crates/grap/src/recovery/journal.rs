@@ -21,6 +21,7 @@ const ENTRIES_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct RecoveryJournal {
     journal: Journal,
+    lane: Lane,
     state: State,
     entries: usize,
     ids: BTreeSet<RecoveryId>,
@@ -36,7 +37,7 @@ impl RecoveryJournal {
             entry,
             source,
         })?;
-        Ok(Self { journal, state, entries: events.len(), ids: ids(&events) })
+        Ok(Self { journal, lane, state, entries: events.len(), ids: ids(&events) })
     }
 
     /// As [`RecoveryJournal::open`]; what cannot be read is set aside. Only for whoever has seen to it that no candidate
@@ -65,7 +66,7 @@ impl RecoveryJournal {
 
     /// An id that no recovery has had.
     pub fn next_id(&self, now: Timestamp) -> RecoveryId {
-        RecoveryId::choose(now, |id| self.ids.contains(id))
+        RecoveryId::choose(self.lane.kind(), now, |id| self.ids.contains(id))
     }
 
     /// Durable, and part of the state, when this returns. Where it fails nobody knows whether the event is there: the

@@ -18,9 +18,11 @@ mod journal;
 mod perform;
 mod progress;
 
-use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
+use grap_core::recovery::{
+    Event, Order, Phase, Plan, Recovery, RecoveryId, RecoveryKind, State, What, order,
+};
 use grap_disk::FileLock;
-use grap_task::{Clock, Stop, Unit};
+use grap_task::{Clock, Unit};
 use jiff::Timestamp;
 
 use cancel::CancelRequest;
@@ -31,7 +33,7 @@ pub use journal::RecoveryJournal;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;
 use crate::state::{Job, SetAside, StateDirectory, StateError};
 
@@ -44,9 +46,13 @@ pub enum Lane {
 
 impl Lane {
     pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(self) -> RecoveryKind {
         match self {
-            Self::Recovery => "recovery",
-            Self::Drill => "drill",
+            Self::Recovery => RecoveryKind::Recovery,
+            Self::Drill => RecoveryKind::Drill,
         }
     }
 
@@ -239,6 +245,15 @@ pub fn runs(directory: &StateDirectory, lane: Lane) -> Result<bool> {
     Ok(directory.runs(lane.job())?)
 }
 
+/// Why its journal cannot be read, now or later: then nobody knows whether one is under way. A disk that does not answer says
+/// nothing about it.
+pub fn unreadable(directory: &StateDirectory, lane: Lane) -> Option<String> {
+    match RecoveryJournal::open(directory, lane) {
+        Err(error) if error.is_unreadable() => Some(in_one_line(&error)),
+        _ => None,
+    }
+}
+
 /// `restore (1 % done)`
 fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
     let Some(reading) = gauge.read(clock) else { return order.to_string() };
@@ -249,13 +264,4 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
     Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
-}
-
-/// Ends the thread beside an act, also when the act panics: the scope waits for that thread.
-struct RequestOnDrop<'a>(&'a Stop);
-
-impl Drop for RequestOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.request();
-    }
 }

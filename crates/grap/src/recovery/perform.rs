@@ -1,6 +1,8 @@
 //! What a recovery does to the world: one method an order.
 
-use grap_core::recovery::{Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What};
+use grap_core::recovery::{
+    CandidatePrint, Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What,
+};
 
 use crate::error::{Error, Result, in_one_line};
 use crate::ops::Session;
@@ -39,7 +41,7 @@ pub trait Perform {
     /// Stop it in good order. One that has stopped so already is stopped; one that is gone otherwise is lost.
     fn stop_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileItRuns<()>>;
 
-    /// Read the stopped store.
+    /// Read the stopped store. Where it passes, the answer has its print.
     fn check_store(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer>;
 
     /// Once, however often it is called. An id is unique in one state directory only: with the instant at which it began,
@@ -77,6 +79,8 @@ pub struct Answer {
     pub verdict: TierVerdict,
     pub findings: Vec<String>,
     pub measured: Option<Measured>,
+    /// What the candidate is that the last tier has passed.
+    pub print: Option<CandidatePrint>,
 }
 
 /// Perform the order; what happened, as an event.
@@ -121,8 +125,8 @@ impl Answer {
             self.findings.truncate(FINDINGS_MAX);
             self.findings.push(format!("... and {more} more"));
         }
-        let Self { verdict, findings, measured } = self;
-        What::Judged { judgement: Judgement { tier, verdict, findings, measured } }
+        let Self { verdict, findings, measured, print } = self;
+        What::Judged { judgement: Judgement { tier, verdict, findings, measured }, print }
     }
 }
 

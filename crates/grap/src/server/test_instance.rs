@@ -7,7 +7,6 @@
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security};
@@ -26,6 +25,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
+/// Within it a server has ended whose connections break because it ends.
+const END_FOLLOWS: Duration = Duration::from_secs(3);
+
+const NOT_ONLINE: &str = "SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state";
 
 /// Whether the user database may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +70,18 @@ impl TestInstance {
         };
         let mut instance =
             Self { group, home, port, patience: limit.min(ANSWER_LIMIT), clock: clock.clone() };
-        instance.await_online(&wait)?;
-        Ok(instance)
+        match instance.await_online(&wait) {
+            Ok(()) => Ok(instance),
+            Err(error) => Err(instance.or_its_end(error)),
+        }
+    }
+
+    /// Why it does not answer, where it is because it has ended.
+    fn or_its_end(&mut self, error: ServerError) -> ServerError {
+        match error {
+            ServerError::Bolt(_) => self.ended_meanwhile().unwrap_or(error),
+            error => error,
+        }
     }
 
     pub fn uri(&self) -> String {
@@ -91,8 +105,17 @@ impl TestInstance {
     }
 
     /// How it ended, where it did so by itself: and what it said.
-    pub fn ended(&mut self) -> Option<(ExitStatus, String)> {
-        self.group.ended().map(|status| (status, self.home.last_words()))
+    pub fn ended(&mut self) -> Option<ServerError> {
+        self.group.ended().map(|status| self.home.ended(status))
+    }
+
+    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end.
+    pub fn ended_meanwhile(&mut self) -> Option<ServerError> {
+        let (begun, uncalled) = (self.clock.since_boot(), Stop::new());
+        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < END_FOLLOWS {
+            self.clock.wait(POLL, &uncalled);
+        }
+        self.ended()
     }
 
     /// What is started.
@@ -110,9 +133,10 @@ impl TestInstance {
         Ok(Connection::open(&self.options(self.patience))?)
     }
 
-    /// For questions to the user database, each with its answer within so much time.
+    /// For questions to the user database: the logon and all of them together within so much time.
     pub fn asker(&self, limit: Duration) -> Result<Asker, ServerError> {
-        Ok(Asker::open(&self.options(limit), Some(&self.home.database))?)
+        let options = Options { budget: Some(limit), ..self.options(limit) };
+        Ok(Asker::open(&options, Some(&self.home.database))?)
     }
 
     fn options(&self, limit: Duration) -> Options {
@@ -134,8 +158,10 @@ impl TestInstance {
         let clock = self.clock.clone();
         let wait = Wait { limit, begun: clock.since_boot(), clock: &clock, stop };
         loop {
-            let answer =
-                self.ask("SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state")?;
+            let answer = match self.ask(NOT_ONLINE) {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.or_its_end(error)),
+            };
             let text = |row: &[grap_bolt::Value], column: usize| {
                 row.get(column).and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
             };
@@ -267,7 +293,7 @@ impl Wait<'_> {
     fn once(&self, group: &mut ProcessGroup, home: &InstanceHome) -> Result<(), ServerError> {
         self.stop.check()?;
         if let Some(status) = group.ended() {
-            return Err(ServerError::Ended { status, said: home.last_words() });
+            return Err(home.ended(status));
         }
         if self.is_over() {
             return Err(ServerError::NotReady { limit: self.limit, said: home.last_words() });

@@ -65,7 +65,8 @@ pub fn judge(
         Tier::Store => Ok(Seen::skipped("the candidate runs")),
     };
     session.stop.check()?;
-    answer(tier, seen, instance.ended())
+    let ended = if seen.is_err() { instance.ended_meanwhile() } else { instance.ended() };
+    answer(tier, seen, ended)
 }
 
 /// Read the cleanly stopped candidate that is the database of this home.
@@ -85,6 +86,7 @@ pub fn check_store(
 pub fn refused(error: &ServerError) -> Option<Answer> {
     let code = match error {
         ServerError::Refused { .. } => Code::RestoreHealthFailed,
+        ServerError::Died { .. } => Code::InstanceDied,
         ServerError::Ended { .. } | ServerError::NotReady { .. } => Code::InstanceFailed,
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! What a tier saw, and the answer that it makes.
 
-use std::process::ExitStatus;
+use std::time::Duration;
 
 use grap_core::recovery::{Measured, Tier, TierVerdict};
 
@@ -37,29 +37,32 @@ pub(super) enum Blind {
     Server(#[from] ServerError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    #[error("the native checker did not end within {} s", limit.as_secs())]
+    TooLong { limit: Duration },
 }
 
 /// `ended`: how the server ended, where it did so meanwhile.
 pub(super) fn answer(
     tier: Tier,
     seen: std::result::Result<Seen, Blind>,
-    ended: Option<(ExitStatus, String)>,
+    ended: Option<ServerError>,
 ) -> Result<Answer> {
-    if let Some((status, said)) = ended {
-        let error = ServerError::Ended { status, said };
-        return Ok(failed(Code::InstanceFailed, in_one_line(&error)));
+    if let Some(ended) = ended {
+        let error = Error::from(ended);
+        return Ok(failed(error.code(), in_one_line(&error)));
     }
     match seen {
         Ok(seen) => Ok(of_seen(tier, seen)),
         Err(Blind::Bolt(error)) => Ok(failed(Code::InstanceFailed, in_one_line(&error))),
         Err(Blind::Server(error)) => of_server(error),
         Err(Blind::Check(error)) => of_check(error),
+        Err(error @ Blind::TooLong { .. }) => Ok(failed(Code::CheckTooLong, in_one_line(&error))),
     }
 }
 
 pub(super) fn failed(code: Code, message: String) -> Answer {
     let verdict = TierVerdict::Failed { code: code.name().to_owned(), message };
-    Answer { verdict, findings: Vec::new(), measured: None }
+    Answer { verdict, findings: Vec::new(), measured: None, print: None }
 }
 
 fn of_seen(tier: Tier, seen: Seen) -> Answer {
@@ -76,7 +79,7 @@ fn of_seen(tier: Tier, seen: Seen) -> Answer {
     } else {
         TierVerdict::Passed { message }
     };
-    Answer { verdict, findings: [wrong, remarks].concat(), measured }
+    Answer { verdict, findings: [wrong, remarks].concat(), measured, print: None }
 }
 
 /// What says nothing about the candidate stays an error.

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use grap_core::recovery::Measured;
 use grap_disk as disk;
+use grap_task::Unit;
 
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
 use crate::check::{CheckError, StoreReport, check_store, require_clean};
 use crate::live::SYSTEM;
 use crate::server::{Checked, InstanceHome, check_by_admin};
+use crate::substop::stopped_when;
 
 /// Free ids: one of the files that a server makes anew.
 const ID_FILE: &str = "neostore.nodestore.db.id";
@@ -28,7 +30,7 @@ pub(super) fn store(
     limit: Duration,
     session: &Session<'_>,
 ) -> Result<Seen, Blind> {
-    let look = Look { home, until: session.clock.since_boot() + limit, session };
+    let look = Look { home, limit, until: session.clock.since_boot() + limit, session };
     let candidate = Checked { data: home.data(), database: &expectation.database };
     let report = look.natively(candidate)?;
     let message = format!("{} nodes, {} relationships", report.nodes, report.relationships);
@@ -48,18 +50,26 @@ pub(super) fn store(
 
 struct Look<'a> {
     home: &'a InstanceHome,
-    /// By the clock since boot.
+    limit: Duration,
+    /// For everything together, by the clock since boot.
     until: Duration,
     session: &'a Session<'a>,
 }
 
 impl Look<'_> {
-    fn natively(&self, checked: Checked<'_>) -> Result<StoreReport, CheckError> {
+    fn natively(&self, checked: Checked<'_>) -> Result<StoreReport, Blind> {
         let Checked { data, database } = checked;
         let store = data.join("databases").join(database);
         require_clean(&store, &data.join("transactions").join(database), database)?;
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        check_store(&store, threads, self.session.stop, self.session.monitor)
+        let Session { clock, stop, monitor, .. } = *self.session;
+        let until = self.until;
+        let wanted = || stop.requested() || clock.since_boot() >= until;
+        let checked = stopped_when("check limit", wanted, |stop| check_store(&store, threads, stop, monitor));
+        match checked.map_err(CheckError::Thread)? {
+            Err(CheckError::Stopped(_)) if !stop.requested() => Err(Blind::TooLong { limit: self.limit }),
+            checked => Ok(checked?),
+        }
     }
 
     fn by_admin(&self, checked: Checked<'_>) -> Result<Vec<String>, Blind> {
@@ -71,6 +81,8 @@ impl Look<'_> {
 
     fn at_system(&self, data: &Path, seen: &mut Seen) -> Result<(), Blind> {
         let system = Checked { data, database: SYSTEM };
+        // Its steps are called as those of the user database.
+        self.session.monitor.begin("reading the restored `system`", Unit::Items, None);
         match self.natively(system) {
             Ok(report) => {
                 let of_system = |text: String| format!("database `{SYSTEM}`: {text}");
@@ -84,10 +96,10 @@ impl Look<'_> {
                     seen.remarks.push(of_system(why.to_owned()));
                 }
             }
-            Err(error @ CheckError::NotClean { .. }) => {
+            Err(Blind::Check(error @ CheckError::NotClean { .. })) => {
                 seen.remarks.push(format!("not judged: {error}; a server that opens it recovers it first"));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

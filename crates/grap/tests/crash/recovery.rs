@@ -24,7 +24,7 @@ fn lives() -> [Vec<What>; 3] {
         way.push(done.what);
     }
     let mut judged = way[..6].to_vec();
-    if let Some(What::Judged { judgement }) = judged.last_mut() {
+    if let Some(What::Judged { judgement, .. }) = judged.last_mut() {
         judgement.verdict = atlas::failed();
     }
     let cancelled = way[..5].iter().cloned().chain([What::CancelAsked]).collect();

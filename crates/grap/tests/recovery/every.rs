@@ -27,7 +27,7 @@ fn ways() -> Vec<(State, Vec<What>)> {
             }
         }
     }
-    let skipped = |what: &What| matches!(what, What::Judged { judgement } if is_skipped(judgement));
+    let skipped = |what: &What| matches!(what, What::Judged { judgement, .. } if is_skipped(judgement));
     ways.retain(|state, way| order(state).is_some() && !way.iter().any(skipped));
     ways.into_iter().collect()
 }

@@ -200,7 +200,7 @@ fn no_luck() -> Error {
 }
 
 fn answer(verdict: TierVerdict) -> Answer {
-    Answer { verdict, findings: vec!["a finding".to_owned()], measured: None }
+    Answer { verdict, findings: vec!["a finding".to_owned()], measured: None, print: None }
 }
 
 impl Things {
@@ -269,7 +269,7 @@ impl Perform for Fake {
 
     fn judge(&mut self, tier: Tier, recovery: &Recovery, _: &Session<'_>) -> Result<WhileItRuns<Answer>> {
         let (verdict, lost) = match self.script.front() {
-            Some(What::Judged { judgement }) => {
+            Some(What::Judged { judgement, .. }) => {
                 assert_eq!(judgement.tier, tier);
                 (judgement.verdict.clone(), false)
             }
@@ -310,7 +310,7 @@ impl Perform for Fake {
 
     fn check_store(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<Answer> {
         let verdict = match self.script.front() {
-            Some(What::Judged { judgement }) => judgement.verdict.clone(),
+            Some(What::Judged { judgement, .. }) => judgement.verdict.clone(),
             _ => atlas::passed(),
         };
         self.order(recovery, |things, inside| {

@@ -29,13 +29,17 @@ impl Candidate<'_> {
         let home = self.make_home(&place)?;
         let limit = Duration::from_secs(u64::from(recovery.plan.limits.start_s));
         let until = session.clock.since_boot() + limit;
-        match TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop) {
-            Ok(mut instance) => {
+        let started = TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop);
+        let ready = started.and_then(|mut instance| {
+            session.monitor.begin("building indexes", Unit::Items, None);
+            // What is not online by then the tier of the schema names.
+            let left = until.saturating_sub(session.clock.since_boot());
+            instance.await_indexes(left, session.stop)?;
+            Ok(instance)
+        });
+        match ready {
+            Ok(instance) => {
                 let known = known(&instance, &place)?;
-                session.monitor.begin("building indexes", Unit::Items, None);
-                // What is not online by then the tier of the schema names.
-                let left = until.saturating_sub(session.clock.since_boot());
-                instance.await_indexes(left, session.stop)?;
                 self.instance = Some(instance);
                 Ok(Start::Running(known))
             }

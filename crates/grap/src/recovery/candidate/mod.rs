@@ -16,9 +16,11 @@ mod data;
 mod instance;
 mod judge;
 mod place;
+mod print;
 
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
+use grap_repository::Repository;
 use grap_task::Finding;
 
 use super::perform::{Answer, Perform, Start, WhileItRuns};
@@ -60,18 +62,37 @@ pub struct Candidate<'a> {
     tools: Option<Tools<'a>>,
     /// None: what was found cannot be recorded.
     open: Option<&'a OpenAgain<'a>>,
+    /// Opened for the plan, and not used since: an opening takes a while. What is done later opens it anew, and sees whether
+    /// it is still the same one.
+    repository: Option<Repository>,
     /// While it runs, and this process is the one that started it.
     instance: Option<TestInstance>,
 }
 
 impl<'a> Candidate<'a> {
     pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
-        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None }
+        Self {
+            tools: Some(Tools { options, open, state }),
+            open: Some(open),
+            repository: None,
+            instance: None,
+        }
     }
 
     /// For the ways back alone: they need no server, and the repository only to record what was found.
     pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { tools: None, open, instance: None }
+        Self { tools: None, open, repository: None, instance: None }
+    }
+
+    /// What the plan was made from, and the restore can read.
+    pub(crate) fn hand(&mut self, repository: Repository) {
+        self.repository = Some(repository);
+    }
+
+    /// Whether what lies there is still what every tier has passed: the same directories and files, nobody on them, the
+    /// same last transaction. Looks at names, sizes and times, and reads the newest log; not every byte.
+    pub fn still_what_passed(recovery: &Recovery) -> Result<()> {
+        print::still_what_passed(recovery)
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {

@@ -91,6 +91,11 @@ impl Place {
         &self.database
     }
 
+    /// The data directory in which a database of the plan lies.
+    pub(super) fn data_of(&self, database: &str) -> PathBuf {
+        if database == SYSTEM && self.database != SYSTEM { self.system() } else { self.data() }
+    }
+
     pub(super) fn store(&self) -> PathBuf {
         self.data().join("databases").join(&self.database)
     }
