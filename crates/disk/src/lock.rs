@@ -205,6 +205,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "what is skipped says so")]
     fn a_missing_file_is_made_for_the_owner_of_its_directory() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store_lock");
