@@ -205,6 +205,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::print_stderr, reason = "what is skipped says so")]
     fn a_missing_file_is_made_for_the_owner_of_its_directory() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store_lock");
@@ -219,5 +220,24 @@ mod tests {
         let owner = crate::stat(folder.path()).unwrap().unwrap();
         assert_eq!((stat.uid, stat.gid, stat.size), (owner.uid, owner.gid, 0));
         assert!(!root || stat.uid == 7474);
+    }
+
+    /// Many who ask at once do not take each other for a holder.
+    #[test]
+    fn who_asks_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recover.lock");
+        assert!(!FileLock::is_held(&path).unwrap());
+        drop(FileLock::try_exclusive(&path).unwrap().unwrap());
+        let ask = |held: bool| {
+            let asked = || (0..2000).all(|_| FileLock::is_held(&path).unwrap() == held);
+            std::thread::scope(|scope| {
+                let askers: Vec<_> = (0..4).map(|_| scope.spawn(asked)).collect();
+                askers.into_iter().all(|asker| asker.join().unwrap())
+            })
+        };
+        assert!(ask(false));
+        let _lock = FileLock::try_exclusive(&path).unwrap().unwrap();
+        assert!(ask(true));
     }
 }
