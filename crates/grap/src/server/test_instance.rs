@@ -26,8 +26,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
-/// Within it a server has ended whose connections break because it ends.
+/// Within it a server has ended that does not answer because it has.
 const END_FOLLOWS: Duration = Duration::from_secs(3);
+/// The same where a connection broke: what the server does at its end takes a while, on a busy machine.
+const END_FOLLOWS_A_BREAK: Duration = Duration::from_secs(15);
 
 const NOT_ONLINE: &str = "SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state";
 
@@ -79,7 +81,7 @@ impl TestInstance {
     /// Why it does not answer, where it is because it has ended.
     fn or_its_end(&mut self, error: ServerError) -> ServerError {
         match error {
-            ServerError::Bolt(_) => self.ended_meanwhile().unwrap_or(error),
+            ServerError::Bolt(ref bolt) => self.ended_behind(Some(bolt)).unwrap_or(error),
             error => error,
         }
     }
@@ -109,10 +111,13 @@ impl TestInstance {
         self.group.ended().map(|status| self.home.ended(status))
     }
 
-    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end.
-    pub fn ended_meanwhile(&mut self) -> Option<ServerError> {
+    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end. `seen`: what
+    /// came of it, where it was asked.
+    pub fn ended_behind(&mut self, seen: Option<&grap_bolt::Error>) -> Option<ServerError> {
+        let broke = seen.is_some_and(grap_bolt::Error::is_break);
+        let follows = if broke { END_FOLLOWS_A_BREAK } else { END_FOLLOWS };
         let (begun, uncalled) = (self.clock.since_boot(), Stop::new());
-        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < END_FOLLOWS {
+        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < follows {
             self.clock.wait(POLL, &uncalled);
         }
         self.ended()
@@ -178,13 +183,18 @@ impl TestInstance {
     }
 
     /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can
-    /// be started again.
+    /// be started again. [`ServerError::Died`]: it ended of itself, before it was told to or while it did so.
     pub fn stop(mut self, limit: Duration) -> Result<InstanceHome, ServerError> {
-        if self.group.terminate(limit, &self.clock).is_none() {
-            return Err(ServerError::NotStopped { limit });
-        }
+        let ended = match self.group.ended() {
+            Some(status) => Some(status),
+            None => self.group.terminate(limit, &self.clock),
+        };
+        let Some(status) = ended else { return Err(ServerError::NotStopped { limit }) };
         self.group.kill();
-        Ok(self.home)
+        match self.home.ended(status) {
+            died @ ServerError::Died { .. } => Err(died),
+            _ => Ok(self.home),
+        }
     }
 
     /// End it at once: what it was started on is thrown away.
