@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::configuration::{Chosen, configuration};
-use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
+use super::{InstanceFolder, Mode, ServerError, ServerInstallation, ServerRelease};
 use crate::random::random;
 
 /// The one user of a new `system` database.
@@ -113,6 +113,11 @@ impl InstanceHome {
     /// The directory of the user database's stores.
     pub fn store(&self) -> PathBuf {
         self.data.join("databases").join(&self.database)
+    }
+
+    /// Of the server that is started in it.
+    pub fn release(&self) -> &ServerRelease {
+        &self.options.installation.release
     }
 
     /// The data directory.

@@ -114,8 +114,7 @@ impl TestInstance {
     /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end. `seen`: what
     /// came of it, where it was asked.
     pub fn ended_behind(&mut self, seen: Option<&grap_bolt::Error>) -> Option<ServerError> {
-        let broke = seen.is_some_and(grap_bolt::Error::is_break);
-        let follows = if broke { END_FOLLOWS_A_BREAK } else { END_FOLLOWS };
+        let follows = end_follows(seen);
         let (begun, uncalled) = (self.clock.since_boot(), Stop::new());
         while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < follows {
             self.clock.wait(POLL, &uncalled);
@@ -125,7 +124,7 @@ impl TestInstance {
 
     /// What is started.
     pub fn release(&self) -> &ServerRelease {
-        &self.home.options.installation.release
+        self.home.release()
     }
 
     /// The directory of the user database's stores.
@@ -234,6 +233,11 @@ impl TestInstance {
     }
 }
 
+/// Within which time it has ended, where that is why it did not answer.
+fn end_follows(seen: Option<&grap_bolt::Error>) -> Duration {
+    if seen.is_some_and(grap_bolt::Error::is_break) { END_FOLLOWS_A_BREAK } else { END_FOLLOWS }
+}
+
 /// One start: the server, and the port at which it listens.
 fn launch(home: &InstanceHome, mode: Mode, wait: &Wait<'_>) -> Result<(ProcessGroup, u16), ServerError> {
     let port = free_port()?;
@@ -310,5 +314,58 @@ impl Wait<'_> {
         }
         self.clock.wait(POLL, self.stop);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_disk as disk;
+
+    use super::*;
+    use crate::server::nothing_to_start;
+
+    /// A program in the place of a server that has opened its database.
+    fn instance(root: &std::path::Path, program: &str) -> TestInstance {
+        let home = nothing_to_start(root);
+        disk::create_dir_all(&root.join("logs")).unwrap();
+        let opening = b"INFO [o.n.d.d.DatabaseLifecycles] Starting 'DatabaseId{e6dc0ffb[neo4j]}'.\n";
+        disk::publish(&home.log("debug.log"), &[opening]).unwrap();
+        let mark = mark(&home.id);
+        let command = ["/bin/sh", "-c", program, &mark].map(OsStr::new);
+        let group = ProcessGroup::start(&command, root, &home.log("console.log")).unwrap();
+        TestInstance { group, home, port: 0, patience: Duration::ZERO, clock: Clock::System }
+    }
+
+    /// Each line: what it does, whether it has ended before its stop, and whether it died of the database.
+    #[test]
+    fn a_server_that_ends_of_itself_was_not_stopped() {
+        for (program, first, died) in [
+            ("exit 1", true, true),
+            ("exit 143", true, false),
+            ("trap 'exit 1' TERM; touch ready; while :; do sleep 0.02; done", false, true),
+            ("trap 'exit 143' TERM; touch ready; while :; do sleep 0.02; done", false, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut instance = instance(folder.path(), program);
+            let is_ready = |instance: &mut TestInstance| match first {
+                true => instance.ended().is_some(),
+                false => disk::stat(&folder.path().join("ready")).unwrap().is_some(),
+            };
+            while !is_ready(&mut instance) {
+                Clock::System.wait(POLL, &Stop::new());
+            }
+            let stopped = instance.stop(Duration::from_mins(1));
+            assert_eq!(matches!(stopped, Err(ServerError::Died { .. })), died, "{program}: {stopped:?}");
+            assert_eq!(stopped.is_ok(), !died, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_followed_for_longer() {
+        let server = || "s".to_owned();
+        let closed = grap_bolt::Error::Closed { doing: "x", server: server() };
+        let slow = grap_bolt::Error::Timeout { doing: "x", server: server(), limit: Duration::ZERO };
+        let ended = [Some(&closed), Some(&slow), None].map(end_follows);
+        assert_eq!(ended, [END_FOLLOWS_A_BREAK, END_FOLLOWS, END_FOLLOWS]);
     }
 }

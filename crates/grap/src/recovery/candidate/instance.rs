@@ -28,6 +28,7 @@ impl Candidate<'_> {
         place.require_ours()?;
         place.remove_what_an_instance_left()?;
         let home = self.make_home(&place)?;
+        place.note_opener(&home.release().to_string())?;
         let limit = Duration::from_secs(u64::from(recovery.plan.limits.start_s));
         let until = session.clock.since_boot() + limit;
         let started = TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop);
