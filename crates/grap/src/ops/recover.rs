@@ -443,6 +443,21 @@ mod tests {
         assert_eq!(release_needed(&State::Active(lost)).unwrap().as_deref(), Some("5.26.30"));
     }
 
+    /// The process died between the launch of the server and its being ready.
+    #[test]
+    fn a_start_that_was_struck_binds_to_its_release() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = atlas::plan(&folder.path().display().to_string());
+        let id = "recovery-20261126-020000".parse().unwrap();
+        let mut state = apply(State::Idle, &atlas::event(What::Begun { id, plan })).unwrap();
+        while order(&state) != Some(Order::StartInstance) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        assert_eq!(release_needed(&state).unwrap(), None);
+        grap_disk::replace(&folder.path().join("opener"), &[b"5.26.29"]).unwrap();
+        assert_eq!(release_needed(&state).unwrap().as_deref(), Some("5.26.29"));
+    }
+
     /// Each line: how it stood, how it stands behind a look that found another candidate, and whether that is told.
     #[test]
     fn a_candidate_that_is_reset_under_the_look_is_no_changed_one() {
