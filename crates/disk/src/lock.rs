@@ -136,3 +136,27 @@ pub fn holds_open(pid: u32, file: &crate::Stat) -> Option<bool> {
     };
     Some(names.iter().any(same))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many who ask at once do not take each other for a holder.
+    #[test]
+    fn who_asks_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recover.lock");
+        assert!(!FileLock::is_held(&path).unwrap());
+        drop(FileLock::try_exclusive(&path).unwrap().unwrap());
+        let ask = |held: bool| {
+            let asked = || (0..2000).all(|_| FileLock::is_held(&path).unwrap() == held);
+            std::thread::scope(|scope| {
+                let askers: Vec<_> = (0..4).map(|_| scope.spawn(asked)).collect();
+                askers.into_iter().all(|asker| asker.join().unwrap())
+            })
+        };
+        assert!(ask(false));
+        let _lock = FileLock::try_exclusive(&path).unwrap().unwrap();
+        assert!(ask(true));
+    }
+}

@@ -25,6 +25,7 @@ pub mod page;
 pub mod pitr;
 pub mod program;
 pub mod prometheus;
+pub mod quick_java;
 pub mod records;
 pub mod recoveries;
 pub mod serve;
