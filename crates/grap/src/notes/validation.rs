@@ -176,7 +176,7 @@ pub fn put_validation(
 
 #[cfg(test)]
 mod tests {
-    use grap_core::recovery::{Failure, What, apply, atlas, order};
+    use grap_core::recovery::{Failure, State, What, apply, atlas, order};
 
     use super::*;
 
@@ -185,7 +185,7 @@ mod tests {
     fn a_death_between_two_tiers_is_noted_and_what_could_not_be_done_is_not() {
         assert_eq!(INSTANCE_DIED, Code::InstanceDied.name());
         for (code, noted) in [(INSTANCE_DIED, true), (Code::InstanceFailed.name(), false)] {
-            let mut state = apply(Default::default(), &atlas::event(atlas::begun())).unwrap();
+            let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
             while order(&state) != Some(Order::StopInstance) {
                 state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
             }

@@ -347,9 +347,9 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let mut instance = instance(folder.path(), program);
-            let is_ready = |instance: &mut TestInstance| match first {
-                true => instance.ended().is_some(),
-                false => disk::stat(&folder.path().join("ready")).unwrap().is_some(),
+            let ready = || disk::stat(&folder.path().join("ready")).unwrap().is_some();
+            let is_ready = |instance: &mut TestInstance| {
+                if first { instance.ended().is_some() } else { ready() }
             };
             while !is_ready(&mut instance) {
                 Clock::System.wait(POLL, &Stop::new());
