@@ -120,6 +120,9 @@ fn is_killed_in_its_orders_and_goes_on(live: &Live, backup: &str, end: u64) -> V
         assert_nothing_runs(live, &candidates(live));
         let status = Ran::grap(&live.grap, &["recover", "status"]).succeeded().json();
         assert_eq!((&status["running"], &status["recovery"]["backup"]), (&false.into(), &backup.into()));
+        // Who was about to open it is known before the journal knows.
+        let opener = PathBuf::from(status["recovery"]["candidate"].as_str().unwrap()).join("opener");
+        assert_eq!(opener.exists(), event != "reserved", "{event}");
         Ran::grap(&live.grap, &["recover", "start", "tx=2"]).refused("RECOVERY_STATE", 27);
         Ran::grap(&live.grap, &["recover", "start", "--timeline", "99"]).refused("RECOVERY_STATE", 27);
         Ran::grap(&live.grap, &["recover", "reset"]).refused("RECOVERY_STATE", 27);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::event::{End, Event, Failure, Instance, Limits, Plan, What};
 use super::order::{FORWARD, Order, order};
-use super::state::{State, apply};
+use super::state::{INSTANCE_DIED, State, apply};
 use super::tier::{Judgement, Tier, TierVerdict};
 
 /// One transition that can happen.
@@ -51,6 +51,7 @@ pub fn events() -> Vec<Event> {
     let judgements = tiers.flat_map(|tier| verdicts.clone().map(|verdict| judged(tier, verdict)));
     let orders = FORWARD.into_iter().chain([Order::EndInstance, Order::RemoveCandidate]);
     let failures = orders.map(|order| What::Failed { order, failure: failure() });
+    let died = What::Failed { order: Order::StopInstance, failure: death() };
     let others = [
         begun(),
         What::Reserved,
@@ -67,7 +68,7 @@ pub fn events() -> Vec<Event> {
         What::CandidateRemoved,
         What::ResetAsked,
     ];
-    others.into_iter().chain(judgements).chain(failures).map(event).collect()
+    others.into_iter().chain(judgements).chain(failures).chain([died]).map(event).collect()
 }
 
 /// What comes of the owed order when it goes well.
@@ -132,6 +133,11 @@ pub fn passed() -> TierVerdict {
 
 pub fn failed() -> TierVerdict {
     TierVerdict::Failed { code: "RESTORE_HEALTH_FAILED".to_owned(), message: "failed".to_owned() }
+}
+
+/// Of a server that ended of itself.
+pub fn death() -> Failure {
+    Failure { code: INSTANCE_DIED.to_owned(), message: "died".to_owned() }
 }
 
 pub fn failure() -> Failure {

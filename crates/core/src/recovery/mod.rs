@@ -24,5 +24,7 @@ mod tier;
 pub use event::{CandidatePrint, DatabasePrint, End, Event, Failure, Instance, Limits, Plan, What};
 pub use id::{InvalidRecoveryId, RecoveryId, RecoveryKind};
 pub use order::{FORWARD, Order, order, percent, share};
-pub use state::{Cause, Fate, Illegal, Phase, Recovery, STARTS_MAX, State, Status, Step, apply};
+pub use state::{
+    Cause, Fate, INSTANCE_DIED, Illegal, Phase, Recovery, STARTS_MAX, State, Status, Step, apply,
+};
 pub use tier::{Judgement, Measured, Tier, TierVerdict};
