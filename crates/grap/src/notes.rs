@@ -91,7 +91,7 @@ pub struct Standing {
     pub damaged_packs: BTreeSet<Id>,
     /// The newest validation.
     pub validated: Option<Validated>,
-    /// A validation spoke against it, and none has told otherwise since: that a server died tells nothing of it.
+    /// A validation spoke against it, and none has passed since: nothing else takes that back.
     pub spoken_against: bool,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
@@ -173,8 +173,10 @@ impl Standing {
             }
             NoteKind::Validation(validation) => {
                 let validated = Validated { at, host: note.host, validation: *validation };
-                if !validated.died() {
-                    self.spoken_against = validated.speaks_against_backup();
+                if validated.passed() {
+                    self.spoken_against = false;
+                } else if validated.speaks_against_backup() {
+                    self.spoken_against = true;
                 }
                 self.validated = Some(validated);
             }
@@ -377,8 +379,12 @@ mod tests {
         let failed = standing();
         assert_eq!((failed.verdict(), failed.worth()), (Some(Verdict::Verified), Some(Verdict::Failed)));
         assert!(!failed.is_validated());
-        // The operator's own checks judge the graph, which the backup has as the source had it.
+        // The operator's own checks judge the graph, which the backup has as the source had it: they say nothing about what
+        // another look has found.
         assert!(put_by("a", &failed_as(3, Tier::Custom)));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Failed), false));
+        assert!(put_by("a", &validation(8, true)));
+        assert!(put_by("a", &failed_as(9, Tier::Custom)));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
         // A server that died of it leaves its worth, and takes what an older look had given it.
         assert!(put_by("a", &validation(4, true)) && standing().is_validated());

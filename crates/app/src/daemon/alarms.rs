@@ -95,8 +95,10 @@ impl Daemon {
         ] {
             let key = format!("journal.{}", lane.name());
             match recovery::unreadable(&self.state, lane) {
-                None => self.alerts.clear(&key),
-                Some(why) => {
+                // What cannot be looked at now is neither: an alert that stands goes on.
+                Err(_) => {}
+                Ok(None) => self.alerts.clear(&key),
+                Ok(Some(why)) => {
                     let text = format!("whether a {} is under way is not known: {why}; {help}", lane.name());
                     self.alerts.raise(&key, AlertLevel::Critical, &text);
                 }

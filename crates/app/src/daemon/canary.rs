@@ -3,7 +3,7 @@
 //! Two in a row that come to nothing are an alert. The last one is the fourth check of the health, and it ages: while none
 //! can fly, because the repository or the server is away or the job fails, the health is not what it was.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use grap::ops::CanaryRun;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::job::RunEnd;
 use super::{CANARY, Daemon, alarms};
-use crate::cli::lag_max;
+use crate::cli::{LOCATIONS, lag_max};
 use crate::config::{SettingError, Settings, parse_duration};
 use crate::failure::Failure;
 
@@ -39,10 +39,16 @@ pub(super) struct Canaries {
     /// What came back longer ago says nothing about now.
     age_max: Duration,
     last: Option<CanarySeen>,
+    /// By which they fly: what came back from one server into one repository says nothing about others.
+    settings: Option<Arc<Settings>>,
 }
 
 impl Canaries {
-    fn turn_on(&mut self, every: Duration, archive_limit: Duration, now: Duration) {
+    fn turn_on(&mut self, settings: &Arc<Settings>, every: Duration, archive_limit: Duration, now: Duration) {
+        let before = self.settings.replace(Arc::clone(settings));
+        if before.is_some_and(|before| before.difference(settings).into_iter().any(is_elsewhere)) {
+            *self = Self { settings: self.settings.take(), ..Self::default() };
+        }
         self.on_since.get_or_insert(now);
         // One may be lost without anything being wrong, as when the job begins anew.
         self.age_max = every * 2 + RUN_MAX + archive_limit;
@@ -68,6 +74,11 @@ impl Canaries {
             }
         }
     }
+}
+
+/// Whether, with another value of this setting, they fly from another server, or into another repository.
+fn is_elsewhere(key: &str) -> bool {
+    LOCATIONS.contains(&key) || ["neo4j.conf", "neo4j.uri"].contains(&key)
 }
 
 /// How often; `None`: never.
@@ -98,7 +109,7 @@ impl Daemon {
             self.alerts.clear(alarms::CANARY);
             return Ok(RunEnd::Off);
         };
-        self.canaries().turn_on(every, lag_max(&settings)?, self.clock.since_boot());
+        self.canaries().turn_on(&settings, every, lag_max(&settings)?, self.clock.since_boot());
         let Ok(repository) = self.reach_repository(CANARY, stop) else { return Ok(RunEnd::Done) };
         let mut failed_before = false;
         loop {
@@ -174,7 +185,11 @@ mod tests {
     fn what_came_back_long_ago_is_no_health_of_now() {
         let mut canaries = Canaries::default();
         assert_eq!(told(&canaries, 9999), None, "they are off");
-        canaries.turn_on(EVERY, Duration::from_mins(1), Duration::from_secs(1000));
+        let settings = Arc::new(Settings::default());
+        let turn_on = |canaries: &mut Canaries, now: u64| {
+            canaries.turn_on(&settings, EVERY, Duration::from_mins(1), Duration::from_secs(now));
+        };
+        turn_on(&mut canaries, 1000);
         // Until the first is due nothing is claimed, and none that does not come is not taken for one.
         assert_eq!(told(&canaries, 1690), None);
         assert!(told(&canaries, 1691).unwrap().unwrap_err().contains("none has flown"));
@@ -182,11 +197,43 @@ mod tests {
         assert_eq!((told(&canaries, 2001), told(&canaries, 2690)), (Some(Ok(())), Some(Ok(()))));
         assert!(told(&canaries, 2691).unwrap().unwrap_err().contains("691 s ago"));
         // The job begins anew, and cannot reach the repository: what is known stays, and ages.
-        canaries.turn_on(EVERY, Duration::from_mins(1), Duration::from_mins(45));
+        turn_on(&mut canaries, 2700);
         assert!(told(&canaries, 2701).unwrap().is_err());
         canaries.last = Some(seen(false, Duration::from_secs(2800)));
         for seconds in [2801, 99_999] {
             assert_eq!(told(&canaries, seconds), Some(Err("lost".to_owned())));
+        }
+    }
+
+    /// SIGHUP, in the middle of it.
+    #[test]
+    fn what_came_back_from_elsewhere_is_no_health_of_here() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let with = |key: &'static str, value: &str| {
+            let said = vec![(key, value.to_owned())];
+            Arc::new(Settings::resolve(Some(file.path()), &Environment::default(), said).unwrap())
+        };
+        for (key, stays) in [
+            ("repository", false),
+            ("source", false),
+            ("neo4j.uri", false),
+            ("remote.timeout_s", true),
+            ("neo4j.auth", true),
+            ("health.canary", true),
+        ] {
+            let mut canaries = Canaries::default();
+            let turn_on = |canaries: &mut Canaries, value: &str, now: u64| {
+                let limit = Duration::from_mins(1);
+                canaries.turn_on(&with(key, value), EVERY, limit, Duration::from_secs(now));
+            };
+            turn_on(&mut canaries, "5m", 1000);
+            canaries.last = Some(seen(true, Duration::from_secs(1001)));
+            turn_on(&mut canaries, "6m", 1100);
+            assert_eq!(told(&canaries, 1101), stays.then_some(Ok(())), "{key}");
+            // None is due before its time is over, counted anew.
+            let none = told(&canaries, 1790).is_none();
+            assert_eq!(none, !stays, "{key}");
+            assert!(told(&canaries, 1800).unwrap().is_err(), "{key}");
         }
     }
 

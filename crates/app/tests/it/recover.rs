@@ -85,6 +85,7 @@ fn a_recovery_and_a_drill_are_killed_and_go_on_and_leave_nothing() {
     live.step(4);
     archiver.stop().unwrap();
     live.server.stop().unwrap();
+    starts_the_jars_of_the_live_home(&mut live);
     let before = bytes_of(&live.server.data());
 
     let said = is_killed_in_its_orders_and_goes_on(&live, &backup, base + 4);
@@ -98,11 +99,18 @@ fn a_recovery_and_a_drill_are_killed_and_go_on_and_leave_nothing() {
     let silent = UnixStream::connect(live.grap.state.join("control.sock")).unwrap();
     is_cancelled_through_the_daemon(&live, &daemon);
     is_judged_while_the_repository_is_away(&live, &backup);
-    drills_by_the_schedule(&live, &daemon, &mut clock);
+    drills_by_the_schedule_and_by_hand(&live, &daemon, &mut clock, &backup);
     is_let_go(silent);
     daemon.end();
 
     assert!(bytes_of(&live.server.data()) == before, "the live database was touched");
+}
+
+/// As where nothing else is said: there is no home but the live one.
+fn starts_the_jars_of_the_live_home(live: &mut Live) {
+    let (jars, home) = (live.server.distribution().folder().join("lib"), live.server.home());
+    std::os::unix::fs::symlink(jars, home.join("lib")).unwrap();
+    live.grap.environment.retain(|(name, _)| name != "GRAP_RECOVERY_NEO4J_HOME");
 }
 
 /// A client that has said nothing for half a minute.
@@ -120,6 +128,9 @@ fn is_killed_in_its_orders_and_goes_on(live: &Live, backup: &str, end: u64) -> V
         assert_nothing_runs(live, &candidates(live));
         let status = Ran::grap(&live.grap, &["recover", "status"]).succeeded().json();
         assert_eq!((&status["running"], &status["recovery"]["backup"]), (&false.into(), &backup.into()));
+        // Who was about to open it is known before the journal knows.
+        let opener = PathBuf::from(status["recovery"]["candidate"].as_str().unwrap()).join("opener");
+        assert_eq!(opener.exists(), event != "reserved", "{event}");
         Ran::grap(&live.grap, &["recover", "start", "tx=2"]).refused("RECOVERY_STATE", 27);
         Ran::grap(&live.grap, &["recover", "start", "--timeline", "99"]).refused("RECOVERY_STATE", 27);
         Ran::grap(&live.grap, &["recover", "reset"]).refused("RECOVERY_STATE", 27);
@@ -237,46 +248,53 @@ fn is_judged_while_the_repository_is_away(live: &Live, backup: &str) {
     assert_eq!(Ran::grap(&live.grap, &["show", backup]).succeeded().json()["status"], "VALIDATED");
 }
 
-/// Of two scheduled drills the first meets a schema that the newest point should have and has not; the second draws a point
-/// of the past, which nobody expects it of.
-fn drills_by_the_schedule(live: &Live, daemon: &Daemon, clock: &mut SetClock) {
+/// The scheduled drill meets a schema that the newest point should have and has not. The other, which somebody asks the daemon
+/// for, draws a point of the past, as the schedule would by now; of that nobody expects the schema.
+fn drills_by_the_schedule_and_by_hand(live: &Live, daemon: &Daemon, clock: &mut SetClock, backup: &str) {
     let folder = live.grap.state.parent().unwrap();
     let schema = folder.join("schema.cypher");
     std::fs::write(&schema, "CREATE INDEX planted FOR (n:Planted) ON (n.n);\n").unwrap();
     let task = || named(&status(&live.grap)["tasks"], "drill").clone();
-    let mut drill = |target: &str| {
+    let configure = |target: &str| {
         let more = format!(
             "[health]\nschema_file = \"{}\"\n[drill]\nschedule = \"0 0 * * *\"\ntarget = \"{target}\"\n",
             schema.display()
         );
         quiet(folder, &more);
         daemon.signal(Signal::HUP);
-        let before = task()["last"]["finished"].clone();
-        eventually("it has its schedule", || task()["next"].is_string());
-        clock.jump(Duration::from_hours(24)).unwrap();
-        // It looks at the clock then.
-        daemon.signal(Signal::HUP);
-        let begun = Instant::now();
-        while task()["last"]["finished"] == before {
-            assert!(begun.elapsed() < PATIENCE, "no drill: {} {}", task(), daemon.said());
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        task()
     };
     let alert = || {
         let alerts = status(&live.grap)["alerts"].as_array().unwrap().clone();
         alerts.into_iter().find(|alert| alert["key"] == "task.drill")
     };
-    let failed = drill("latest");
+    configure("latest");
+    eventually("it has its schedule", || task()["next"].is_string());
+    assert!(task()["last"].is_null() && task()["last_success"].is_null(), "{}", task());
+    clock.jump(Duration::from_hours(24)).unwrap();
+    // It looks at the clock then.
+    daemon.signal(Signal::HUP);
+    let begun = Instant::now();
+    while task()["last"].is_null() {
+        assert!(begun.elapsed() < PATIENCE, "no drill: {} {}", task(), daemon.said());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let failed = task();
     assert_eq!(failed["last"]["error"]["code"], "RESTORE_HEALTH_FAILED", "{failed:#}");
     eventually("it is an alert", || alert().is_some());
     assert!(alert().unwrap()["message"].as_str().unwrap().contains("planted"), "{:?}", alert());
-    let passed = drill("random");
+    assert!(failed["last_success"].is_null(), "{failed:#}");
+    let read = || daemon.said().matches("the settings were read anew; changed: ").count();
+    let before = read();
+    configure("random");
+    eventually("its settings are read", || read() > before);
+    let asked = Ran::grap(&live.grap, &["drill"]).succeeded().json();
+    assert_eq!((&asked["outcome"], asked["cause"].is_null()), (&"SUCCESS".into(), true), "{asked:#}");
+    assert!(daemon.said().contains("drill: asked for by a client"), "{}", daemon.said());
+    let passed = task();
     assert_eq!(
-        (&passed["last"]["outcome"], &passed["failures"]),
-        (&"succeeded".into(), &0.into()),
-        "{}",
-        daemon.said()
+        (&passed["last"]["outcome"], &passed["failures"], passed["last_success"].is_string()),
+        (&"succeeded".into(), &0.into(), true),
+        "{passed:#}"
     );
     eventually("the alert is over", || alert().is_none());
 
@@ -288,9 +306,18 @@ fn drills_by_the_schedule(live: &Live, daemon: &Daemon, clock: &mut SetClock) {
     assert_eq!(
         outcomes,
         ["FAILED", "FAILED", "SUCCESS"],
-        "the one that was killed, and those by the schedule"
+        "the one that was killed, the schedule's, and the one by hand"
     );
     assert!(drills[2]["target"].as_str().unwrap().starts_with("tx=neo4j:"), "{}", drills[2]["target"]);
     assert!(drills[2]["total_ms"].as_u64().unwrap() > 0);
+    assert_eq!(drills[2]["id"], asked["id"]);
+    assert!(asked["id"].as_str().unwrap().starts_with("drill-"), "{}", asked["id"]);
+    let shown = Ran::grap(&live.grap, &["show", backup]).succeeded().json();
+    let noted = &shown["validation"];
+    assert_eq!(
+        (&noted["recovery"], &noted["begun"], &noted["health_check_passed"]),
+        (&asked["id"], &asked["begun"], &true.into()),
+        "{shown:#}"
+    );
     assert_nothing_runs(live, &scratch(live));
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::event::{End, Event, Failure, Instance, Limits, Plan, What};
 use super::order::{BACK, FORWARD, Order, SWITCH, order};
-use super::state::{State, apply};
+use super::state::{INSTANCE_DIED, State, apply};
 use super::switch::{Guard, Halves, Identity, Switch, SwitchLimits};
 use super::tier::{Judgement, Tier, TierVerdict};
 
@@ -78,6 +78,7 @@ pub fn events() -> Vec<Event> {
     let judgements = tiers.flat_map(|tier| verdicts.clone().map(|verdict| judged(tier, verdict)));
     let orders = FORWARD.into_iter().chain(SWITCH).chain(BACK);
     let failures = orders.map(|order| What::Failed { order, failure: failure() });
+    let died = What::Failed { order: Order::StopInstance, failure: death() };
     let others = [
         begun(),
         What::Reserved,
@@ -94,7 +95,7 @@ pub fn events() -> Vec<Event> {
         What::CandidateRemoved,
         What::ResetAsked,
     ];
-    let all = others.into_iter().chain(switching()).chain(judgements).chain(failures);
+    let all = others.into_iter().chain(switching()).chain(judgements).chain(failures).chain([died]);
     all.map(event).collect()
 }
 
@@ -262,6 +263,11 @@ pub fn passed() -> TierVerdict {
 
 pub fn failed() -> TierVerdict {
     TierVerdict::Failed { code: "RESTORE_HEALTH_FAILED".to_owned(), message: "failed".to_owned() }
+}
+
+/// Of a server that ended of itself.
+pub fn death() -> Failure {
+    Failure { code: INSTANCE_DIED.to_owned(), message: "died".to_owned() }
 }
 
 pub fn failure() -> Failure {

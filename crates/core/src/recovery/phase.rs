@@ -16,7 +16,7 @@ pub enum Phase {
     Validated,
     /// It failed; a test instance may run.
     Ending,
-    /// It failed by what a tier found, and that is to be written down.
+    /// It failed by what a tier found, or its server died, and that is to be written down.
     Noting,
     /// It failed, and its candidate is of no use.
     Dropping,

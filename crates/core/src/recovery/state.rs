@@ -13,6 +13,10 @@ use super::tier::{Judgement, Tier, TierVerdict};
 /// process that had started it.
 pub const STARTS_MAX: u32 = 3;
 
+/// The code of a server that ended of itself when it had the candidate: that is noted beside the backup, whatever was owed
+/// when it was seen.
+pub const INSTANCE_DIED: &str = "INSTANCE_DIED";
+
 /// What the events so far come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum State {
@@ -272,11 +276,23 @@ impl Recovery {
 
     fn ended(&mut self) -> Phase {
         self.instance = None;
-        if self.judgements.iter().any(Judgement::failed) { Phase::Noting } else { self.noted() }
+        let died = self.cause.as_ref().is_some_and(|cause| cause.death().is_some());
+        let judged = self.judgements.iter().any(Judgement::failed);
+        if judged || died { Phase::Noting } else { self.noted() }
     }
 
     fn noted(&self) -> Phase {
         if self.fate == Fate::Kept { Phase::Failed } else { Phase::Dropping }
+    }
+}
+
+impl Cause {
+    /// The failure, where it is that the server died.
+    pub fn death(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed { failure, .. } => Some(failure).filter(|failure| failure.code == INSTANCE_DIED),
+            Self::Cancelled => None,
+        }
     }
 }
 

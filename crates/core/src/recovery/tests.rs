@@ -131,6 +131,7 @@ fn what_can_follow_depends_on_what_is_owed() {
 /// goes.
 #[test]
 fn the_way_back_leaves_nothing_behind() {
+    let mut deaths = 0;
     for edge in EDGES.iter().cloned() {
         let turns_back =
             phase(&edge.from).is_some_and(Phase::is_forward) && edge.to.status() == Status::Failed;
@@ -151,7 +152,10 @@ fn the_way_back_leaves_nothing_behind() {
         let may_run = matches!(from, Phase::Reread | Phase::Running);
         assert_eq!(orders.contains(&Order::EndInstance), may_run, "{from:?}");
         let judged = recovery.judgements.iter().any(Judgement::failed);
-        assert_eq!(orders.contains(&Order::WriteRecord), judged, "{from:?}");
+        let died =
+            matches!(&recovery.cause, Some(Cause::Failed { failure, .. }) if *failure == atlas::death());
+        assert_eq!(orders.contains(&Order::WriteRecord), judged || died, "{from:?}");
+        deaths += usize::from(died);
         let whole = !matches!(from, Phase::Begun | Phase::Reserved);
         let kept = whole && recovery.cause != Some(Cause::Cancelled);
         assert_eq!(recovery.fate == Fate::Kept, kept);
@@ -160,6 +164,7 @@ fn the_way_back_leaves_nothing_behind() {
             assert_eq!(place, orders.len() - 1, "an instance is ended before its files go");
         }
     }
+    assert!(deaths > 0);
 }
 
 /// As [`perform`], with what was performed.

@@ -196,7 +196,7 @@ impl State {
 
     pub fn apply(mut self, event: &Event) -> Result<Self, Illegal> {
         match event {
-            Event::Folded { state } => return Ok(state.clone()),
+            Event::Folded { state } => return Ok(state.clone().with_since()),
             Event::ClockTurnedBack { at } => {
                 self.0.values_mut().for_each(|state| state.turn_back(*at));
             }
@@ -237,6 +237,15 @@ impl State {
                 Event::Ended { task: *task, at, outcome }
             })
             .collect()
+    }
+
+    /// An older program that folded did not say since when a task has its schedule: not later than up to when it had been
+    /// served.
+    fn with_since(mut self) -> Self {
+        for state in self.0.values_mut().filter(|state| state.schedule.is_some()) {
+            state.scheduled_since = state.scheduled_since.or(state.covered);
+        }
+        self
     }
 
     fn entry(&mut self, task: Task) -> &mut TaskState {
@@ -428,6 +437,28 @@ mod tests {
         // A clock that was ahead by more than is believed had named it.
         events.push(Event::ClockTurnedBack { at: at("26T00:00:00") });
         assert_eq!(fold(&events).scheduled_since, Some(at("26T00:00:00")));
+    }
+
+    #[test]
+    fn what_an_older_program_has_folded_says_since_when_there_is_a_schedule() {
+        let task = |schedule: &str, more: &str| {
+            format!(
+                r#"{{"schedule":{schedule},"covered":"2026-11-25T02:00:00Z","requested":null,"running":null,"pending":null,"failures":0,"last":null,"last_success":null{more}}}"#
+            )
+        };
+        let since = r#","scheduled_since":"2026-11-20T00:00:00Z""#;
+        for (text, expected) in [
+            (task(r#""0 2 * * *""#, ""), Some("25T02:00:00")),
+            (task(r#""0 2 * * *""#, since), Some("20T00:00:00")),
+            (task("null", ""), None),
+        ] {
+            let text = format!(r#"{{"event":"folded","state":{{"backup":{text}}}}}"#);
+            let folded: Event = serde_json::from_str(&text).unwrap();
+            // The daemon starts, and says what it has said before.
+            let mut events = vec![folded];
+            events.extend(expected.map(|_| scheduled("27T00:00:00")));
+            assert_eq!(fold(&events).scheduled_since, expected.map(at), "{text}");
+        }
     }
 
     #[test]

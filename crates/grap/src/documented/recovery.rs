@@ -40,6 +40,7 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 | | |
 |---|---|
 | `recovery.json` | whose it is |
+| `opener` | the release of the Neo4j that was started on it last |
 | `data/` | the data directory: the user database, opened and stopped once |
 | `system/` | the restored `system` database, which no server has opened; the test instance has one of its own |
 | `home/` | what the test instance has of its own; it goes at the end |
@@ -53,10 +54,11 @@ does it ([promotion.md](promotion.md)).
 When the last tier has passed, a *print* of the candidate is noted in the journal: of each database the inodes of its two directories, a SHA-256 over the
 names, sizes and times of all its files, and the last transaction of its log with its checksum. `grap recover status` looks at the candidate again, and says loudly
 when it is not what has passed: cut, removed, replaced, or opened by a server since. Then it is not used (`CANDIDATE_CHANGED`). A changed byte under the old size and time it does not
-see. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
+see. A file system that gives a directory another inode when it is mounted anew (some networks and overlays do) raises it, too, though nobody has changed anything:
+recover anew there. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
 
-The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery. And once a server has opened the candidate, a recovery that goes
-on needs the same release: another one is refused (`RECOVERY_STATE`).
+The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery. And once a server was started on the candidate, ready or not, a recovery
+that goes on needs the same release for as long as it needs one: another one is refused (`RECOVERY_STATE`).
 
 A [drill](drill.md) is the same in scratch space.
 
@@ -92,7 +94,8 @@ Two more belong to the ways back: *end the test instance* (by any means), and *r
 - **An order that cannot be done** ends the recovery, with the error's code. Before the candidate is whole it is of no use, and is removed. A whole one is
   kept until the reset, with what the test instance left in it: somebody may want to see what is wrong.
 - **A tier that fails** ends the validation: no later tier is asked. What was found is recorded beside the backup, and the candidate is kept. So it is
-  when the server does not open the candidate at all: that is a verdict of the tier connectivity.
+  when the server does not open the candidate at all: that is a verdict of the tier connectivity. A server that has ended of itself when it is to be stopped
+  is recorded, too ([validation.md](validation.md#when-the-server-ends)).
 - **A cancellation** is obeyed in the middle of an order, by the process that performs it. The test instance is ended and the candidate removed, also
   a whole one. What was recorded about the backup before stays.
 - **A test instance that is gone**, because it ends with the process that had started it, is started again and asked everything; at most STARTS times

@@ -120,11 +120,9 @@ fn begun(
 
 /// How it stands, whoever is at it.
 pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<RecoveryReport> {
-    let (found, runs) = recovery::look(state, Lane::Recovery)?;
-    let mut report = RecoveryReport { runs, ..RecoveryReport::ended(&found, session) };
-    if let Some(passed) = found.recovery().filter(|recovery| !runs && recovery.phase == Phase::Validated) {
-        report.candidate = Some(CandidateIs::look(passed));
-    }
+    let (found, runs, candidate) =
+        with_candidate(|| recovery::look(state, Lane::Recovery), CandidateIs::look)?;
+    let mut report = RecoveryReport { runs, candidate, ..RecoveryReport::ended(&found, session) };
     let progress = found
         .recovery()
         .filter(|recovery| runs && recovery.phase.is_forward())
@@ -136,6 +134,23 @@ pub fn recovery_status(state: &StateDirectory, session: &Session<'_>) -> Result<
         report.remaining_s = progress.remaining_s.map(|remaining| remaining.saturating_sub(passed));
     }
     Ok(report)
+}
+
+/// How it stands, and what its candidate is: who resets it meanwhile has changed nothing that anybody would have to be warned of.
+fn with_candidate(
+    look: impl Fn() -> Result<(State, bool)>,
+    candidate: impl Fn(&Recovery) -> CandidateIs,
+) -> Result<(State, bool, Option<CandidateIs>)> {
+    let (found, runs) = look()?;
+    let passed = found.recovery().filter(|recovery| !runs && recovery.phase == Phase::Validated);
+    let is = passed.map(candidate);
+    if matches!(is, Some(CandidateIs::Another(_))) {
+        let (now, runs) = look()?;
+        if runs || now != found {
+            return Ok((now, runs, None));
+        }
+    }
+    Ok((found, runs, is))
 }
 
 /// As [`recovery_status`], where a process is at it; else its journal is not even read.
@@ -202,7 +217,7 @@ pub fn reset_recovery(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
-    if recovery::unreadable(state, Lane::Recovery).is_some() {
+    if recovery::unreadable(state, Lane::Recovery)?.is_some() {
         take_back_without_journal(find, state, session)?;
     }
     let (machine, aside) = Machine::open_or_begin(state, Lane::Recovery, session.clock)?;
@@ -359,7 +374,7 @@ fn go_on(machine: Machine, options: &RecoverOptions, session: &Session<'_>) -> R
         let (id, target) = (recovery.id.clone(), recovery.plan.target.clone());
         return Err(Error::OtherRecovery { asked, id, target });
     }
-    require_same_release(recovery, &options.candidate)?;
+    require_same_release(machine.state(), recovery, &options.candidate)?;
     let text = format!("recovery {} to `{}` goes on", recovery.id, recovery.plan.target);
     session.monitor.finding(&Finding::info(text));
     Ok(machine)
@@ -367,19 +382,24 @@ fn go_on(machine: Machine, options: &RecoverOptions, session: &Session<'_>) -> R
 
 /// What one release has opened, and perhaps upgraded, another one may refuse or read wrongly: that would be told of the
 /// candidate, and of the backup.
-fn require_same_release(recovery: &Recovery, candidate: &CandidateOptions) -> Result<()> {
-    let Some(opened_by) = release_needed(recovery) else { return Ok(()) };
+fn require_same_release(state: &State, recovery: &Recovery, candidate: &CandidateOptions) -> Result<()> {
+    let Some(opened_by) = release_needed(state)? else { return Ok(()) };
     let found = ServerInstallation::find(&candidate.server)?.release.to_string();
     if found == opened_by {
         return Ok(());
     }
-    Err(Error::OtherServer { id: recovery.id.clone(), opened_by: opened_by.to_owned(), found })
+    Err(Error::OtherServer { id: recovery.id.clone(), opened_by, found })
 }
 
 /// `None`: no server has opened the candidate, or none is needed for it any more.
-fn release_needed(recovery: &Recovery) -> Option<&str> {
-    let opens = matches!(recovery.phase, Phase::Reread | Phase::Running | Phase::Stopped);
-    recovery.opened_by.as_deref().filter(|_| opens)
+fn release_needed(state: &State) -> Result<Option<String>> {
+    let needs = matches!(order(state), Some(Order::StartInstance | Order::Judge(_) | Order::StopInstance));
+    let Some(recovery) = state.recovery().filter(|_| needs) else { return Ok(None) };
+    match &recovery.opened_by {
+        Some(release) => Ok(Some(release.clone())),
+        // A start that was struck is in no journal.
+        None => Candidate::opened_by(recovery),
+    }
 }
 
 /// Whether something else is asked for than what goes on. What is not said is as it was.
@@ -513,6 +533,8 @@ pub(super) fn recovery_history(state: &StateDirectory, lane: Lane) -> Result<Vec
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use grap_core::recovery::{Instance, Tier, What, apply, atlas};
 
     use super::*;
@@ -523,7 +545,7 @@ mod tests {
         let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
         let mut needs = Vec::new();
         while let Some(owed) = order(&state) {
-            needs.push((owed, release_needed(state.recovery().unwrap()).is_some()));
+            needs.push((owed, release_needed(&state).unwrap().is_some()));
             let mut done = atlas::done(&state).unwrap();
             if let What::Started { instance } = &mut done.what {
                 *instance = Instance { release: Some("5.26.30".to_owned()), ..instance.clone() };
@@ -532,7 +554,8 @@ mod tests {
         }
         let first = needs.iter().position(|(_, needs)| *needs).unwrap();
         assert_eq!(needs[first].0, Order::Judge(Tier::Connectivity));
-        assert_eq!(needs.iter().rfind(|(_, needs)| *needs).unwrap().0, Order::WriteRecord);
+        // A record needs no server.
+        assert_eq!(needs.iter().rfind(|(_, needs)| *needs).unwrap().0, Order::Judge(Tier::Store));
         // One that is started again, because it was lost, is the same one.
         let mut lost = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
         while order(&lost) != Some(Order::Judge(Tier::Schema)) {
@@ -541,6 +564,46 @@ mod tests {
         lost = apply(lost, &atlas::event(What::InstanceLost { failure: atlas::failure() })).unwrap();
         let State::Active(mut lost) = lost else { panic!() };
         lost.opened_by = Some("5.26.30".to_owned());
-        assert_eq!(release_needed(&lost), Some("5.26.30"));
+        assert_eq!(release_needed(&State::Active(lost)).unwrap().as_deref(), Some("5.26.30"));
+    }
+
+    /// The process died between the launch of the server and its being ready.
+    #[test]
+    fn a_start_that_was_struck_binds_to_its_release() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = atlas::plan(&folder.path().display().to_string());
+        let id = "recovery-20261126-020000".parse().unwrap();
+        let mut state = apply(State::Idle, &atlas::event(What::Begun { id, plan })).unwrap();
+        while order(&state) != Some(Order::StartInstance) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        assert_eq!(release_needed(&state).unwrap(), None);
+        grap_disk::replace(&folder.path().join("opener"), &[b"5.26.29"]).unwrap();
+        assert_eq!(release_needed(&state).unwrap().as_deref(), Some("5.26.29"));
+    }
+
+    /// Each line: how it stood, how it stands behind a look that found another candidate, and whether that is told.
+    #[test]
+    fn a_candidate_that_is_reset_under_the_look_is_no_changed_one() {
+        let mut passed = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+        while order(&passed).is_some() {
+            passed = apply(passed.clone(), &atlas::done(&passed).unwrap()).unwrap();
+        }
+        let resetting = apply(passed.clone(), &atlas::event(What::ResetAsked)).unwrap();
+        let another = || Some(CandidateIs::Another("it is gone".to_owned()));
+        for (then, told) in [
+            ((passed.clone(), false), another()),
+            ((passed.clone(), true), None),
+            ((resetting, false), None),
+            ((State::Idle, false), None),
+        ] {
+            let looks = Cell::new(0);
+            let look = || {
+                looks.set(looks.get() + 1);
+                Ok(if looks.get() == 1 { (passed.clone(), false) } else { then.clone() })
+            };
+            let found = with_candidate(look, |_| CandidateIs::Another("it is gone".to_owned())).unwrap();
+            assert_eq!(found, (then.0, then.1, told));
+        }
     }
 }

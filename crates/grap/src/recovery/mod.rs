@@ -339,12 +339,13 @@ pub fn runs(directory: &StateDirectory, lane: Lane) -> Result<bool> {
     Ok(directory.runs(lane.job())?)
 }
 
-/// Why its journal cannot be read, now or later: then nobody knows whether one is under way. A disk that does not answer says
-/// nothing about it.
-pub fn unreadable(directory: &StateDirectory, lane: Lane) -> Option<String> {
+/// Why its journal cannot be read, now or later: then nobody knows whether one is under way. `None`: it can be. A disk that does
+/// not answer says neither, and is an error.
+pub fn unreadable(directory: &StateDirectory, lane: Lane) -> Result<Option<String>> {
     match RecoveryJournal::open(directory, lane) {
-        Err(error) if error.is_unreadable() => Some(in_one_line(&error)),
-        _ => None,
+        Ok(_) => Ok(None),
+        Err(error) if error.is_unreadable() => Ok(Some(in_one_line(&error))),
+        Err(error) => Err(error.into()),
     }
 }
 

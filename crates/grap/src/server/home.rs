@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::configuration::{Chosen, configuration};
-use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
+use super::{InstanceFolder, Mode, ServerError, ServerInstallation, ServerRelease};
 use crate::random::random;
 
 /// The one user of a new `system` database.
@@ -25,14 +25,22 @@ const BY_ITSELF: std::ops::RangeInclusive<i32> = 1..=127;
 const OUT_OF_MEMORY: i32 = 3;
 const PORT_TAKEN: [&str; 2] = ["Address already in use", "BindException"];
 /// What a machine may not have.
-const MISSED: [&str; 6] = [
+const MISSED: [&str; 9] = [
     "OutOfMemoryError",
     "Cannot allocate memory",
     "insufficient memory",
     "unable to create native thread",
     "No space left on device",
+    "Disk quota exceeded",
+    "Input/output error",
+    "Read-only file system",
     "Too many open files",
 ];
+
+/// Of a log so much is read from its end: what a server said last.
+const TAIL: u64 = 256 << 10;
+/// And from its beginning, for what a start says early: settings and much else stand before it.
+const HEAD: u64 = 4 << 20;
 
 /// How often the server hashes a password.
 const ROUNDS: usize = 1024;
@@ -107,6 +115,11 @@ impl InstanceHome {
         self.data.join("databases").join(&self.database)
     }
 
+    /// Of the server that is started in it.
+    pub fn release(&self) -> &ServerRelease {
+        &self.options.installation.release
+    }
+
     /// The data directory.
     pub fn data(&self) -> &Path {
         &self.data
@@ -169,7 +182,9 @@ impl InstanceHome {
     fn says_opening(&self) -> bool {
         let name = format!("[{}]}}'", self.database);
         let opening = |line: &str| line.contains("Starting 'DatabaseId{") && line.contains(&name);
-        last_line(&self.log("debug.log"), opening).is_some()
+        let log = self.log("debug.log");
+        last_line(&log, opening).is_some()
+            || part_of(&log, |_| (0, HEAD)).is_some_and(|head| head.lines().any(opening))
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -196,17 +211,21 @@ impl InstanceHome {
 
 /// The last line of a log that is as wanted; a log that is not there has none.
 fn last_line(log: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
-    const TAIL: u64 = 256 << 10;
+    let tail = part_of(log, |size| (size.saturating_sub(TAIL), size))?;
+    tail.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
+}
+
+/// What stands from one offset of a log to another; which, by its size.
+fn part_of(log: &Path, which: impl Fn(u64) -> (u64, u64)) -> Option<String> {
     let stat = disk::stat(log).ok()??;
     if stat.kind != Kind::File {
         return None;
     }
     let source = disk::Source::open(log).ok()?;
-    let from = stat.size.saturating_sub(TAIL);
-    let mut tail = vec![0; usize::try_from(stat.size - from).ok()?];
-    let read = source.read_at(&mut tail, from).ok()?;
-    let text = String::from_utf8_lossy(&tail[..read]).into_owned();
-    text.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
+    let (from, to) = which(stat.size);
+    let mut part = vec![0; usize::try_from(to.min(stat.size).saturating_sub(from)).ok()?];
+    let read = source.read_at(&mut part, from).ok()?;
+    Some(String::from_utf8_lossy(&part[..read]).into_owned())
 }
 
 pub(super) fn random_hex() -> Result<String, ServerError> {
@@ -223,7 +242,7 @@ fn first_user(password: &str, salt: [u8; 16]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::live::Configuration;
 
@@ -262,6 +281,11 @@ mod tests {
             (exit(1), after("Caused by: java.net.BindException: Address already in use"), false),
             (exit(1), after("java.lang.OutOfMemoryError: Java heap space"), false),
             (exit(1), after("java.io.IOException: No space left on device"), false),
+            (exit(1), after("java.io.IOException: Disk quota exceeded"), false),
+            (exit(1), after("java.io.IOException: Input/output error"), false),
+            (exit(1), after("java.nio.file.FileSystemException: x: Read-only file system"), false),
+            // It said much until it died.
+            (exit(1), after(&"INFO a long line of a recovery\n".repeat(20_000)), true),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let home = home(folder.path());
@@ -272,7 +296,8 @@ mod tests {
         }
     }
 
-    fn home(root: &Path) -> InstanceHome {
+    /// There is nothing behind it that could be started.
+    pub(crate) fn home(root: &Path) -> InstanceHome {
         let installation = ServerInstallation {
             lib: PathBuf::new(),
             release: "5.26.30".parse().unwrap(),

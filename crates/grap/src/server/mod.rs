@@ -31,6 +31,8 @@ pub use admin::{Checked, check_by_admin};
 pub use error::ServerError;
 pub use folder::InstanceFolder;
 pub(crate) use home::InstancePlace;
+#[cfg(test)]
+pub(crate) use home::tests::home as nothing_to_start;
 pub use home::{InstanceHome, InstanceOptions};
 pub use installation::{InstallationPlace, ServerInstallation};
 pub use java::JavaPlace;

@@ -26,8 +26,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
-/// Within it a server has ended whose connections break because it ends.
+/// Within it a server has ended that does not answer because it has.
 const END_FOLLOWS: Duration = Duration::from_secs(3);
+/// The same where a connection broke: what the server does at its end takes a while, on a busy machine.
+const END_FOLLOWS_A_BREAK: Duration = Duration::from_secs(15);
 
 const NOT_ONLINE: &str = "SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state";
 
@@ -79,7 +81,7 @@ impl TestInstance {
     /// Why it does not answer, where it is because it has ended.
     fn or_its_end(&mut self, error: ServerError) -> ServerError {
         match error {
-            ServerError::Bolt(_) => self.ended_meanwhile().unwrap_or(error),
+            ServerError::Bolt(ref bolt) => self.ended_behind(Some(bolt)).unwrap_or(error),
             error => error,
         }
     }
@@ -109,10 +111,12 @@ impl TestInstance {
         self.group.ended().map(|status| self.home.ended(status))
     }
 
-    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end.
-    pub fn ended_meanwhile(&mut self) -> Option<ServerError> {
+    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end. `seen`: what
+    /// came of it, where it was asked.
+    pub fn ended_behind(&mut self, seen: Option<&grap_bolt::Error>) -> Option<ServerError> {
+        let follows = end_follows(seen);
         let (begun, uncalled) = (self.clock.since_boot(), Stop::new());
-        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < END_FOLLOWS {
+        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < follows {
             self.clock.wait(POLL, &uncalled);
         }
         self.ended()
@@ -120,7 +124,7 @@ impl TestInstance {
 
     /// What is started.
     pub fn release(&self) -> &ServerRelease {
-        &self.home.options.installation.release
+        self.home.release()
     }
 
     /// The directory of the user database's stores.
@@ -178,13 +182,18 @@ impl TestInstance {
     }
 
     /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can
-    /// be started again.
+    /// be started again. [`ServerError::Died`]: it ended of itself, before it was told to or while it did so.
     pub fn stop(mut self, limit: Duration) -> Result<InstanceHome, ServerError> {
-        if self.group.terminate(limit, &self.clock).is_none() {
-            return Err(ServerError::NotStopped { limit });
-        }
+        let ended = match self.group.ended() {
+            Some(status) => Some(status),
+            None => self.group.terminate(limit, &self.clock),
+        };
+        let Some(status) = ended else { return Err(ServerError::NotStopped { limit }) };
         self.group.kill();
-        Ok(self.home)
+        match self.home.ended(status) {
+            died @ ServerError::Died { .. } => Err(died),
+            _ => Ok(self.home),
+        }
     }
 
     /// End it at once: what it was started on is thrown away.
@@ -222,6 +231,11 @@ impl TestInstance {
     fn go_on(&mut self, wait: &Wait<'_>) -> Result<(), ServerError> {
         wait.once(&mut self.group, &self.home)
     }
+}
+
+/// Within which time it has ended, where that is why it did not answer.
+fn end_follows(seen: Option<&grap_bolt::Error>) -> Duration {
+    if seen.is_some_and(grap_bolt::Error::is_break) { END_FOLLOWS_A_BREAK } else { END_FOLLOWS }
 }
 
 /// One start: the server, and the port at which it listens.
@@ -300,5 +314,58 @@ impl Wait<'_> {
         }
         self.clock.wait(POLL, self.stop);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_disk as disk;
+
+    use super::*;
+    use crate::server::nothing_to_start;
+
+    /// A program in the place of a server that has opened its database.
+    fn instance(root: &std::path::Path, program: &str) -> TestInstance {
+        let home = nothing_to_start(root);
+        disk::create_dir_all(&root.join("logs")).unwrap();
+        let opening = b"INFO [o.n.d.d.DatabaseLifecycles] Starting 'DatabaseId{e6dc0ffb[neo4j]}'.\n";
+        disk::publish(&home.log("debug.log"), &[opening]).unwrap();
+        let mark = mark(&home.id);
+        let command = ["/bin/sh", "-c", program, &mark].map(OsStr::new);
+        let group = ProcessGroup::start(&command, root, &home.log("console.log")).unwrap();
+        TestInstance { group, home, port: 0, patience: Duration::ZERO, clock: Clock::System }
+    }
+
+    /// Each line: what it does, whether it has ended before its stop, and whether it died of the database.
+    #[test]
+    fn a_server_that_ends_of_itself_was_not_stopped() {
+        for (program, first, died) in [
+            ("exit 1", true, true),
+            ("exit 143", true, false),
+            ("trap 'exit 1' TERM; touch ready; while :; do sleep 0.02; done", false, true),
+            ("trap 'exit 143' TERM; touch ready; while :; do sleep 0.02; done", false, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut instance = instance(folder.path(), program);
+            let ready = || disk::stat(&folder.path().join("ready")).unwrap().is_some();
+            let is_ready = |instance: &mut TestInstance| {
+                if first { instance.ended().is_some() } else { ready() }
+            };
+            while !is_ready(&mut instance) {
+                Clock::System.wait(POLL, &Stop::new());
+            }
+            let stopped = instance.stop(Duration::from_mins(1));
+            assert_eq!(matches!(stopped, Err(ServerError::Died { .. })), died, "{program}: {stopped:?}");
+            assert_eq!(stopped.is_ok(), !died, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_followed_for_longer() {
+        let server = || "s".to_owned();
+        let closed = grap_bolt::Error::Closed { doing: "x", server: server() };
+        let slow = grap_bolt::Error::Timeout { doing: "x", server: server(), limit: Duration::ZERO };
+        let ended = [Some(&closed), Some(&slow), None].map(end_follows);
+        assert_eq!(ended, [END_FOLLOWS_A_BREAK, END_FOLLOWS, END_FOLLOWS]);
     }
 }

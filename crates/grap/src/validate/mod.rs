@@ -66,7 +66,10 @@ pub fn judge(
         Tier::Store => Ok(Seen::skipped("the candidate runs")),
     };
     session.stop.check()?;
-    let ended = if seen.is_err() { instance.ended_meanwhile() } else { instance.ended() };
+    let ended = match &seen {
+        Ok(_) => instance.ended(),
+        Err(blind) => instance.ended_behind(blind.bolt()),
+    };
     answer(tier, seen, ended)
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use grap_core::schema::{DriftKind, LiveObject, compare, faults};
+use grap_core::schema::{DriftKind, LiveObject, SchemaFile, compare, faults};
 
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
@@ -24,7 +24,8 @@ pub(super) fn schema(
     let live = instance.asker(limit)?.schema()?;
     let (rules, findings) = read_rules(&instance.store(), session.stop, session.monitor)?;
     let mut wrong: Vec<String> = faults(&live).iter().map(ToString::to_string).collect();
-    wrong.extend(against_declared(expectation, &live));
+    let (drifted, remarks) = against_declared(expectation.declared.as_ref(), &live);
+    wrong.extend(drifted);
     wrong.extend(against_stores(&rules, &live));
     wrong.extend(findings.kept().iter().map(ToString::to_string));
     let declared = match &expectation.declared {
@@ -32,16 +33,24 @@ pub(super) fn schema(
         None => "none is declared".to_owned(),
     };
     let message = format!("{} indexes and constraints; {declared}", live.len());
-    Ok(Seen { message, wrong, ..Seen::default() })
+    Ok(Seen { message, wrong, remarks, ..Seen::default() })
 }
 
-/// Whether they are ONLINE was seen already.
-fn against_declared(expectation: &Expectation, live: &[LiveObject]) -> Vec<String> {
-    let declared = expectation.declared.as_ref().map(|file| file.declarations.as_slice()).unwrap_or_default();
-    let drifts = compare(declared, live).into_iter();
-    let told =
-        drifts.filter(|drift| drift.kind.is_fault() && !matches!(drift.kind, DriftKind::NotOnline { .. }));
-    told.map(|drift| drift.to_string()).collect()
+/// What is wrong, and what is worth knowing. Options are the source's own, and a backup loses none of them: where only they
+/// differ, the declaration is behind, and the health of the source says so. Whether they are ONLINE was seen already.
+fn against_declared(declared: Option<&SchemaFile>, live: &[LiveObject]) -> (Vec<String>, Vec<String>) {
+    let declared = declared.map(|file| file.declarations.as_slice()).unwrap_or_default();
+    let (mut wrong, mut remarks) = (Vec::new(), Vec::new());
+    for drift in compare(declared, live) {
+        match drift.kind {
+            DriftKind::Missing | DriftKind::Different { .. } | DriftKind::NamedOtherwise { .. } => {
+                wrong.push(drift.to_string());
+            }
+            DriftKind::OtherOptions { .. } => remarks.push(drift.to_string()),
+            DriftKind::NotOnline { .. } | DriftKind::Undeclared => {}
+        }
+    }
+    (wrong, remarks)
 }
 
 /// The server shows what the stores hold, and nothing else. An index of a constraint goes with its constraint.
@@ -106,6 +115,33 @@ mod tests {
             state: LiveState::Online,
             config: IndexConfig::new(),
         }
+    }
+
+    #[test]
+    fn other_options_than_declared_do_not_speak_against_the_backup() {
+        let with = |dimensions: u32| {
+            let text = format!(
+                "CREATE INDEX i FOR (n:A) ON (n.x); CREATE VECTOR INDEX v FOR (n:A) ON (n.x) \
+                 OPTIONS {{indexConfig: {{`vector.dimensions`: {dimensions}}}}};"
+            );
+            SchemaFile::parse(&text).unwrap()
+        };
+        let (declared, other) = (with(3), with(4));
+        let made = |wanted: usize, config: IndexConfig| LiveObject {
+            name: declared.declarations[wanted].name.clone().unwrap(),
+            shape: declared.declarations[wanted].shape.clone(),
+            state: LiveState::Online,
+            config,
+        };
+        let alike = made(1, declared.declarations[1].config.clone());
+        let told = |live: &[LiveObject]| {
+            let (wrong, remarks) = against_declared(Some(&declared), live);
+            (wrong.len(), remarks.len())
+        };
+        let index = made(0, IndexConfig::new());
+        assert_eq!(told(&[index.clone(), alike.clone()]), (0, 0));
+        assert_eq!(told(&[index, made(1, other.declarations[1].config.clone())]), (0, 1));
+        assert_eq!(told(&[alike]), (1, 0));
     }
 
     #[test]

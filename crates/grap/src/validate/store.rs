@@ -36,15 +36,7 @@ pub(super) fn store(
     let message = format!("{} nodes, {} relationships", report.nodes, report.relationships);
     let mut seen = Seen { message, measured: Some(measured(&report)), ..Seen::default() };
     seen.wrong.extend(report.findings.kept().iter().map(ToString::to_string));
-    match look.by_admin(candidate) {
-        Ok(complaints) => seen.wrong.extend(complaints),
-        // What ours has found stands without the other.
-        Err(error) if !seen.wrong.is_empty() => seen.remarks.push(error.to_string()),
-        Err(error) => return Err(error),
-    }
-    if let Some(data) = &expectation.system {
-        look.at_system(data, &mut seen)?;
-    }
+    look.further(candidate, expectation.system.as_deref(), &mut seen)?;
     Ok(seen)
 }
 
@@ -70,6 +62,15 @@ impl Look<'_> {
             Err(CheckError::Stopped(_)) if !stop.requested() => Err(Blind::TooLong { limit: self.limit }),
             checked => Ok(checked?),
         }
+    }
+
+    /// What was found until then stands without each of these.
+    fn further(&self, candidate: Checked<'_>, system: Option<&Path>, seen: &mut Seen) -> Result<(), Blind> {
+        let asked = self.by_admin(candidate).map(|complaints| seen.wrong.extend(complaints));
+        seen.stands_without(asked)?;
+        let Some(data) = system else { return Ok(()) };
+        let looked = self.at_system(data, seen);
+        seen.stands_without(looked)
     }
 
     fn by_admin(&self, checked: Checked<'_>) -> Result<Vec<String>, Blind> {
@@ -110,5 +111,32 @@ fn measured(report: &StoreReport) -> Measured {
         nodes: report.nodes,
         relationships: report.relationships,
         digest: format!("{:032x}", report.digest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade::Caller;
+    use crate::server::nothing_to_start;
+
+    /// Its time is over, there is nothing to ask the server's own checker with, and no `system` that could be read.
+    #[test]
+    fn what_was_found_stands_where_the_rest_cannot_be_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, caller) = (nothing_to_start(folder.path()), Caller::new("test 1"));
+        let session = caller.session();
+        let look = Look { home: &home, limit: Duration::ZERO, until: Duration::ZERO, session: &session };
+        let candidate = Checked { data: home.data(), database: "neo4j" };
+        let system = folder.path().join("restored-system");
+        let mut seen = Seen { wrong: vec!["planted".to_owned()], ..Seen::default() };
+        look.further(candidate, Some(&system), &mut seen).unwrap();
+        assert_eq!((seen.wrong.len(), seen.remarks.len()), (1, 2), "{seen:?}");
+        // What speaks for nothing says so.
+        assert!(look.further(candidate, Some(&system), &mut Seen::default()).is_err());
+        assert!(look.at_system(&system, &mut Seen::default()).is_err());
+        let blind = || Err(Blind::TooLong { limit: Duration::ZERO });
+        seen.stands_without(blind()).unwrap();
+        assert!(Seen::default().stands_without(blind()).is_err());
     }
 }

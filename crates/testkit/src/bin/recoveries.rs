@@ -2,7 +2,8 @@
 //! at its beginning, in its middle and at its end; of `recover cancel` and `recover reset`, too. The exit status is 0 only
 //! when all is well.
 //!
-//! `GRAP_SOAK_SECONDS` ends it early; `GRAP_BINARY` is the program under test (beside this one by default).
+//! `GRAP_SOAK_SECONDS` ends it early, which its last line says; then what it came to must have been struck, else everything,
+//! and no strike have come too late. `GRAP_BINARY` is the program under test (beside this one by default).
 
 #![expect(clippy::print_stdout, reason = "its summary is what it is for")]
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::place::{CANCEL, Place, RESET, START, Seen};
 use super::strike::{Hit, Moment, Run, surely};
-use super::{Figures, PARTS};
+use super::{Ended, Figures, PARTS};
 use crate::Grap;
 use crate::error::{Error, Result};
 use crate::pitr::{Tell, require};
@@ -91,7 +91,7 @@ pub(super) fn every_way(
     is_over: &dyn Fn() -> bool,
     tell: Tell<'_>,
     figures: &mut Figures,
-) -> Result<()> {
+) -> Result<Ended> {
     for way in &WAYS {
         let grap = way.grap(place)?;
         way.unstruck(place, &grap)?;
@@ -103,8 +103,7 @@ pub(super) fn every_way(
         let strikes = seen.iter().flat_map(|seen| PARTS.map(|part| (seen, part)));
         for (number, (seen, part)) in (0..).zip(strikes) {
             if is_over() {
-                tell("recoveries: the time is over before every way back was struck");
-                return Ok(());
+                return Ok(Ended::Early);
             }
             let strike = |moment| way.strike(place, &grap, moment);
             let hit = surely(seen.moment(part), tell, strike, || place.settle())?;
@@ -121,7 +120,7 @@ pub(super) fn every_way(
             tell(&format!("{said}, gone on with by {by}; its reset: {struck:?}"));
         }
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 impl Way {
@@ -201,7 +200,7 @@ pub(super) fn cancels(
     is_over: &dyn Fn() -> bool,
     tell: Tell<'_>,
     figures: &mut Figures,
-) -> Result<()> {
+) -> Result<Ended> {
     let prepare = |event: &str| {
         let moment = Moment::Behind { events: position(event), further: Duration::ZERO };
         let strike = |moment| place.strike(&place.grap, &START, moment);
@@ -213,19 +212,29 @@ pub(super) fn cancels(
     tell(&format!("recoveries: {cancel:?}"));
     for number in 0..CANCELS {
         if is_over() {
-            return Ok(());
+            return Ok(Ended::Early);
         }
         // An instance may have been started, and be gone, or was about to be.
         let event = if number % 4 == 0 { "started" } else { "reread" };
         prepare(event)?;
-        let strike = |moment| place.strike(&place.grap, &CANCEL, moment);
+        let strike = |moment| {
+            let hit = place.strike(&place.grap, &CANCEL, moment)?;
+            stands_as_it_was_heard(place).map(|()| hit)
+        };
         let again = || place.settle().and_then(|()| prepare(event));
         let hit = surely(cancel.moment(place.events().len(), number), tell, strike, again)?;
         place.settle()?;
         figures.cancels.add(hit);
         tell(&format!("recoveries: cancel behind {event}: {hit:?}"));
     }
-    Ok(())
+    Ok(Ended::Whole)
+}
+
+/// A wish that is in the journal is never lost; what is not there was not heard, and changes nothing.
+fn stands_as_it_was_heard(place: &Place) -> Result<()> {
+    let expected = if place.behind("cancel_asked").is_some() { "FAILED" } else { "VALIDATION" };
+    let status = place.status()?;
+    require(status == expected, || format!("{status}, not {expected}: {:?}", place.events()))
 }
 
 /// How many events there are when this one is, in a recovery that nothing has struck yet.

@@ -3,7 +3,7 @@
 
 use super::place::{Place, RESET, START, Seen};
 use super::strike::{Hit, surely};
-use super::{Figures, PARTS};
+use super::{Ended, Figures, PARTS};
 use crate::error::Result;
 use crate::pitr::{Tell, require};
 
@@ -12,7 +12,7 @@ pub(super) fn every_order(
     is_over: &dyn Fn() -> bool,
     tell: Tell<'_>,
     figures: &mut Figures,
-) -> Result<()> {
+) -> Result<Ended> {
     place.grap.json(&START)?;
     let orders = place.seen();
     let reset = place.unstruck(&RESET)?;
@@ -23,8 +23,7 @@ pub(super) fn every_order(
     let all = orders.iter().flat_map(|seen| PARTS.map(|part| (seen, part)));
     for (number, (seen, part)) in all.enumerate() {
         if is_over() {
-            tell("recoveries: the time is over before every order was struck");
-            return Ok(());
+            return Ok(Ended::Early);
         }
         let hit = struck(place, seen, part, tell)?;
         let starts = validated(place)?;
@@ -39,7 +38,7 @@ pub(super) fn every_order(
             part * 100.0
         ));
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 fn struck(place: &Place, seen: &Seen, part: f64, tell: Tell<'_>) -> Result<Hit> {
@@ -47,7 +46,7 @@ fn struck(place: &Place, seen: &Seen, part: f64, tell: Tell<'_>) -> Result<Hit> 
     surely(seen.moment(part), tell, strike, || place.settle())
 }
 
-/// It goes on to a candidate that has passed, and the verdict stands beside the backup. How often an instance was started.
+/// It goes on to a candidate that has passed, and its own verdict stands beside the backup, where those of others do, too. How often an instance was started.
 fn validated(place: &Place) -> Result<u64> {
     if place.status()? != "SUCCESS" {
         place.grap.json(&START)?;
@@ -56,7 +55,9 @@ fn validated(place: &Place) -> Result<u64> {
     let recovery = &said["recovery"];
     require(said["status"] == "SUCCESS" && recovery["unrecorded"].is_null(), || format!("{said}"))?;
     let shown = place.grap.json(&["show", &place.backup])?;
-    require(shown["status"] == "VALIDATED", || format!("{shown}"))?;
+    let (noted, own) = (&shown["validation"], recovery["id"].is_string());
+    let is_its_own = own && noted["recovery"] == recovery["id"] && noted["begun"] == recovery["begun"];
+    require(shown["status"] == "VALIDATED" && is_its_own, || format!("{shown} of {recovery}"))?;
     place.nothing_runs()?;
     Ok(recovery["starts"].as_u64().unwrap_or_default())
 }

@@ -55,12 +55,20 @@ impl Count {
             Hit::Missed => self.missed += 1,
         }
     }
+
+    pub(super) fn kills(&self) -> usize {
+        self.before + self.inside + self.behind
+    }
+
+    pub(super) fn missed(&self) -> usize {
+        self.missed
+    }
 }
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { before, inside, behind, missed } = self;
-        write!(f, "{} kills ({inside} in the middle", before + inside + behind)?;
+        write!(f, "{} kills ({inside} in the middle", self.kills())?;
         if *before > 0 {
             write!(f, ", {before} before anything was noted")?;
         }

@@ -2,6 +2,7 @@
 //!
 //! Everything lies in the candidate's directory ([`place`]); what is there can be found by the plan alone:
 //! - `recovery.json` says whose it is;
+//! - `opener` is the release of the server that was started on it;
 //! - `data/` is the data directory: the user database, for the time of the test instance with its own `system` beside it;
 //! - `system/` is the restored `system`, which no server has opened;
 //! - `home/` is the test instance's.
@@ -106,6 +107,11 @@ impl<'a> Candidate<'a> {
     /// same last transaction. Looks at names, sizes and times, and reads the newest log; not every byte.
     pub fn still_what_passed(recovery: &Recovery) -> Result<()> {
         print::still_what_passed(recovery)
+    }
+
+    /// The release of the server that was last started on it, or was about to be.
+    pub(crate) fn opened_by(recovery: &Recovery) -> Result<Option<String>> {
+        Place::of(recovery).opener()
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {

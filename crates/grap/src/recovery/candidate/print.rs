@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::place::Place;
 use crate::check::{CheckError, last_transaction, not_running};
 use crate::error::{Error, Result, in_one_line};
+use crate::live::LogError;
 
 /// Of every database that the plan names.
 pub(super) fn print(place: &Place, plan: &Plan) -> Result<CandidatePrint> {
@@ -120,10 +121,7 @@ impl Listed {
 fn differs(was: &DatabasePrint, sides: &Sides) -> Result<Option<String>> {
     let is = match print_of(sides) {
         Ok(is) => is,
-        // What cannot be read now says nothing about what is there.
-        Err(Error::Disk(error) | Error::Check(CheckError::Disk(error))) if !error.is_not_found() => {
-            return Err(error.into());
-        }
+        Err(error) if is_unanswered(&error) => return Err(error),
         Err(error) => return Ok(Some(in_one_line(&error))),
     };
     Ok(if (is.end, is.end_checksum) != (was.end, was.end_checksum) {
@@ -139,6 +137,17 @@ fn differs(was: &DatabasePrint, sides: &Sides) -> Result<Option<String>> {
     } else {
         None
     })
+}
+
+/// What the disk does not let us read now says nothing about what is there. That something is gone does.
+fn is_unanswered(error: &Error) -> bool {
+    match error {
+        Error::Disk(error)
+        | Error::Check(CheckError::Disk(error) | CheckError::Log(LogError::Disk(error))) => {
+            !error.is_not_found()
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -231,6 +240,23 @@ mod tests {
         changed(|root| disk::remove_tree(&root.join("data/databases")).unwrap());
         let away = changed(|root| disk::rename(root, &root.with_file_name("away")).unwrap());
         assert!(away.contains("gone"), "{away}");
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_has_changed_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let unread = || disk::read(folder.path(), 1).unwrap_err();
+        let gone = || disk::read(&folder.path().join("gone"), 1).unwrap_err();
+        for (error, expected) in [
+            (Error::Disk(unread()), true),
+            (Error::Disk(gone()), false),
+            (Error::Check(CheckError::Disk(unread())), true),
+            (Error::Check(CheckError::Log(LogError::Disk(unread()))), true),
+            (Error::Check(CheckError::Log(LogError::Disk(gone()))), false),
+            (Error::Check(CheckError::Changed { path: folder.path().to_owned() }), false),
+        ] {
+            assert_eq!(is_unanswered(&error), expected, "{error:?}");
+        }
     }
 
     /// It was judged by a program that noted no print.
