@@ -220,4 +220,23 @@ mod tests {
         assert_eq!((stat.uid, stat.gid, stat.size), (owner.uid, owner.gid, 0));
         assert!(!root || stat.uid == 7474);
     }
+
+    /// Many who ask at once do not take each other for a holder.
+    #[test]
+    fn who_asks_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recover.lock");
+        assert!(!FileLock::is_held(&path).unwrap());
+        drop(FileLock::try_exclusive(&path).unwrap().unwrap());
+        let ask = |held: bool| {
+            let asked = || (0..2000).all(|_| FileLock::is_held(&path).unwrap() == held);
+            std::thread::scope(|scope| {
+                let askers: Vec<_> = (0..4).map(|_| scope.spawn(asked)).collect();
+                askers.into_iter().all(|asker| asker.join().unwrap())
+            })
+        };
+        assert!(ask(false));
+        let _lock = FileLock::try_exclusive(&path).unwrap().unwrap();
+        assert!(ask(true));
+    }
 }

@@ -27,6 +27,7 @@ pub mod pitr;
 pub mod program;
 pub mod prometheus;
 pub mod promotions;
+pub mod quick_java;
 pub mod records;
 pub mod recoveries;
 pub mod serve;

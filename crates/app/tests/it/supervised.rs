@@ -182,13 +182,17 @@ fn a_server_that_fails_is_started_again_and_one_that_ends_well_is_not() {
 fn orphans_are_reaped_and_no_process_of_the_group_is_left_behind() {
     let folder = scratch();
     // An orphan in a session of its own that ends soon, and one of the group that outlives its leader.
-    let script = "(setsid sh -c 'echo $$ > orphan; sleep 0.2' &) ; if test -e second; then exec sleep 100; fi; touch second; \
+    let script = "(setsid sh -c 'echo $$ > orphan; for i in $(seq 400); do test -e go && break; sleep 0.05; done' &) ; if test -e second; then exec sleep 100; fi; touch second; \
                   (sleep 100 & echo $! > left); sleep 0.5; exit 3";
     let supervisor = Supervisor::start(folder.path(), &[], script);
     let (orphan, left) = (number(&folder.path().join("orphan")), number(&folder.path().join("left")));
     supervisor.await_said("left processes of its group");
     eventually("the next start", || supervisor.status().restarts == 1);
     assert!(!runs(left), "{}", supervisor.said());
+    // It has become ours, and does not stay as a zombie.
+    let status = fs::read_to_string(format!("/proc/{orphan}/status")).unwrap();
+    assert!(status.contains(&format!("PPid:\t{}\n", supervisor.child.id())), "{status}");
+    fs::write(folder.path().join("go"), "").unwrap();
     eventually("the orphan is gone, and not a zombie", || !Path::new(&format!("/proc/{orphan}")).exists());
     assert!(!Path::new(&format!("/proc/{left}")).exists());
 }

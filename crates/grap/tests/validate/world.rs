@@ -18,7 +18,7 @@ use grap_core::schema::SchemaFile;
 use grap_neo4j::TxId;
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
-use grap_testkit::{Distribution, Server, tree};
+use grap_testkit::{Distribution, Server, quick_java, tree};
 
 const LIMIT: Duration = Duration::from_mins(3);
 const SCHEMA: [&str; 3] = [
@@ -80,7 +80,7 @@ impl World {
         assert_eq!(end, short + 1);
         server.stop().unwrap();
         keep(&server, &folder.path().join("whole"));
-        let java = JavaPlace { home: Some(distribution.java().home.clone()), ..JavaPlace::default() };
+        let java = JavaPlace { home: Some(quick_java::home(&distribution).unwrap()), ..JavaPlace::default() };
         let place = InstallationPlace {
             home: distribution.folder().to_owned(),
             configuration: None,
