@@ -237,6 +237,17 @@ pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Result<Log, Fa
     Ok(Log::new(log_style(settings)?, Clock::System).of(name))
 }
 
+/// As [`log_for`], as by default where that makes no sense.
+pub(crate) fn log_anyway(settings: &Settings, name: &'static str) -> Log {
+    let style = log_style(settings);
+    let usual = LogStyle { format: LogFormat::Text, level: LogLevel::Info };
+    let log = Log::new(*style.as_ref().unwrap_or(&usual), Clock::System).of(name);
+    if let Err(failure) = style {
+        log.error(&format!("the log is written as by default: {}", grap::in_one_line(&failure)));
+    }
+    log
+}
+
 fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {
     let format = settings.parsed("log.format", LogFormat::parse)?;
     let level = settings.parsed("log.level", LogLevel::parse)?;
