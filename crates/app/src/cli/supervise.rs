@@ -29,7 +29,7 @@ impl Call<'_> {
         arguments: SuperviseArguments,
         bad: Option<SettingError>,
     ) -> Result<u8, Failure> {
-        let log = daemon::log_anyway(self.settings, "supervise");
+        let log = daemon::log_for(self.settings, "supervise");
         if let Some(bad) = bad {
             log.error(&format!("a part of the settings is left out: {}", in_one_line(&Failure::from(bad))));
         }

@@ -237,13 +237,14 @@ fn a_service_manager_learns_that_it_runs_and_that_it_takes_longer() {
     let mut command = Command::new(PROGRAM);
     command.args(["supervise", "--socket"]).arg(folder.path().join("s")).args(["--", "sh", "-c", OBEDIENT]);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("NOTIFY_SOCKET", folder.path().join("notify"));
+    // No address that makes sense: whether Bolt answers will never be seen.
+    command.env("GRAP_NEO4J_URI", "nowhere");
     let mut supervisor = Supervisor::spawn(folder.path(), command);
     let heard = || {
         let mut bytes = [0; 4096];
         let length = manager.recv(&mut bytes).unwrap();
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     };
-    // No address is known: whether Bolt answers will never be.
     let mut said = heard();
     while !(said.contains("READY=1") && said.contains("EXTEND_TIMEOUT_USEC=60000000")) {
         said += &heard();

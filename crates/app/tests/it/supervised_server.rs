@@ -92,6 +92,13 @@ impl World {
         with_session(|session| control.start(Some(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
     }
 
+    /// It serves already.
+    fn make_sure(&self, control: &ServerControl) {
+        let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
+        let limit = Duration::from_secs(6);
+        with_session(|session| control.start(None, &self.live(), &bolt, limit, session)).unwrap();
+    }
+
     fn count(&self) -> u64 {
         self.server.await_online().unwrap();
         self.server.query("MATCH (n:Person) RETURN count(n)").unwrap()[0].int(0).unwrap().try_into().unwrap()
@@ -155,6 +162,7 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     assert_eq!(world.count(), 20_000);
     supervisor.await_said("the schema has drifted, and is left as it is: ");
     supervisor.await_said("1 not as declared");
+    world.make_sure(&control);
 
     outlives_its_supervisor(&world, supervisor);
 }
