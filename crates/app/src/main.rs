@@ -11,6 +11,7 @@ mod documented;
 mod failure;
 mod host;
 mod http;
+mod peer;
 mod supervise;
 mod view;
 

@@ -78,7 +78,7 @@ impl FileLock {
 }
 
 /// Who holds a `fcntl` write lock on a file, asked with `F_GETLK`: `None` for nobody. The pid is `None` where
-/// the holder lives in another pid namespace (the kernel then reports 0 or -1). A file that is not there is
+/// the holder lives in another pid namespace (the kernel then reports 0), or no process does (-1: an open file). A file that is not there is
 /// locked by nobody.
 pub fn posix_lock_holder(path: &Path) -> Result<Option<Holder>> {
     step(Call::Stat, path)?;
@@ -93,7 +93,8 @@ pub fn posix_lock_holder(path: &Path) -> Result<Option<Holder>> {
     if i32::from(question.l_type) == libc::F_UNLCK {
         return Ok(None);
     }
-    Ok(Some(Holder { pid: u32::try_from(question.l_pid).ok().filter(|pid| *pid != 0) }))
+    let pid = u32::try_from(question.l_pid).ok().filter(|pid| *pid != 0);
+    Ok(Some(Holder { pid, is_foreign_lock: question.l_pid == -1 }))
 }
 
 /// A `fcntl` write lock on the whole of another program's file, which that program respects, until dropped.
@@ -131,12 +132,26 @@ impl Drop for ForeignLock {
     }
 }
 
+/// One that cannot be given to its owner is not left behind: its program could not open it. Who has made it meanwhile has
+/// made it for himself.
 fn make_for_owner(path: &Path) -> Result<File> {
+    step(Call::Create, path)?;
     let failed = |error: io::Error| DiskError::new(Call::Create, path, error);
-    let file =
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o644).open(path).map_err(failed)?;
-    if let Some(folder) = path.parent().map(crate::stat).transpose()?.flatten() {
-        std::os::unix::fs::fchown(&file, Some(folder.uid), Some(folder.gid)).map_err(failed)?;
+    let open = |new: bool| OpenOptions::new().read(true).write(true).create_new(new).mode(0o644).open(path);
+    let file = match open(true) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return open(false).map_err(failed),
+        other => other.map_err(failed)?,
+    };
+    let folder = path.parent().map(crate::stat).transpose();
+    let given = folder.and_then(|folder| {
+        step(Call::ChangeOwner, path)?;
+        let Some(folder) = folder.flatten() else { return Ok(()) };
+        std::os::unix::fs::fchown(&file, Some(folder.uid), Some(folder.gid))
+            .map_err(|error| DiskError::new(Call::ChangeOwner, path, error))
+    });
+    if let Err(error) = given {
+        let _ = crate::remove_file(path);
+        return Err(error);
     }
     Ok(file)
 }
@@ -157,6 +172,8 @@ fn whole(kind: libc::c_int) -> libc::flock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     pub pid: Option<u32>,
+    /// An open file holds it, as a [`ForeignLock`] does, and no process: so it is no server's.
+    pub is_foreign_lock: bool,
 }
 
 /// When a process of this pid namespace started, in clock ticks since boot; `None` when there is no such
@@ -196,7 +213,7 @@ mod tests {
         let lock = ForeignLock::try_take(&path).unwrap().unwrap();
         // It is the open file's: a second one conflicts even within one process, and closing that one does not lose it.
         assert!(ForeignLock::try_take(&path).unwrap().is_none());
-        assert_eq!(posix_lock_holder(&path).unwrap(), Some(Holder { pid: None }));
+        assert_eq!(posix_lock_holder(&path).unwrap(), Some(Holder { pid: None, is_foreign_lock: true }));
         assert!(ForeignLock::try_take(&path).unwrap().is_none());
         drop(lock);
         assert_eq!(posix_lock_holder(&path).unwrap(), None);

@@ -127,8 +127,8 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "health.schema_file",
         flag: "--schema",
-        variables: &["GRAP_HEALTH_SCHEMA_FILE"],
-        help: "the schema that `grap health` expects: CREATE INDEX and CREATE CONSTRAINT statements",
+        variables: &["GRAP_HEALTH_SCHEMA_FILE", "GRAP_SCHEMA_FILE"],
+        help: "the declared schema, CREATE INDEX and CREATE CONSTRAINT statements: `grap health` expects it, `grap supervise` makes what is missing of it at each start",
         ..PLAIN
     },
     Key {
@@ -564,12 +564,6 @@ pub(crate) const ALL: &[Key] = &[
         variables: &["GRAP_SUPERVISE_RESTART"],
         default: Some("on-failure"),
         help: "whether `grap supervise` starts a server again that has ended by itself: on-failure, always or never",
-        ..PLAIN
-    },
-    Key {
-        name: "schema.file",
-        variables: &["GRAP_SCHEMA_FILE"],
-        help: "the declared schema, CREATE INDEX and CREATE CONSTRAINT statements: `grap supervise` makes what is missing of it at each start",
         ..PLAIN
     },
     Key {

@@ -233,8 +233,15 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// A log of the settings' style, for entries of this name.
-pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Result<Log, Failure> {
-    Ok(Log::new(log_style(settings)?, Clock::System).of(name))
+/// Where the settings make no sense it is written as by default, and says so.
+pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Log {
+    let style = log_style(settings);
+    let usual = LogStyle { format: LogFormat::Text, level: LogLevel::Info };
+    let log = Log::new(*style.as_ref().unwrap_or(&usual), Clock::System).of(name);
+    if let Err(failure) = style {
+        log.error(&format!("the log is written as by default: {}", grap::in_one_line(&failure)));
+    }
+    log
 }
 
 fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {

@@ -21,6 +21,11 @@ pub(crate) fn stopping() {
     say(&[NotifyState::Stopping]);
 }
 
+/// What is under way ends, but not soon.
+pub(crate) fn longer(time: Duration) {
+    say(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
+}
+
 /// The daemon lives.
 pub(super) fn alive() {
     say(&[NotifyState::Watchdog]);

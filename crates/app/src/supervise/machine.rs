@@ -77,8 +77,10 @@ enum Phase {
         asked: bool,
         since: Duration,
     },
+    /// `other`: a server that we have not started holds the stores, and is known.
     BackingOff {
         until: Duration,
+        other: bool,
     },
 }
 
@@ -91,6 +93,8 @@ pub(super) struct Machine {
     phase: Phase,
     pause: Duration,
     restarts: u64,
+    /// The next start is one behind an end that nobody asked for.
+    again: bool,
     last_status: u8,
     message: Option<String>,
 }
@@ -98,7 +102,8 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(policy: RestartPolicy, grace: Duration) -> Self {
         let (wish, phase) = (Wish::Up, Phase::Stopped);
-        Self { policy, grace, wish, phase, pause: PAUSE_FIRST, restarts: 0, last_status: 0, message: None }
+        let (pause, message) = (PAUSE_FIRST, None);
+        Self { policy, grace, wish, phase, pause, restarts: 0, again: false, last_status: 0, message }
     }
 
     pub(super) fn state(&self) -> SupervisorState {
@@ -123,13 +128,14 @@ impl Machine {
     pub(super) fn due(&self) -> Option<Duration> {
         match self.phase {
             Phase::Stopping { kill_at, .. } => kill_at,
-            Phase::BackingOff { until } => Some(until),
+            Phase::BackingOff { until, .. } => Some(until),
             Phase::Stopped | Phase::Running { .. } => None,
         }
     }
 
     pub(super) fn started(&mut self, now: Duration) {
         self.phase = Phase::Running { since: now, ready: false };
+        self.restarts += u64::from(std::mem::take(&mut self.again));
         self.message = None;
     }
 
@@ -139,10 +145,17 @@ impl Machine {
         self.after_failure(NOT_STARTED, now)
     }
 
-    /// Somebody else's server holds the stores: a second one would only fail.
-    pub(super) fn in_the_way(&mut self, why: String, now: Duration) {
+    /// Somebody else's server holds the stores: a second one would only fail. `known`: it can be told to end.
+    pub(super) fn in_the_way(&mut self, why: String, known: bool, now: Duration) {
         self.message = Some(why);
-        self.phase = Phase::BackingOff { until: now + LOOK };
+        self.phase = Phase::BackingOff { until: now + LOOK, other: known };
+    }
+
+    /// Nobody's server that could be told to end holds the stores.
+    pub(super) fn nobody_in_the_way(&mut self) {
+        if let Phase::BackingOff { other, .. } = &mut self.phase {
+            *other = false;
+        }
     }
 
     pub(super) fn ready(&mut self) {
@@ -158,6 +171,8 @@ impl Machine {
                 self.phase = Phase::Stopping { kill_at: Some(now + self.grace), asked: false, since };
                 Some(Act::Terminate)
             }
+            // What the killed one has left became ours only now.
+            Phase::Stopping { kill_at: None, .. } => Some(Act::Kill),
             _ => None,
         }
     }
@@ -195,7 +210,8 @@ impl Machine {
         if !self.policy.wants_another(status) {
             return Some(Act::Exit(status));
         }
-        self.phase = Phase::BackingOff { until: now + self.pause };
+        self.phase = Phase::BackingOff { until: now + self.pause, other: false };
+        self.again = true;
         self.pause = (self.pause * 2).min(PAUSE_LONGEST);
         None
     }
@@ -203,7 +219,7 @@ impl Machine {
     /// The pause before the next start, where one is under way.
     pub(super) fn pause_left(&self, now: Duration) -> Option<Duration> {
         match self.phase {
-            Phase::BackingOff { until } => Some(until.saturating_sub(now)),
+            Phase::BackingOff { until, .. } => Some(until.saturating_sub(now)),
             _ => None,
         }
     }
@@ -216,9 +232,8 @@ impl Machine {
                 *kill_at = None;
                 Some(Act::Kill)
             }
-            Phase::BackingOff { until } if now >= *until => {
+            Phase::BackingOff { until, .. } if now >= *until => {
                 self.phase = Phase::Stopped;
-                self.restarts += 1;
                 Some(Act::Start)
             }
             _ => None,
@@ -270,7 +285,7 @@ impl Machine {
     fn begin(&mut self) -> Option<Act> {
         match self.phase {
             Phase::Stopped | Phase::BackingOff { .. } => {
-                (self.phase, self.pause) = (Phase::Stopped, PAUSE_FIRST);
+                (self.phase, self.pause, self.again) = (Phase::Stopped, PAUSE_FIRST, false);
                 Some(Act::Start)
             }
             // It is started when it has ended.
@@ -288,8 +303,12 @@ impl Machine {
                 self.phase = Phase::Stopping { kill_at: Some(now + self.grace), asked: true, since };
                 Some(Act::Terminate)
             }
+            Phase::BackingOff { other: true, .. } => {
+                self.phase = Phase::Stopping { kill_at: Some(now + self.grace), asked: true, since: now };
+                Some(Act::Terminate)
+            }
             Phase::BackingOff { .. } => {
-                self.phase = Phase::Stopped;
+                (self.phase, self.again) = (Phase::Stopped, false);
                 None
             }
             Phase::Stopped | Phase::Stopping { .. } => None,
@@ -425,7 +444,24 @@ mod tests {
         let mut machine = running(RestartPolicy::OnFailure);
         machine.asked(Stop, at(1)).unwrap();
         assert_eq!(machine.leader_gone(at(2)), None, "it is being stopped already");
-        machine.in_the_way("process 7 holds the stores".to_owned(), at(3));
+        machine.asked(Kill, at(3)).unwrap();
+        assert_eq!(machine.leader_gone(at(4)), Some(Act::Kill), "that became ours only now");
+    }
+
+    #[test]
+    fn anothers_server_is_waited_for_and_stopped_when_somebody_asks() {
+        let mut machine = Machine::new(RestartPolicy::Always, at(120));
+        machine.in_the_way("somebody holds the stores".to_owned(), false, at(3));
         assert_eq!((machine.state(), machine.due()), (BackingOff, Some(at(4))));
+        assert_eq!(machine.tick(at(4)), Some(Act::Start));
+        machine.in_the_way("process 7 holds the stores".to_owned(), true, at(4));
+        assert_eq!(machine.restarts(), 0, "nothing was started");
+        assert_eq!(machine.asked(Stop, at(5)), Ok(Some(Act::Terminate)));
+        assert_eq!(machine.asked(Kill, at(6)), Ok(Some(Act::Kill)));
+        assert_eq!(machine.ended(0, at(7)), None);
+        assert_eq!(machine.state(), Stopped);
+        // We end without it: it is not ours.
+        machine.in_the_way("process 8 holds the stores".to_owned(), true, at(8));
+        assert_eq!(machine.leave(at(9)), Some(Act::Exit(0)));
     }
 }

@@ -22,14 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grap::live::{Installation, InstallationOptions};
-use grap::server::control::StoresLock;
 use grap::server::control::supervisor::{
     SupervisorAnswer, SupervisorState, SupervisorStatus, SupervisorVerb,
 };
+use grap::server::control::{Owner, StoresLock};
 use grap_task::Clock;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::daemon::{Log, notify};
 use crate::failure::Failure;
@@ -47,6 +47,9 @@ const SHOWN: usize = 200;
 
 /// Where nothing else wakes us: what is left of a group may end without our being told.
 const TICK: Duration = Duration::from_millis(500);
+/// The service manager is told that it takes longer, for so long, and so often.
+const LONGER: Duration = Duration::from_mins(1);
+const LONGER_AGAIN: Duration = Duration::from_secs(20);
 
 /// What it is told.
 pub(crate) struct Options {
@@ -76,7 +79,10 @@ pub(crate) fn supervise(options: Options) -> Result<u8, Failure> {
         duties: Arc::new(options.duties),
         command: options.command,
         installation: options.installation,
+        before: child::children(),
         group: None,
+        other: None,
+        longer_at: Duration::ZERO,
         attendant: None,
         ending: None,
         log,
@@ -109,7 +115,13 @@ struct Supervisor {
     command: Vec<OsString>,
     installation: Option<InstallationOptions>,
     duties: Arc<Duties>,
+    /// Children of ours before anything was started.
+    before: Vec<Pid>,
     group: Option<Group>,
+    /// A server that we have not started, and that holds the stores.
+    other: Option<Owner>,
+    /// When the service manager is told next that it takes longer.
+    longer_at: Duration,
     attendant: Option<Attendant>,
     ending: Option<u8>,
     clock: Clock,
@@ -121,6 +133,8 @@ impl Supervisor {
         self.act(Some(Act::Start));
         loop {
             self.look_after_group();
+            self.look_after_other();
+            self.ask_for_patience();
             let due = self.machine.tick(self.now());
             self.act(due);
             if let Some(status) = self.ending {
@@ -160,9 +174,12 @@ impl Supervisor {
         let asked = socket.into_iter().flat_map(Socket::descriptors);
         descriptors
             .extend(attendant.into_iter().chain(asked).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let due = self.machine.due().into_iter().chain(socket.and_then(Socket::due)).min();
+        let longer = self.takes_longer().then_some(self.longer_at);
+        let due = self.machine.due().into_iter().chain(socket.and_then(Socket::due)).chain(longer).min();
         let draining = self.group.as_ref().is_some_and(|group| group.fate() == Fate::Headless);
         let left = due.map(|due| due.saturating_sub(self.now()) + Duration::from_millis(1));
+        let draining =
+            draining || (self.other.is_some() && self.machine.state() == SupervisorState::Stopping);
         let left = if draining { Some(left.unwrap_or(TICK).min(TICK)) } else { left };
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         // A signal in between is no failure: what came of it is looked at next.
@@ -196,8 +213,18 @@ impl Supervisor {
             None | Some(Fate::Runs) => return,
             Some(Fate::Headless) => {
                 let act = self.machine.leader_gone(self.now());
-                if act.is_some() {
-                    self.log.warning("it has ended and left processes of its group: they are ended, too");
+                match act {
+                    // Not said each time that one is found.
+                    Some(Act::Kill) => {
+                        if let Some(group) = &self.group {
+                            group.signal(Signal::KILL);
+                        }
+                        return;
+                    }
+                    Some(_) => {
+                        self.log.warning("it has ended and left processes behind: they are ended, too")
+                    }
+                    None => {}
                 }
                 act
             }
@@ -210,6 +237,31 @@ impl Supervisor {
             }
         };
         self.act(act);
+    }
+
+    /// One that is not ours, and was told to end.
+    fn look_after_other(&mut self) {
+        if self.other.as_ref().is_none_or(Owner::is_there) {
+            return;
+        }
+        self.other = None;
+        if self.group.is_none() && self.machine.state() == SupervisorState::Stopping {
+            self.log.info("the server that held the stores has ended");
+            let act = self.machine.ended(0, self.now());
+            self.act(act);
+        }
+    }
+
+    /// In a state that has an end, and may take longer than a service manager waits.
+    fn takes_longer(&self) -> bool {
+        !matches!(self.machine.state(), SupervisorState::Running | SupervisorState::Stopped)
+    }
+
+    fn ask_for_patience(&mut self) {
+        if self.takes_longer() && self.now() >= self.longer_at {
+            notify::longer(LONGER);
+            self.longer_at = self.now() + LONGER_AGAIN;
+        }
     }
 
     fn tell_pause(&self) {
@@ -234,23 +286,31 @@ impl Supervisor {
             let (name, leader) = (signals::name(signal), group.pid());
             self.log.info(&format!("{name} goes to the group of process {leader}"));
             group.signal(signal);
+        } else if let Some(other) = &self.other {
+            let name = signals::name(signal);
+            self.log.info(&format!("{name} goes to process {}, which holds the stores", other.pid()));
+            other.signal(signal);
         }
     }
 
     fn start(&mut self) {
-        if let Some(why) = self.in_the_way() {
+        if let Some(why) = self.look_for_other() {
             // Said once, not at each look.
             if self.machine.message() != Some(&why) {
                 self.log.warning(&format!("no second server is started: {why}"));
             }
-            self.machine.in_the_way(why, self.now());
+            self.machine.in_the_way(why, self.other.is_some(), self.now());
             return;
         }
-        match Group::start(&self.command) {
+        match Group::start(&self.command, &self.before) {
             Ok(group) => {
                 self.log.info(&format!("started as process {}", group.pid()));
                 self.group = Some(group);
                 self.machine.started(self.now());
+                if self.duties.bolt.is_none() {
+                    // Whether it is ready will never be seen.
+                    notify::ready();
+                }
                 self.attend();
             }
             Err(error) => {
@@ -264,9 +324,11 @@ impl Supervisor {
     }
 
     /// A server that holds the stores, as far as they are known: left by one of us that was killed, or started by hand.
-    fn in_the_way(&self) -> Option<String> {
+    fn look_for_other(&mut self) -> Option<String> {
+        self.other = None;
         let data = Installation::data_directory(self.installation.as_ref()?).ok()?;
         let holder = StoresLock::holder(&data).ok()??;
+        self.other = Owner::of(&data).ok().flatten();
         let who = holder.pid.map_or_else(|| "somebody".to_owned(), |pid| format!("process {pid}"));
         Some(format!("{who} holds the stores in {}; its end is waited for", data.display()))
     }
@@ -300,6 +362,11 @@ impl Supervisor {
         if asked.verb != SupervisorVerb::Status {
             self.log.info(&format!("a {}, asked for by {}", asked.verb.name(), asked.who));
         }
+        if asked.verb == SupervisorVerb::Stop
+            && let Err(why) = self.meet_other()
+        {
+            return refusal(why);
+        }
         match self.machine.asked(asked.verb, self.now()) {
             Ok(act) => {
                 self.act(act);
@@ -307,6 +374,31 @@ impl Supervisor {
             }
             Err(why) => refusal(why),
         }
+    }
+
+    /// A stop is meant for whoever holds the stores: left by one of us that was killed, or started by hand. One that cannot
+    /// be told is named. A promotion's own lock is no server's.
+    fn meet_other(&mut self) -> Result<(), String> {
+        if self.group.is_some() || self.machine.state() == SupervisorState::Stopping {
+            return Ok(());
+        }
+        let held = self.look_for_other();
+        self.machine.nobody_in_the_way();
+        match held {
+            None => Ok(()),
+            Some(why) if self.other.is_some() => {
+                self.machine.in_the_way(why, true, self.now());
+                Ok(())
+            }
+            Some(_) if self.holds_a_foreign_lock() => Ok(()),
+            Some(why) => Err(format!("no server of ours runs, and another cannot be told to stop: {why}")),
+        }
+    }
+
+    fn holds_a_foreign_lock(&self) -> bool {
+        let data = self.installation.as_ref().and_then(|known| Installation::data_directory(known).ok());
+        let holder = data.and_then(|data| StoresLock::holder(&data).ok().flatten());
+        holder.is_none_or(|holder| holder.is_foreign_lock)
     }
 
     fn note_state(&mut self) {

@@ -15,10 +15,11 @@ use grap::Code;
 use grap::server::control::supervisor::{
     QUESTION_MAX, SupervisorAnswer, SupervisorQuestion, SupervisorRefusal, SupervisorVerb,
 };
-use grap_disk::{self as disk, FileLock};
+use grap_disk::{self as disk, FileLock, Kind};
 use rustix::fs::Mode;
-use rustix::net::sockopt::socket_peercred;
 use rustix::process::umask;
+
+use crate::peer;
 
 /// What the kernel has room for in an address (`sockaddr_un`), without the end.
 const PATH_LENGTH_MAX: usize = 107;
@@ -54,6 +55,7 @@ impl Socket {
     /// No other thread of ours may make files meanwhile.
     pub(super) fn listen(path: &Path) -> Result<Self, String> {
         let lock = lock(path)?;
+        require_free(path)?;
         let unnamed = beside(path, ".new");
         let length = unnamed.as_os_str().len();
         if length > PATH_LENGTH_MAX {
@@ -138,7 +140,7 @@ impl Client {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             self.silent_since = now;
             let said = match serde_json::from_slice(&line) {
-                Ok(SupervisorQuestion { verb }) => answer(&Asked { verb, who: peer(&self.stream) }),
+                Ok(SupervisorQuestion { verb }) => answer(&Asked { verb, who: who(&self.stream) }),
                 Err(error) => refusal(format!("the question is not understood: {error}")),
             };
             if !self.say(&said) {
@@ -164,11 +166,11 @@ pub(super) fn refusal(message: String) -> SupervisorAnswer {
     SupervisorAnswer::Refused { error: SupervisorRefusal { code: Code::Usage.name().to_owned(), message } }
 }
 
-fn peer(stream: &UnixStream) -> String {
-    socket_peercred(stream).map_or_else(
-        |_| "somebody".to_owned(),
-        |peer| format!("process {} of user {}", peer.pid.as_raw_nonzero(), peer.uid.as_raw()),
-    )
+fn who(stream: &UnixStream) -> String {
+    let Ok(peer) = peer::of(stream) else { return "somebody".to_owned() };
+    let process =
+        peer.pid.map_or_else(|| "a process of another container".to_owned(), |pid| format!("process {pid}"));
+    format!("{process} of user {}", peer.uid)
 }
 
 /// Two of us must not take the name from each other.
@@ -176,6 +178,20 @@ fn lock(path: &Path) -> Result<FileLock, String> {
     let text = |error: disk::DiskError| grap::in_one_line(&grap::Error::from(error));
     let lock = FileLock::try_exclusive(&beside(path, ".lock")).map_err(text)?;
     lock.ok_or_else(|| format!("another grap supervise listens on {}", path.display()))
+}
+
+/// What one of us has left there when it was killed answers nobody. Everything else that has this name keeps it.
+fn require_free(path: &Path) -> Result<(), String> {
+    let taken = |why: &str| Err(format!("{} {why}", path.display()));
+    match disk::stat_link(path).map_err(|error| grap::in_one_line(&grap::Error::from(error)))? {
+        None => Ok(()),
+        Some(found) if found.kind != Kind::Other => taken("is there, and no socket"),
+        Some(_) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+            Err(error) => Err(format!("{} is there, and no socket that was left: {error}", path.display())),
+            Ok(_) => taken("is a socket, and somebody listens at it"),
+        },
+    }
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

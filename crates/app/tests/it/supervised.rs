@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -179,22 +179,79 @@ fn a_server_that_fails_is_started_again_and_one_that_ends_well_is_not() {
 }
 
 #[test]
-fn orphans_are_reaped_and_no_process_of_the_group_is_left_behind() {
+fn orphans_are_reaped_and_no_process_is_left_behind() {
     let folder = scratch();
-    // An orphan in a session of its own that ends soon, and one of the group that outlives its leader.
-    let script = "(setsid sh -c 'echo $$ > orphan; for i in $(seq 400); do test -e go && break; sleep 0.05; done' &) ; if test -e second; then exec sleep 100; fi; touch second; \
-                  (sleep 100 & echo $! > left); sleep 0.5; exit 3";
-    let supervisor = Supervisor::start(folder.path(), &[], script);
-    let (orphan, left) = (number(&folder.path().join("orphan")), number(&folder.path().join("left")));
-    supervisor.await_said("left processes of its group");
-    eventually("the next start", || supervisor.status().restarts == 1);
-    assert!(!runs(left), "{}", supervisor.said());
+    // One that ends soon. Behind the end of the server: one of its group, and one in a session of its own that does not listen.
+    let script = "if test -e second; then exec sleep 100; fi; touch second; \
+                  (setsid sh -c 'echo $$ > brief; for i in $(seq 400); do test -e end && break; sleep 0.05; done' &); \
+                  (setsid sh -c 'trap \"\" TERM; echo $$ > deaf; for i in $(seq 400); do sleep 0.05; done' &); \
+                  (sleep 100 & echo $! > left); while ! test -e go; do sleep 0.05; done; exit 3";
+    let supervisor = Supervisor::start(folder.path(), &["--grace", "1"], script);
+    let [brief, deaf, left] = ["brief", "deaf", "left"].map(|name| number(&folder.path().join(name)));
     // It has become ours, and does not stay as a zombie.
-    let status = fs::read_to_string(format!("/proc/{orphan}/status")).unwrap();
+    let status = fs::read_to_string(format!("/proc/{brief}/status")).unwrap();
     assert!(status.contains(&format!("PPid:\t{}\n", supervisor.child.id())), "{status}");
+    fs::write(folder.path().join("end"), "").unwrap();
+    eventually("the orphan is gone, and not a zombie", || !Path::new(&format!("/proc/{brief}")).exists());
+    assert_eq!(supervisor.status().restarts, 0);
+    assert!(runs(deaf) && runs(left), "they end with the server, not before");
+
     fs::write(folder.path().join("go"), "").unwrap();
-    eventually("the orphan is gone, and not a zombie", || !Path::new(&format!("/proc/{orphan}")).exists());
-    assert!(!Path::new(&format!("/proc/{left}")).exists());
+    supervisor.await_said("left processes behind");
+    eventually("the next start", || supervisor.status().restarts == 1);
+    for gone in [deaf, left] {
+        assert!(!Path::new(&format!("/proc/{gone}")).exists(), "{}", supervisor.said());
+    }
+}
+
+/// What is wrong with Grap's settings, and what lies where its socket should be, keeps no server from running.
+#[test]
+fn what_is_wrong_with_the_settings_is_said_and_the_server_runs() {
+    let folder = scratch();
+    let config = folder.path().join("grap.toml");
+    fs::write(&config, "nonsense = 1\n[log]\nlevel = \"loud\"\n[supervise]\nrestart = \"never\"\n").unwrap();
+    fs::write(folder.path().join("s"), "mine").unwrap();
+    let arguments = ["--config", config.to_str().unwrap()];
+    let mut supervisor = Supervisor::start(folder.path(), &arguments, "exit 7");
+    assert_eq!(supervisor.ends_within(SOON), 7, "{}", supervisor.said());
+    for said in ["unknown key `nonsense`", "loud", "is there, and no socket"] {
+        assert!(supervisor.said().contains(said), "{said}: {}", supervisor.said());
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("s")).unwrap(), "mine");
+
+    // Somebody else's socket stays his.
+    let folder = scratch();
+    let theirs = UnixListener::bind(folder.path().join("s")).unwrap();
+    let mut supervisor = Supervisor::start(folder.path(), &["--restart", "never"], "exit 8");
+    assert_eq!(supervisor.ends_within(SOON), 8);
+    assert!(supervisor.said().contains("somebody listens"), "{}", supervisor.said());
+    theirs.set_nonblocking(true).unwrap();
+    assert!(UnixStream::connect(folder.path().join("s")).is_ok());
+}
+
+#[test]
+fn a_service_manager_learns_that_it_runs_and_that_it_takes_longer() {
+    let folder = scratch();
+    let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(SOON)).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["supervise", "--socket"]).arg(folder.path().join("s")).args(["--", "sh", "-c", OBEDIENT]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("NOTIFY_SOCKET", folder.path().join("notify"));
+    // No address that makes sense: whether Bolt answers will never be seen.
+    command.env("GRAP_NEO4J_URI", "nowhere");
+    let mut supervisor = Supervisor::spawn(folder.path(), command);
+    let heard = || {
+        let mut bytes = [0; 4096];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let mut said = heard();
+    while !(said.contains("READY=1") && said.contains("EXTEND_TIMEOUT_USEC=60000000")) {
+        said += &heard();
+    }
+    number(&folder.path().join("there"));
+    supervisor.signal(Signal::TERM);
+    assert_eq!(supervisor.ends_within(SOON), 143, "{}", supervisor.said());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
 use grap_testkit::server::process_memory;
 use grap_testkit::{Distribution, Server, tree};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::supervised::Supervisor;
 use crate::support::{PROGRAM, eventually};
@@ -92,6 +92,13 @@ impl World {
         with_session(|session| control.start(Some(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
     }
 
+    /// It serves already.
+    fn make_sure(&self, control: &ServerControl) {
+        let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
+        let limit = Duration::from_secs(6);
+        with_session(|session| control.start(None, &self.live(), &bolt, limit, session)).unwrap();
+    }
+
     fn count(&self) -> u64 {
         self.server.await_online().unwrap();
         self.server.query("MATCH (n:Person) RETURN count(n)").unwrap()[0].int(0).unwrap().try_into().unwrap()
@@ -117,10 +124,6 @@ fn with_session<T>(work: impl FnOnce(&Session<'_>) -> T) -> T {
     let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
     let (clock, stop) = (Clock::System, Stop::new());
     work(&Session { clock: &clock, stop: &stop, monitor: &Silent, holder: &holder, program: "grap test" })
-}
-
-fn process(pid: u32) -> Pid {
-    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }
 
 const SCHEMA: &str = "CREATE CONSTRAINT person_id FOR (p:Person) REQUIRE p.id IS UNIQUE;\n\
@@ -159,6 +162,7 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     assert_eq!(world.count(), 20_000);
     supervisor.await_said("the schema has drifted, and is left as it is: ");
     supervisor.await_said("1 not as declared");
+    world.make_sure(&control);
 
     outlives_its_supervisor(&world, supervisor);
 }
@@ -172,8 +176,15 @@ fn outlives_its_supervisor(world: &World, mut first: Supervisor) {
     let mut next = world.supervise();
     next.await_said(&format!("no second server is started: process {server} holds the stores"));
     assert_eq!(next.status().state, SupervisorState::BackingOff);
-    kill_process(process(server), Signal::KILL).unwrap();
+    // It is stopped for who asks, although it is another's.
+    let control = ServerControl::Supervisor { socket: next.socket() };
+    let stopped = world.stop(&control).unwrap();
+    assert!(stopped.is_clean() && stopped.was_running(), "{stopped:?}");
+    next.await_said(&format!("SIGTERM goes to process {server}, which holds the stores"));
+    next.await_state(SupervisorState::Stopped);
+    world.start(&control, stopped);
     let running = next.await_state(SupervisorState::Running);
+    assert_eq!(running.restarts, 0, "{running:?}");
     assert!(running.pid.is_some_and(|pid| pid != server), "{running:?}");
     assert_eq!(world.count(), 20_000);
     next.signal(Signal::TERM);

@@ -173,8 +173,8 @@ codes! {
     SupervisorUnreachable = "SUPERVISOR_UNREACHABLE", 29, "Does `grap supervise` run, and is server.supervisor_socket its socket (on a volume that both see)? Its user, or its group, may use it.";
     /// The live server holds its stores longer than it may take to stop. Its lock was not taken; it may still end.
     ServerStopTimedOut = "SERVER_STOP_TIMED_OUT", 30, "Nothing was changed. Does the command really stop it? A large checkpoint takes time: raise server.stop_limit_s. See that it serves.";
-    /// The command that stops the live server has failed, and the server goes on.
-    ServerStopFailed = "SERVER_STOP_FAILED", 30, "Nothing was changed. The message has the command's own words: run it by hand, as the same user.";
+    /// The command that stops the live server has failed, or another's server holds its stores, and that server goes on.
+    ServerStopFailed = "SERVER_STOP_FAILED", 30, "Nothing was changed. The message has the command's own words: run it by hand, as the same user. A server that was started by hand is stopped by hand.";
     /// The live server was told to start, and does not serve.
     ServerStartFailed = "SERVER_START_FAILED", 30, "Look into its log (logs/neo4j.log, logs/debug.log), and start it by hand. Does it only take long: raise server.start_limit_s. NEO4J_URI must be its address.";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.

@@ -284,9 +284,12 @@ fn control(error: &ControlError) -> Code {
             Code::SupervisorUnreachable
         }
         ControlError::StopTimedOut { .. } => Code::ServerStopTimedOut,
-        ControlError::Spawn { .. } | ControlError::StopFailed { .. } => Code::ServerStopFailed,
-        ControlError::StartFailed { .. }
-        | ControlError::StartInVain { .. }
+        ControlError::StopNotRun { .. }
+        | ControlError::StopFailed { .. }
+        | ControlError::HeldByAnother { .. } => Code::ServerStopFailed,
+        ControlError::StartNotRun { .. }
+        | ControlError::StartFailed { .. }
+        | ControlError::NotOnline { .. }
         | ControlError::StartTimedOut { .. }
         | ControlError::NotServing { .. } => Code::ServerStartFailed,
     }

@@ -4,14 +4,13 @@
 //! and a server that a start command leaves behind with our descriptor still open neither blocks on it, nor is killed by
 //! it when we are gone, nor fills anything: what has no more room is refused.
 
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::process::{Pid, Signal, kill_process_group};
-
-use super::ControlError;
 
 /// Of what it says the first part is kept, and of that the last lines are told.
 const SAID_MAX: usize = 64 << 10;
@@ -27,18 +26,15 @@ pub(super) struct RunningCommand {
 
 impl RunningCommand {
     /// In a process group of its own: Ctrl-C reaches us alone, and we decide.
-    pub(super) fn start(text: &str) -> Result<Self, ControlError> {
-        let failed = |source| ControlError::Spawn { command: text.to_owned(), source };
-        let said = memory().map_err(|error| failed(error.into()))?;
-        let copy = || said.try_clone().map_err(failed);
+    pub(super) fn start(text: &str) -> io::Result<Self> {
+        let said = memory()?;
         let child = Command::new("sh")
             .args(["-c", text])
             .stdin(Stdio::null())
-            .stdout(copy()?)
-            .stderr(copy()?)
+            .stdout(said.try_clone()?)
+            .stderr(said.try_clone()?)
             .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .spawn()?;
         Ok(Self { text: text.to_owned(), child, said, ended: None })
     }
 

@@ -16,6 +16,7 @@ mod command;
 mod error;
 mod log_end;
 mod owner;
+mod serving;
 mod start;
 mod stop;
 mod stores_lock;
@@ -30,6 +31,7 @@ use grap_bolt::client::Options;
 
 pub use error::ControlError;
 pub use log_end::{LogEnd, StoppedDatabase};
+pub use owner::Owner;
 pub use stop::StoppedServer;
 pub use stores_lock::StoresLock;
 
@@ -54,8 +56,9 @@ impl ServerControl {
         if unit.is_empty() || unit.starts_with('-') || !unit.chars().all(fits) {
             return Err(ControlError::NoUnit { unit: unit.to_owned() });
         }
-        let command = |verb: &str| format!("systemctl {verb} '{unit}'");
-        Ok(Self::Commands { stop: command("stop"), start: command("start") })
+        // One that met our lock again and again has used up its starts: that is forgotten before it is started.
+        let start = format!("systemctl reset-failed '{unit}' 2>/dev/null; systemctl start '{unit}'");
+        Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start })
     }
 
     /// Whether it can be asked at all: what a promotion wants to know before it stops anything. Of commands nothing can be
@@ -67,10 +70,11 @@ impl ServerControl {
         }
     }
 
-    /// Stops it, and takes the lock of its stores. A server that does not run needs no command.
+    /// Stops it, and takes the lock of its stores. One that does not run is told all the same, as well as it goes: who starts
+    /// it again and again is to leave it.
     ///
-    /// An error means that the lock is not ours and that nothing was changed by us: the server may still serve, or end
-    /// later. [`ServerControl::start`] without a [`StoppedServer`] makes sure that it serves.
+    /// An error means that the lock is not ours, that no command of ours runs any more, and that nothing was changed by us:
+    /// the server may still serve, or end later. [`ServerControl::start`] without a [`StoppedServer`] makes sure that it serves.
     pub fn stop(
         &self,
         live: &Installation,
@@ -84,7 +88,8 @@ impl ServerControl {
     /// logs on).
     ///
     /// Without a [`StoppedServer`] it makes sure that a server serves, whatever was asked of it before: one that runs and
-    /// goes on answering is not touched.
+    /// goes on answering is not touched. It may be ending all the while: so its database must be online for a time, too;
+    /// where that cannot be asked, this is told as a finding.
     pub fn start(
         &self,
         stopped: Option<StoppedServer>,

@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(5);
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Owner {
+pub struct Owner {
     pid: u32,
     started: u64,
     process: OwnedFd,
@@ -24,7 +24,7 @@ pub(super) struct Owner {
 
 impl Owner {
     /// `None` where nobody holds it, or a process of another pid namespace does.
-    pub(super) fn of(data: &Path) -> Result<Option<Self>, DiskError> {
+    pub fn of(data: &Path) -> Result<Option<Self>, DiskError> {
         let Some(pid) = StoresLock::holder(data)?.and_then(|holder| holder.pid) else { return Ok(None) };
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let Some(process) = raw.and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok()) else {
@@ -36,17 +36,26 @@ impl Owner {
         Ok(still.then_some(Self { pid, started, process }))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// That it may not be signalled, or has ended, is told by what it does.
+    pub fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.process, signal);
+    }
+
     /// Its stores are final: what it still does is of no use. That it may not be killed, or has ended, is no failure.
     pub(super) fn end(&self, clock: &Clock) {
         let begun = clock.since_boot();
-        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+        self.signal(Signal::KILL);
         while self.is_there() && clock.since_boot().saturating_sub(begun) < END_LIMIT {
             clock.wait(POLL, &Stop::new());
         }
     }
 
     /// A dead one that its parent has not asked after yet counts as gone.
-    pub(super) fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         let stat = format!("/proc/{}/stat", self.pid);
         let dead = || {
             let text = disk::read(Path::new(&stat), 1 << 16).unwrap_or_default();

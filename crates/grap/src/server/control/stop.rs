@@ -7,7 +7,7 @@
 //!
 //! Whoever starts a server again and again (a service manager, a loop) meets our lock, however the server ended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use grap_task::{Finding, Stop, Unit};
@@ -23,7 +23,9 @@ use crate::ops::Session;
 
 const LOOK: Duration = Duration::from_millis(5);
 /// A command that has failed may have asked for the stop all the same.
-const FAILED_PATIENCE: Duration = Duration::from_secs(10);
+const FAILED_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two questions whether the supervisor has anything left to stop.
+const SUPERVISOR_LOOK: Duration = Duration::from_secs(1);
 /// The command that stopped it has nothing to do any more, and must not meet the next server.
 const COMMAND_END: Duration = Duration::from_secs(30);
 
@@ -48,7 +50,8 @@ impl StoppedServer {
         self.databases.iter().all(|database| database.end.is_clean())
     }
 
-    /// Whether a server held the stores at all.
+    /// Whether a server held the stores, or a supervisor was about to start one: who calls off what the stop was for has to
+    /// start it.
     pub fn was_running(&self) -> bool {
         self.was_running
     }
@@ -73,25 +76,59 @@ pub(super) fn stop(
 ) -> Result<StoppedServer, ControlError> {
     session.monitor.begin("stop the server", Unit::Items, None);
     let wait = Wait { begun: session.clock.since_boot(), limit, session };
-    let free = StoresLock::try_take(&live.data)?;
-    let owner = if free.is_some() { None } else { Owner::of(&live.data)? };
-    let was_running = free.is_none();
-    let mut asked = Asked::ask(control, was_running)?;
-    let lock = match free {
-        Some(lock) => lock,
-        None => await_lock(live, &mut asked, &wait)?,
-    };
-    let until_lock = wait.gone();
-    let databases = log_ends(live);
-    let mut stopped = StoppedServer { lock, asked, databases, was_running, until_lock };
-    if stopped.is_clean() {
-        stopped.asked.hurry(owner.as_ref(), session);
-    } else {
-        stopped.asked.await_end(owner.as_ref(), &wait)?;
-        // What was not closed may have been written to until now.
-        stopped.databases = log_ends(live);
+    if let Some(lock) = StoresLock::try_take(&live.data)? {
+        return Ok(keep_down(control, live, lock, &wait));
     }
-    Ok(stopped)
+    let owner = Owner::of(&live.data)?;
+    let mut asked = Asked::ask(control)?;
+    let stopped = await_lock(live, &mut asked, &wait).and_then(|lock| {
+        let until_lock = wait.gone();
+        let databases = log_ends(live);
+        if databases.iter().all(|database| database.end.is_clean()) {
+            asked.hurry(owner.as_ref(), session);
+            return Ok((lock, databases, until_lock));
+        }
+        asked.await_end(owner.as_ref(), &wait)?;
+        // What was not closed may have been written to until now.
+        Ok((lock, log_ends(live), until_lock))
+    });
+    match stopped {
+        Ok((lock, databases, until_lock)) => {
+            Ok(StoppedServer { lock, asked, databases, was_running: true, until_lock })
+        }
+        Err(error) => {
+            // A stop that is not waited for must not meet a server that is started later.
+            asked.give_up();
+            Err(error)
+        }
+    }
+}
+
+/// Nobody holds the stores, and now the lock is ours: whoever would start the server is told to leave it, if he can be
+/// reached. Who cannot meets our lock.
+fn keep_down(
+    control: &ServerControl,
+    live: &Installation,
+    lock: StoresLock,
+    wait: &Wait<'_>,
+) -> StoppedServer {
+    let was_running = is_wanted(control);
+    let asked = Asked::ask(control).unwrap_or_else(|error| {
+        let why = format!(
+            "the server does not run, and nobody could be told to keep it so: {}",
+            in_one_line(&error)
+        );
+        wait.session.monitor.finding(&Finding::warning(why));
+        Asked::Nobody
+    });
+    StoppedServer { lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+}
+
+/// Whether a supervisor would have it run: one that starts, or is started again after a pause, holds no stores.
+fn is_wanted(control: &ServerControl) -> bool {
+    let ServerControl::Supervisor { socket } = control else { return false };
+    let status = supervisor::ask(socket, SupervisorVerb::Status);
+    status.is_ok_and(|status| !matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped))
 }
 
 fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result<StoresLock, ControlError> {
@@ -99,7 +136,7 @@ fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result
         if let Some(lock) = StoresLock::try_take(&live.data)? {
             return Ok(lock);
         }
-        asked.require_hope(wait)?;
+        asked.require_hope(live, wait)?;
         wait.once()?;
     }
 }
@@ -128,7 +165,7 @@ impl Wait<'_> {
 /// Who was asked to stop it.
 #[derive(Debug)]
 enum Asked {
-    /// Nobody: it did not run.
+    /// Nobody: it did not run, and who starts it could not be reached.
     Nobody,
     Command {
         command: RunningCommand,
@@ -136,33 +173,42 @@ enum Asked {
     },
     Supervisor {
         socket: PathBuf,
+        looked_at: Duration,
     },
 }
 
 impl Asked {
-    /// A supervisor is asked in any case, so that it does not start one.
-    fn ask(control: &ServerControl, runs: bool) -> Result<Self, ControlError> {
+    fn ask(control: &ServerControl) -> Result<Self, ControlError> {
         match control {
-            ServerControl::Commands { .. } if !runs => Ok(Self::Nobody),
             ServerControl::Commands { stop, .. } => {
-                Ok(Self::Command { command: RunningCommand::start(stop)?, failed_at: None })
+                let failed = |source| ControlError::StopNotRun { command: stop.clone(), source };
+                let command = RunningCommand::start(stop).map_err(failed)?;
+                Ok(Self::Command { command, failed_at: None })
             }
             ServerControl::Supervisor { socket } => {
                 supervisor::ask(socket, SupervisorVerb::Stop)?;
-                Ok(Self::Supervisor { socket: socket.clone() })
+                Ok(Self::Supervisor { socket: socket.clone(), looked_at: Duration::ZERO })
             }
         }
     }
 
-    /// A stop command that has failed is waited for no longer than a moment.
-    fn require_hope(&mut self, wait: &Wait<'_>) -> Result<(), ControlError> {
-        let Self::Command { command, failed_at } = self else { return Ok(()) };
-        let Some(status) = command.ended().filter(|status| !status.success()) else { return Ok(()) };
-        let failed_at = *failed_at.get_or_insert_with(|| wait.gone());
-        if wait.gone().saturating_sub(failed_at) < FAILED_PATIENCE {
-            return Ok(());
+    fn require_hope(&mut self, live: &Installation, wait: &Wait<'_>) -> Result<(), ControlError> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Command { command, failed_at } => command_may_stop_it(command, failed_at, wait),
+            Self::Supervisor { socket, looked_at } if wait.gone() >= *looked_at + SUPERVISOR_LOOK => {
+                *looked_at = wait.gone();
+                supervisor_may_stop_it(socket, live)
+            }
+            Self::Supervisor { .. } => Ok(()),
         }
-        Err(ControlError::StopFailed { command: command.text.clone(), status, said: command.said() })
+    }
+
+    /// The stop has failed: what runs of it is ended.
+    fn give_up(&mut self) {
+        if let Self::Command { command, .. } = self {
+            command.kill();
+        }
     }
 
     /// Its stores are final: end what is left of it.
@@ -174,7 +220,7 @@ impl Asked {
                     owner.end(session.clock);
                 }
             }
-            Self::Supervisor { socket } => {
+            Self::Supervisor { socket, .. } => {
                 // It may have ended by itself meanwhile: then this is refused.
                 let status = supervisor::ask(socket, SupervisorVerb::Status);
                 let stopping = status.is_ok_and(|status| status.state == SupervisorState::Stopping);
@@ -194,8 +240,10 @@ impl Asked {
                 Self::Command { command, .. } => {
                     command.ended().is_some() || owner.is_some_and(|owner| !owner.is_there())
                 }
-                Self::Supervisor { socket } => {
-                    supervisor::ask(socket, SupervisorVerb::Status)?.state == SupervisorState::Stopped
+                Self::Supervisor { socket, .. } => {
+                    let status = supervisor::ask(socket, SupervisorVerb::Status);
+                    status.is_ok_and(|status| status.state == SupervisorState::Stopped)
+                        || owner.is_some_and(|owner| !owner.is_there())
                 }
             };
             if over {
@@ -222,6 +270,37 @@ impl Asked {
             );
             session.monitor.finding(&Finding::warning(why));
             command.kill();
+        }
+    }
+}
+
+/// One that has failed is waited for no longer than a moment.
+fn command_may_stop_it(
+    command: &mut RunningCommand,
+    failed_at: &mut Option<Duration>,
+    wait: &Wait<'_>,
+) -> Result<(), ControlError> {
+    let Some(status) = command.ended().filter(|status| !status.success()) else { return Ok(()) };
+    let failed_at = *failed_at.get_or_insert_with(|| wait.gone());
+    if wait.gone().saturating_sub(failed_at) < FAILED_PATIENCE {
+        return Ok(());
+    }
+    Err(ControlError::StopFailed { command: command.text.clone(), status, said: command.said() })
+}
+
+/// One that has stopped what it had started stops nothing else. (One that does not answer may be stopping it.)
+fn supervisor_may_stop_it(socket: &Path, live: &Installation) -> Result<(), ControlError> {
+    let stopped = supervisor::ask(socket, SupervisorVerb::Status)
+        .is_ok_and(|status| status.state == SupervisorState::Stopped);
+    // It has let go of the stores before it was called stopped.
+    match StoresLock::holder(&live.data)?.filter(|_| stopped) {
+        None => Ok(()),
+        Some(holder) => {
+            let who = holder.pid.map_or_else(
+                || "a process that is not seen from here".to_owned(),
+                |pid| format!("process {pid}"),
+            );
+            Err(ControlError::HeldByAnother { socket: socket.to_owned(), who })
         }
     }
 }
