@@ -8,10 +8,11 @@ use std::rc::Rc;
 
 use grap::ops::Session;
 use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
+use grap::server::ServerError;
 use grap::state::StateDirectory;
 use grap::{Error, Result};
 use grap_core::recovery::{
-    Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas,
+    INSTANCE_DIED, Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas,
 };
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
@@ -207,6 +208,7 @@ impl Fake {
         act: impl FnOnce(&mut Things, &mut dyn FnMut(&mut Things) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         match self.script.pop_front() {
+            Some(What::Failed { failure, .. }) if failure.code == INSTANCE_DIED => return Err(died()),
             Some(What::Failed { .. } | What::RecordMissed { .. }) => {
                 return Err(no_luck());
             }
@@ -244,6 +246,11 @@ impl How {
             Self::CrashAlone => std::panic::resume_unwind(Box::new(Crash)),
         }
     }
+}
+
+fn died() -> Error {
+    let status = std::os::unix::process::ExitStatusExt::from_raw(9);
+    ServerError::Died { database: "neo4j".to_owned(), status, said: "died".to_owned() }.into()
 }
 
 fn no_luck() -> Error {

@@ -159,7 +159,7 @@ impl<'a> LiveSwitch<'a> {
             | ControlError::NoUnit { .. }
             | ControlError::SupervisorSilent { .. }
             | ControlError::SupervisorRefuses { .. }
-            | ControlError::Spawn { .. } => Error::StillOwed(Box::new(error.into())),
+            | ControlError::StartNotRun { .. } => Error::StillOwed(Box::new(error.into())),
             error => error.into(),
         })
     }
