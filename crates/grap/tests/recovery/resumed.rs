@@ -5,10 +5,11 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use grap::ops::{SwitchOptions, promote, resume_promotion, rollback};
-use grap::recovery::{LiveServer, Swap, Swapped};
+use grap::ops::{SwitchOptions, SwitchPlan, promote, resume_promotion, rollback};
+use grap::recovery::{LiveServer, Swap, Swapped, retired_stores};
 use grap::{Code, Error};
 use grap_core::recovery::{Order, Phase, State, Status, SwitchLimits, What, apply, atlas, order};
+use grap_neo4j::{TransactionEnd, TxId};
 use grap_task::Stop;
 
 use crate::world::{How, When, World};
@@ -195,4 +196,51 @@ fn an_old_database_that_does_not_come_up_is_no_dead_end() {
             assert_eq!(machine.state(), &State::Idle);
         }
     }
+}
+
+/// A stray file, a mark that cannot be read, one of another version: each is told, and hides nothing.
+#[test]
+fn what_is_retired_and_cannot_be_read_hides_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join(".grap/retired");
+    let plan = serde_json::to_value(atlas::plan("/data/.grap/candidate/recovery-20261126-020000")).unwrap();
+    let halves = serde_json::json!({ "store": "/nowhere/store", "log": "/nowhere/log" });
+    let mark = |version: u32| {
+        serde_json::json!({
+            "version": version, "recovery": "recovery-20261126-020000", "at": "2026-11-26T02:00:00Z",
+            "database": "neo4j", "halves": halves, "live": halves, "plan": plan,
+        })
+    };
+    for (name, text) in
+        [("good", mark(1).to_string()), ("newer", mark(2).to_string()), ("torn", "{".to_owned())]
+    {
+        fs::create_dir_all(root.join(name)).unwrap();
+        fs::write(root.join(name).join("retired.json"), text).unwrap();
+    }
+    fs::create_dir(root.join("empty")).unwrap();
+    fs::write(root.join("stray"), "").unwrap();
+    let found = retired_stores(folder.path()).unwrap();
+    assert_eq!(found.stores.len(), 1);
+    assert!(found.stores[0].missing.is_some());
+    assert_eq!(found.unreadable.len(), 2, "{:?}", found.unreadable);
+}
+
+/// What a rollback takes away begins where the promotion that it undoes had ended, whatever the old database has come to.
+#[test]
+fn what_a_rollback_leaves_behind_begins_at_the_fork() {
+    let end = |id| TransactionEnd { id: TxId(id), ..atlas::guard().end };
+    let plan = SwitchPlan {
+        undoes: Some("recovery-20261126-020000".parse().unwrap()),
+        target: "what it replaced".to_owned(),
+        switch: atlas::switch(false),
+        new_end: Some(end(200)),
+        fork: Some(TxId(140)),
+        live_end: Some(end(150)),
+        retired_bytes: 0,
+        losses: Vec::new(),
+    };
+    let lost = |plan: &SwitchPlan| plan.lost().map(|(first, last, ..)| (first, last));
+    assert_eq!(lost(&plan), Some((141, 150)));
+    assert_eq!(lost(&SwitchPlan { live_end: Some(end(140)), ..plan.clone() }), None);
+    assert_eq!(lost(&SwitchPlan { undoes: None, new_end: Some(end(145)), ..plan }), Some((146, 150)));
 }

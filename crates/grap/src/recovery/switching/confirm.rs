@@ -157,3 +157,57 @@ fn is_not_let_in(error: &Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::{State, What, apply, atlas};
+    use grap_core::schema::{Entity, SchemaKind, Shape};
+    use grap_repository::LockHolder;
+    use grap_task::{Clock, Silent, Stop};
+
+    use super::super::is_written;
+    use super::*;
+
+    fn shown(state: LiveState) -> LiveObject {
+        let tokens = vec!["Step".to_owned()];
+        let properties = vec!["n".to_owned()];
+        let shape = Shape { kind: SchemaKind::Range, entity: Entity::Node, tokens, properties };
+        LiveObject { name: "n".to_owned(), shape, state, config: Default::default() }
+    }
+
+    /// No record of the store knows it: somebody has made it since.
+    #[test]
+    fn what_is_being_made_is_waited_for_and_what_was_broken_before_is_told() {
+        let holder = LockHolder { hostname: String::new(), username: String::new(), uid: 0, gid: 0 };
+        let stop = Stop::new();
+        let session =
+            Session { clock: &Clock::System, stop: &stop, monitor: &Silent, holder: &holder, program: "t" };
+        let rollback = apply(State::Idle, &atlas::event(atlas::rollback_begun(false))).unwrap();
+        let switch = Box::new(atlas::switch(false));
+        let promotion = apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
+        let judge = |state: &State, object: LiveState| {
+            judged(&[], &[shown(object)], state.recovery().unwrap(), &session)
+        };
+        for state in [&promotion, &rollback] {
+            assert!(matches!(judge(state, LiveState::Online), Found::Good));
+            assert!(matches!(judge(state, LiveState::Populating(5)), Found::Populating(_)));
+        }
+        let failed = || LiveState::Failed("no".to_owned());
+        assert!(matches!(judge(&promotion, failed()), Found::NotYet(_)));
+        assert!(matches!(judge(&rollback, failed()), Found::Good));
+    }
+
+    #[test]
+    fn a_log_that_was_pruned_is_no_fault_and_one_that_cannot_be_read_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut switch = atlas::switch(false);
+        switch.live.log = folder.path().display().to_string();
+        let mut guard = atlas::guard();
+        guard.end.position.version = grap_neo4j::LogVersion(3);
+        assert!(matches!(require_end(&switch, &guard), Err(Error::NotConfirmed { .. })));
+        let name = LogFile::Transactions(grap_neo4j::LogVersion(4)).to_string();
+        disk::replace(&folder.path().join(name), &[b"later"]).unwrap();
+        assert!(require_end(&switch, &guard).is_ok());
+        assert!(is_written(&guard, &switch));
+    }
+}
