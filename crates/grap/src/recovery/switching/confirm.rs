@@ -161,7 +161,7 @@ fn is_not_let_in(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use grap_core::recovery::{State, What, apply, atlas};
-    use grap_core::schema::{Entity, SchemaKind, Shape};
+    use grap_core::schema::{Entity, IndexConfig, SchemaKind, Shape};
     use grap_repository::LockHolder;
     use grap_task::{Clock, Silent, Stop};
 
@@ -172,7 +172,7 @@ mod tests {
         let tokens = vec!["Step".to_owned()];
         let properties = vec!["n".to_owned()];
         let shape = Shape { kind: SchemaKind::Range, entity: Entity::Node, tokens, properties };
-        LiveObject { name: "n".to_owned(), shape, state, config: Default::default() }
+        LiveObject { name: "n".to_owned(), shape, state, config: IndexConfig::new() }
     }
 
     /// No record of the store knows it: somebody has made it since.
