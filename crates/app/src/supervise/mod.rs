@@ -222,7 +222,7 @@ impl Supervisor {
                         return;
                     }
                     Some(_) => {
-                        self.log.warning("it has ended and left processes behind: they are ended, too")
+                        self.log.warning("it has ended and left processes behind: they are ended, too");
                     }
                     None => {}
                 }

@@ -194,13 +194,12 @@ impl Asked {
 
     fn require_hope(&mut self, live: &Installation, wait: &Wait<'_>) -> Result<(), ControlError> {
         match self {
-            Self::Nobody => Ok(()),
             Self::Command { command, failed_at } => command_may_stop_it(command, failed_at, wait),
             Self::Supervisor { socket, looked_at } if wait.gone() >= *looked_at + SUPERVISOR_LOOK => {
                 *looked_at = wait.gone();
                 supervisor_may_stop_it(socket, live)
             }
-            Self::Supervisor { .. } => Ok(()),
+            Self::Nobody | Self::Supervisor { .. } => Ok(()),
         }
     }
 
