@@ -1,5 +1,5 @@
 //! kill -9 of whatever is at a recovery, on a real server: at the beginning, in the middle and at the end of every order,
-//! on the way to a candidate ([`forward`]) and on the ways back from it ([`back`]); of `recover cancel` and `recover reset`
+//! on the way to a candidate (`forward`) and on the ways back from it (`back`); of `recover cancel` and `recover reset`
 //! at instants spread over their run. Each time it is gone on with, and reset. Nothing is left behind: no process, no
 //! port, no directory, no lock; and the live database stays as it is, byte for byte.
 //!
