@@ -217,8 +217,9 @@ pub fn reset_recovery(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RecoveryReport> {
-    if recovery::unreadable(state, Lane::Recovery)?.is_some() {
-        take_back_without_journal(find, state, session)?;
+    let is_unreadable = recovery::unreadable(state, Lane::Recovery)?.is_some();
+    if is_unreadable || recovery::look(state, Lane::Recovery)?.0 == State::Idle {
+        take_back_without_journal(find, state, session, is_unreadable)?;
     }
     let (machine, aside) = Machine::open_or_begin(state, Lane::Recovery, session.clock)?;
     if let Some(aside) = aside {
@@ -238,10 +239,13 @@ fn take_back_without_journal(
     find: &FindLive<'_>,
     state: &StateDirectory,
     session: &Session<'_>,
+    is_unreadable: bool,
 ) -> Result<()> {
     let found = find().and_then(|live| interrupted_of(&live));
     let found = match found {
         Ok(found) => found,
+        // One that is empty says nothing either; mostly there was nothing.
+        Err(_) if !is_unreadable => return Ok(()),
         Err(error) => {
             let told = format!(
                 "whether a promotion was under way was not looked at: {}; a file in the place of a live log would say so",
