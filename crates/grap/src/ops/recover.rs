@@ -281,7 +281,7 @@ fn take_back_without_journal(
 }
 
 fn interrupted_of(live: &LiveServer) -> Result<Option<Interrupted>> {
-    // Any database of it: all are looked at.
+    // All that lies beside its logs is looked at.
     interrupted(&Installation::locate(&live.installation, SYSTEM)?)
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use grap::ops::{SwitchOptions, SwitchPlan, promote, resume_promotion, rollback};
 use grap::recovery::{LiveServer, Swap, Swapped, retired_stores};
 use grap::{Code, Error};
-use grap_core::recovery::{Order, Phase, State, Status, SwitchLimits, What, apply, atlas, order};
+use grap_core::recovery::{Cause, Order, Phase, State, Status, SwitchLimits, What, apply, atlas, order};
 use grap_neo4j::{TransactionEnd, TxId};
 use grap_task::Stop;
 
@@ -75,6 +75,7 @@ fn nothing_is_promoted_that_nobody_asked_for() {
         assert_eq!(report.failure().unwrap().0, Code::PromotionCalledOff);
         let state = state(&world);
         assert_eq!((order(&state), state.status()), (None, Status::Success));
+        assert_eq!(state.recovery().unwrap().called_off, Some(Cause::Cancelled));
         assert!(resume(&world).unwrap().is_none());
     }
     // The server is down because of us, and nothing is exchanged: back, to the old one.
@@ -83,7 +84,7 @@ fn nothing_is_promoted_that_nobody_asked_for() {
         assert!(resume(&world).is_err());
         let state = state(&world);
         assert_eq!(order(&state), Some(Order::StartOld), "{owed}");
-        assert!(state.recovery().unwrap().called_off.is_some());
+        assert_eq!(state.recovery().unwrap().called_off, Some(Cause::Cancelled));
     }
 }
 

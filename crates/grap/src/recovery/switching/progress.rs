@@ -52,8 +52,8 @@ pub(super) fn forget(switch: &Switch) -> Result<()> {
 
 /// A switch that was interrupted between its first exchange and its last.
 pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrupted>> {
-    for database in &installation.databases {
-        let barrier = installation.log(database);
+    for name in disk::list(&installation.transactions)?.unwrap_or_default() {
+        let barrier = installation.transactions.join(name);
         if disk::stat_link(&barrier)?.is_some_and(|stat| stat.kind == Kind::File) {
             let switch = known(installation, &barrier)?;
             return Ok(Some(Interrupted { barrier, switch }));
