@@ -58,6 +58,7 @@ soak: ## the long tests: every crash point, kills at random instants, rounds und
 	$(DRIVE) pitr
 	$(DRIVE) serve
 	$(DRIVE) recoveries
+	$(DRIVE) promotions
 	GRAP_TEST_VERSIONS="$(or $(GRAP_TEST_VERSIONS),5.13.0,5.26.30,2026.08.1)" $(DRIVE) health
 	@scripts/fuzz $(or $(SECONDS_EACH),600)
 

@@ -74,6 +74,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the other end is, or may be, gone: nobody listens there, or the connection broke.
+    pub fn is_break(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Closed { .. } | Self::Broken { .. } | Self::Poisoned { .. } => true,
+            Self::CommitInDoubt { source, .. } => source.is_break(),
+            _ => false,
+        }
+    }
+
     /// What the server said, if it was the server that said no, or made the doubt.
     pub fn failure(&self) -> Option<&Failure> {
         match self {

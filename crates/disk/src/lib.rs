@@ -23,6 +23,8 @@ pub use directory::{
 pub use error::{Call, DiskError, Result};
 pub use file::{Sink, Source, read};
 pub use journal::{Journal, JournalError};
-pub use lock::{FileLock, Holder, holds_open, posix_lock_holder, process_start};
-pub use publish::{publish, rename_new, replace, supports_directory_sync, sync_dir, sync_tree};
-pub use stat::{Fingerprint, Kind, Space, Stat, absolute, space, stat, stat_link};
+pub use lock::{FileLock, ForeignLock, Holder, holds_open, posix_lock_holder, process_start};
+pub use publish::{
+    exchange, publish, rename_new, replace, supports_directory_sync, supports_exchange, sync_dir, sync_tree,
+};
+pub use stat::{Fingerprint, Kind, Space, Stat, absolute, is_one_mount, space, stat, stat_link};

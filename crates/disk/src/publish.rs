@@ -75,6 +75,31 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Let two names change places, in one step: files, directories, or one of each. Not durable until both directories are
+/// synced.
+pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+    step(Call::Rename, one)?;
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+        .map_err(|error| DiskError::new(Call::Rename, one, error))
+}
+
+/// Whether the file system of this directory can exchange: tried with two files that are removed again.
+pub fn supports_exchange(directory: &Path) -> Result<bool> {
+    let pair =
+        [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
+    let tried = exchange(&pair[0], &pair[1]);
+    pair.iter().try_for_each(|path| remove_file(path))?;
+    match tried {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
@@ -128,6 +153,21 @@ mod tests {
         replace(&folder.path().join("b"), &[b"whole"]).unwrap();
         assert!(theirs.iter().all(|path| std::fs::read(path).unwrap() == b"half"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 66);
+    }
+
+    #[test]
+    fn a_directory_and_a_file_change_places_within_one_mount() {
+        let folder = tempfile::tempdir().unwrap();
+        let [directory, file] = ["directory", "file"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a"), "a").unwrap();
+        std::fs::write(&file, "barrier").unwrap();
+        exchange(&directory, &file).unwrap();
+        assert_eq!(std::fs::read(&directory).unwrap(), b"barrier");
+        assert_eq!(std::fs::read(file.join("a")).unwrap(), b"a");
+        assert!(exchange(&directory, &folder.path().join("nothing")).is_err());
+        assert!(supports_exchange(folder.path()).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

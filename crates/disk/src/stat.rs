@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+
 use crate::error::{Call, DiskError, Result};
 use crate::faults::step;
 
@@ -106,6 +108,24 @@ fn look(path: &Path, call: impl Fn(&Path) -> io::Result<Metadata>) -> Result<Opt
     }
 }
 
+/// Whether a name can move from one of two directories to the other: two mounts of one file system are two places to a
+/// rename. Of a directory that is not there the nearest one above it answers.
+pub fn is_one_mount(one: &Path, other: &Path) -> Result<bool> {
+    Ok(mount(one)? == mount(other)?)
+}
+
+/// The device, and the mount, which kernels before 5.8 do not tell.
+fn mount(directory: &Path) -> Result<(u64, Option<u64>)> {
+    step(Call::Stat, directory)?;
+    let failed = |error: io::Error| DiskError::new(Call::Stat, directory, error);
+    let existing = directory.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let device = std::fs::metadata(existing).map_err(failed)?.dev();
+    let asked = statx(CWD, existing, AtFlags::empty(), StatxFlags::MNT_ID);
+    let seen = asked.map_err(|error| failed(error.into()))?;
+    let is_told = seen.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+    Ok((device, is_told.then_some(seen.stx_mnt_id)))
+}
+
 /// The path without symbolic links, from the root. It must exist.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     step(Call::Stat, path)?;
@@ -129,4 +149,18 @@ pub fn space(path: &Path) -> Result<Space> {
     let stat = rustix::fs::statvfs(name.as_c_str())
         .map_err(|error| DiskError::new(Call::MeasureSpace, path, error))?;
     Ok(Space { available: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_told_from_another() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        assert!(is_one_mount(&folder.path().join("a"), folder.path()).unwrap());
+        assert!(is_one_mount(&folder.path().join("nothing/here"), folder.path()).unwrap());
+        assert!(!is_one_mount(folder.path(), Path::new("/proc/self")).unwrap());
+    }
 }

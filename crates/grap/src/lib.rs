@@ -37,6 +37,7 @@ mod series;
 pub mod server;
 pub mod sources;
 pub mod state;
+mod substop;
 pub mod validate;
 
 pub use error::{Code, Error, Result, causes, in_one_line};

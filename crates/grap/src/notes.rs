@@ -5,6 +5,7 @@
 //! release ends the hold that it names. A note that cannot be read may be a hold or a verdict: then the standing says
 //! so, and nothing that depends on it may be deleted. Notes outlive their backup: each deletion leaves a record.
 
+mod promotion;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,8 @@ use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
-pub use validation::{StepTook, Validated, Validation, is_blind, put_validation};
+pub use promotion::{Promotion, put_promotion};
+pub use validation::{StepTook, Validated, Validation, is_blind, is_death, put_validation};
 
 const FOLDER: &str = "grap/notes";
 /// Of a note. One of another version cannot be read.
@@ -51,6 +53,8 @@ pub enum NoteKind {
     },
     /// It was restored, opened and judged.
     Validation(Box<Validation>),
+    /// What was made of it is live.
+    Promotion(Box<Promotion>),
     /// Nothing may delete it. The hold is called by the number of this note.
     Held {
         hold: u64,
@@ -87,6 +91,8 @@ pub struct Standing {
     pub damaged_packs: BTreeSet<Id>,
     /// The newest validation.
     pub validated: Option<Validated>,
+    /// A validation spoke against it, and none has passed since: nothing else takes that back.
+    pub spoken_against: bool,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -121,8 +127,7 @@ impl Standing {
     /// What retention may think of it. One in which something wrong was found when it was opened is not good, whatever
     /// its stored bytes are; that it did pass replaces no verification.
     pub fn worth(&self) -> Option<Verdict> {
-        let wrong = self.validated.as_ref().is_some_and(Validated::speaks_against_backup);
-        if wrong { Some(Verdict::Failed) } else { self.verdict() }
+        if self.spoken_against { Some(Verdict::Failed) } else { self.verdict() }
     }
 
     /// Whether it passed when it was last opened, and nothing wrong is known of it.
@@ -167,7 +172,13 @@ impl Standing {
                 self.judged = Some(Judged { verdict: Verdict::Failed, at, read_data_percent });
             }
             NoteKind::Validation(validation) => {
-                self.validated = Some(Validated { at, host: note.host, validation: *validation });
+                let validated = Validated { at, host: note.host, validation: *validation };
+                if validated.passed() {
+                    self.spoken_against = false;
+                } else if validated.speaks_against_backup() {
+                    self.spoken_against = true;
+                }
+                self.validated = Some(validated);
             }
             NoteKind::Held { hold, holder, reason } => {
                 self.holds.push(Hold { hold, holder, reason, since: at });
@@ -175,6 +186,7 @@ impl Standing {
             NoteKind::Released { hold } => {
                 self.released.extend(self.holds.extract_if(.., |held| held.hold == hold));
             }
+            NoteKind::Promotion(_) => {}
             NoteKind::Expired { .. } => self.expired = Some(at),
         }
     }
@@ -367,9 +379,25 @@ mod tests {
         let failed = standing();
         assert_eq!((failed.verdict(), failed.worth()), (Some(Verdict::Verified), Some(Verdict::Failed)));
         assert!(!failed.is_validated());
-        // The operator's own checks judge the graph, which the backup has as the source had it.
+        // The operator's own checks judge the graph, which the backup has as the source had it: they say nothing about what
+        // another look has found.
         assert!(put_by("a", &failed_as(3, Tier::Custom)));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Failed), false));
+        assert!(put_by("a", &validation(8, true)));
+        assert!(put_by("a", &failed_as(9, Tier::Custom)));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
+        // A server that died of it leaves its worth, and takes what an older look had given it.
+        assert!(put_by("a", &validation(4, true)) && standing().is_validated());
+        let died = TierVerdict::Failed { code: "INSTANCE_DIED".to_owned(), message: "x".to_owned() };
+        let tier =
+            Judgement { tier: Tier::Connectivity, verdict: died, findings: Vec::new(), measured: None };
+        let died = Validation { tiers: vec![tier], ..validation(5, false) };
+        assert!(put_by("a", &died));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), false));
+        // Nor does it take back what was found before.
+        assert!(put_by("a", &failed_as(6, Tier::Store)));
+        assert!(put_by("a", &Validation { begun: Timestamp::from_second(7).unwrap(), ..died }));
+        assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Failed), false));
         // An id is unique on one host only, and until its journal is reset.
         assert!(put_by("b", &validation(1, true)) && put_by("a", &validation(2, true)));
         assert_eq!((standing().worth(), standing().is_validated()), (Some(Verdict::Verified), true));

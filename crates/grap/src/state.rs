@@ -35,7 +35,7 @@ pub enum StateError {
 
 impl StateError {
     /// A journal is there and cannot be read, now or later.
-    fn is_unreadable(&self) -> bool {
+    pub(crate) fn is_unreadable(&self) -> bool {
         match self {
             Self::Journal(error) => error.is_unreadable(),
             Self::Schedule { .. } | Self::Recovery { .. } => true,

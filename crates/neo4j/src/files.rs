@@ -38,6 +38,9 @@ pub const METADATA: &str = "neostore";
 /// The file whose lock a running server holds.
 pub const DATABASE_LOCK: &str = "database_lock";
 
+/// In `databases/`: the file whose lock a running server holds, for all its databases.
+pub const STORE_LOCK: &str = "store_lock";
+
 /// Left in a database that its server has given up on.
 const QUARANTINE_MARKER: &str = "quarantine_marker";
 

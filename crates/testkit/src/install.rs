@@ -217,7 +217,10 @@ fn make_archive(distribution: &Distribution) -> Result<()> {
     let scratch = scratch_folder(&distribution.folder)?;
     let archive = scratch.path().join("classes.jsa");
     let home = scratch.path().join("home");
-    let mut server = Server::builder(distribution).fresh_data().archive_classes(&archive).start(&home)?;
+    let mut server = Server::builder(distribution)
+        .fresh_data()
+        .archive_classes(&archive, distribution.classpath())
+        .start(&home)?;
     let workload = Workload::start(&server, WorkloadOptions::default())?;
     thread::sleep(ARCHIVED_WORK);
     workload.stop()?;
@@ -233,13 +236,13 @@ fn make_template(distribution: &Distribution) -> Result<()> {
     publish(&home.join("data"), &distribution.template())
 }
 
-fn scratch_folder(beside: &Path) -> Result<tempfile::TempDir> {
+pub(crate) fn scratch_folder(beside: &Path) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()
         .prefix(".making-")
         .tempdir_in(beside)
         .map_err(Error::file("create a folder in", beside))
 }
 
-fn publish(made: &Path, name: &Path) -> Result<()> {
+pub(crate) fn publish(made: &Path, name: &Path) -> Result<()> {
     fs::rename(made, name).map_err(Error::file("rename to", name))
 }

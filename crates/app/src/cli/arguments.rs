@@ -1,5 +1,6 @@
 //! What can be said. Settings are texts here; `resolve` reads them, wherever they were said.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +54,8 @@ pub(crate) enum Verb {
     Archive(ArchiveArguments),
     /// Archive, and do everything that has a schedule, until told to stop (SIGTERM)
     Serve(ServeArguments),
+    /// Run Neo4j: start it again when it fails, stop and start it for others over a socket, apply the declared schema
+    Supervise(SuperviseArguments),
     /// The backups of the repository
     List,
     /// All that is known of one backup
@@ -227,6 +230,24 @@ pub(crate) struct ServeArguments {
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub(crate) struct SuperviseArguments {
+    /// What starts the server, and ends when it does: after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// Where others ask how it is, and have it stopped and started
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<String>,
+    /// From SIGTERM to SIGKILL
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<String>,
+    /// Whether a server that has ended by itself is started again: on-failure, always or never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) restart: Option<String>,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct VerifyArguments {
     /// A backup's id, or latest; all by default
     pub(crate) backup: Option<String>,
@@ -287,10 +308,41 @@ pub(crate) enum RecoverVerb {
     Start(RecoverStartArguments),
     /// How it stands, whoever is at it
     Status,
-    /// End it, whoever is at it; the candidate goes
+    /// Make the candidate that has passed the live database; what was live is retired. Finishes what was interrupted, and asks
+    /// again what was not confirmed. Exit status 0 only when the new database is confirmed
+    Promote(PromoteArguments),
+    /// Make a retired database the live one again; what is live now is retired. Finishes what was interrupted
+    Rollback(RollbackArguments),
+    /// End it, whoever is at it; the candidate goes. A promotion is taken back, and its candidate stays
     Cancel,
     /// Behind its end: the candidate goes, and a new one can begin. Sets aside a journal that cannot be read
     Reset,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct PromoteArguments {
+    #[command(flatten)]
+    pub(crate) switch: SwitchArguments,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct RollbackArguments {
+    /// The recovery that retired it [default: the newest]
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) switch: SwitchArguments,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct SwitchArguments {
+    /// Show what would be done, and what will be lost; nothing is done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Give the live database up: it may be missing or unreadable, and what is not archived of it may be lost
+    #[arg(long)]
+    pub(crate) live_is_lost: bool,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
 }
 
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -452,12 +504,17 @@ impl Verb {
             | Self::Key(KeyVerb::Add(_) | KeyVerb::Change(_) | KeyVerb::Remove { .. })
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
             Self::Drill(DrillArguments { history, .. }) => !history,
+            Self::Recover(
+                RecoverVerb::Promote(PromoteArguments { switch })
+                | RecoverVerb::Rollback(RollbackArguments { switch, .. }),
+            ) => !switch.dry_run,
             Self::Gc(GcArguments { dry_run })
             | Self::Expire(ExpireArguments { dry_run })
             | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
             Self::Init
             | Self::Archive(_)
             | Self::Serve(_)
+            | Self::Supervise(_)
             | Self::List
             | Self::Show { .. }
             | Self::Verify(_)
@@ -524,6 +581,14 @@ impl Arguments {
                 Some(&backup.installation)
             }
             Verb::Archive(archive) => Some(&archive.installation),
+            Verb::Supervise(supervise) => {
+                said.extend([
+                    ("supervise.socket", &supervise.socket),
+                    ("supervise.grace_s", &supervise.grace),
+                    ("supervise.restart", &supervise.restart),
+                ]);
+                Some(&supervise.installation)
+            }
             Verb::Health(health) => {
                 said.extend([("health.schema_file", &health.schema), ("health.checks_file", &health.checks)]);
                 said.extend(health.bolt.flags());
@@ -547,7 +612,13 @@ impl Arguments {
                 ]);
                 None
             }
-            Verb::Recover(RecoverVerb::Start(RecoverStartArguments { installation, .. }))
+            Verb::Recover(
+                RecoverVerb::Start(RecoverStartArguments { installation, .. })
+                | RecoverVerb::Promote(PromoteArguments { switch: SwitchArguments { installation, .. } })
+                | RecoverVerb::Rollback(RollbackArguments {
+                    switch: SwitchArguments { installation, .. }, ..
+                }),
+            )
             | Verb::Drill(DrillArguments { installation, .. })
             | Verb::Doctor(installation)
             | Verb::Source(SourceVerb::Rebind(installation))

@@ -7,12 +7,15 @@ mod copy;
 mod health;
 mod maintenance;
 mod open;
+mod promote;
 mod recover;
 mod resolve;
 mod retention;
 mod secret;
+mod server_control;
 mod serving;
 mod status;
+mod supervise;
 mod verbs;
 
 use std::process::ExitCode;
@@ -42,7 +45,9 @@ pub(crate) fn run() -> ExitCode {
     };
     let json = arguments.json();
     let stop = Stop::new();
-    let outcome = heed_signals(&stop).and_then(|()| verbs::run(arguments, &Environment::of_process(), &stop));
+    // A supervisor has a use for signals of its own.
+    let heeded = if matches!(arguments.verb, Verb::Supervise(_)) { Ok(()) } else { heed_signals(&stop) };
+    let outcome = heeded.and_then(|()| verbs::run(arguments, &Environment::of_process(), &stop));
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {

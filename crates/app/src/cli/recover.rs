@@ -23,11 +23,19 @@ impl Call<'_> {
     pub(super) fn recover(&self, verb: &RecoverVerb) -> Result<(), Failure> {
         match verb {
             RecoverVerb::Start(arguments) => self.recover_start(arguments),
-            RecoverVerb::Status => self.output.recovery(&ops::recovery_status(&self.state()?, self.session)?),
-            RecoverVerb::Cancel => self.output.recovery(&ops::cancel_recovery(&self.state()?, self.session)?),
+            RecoverVerb::Status => {
+                let report = ops::recovery_status(&self.state()?, self.session)?;
+                self.output.recovery(&RecoveryReport { retired: self.retired()?, ..report })
+            }
+            RecoverVerb::Promote(arguments) => self.promote(&arguments.switch),
+            RecoverVerb::Rollback(arguments) => self.rollback(arguments),
+            RecoverVerb::Cancel => {
+                let find = || self.live_again();
+                self.output.recovery(&ops::cancel_recovery(&find, &self.state()?, self.session)?)
+            }
             RecoverVerb::Reset => {
-                let open = || self.access_again();
-                self.output.recovery(&ops::reset_recovery(&open, &self.state()?, self.session)?)
+                let (find, open) = (|| self.live_again(), || self.access_again());
+                self.output.recovery(&ops::reset_recovery(&find, &open, &self.state()?, self.session)?)
             }
         }
     }
@@ -124,7 +132,7 @@ impl Call<'_> {
     }
 
     /// The repository, in the middle of an operation.
-    fn access_again(&self) -> grap::Result<ops::Access> {
+    pub(super) fn access_again(&self) -> grap::Result<ops::Access> {
         self.access().map_err(|failure| match failure {
             Failure::Operation(error) => error,
             failure => Error::NotOpenedAgain { why: failure.to_string() },

@@ -35,7 +35,14 @@ const INTERVAL_REMOTE: Duration = Duration::from_secs(1);
 /// The exit status, where it is not a failure's.
 pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &Stop) -> Result<u8, Failure> {
     arguments.verb.read_secrets()?;
-    let settings = Settings::resolve(arguments.common.config.as_deref(), environment, arguments.flags())?;
+    let file = arguments.common.config.as_deref();
+    let (settings, bad) = Settings::resolve_anyway(file, environment, arguments.flags());
+    let bad = match (bad, &arguments.verb) {
+        // The database is to run, whatever is wrong with Grap's settings.
+        (bad, Verb::Supervise(_)) => bad,
+        (Some(bad), _) => return Err(bad.into()),
+        (None, _) => None,
+    };
     let output = Output { json: arguments.json(), stdout: &Stdout::Process };
     let monitor = view::monitor(output.json);
     let holder = host::holder(environment);
@@ -49,6 +56,7 @@ pub(super) fn run(mut arguments: Arguments, environment: &Environment, stop: &St
     let call = Call { settings: &settings, environment, session: &session, output };
     match &arguments.verb {
         Verb::Serve(_) => daemon::serve(&arguments, &call)?,
+        Verb::Supervise(supervise) => return call.supervise(supervise.clone(), bad),
         verb if verb.is_for_the_daemon() => return call.by_the_daemon_or_here(arguments),
         _ => call.perform(arguments.verb)?,
     }
@@ -69,7 +77,9 @@ impl Call<'_> {
             Verb::Init => self.init(),
             Verb::Backup(arguments) => self.backup(arguments),
             Verb::Archive(arguments) => self.archive(&arguments),
-            Verb::Serve(_) => Err(Failure::Usage("a daemon is not run by another".to_owned())),
+            Verb::Serve(_) | Verb::Supervise(_) => {
+                Err(Failure::Usage("a daemon is not run by another".to_owned()))
+            }
             Verb::List => self.list(),
             Verb::Show { backup } => self.show(&backup),
             Verb::Verify(arguments) => self.verify(&arguments),

@@ -127,8 +127,8 @@ pub(crate) const ALL: &[Key] = &[
     Key {
         name: "health.schema_file",
         flag: "--schema",
-        variables: &["GRAP_HEALTH_SCHEMA_FILE"],
-        help: "the schema that `grap health` expects: CREATE INDEX and CREATE CONSTRAINT statements",
+        variables: &["GRAP_HEALTH_SCHEMA_FILE", "GRAP_SCHEMA_FILE"],
+        help: "the declared schema, CREATE INDEX and CREATE CONSTRAINT statements: `grap health` expects it, `grap supervise` makes what is missing of it at each start",
         ..PLAIN
     },
     Key {
@@ -149,6 +149,12 @@ pub(crate) const ALL: &[Key] = &[
         name: "http.listen",
         variables: &["GRAP_HTTP_LISTEN"],
         help: "where `grap serve` answers over HTTP, as 127.0.0.1:9479; nowhere by default",
+        ..PLAIN
+    },
+    Key {
+        name: "http.hosts",
+        variables: &["GRAP_HTTP_HOSTS"],
+        help: "further names by which requests may ask, with commas between, as grap.example.org; on loopback its own names are answered",
         ..PLAIN
     },
     Key {
@@ -469,6 +475,95 @@ pub(crate) const ALL: &[Key] = &[
         variables: &["GRAP_DRILL_MAX_AGE_DAYS"],
         default: Some("14"),
         help: "where drills have a schedule: days after which `grap serve` raises an alert when none has gone well, 1 to 3650",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.transaction_limit_s",
+        variables: &["GRAP_PROMOTE_TRANSACTION_LIMIT_S"],
+        default: Some("10"),
+        help: "seconds that a client's transaction may be open when `grap recover promote` stops the live server, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.drain_limit_s",
+        variables: &["GRAP_PROMOTE_DRAIN_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that it waits for older ones to end; then it is called off, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.archive_limit_s",
+        variables: &["GRAP_PROMOTE_ARCHIVE_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds that it waits, behind the stop, until the archive holds all of the log; then the old database is started again, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "promote.confirm_limit_s",
+        variables: &["GRAP_PROMOTE_CONFIRM_LIMIT_S"],
+        default: Some("60"),
+        help: "seconds until the new database has to be ONLINE with its schema; else the old one is put back, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "server.supervisor_socket",
+        variables: &["GRAP_SERVER_SUPERVISOR_SOCKET"],
+        help: "how the live server is stopped and started: the socket of the `grap supervise` that is its parent",
+        ..PLAIN
+    },
+    Key {
+        name: "server.systemd_unit",
+        variables: &["GRAP_SERVER_SYSTEMD_UNIT"],
+        help: "or: the unit of systemd that it is, for `systemctl stop` and `systemctl start`",
+        ..PLAIN
+    },
+    Key {
+        name: "server.stop_command",
+        variables: &["GRAP_SERVER_STOP_COMMAND"],
+        help: "or: a command (for sh) that stops it; it may end before the server has",
+        ..PLAIN
+    },
+    Key {
+        name: "server.start_command",
+        variables: &["GRAP_SERVER_START_COMMAND"],
+        help: "and one that starts it, and leaves it running",
+        ..PLAIN
+    },
+    Key {
+        name: "server.stop_limit_s",
+        variables: &["GRAP_SERVER_STOP_LIMIT_S"],
+        default: Some("120"),
+        help: "seconds from the wish to stop the live server until it has let go of its stores, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "server.start_limit_s",
+        variables: &["GRAP_SERVER_START_LIMIT_S"],
+        default: Some("600"),
+        help: "seconds from the start of the live server until it answers over Bolt, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.socket",
+        flag: "--socket",
+        variables: &["GRAP_SUPERVISE_SOCKET"],
+        help: "where `grap supervise` listens; by default supervise.sock in the state directory",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.grace_s",
+        flag: "--grace",
+        variables: &["GRAP_SUPERVISE_GRACE_S"],
+        default: Some("120"),
+        help: "seconds between SIGTERM and SIGKILL, 1 to 86400",
+        ..PLAIN
+    },
+    Key {
+        name: "supervise.restart",
+        flag: "--restart",
+        variables: &["GRAP_SUPERVISE_RESTART"],
+        default: Some("on-failure"),
+        help: "whether `grap supervise` starts a server again that has ended by itself: on-failure, always or never",
         ..PLAIN
     },
     Key {

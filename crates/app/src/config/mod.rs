@@ -115,13 +115,23 @@ impl Settings {
         environment: &Environment,
         flags: Vec<(&'static str, String)>,
     ) -> Result<Self, SettingError> {
+        let (settings, bad) = Self::resolve_anyway(file, environment, flags);
+        bad.map_or(Ok(settings), Err)
+    }
+
+    /// With what can be understood, and what cannot: for who must go on in any case.
+    pub(crate) fn resolve_anyway(
+        file: Option<&Path>,
+        environment: &Environment,
+        flags: Vec<(&'static str, String)>,
+    ) -> (Self, Option<SettingError>) {
         let mut settings = Self::default();
         for key in keys::ALL {
             if let Some(default) = key.default {
                 settings.set(key, default.to_owned(), Origin::Default);
             }
         }
-        settings.add_file(file, environment)?;
+        let bad = settings.add_file(file, environment).err();
         for key in keys::ALL {
             for variable in key.variables {
                 let said = if key.never_empty {
@@ -136,7 +146,7 @@ impl Settings {
             }
         }
         settings.say(flags);
-        Ok(settings)
+        (settings, bad)
     }
 
     /// What was said on a command line, over everything else.
@@ -173,14 +183,16 @@ impl Settings {
             key,
             why,
         })?;
+        let mut unknown = None;
         for (name, value) in flat {
-            let Some(key) = keys::ALL.iter().find(|key| key.name == name) else {
-                let known = keys::ALL.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
-                return Err(SettingError::UnknownKey { path, key: name, known });
-            };
-            self.set(key, value, Origin::File(path.clone()));
+            match keys::ALL.iter().find(|key| key.name == name) {
+                Some(key) => self.set(key, value, Origin::File(path.clone())),
+                None => unknown = unknown.or(Some(name)),
+            }
         }
-        Ok(())
+        let Some(key) = unknown else { return Ok(()) };
+        let known = keys::ALL.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+        Err(SettingError::UnknownKey { path, key, known })
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {

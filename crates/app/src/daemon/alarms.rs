@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use grap::recovery::{self, Lane};
 use grap::state::{SetAside, StateDirectory};
 use grap_core::AlertLevel;
 use grap_task::{Clock, Level};
@@ -72,6 +73,7 @@ pub(super) fn open(
 impl Daemon {
     /// Of journals that were set aside, until somebody has moved them away: what was in them is not known any more.
     pub(super) fn judge_state(&self) {
+        self.judge_recovery_journals();
         let Ok(names) = self.state.set_aside() else { return };
         if names.is_empty() {
             return self.alerts.clear(JOURNAL);
@@ -83,6 +85,25 @@ impl Daemon {
             names.iter().map(say).collect::<Vec<_>>().join("; ")
         );
         self.alerts.raise(JOURNAL, AlertLevel::Critical, &text);
+    }
+
+    /// Of a recovery or a drill that nobody can tell any more how it stands.
+    pub(super) fn judge_recovery_journals(&self) {
+        for (lane, help) in [
+            (Lane::Recovery, "`grap recover reset` sets it aside"),
+            (Lane::Drill, "the next drill sets it aside"),
+        ] {
+            let key = format!("journal.{}", lane.name());
+            match recovery::unreadable(&self.state, lane) {
+                // What cannot be looked at now is neither: an alert that stands goes on.
+                Err(_) => {}
+                Ok(None) => self.alerts.clear(&key),
+                Ok(Some(why)) => {
+                    let text = format!("whether a {} is under way is not known: {why}; {help}", lane.name());
+                    self.alerts.raise(&key, AlertLevel::Critical, &text);
+                }
+            }
+        }
     }
 
     /// Of a job that fails again and again, or waits for an operator.

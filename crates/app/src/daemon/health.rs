@@ -112,7 +112,7 @@ impl Daemon {
     }
 
     fn look_at_health(&self, detailed: bool, stop: &Stop, turn: &Turn<'_>) -> Arc<HealthSeen> {
-        let canary = self.last_canary().map(|seen| seen.run);
+        let canary = self.canary_check();
         let result = self.own_call("health", stop, |call| call.health_report(detailed, canary));
         let seen = Arc::new(HealthSeen { result, detailed, ended: self.clock.since_boot() });
         // What a stop cut short says nothing about the database.

@@ -16,7 +16,8 @@ mod drilling;
 mod health;
 mod job;
 mod log;
-mod notify;
+pub(crate) mod notify;
+mod promotion;
 mod reload;
 mod run;
 mod scheduler;
@@ -49,6 +50,7 @@ pub(crate) use health::HealthSeen;
 pub(crate) use log::Log;
 pub(crate) use web::Figures;
 
+use canary::Canaries;
 use control::Server;
 use health::HealthLooks;
 use job::{Job, RunEnd};
@@ -92,7 +94,7 @@ pub(crate) struct Daemon {
     alerts: AlertCenter,
     watched: RwLock<Watched>,
     health: HealthLooks,
-    canary: RwLock<Option<CanarySeen>>,
+    canaries: Mutex<Canaries>,
     /// The protection is to be looked at soon: something has happened that may change it.
     look_now: AtomicBool,
     space: Mutex<Option<SpaceView>>,
@@ -109,7 +111,8 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
     let hangups = Hangups::listen()?;
     let _ = daemon.scheduler.set(daemon.make_scheduler()?);
     let server = Server::start(daemon.state.root(), &daemon)?;
-    let threads = daemon.start_jobs()?;
+    let mut threads = daemon.start_jobs()?;
+    threads.push(daemon.start_promotion(call.session.stop)?);
     notify::ready();
     daemon.log.info(&format!(
         "{} serves on the state directory {}",
@@ -146,7 +149,7 @@ impl Daemon {
             log,
             watched: RwLock::default(),
             health: HealthLooks::default(),
-            canary: RwLock::default(),
+            canaries: Mutex::default(),
             look_now: AtomicBool::new(false),
             space: Mutex::default(),
             refused: Mutex::default(),
@@ -224,9 +227,21 @@ pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     log_style(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
-    crate::http::listen_address(settings)?;
+    crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
+}
+
+/// A log of the settings' style, for entries of this name.
+/// Where the settings make no sense it is written as by default, and says so.
+pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Log {
+    let style = log_style(settings);
+    let usual = LogStyle { format: LogFormat::Text, level: LogLevel::Info };
+    let log = Log::new(*style.as_ref().unwrap_or(&usual), Clock::System).of(name);
+    if let Err(failure) = style {
+        log.error(&format!("the log is written as by default: {}", grap::in_one_line(&failure)));
+    }
+    log
 }
 
 fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {

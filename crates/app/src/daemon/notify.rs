@@ -5,7 +5,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// The daemon listens on its socket, and its jobs have begun.
-pub(super) fn ready() {
+pub(crate) fn ready() {
     say(&[NotifyState::Ready]);
 }
 
@@ -17,8 +17,13 @@ pub(super) fn reloading() {
     }
 }
 
-pub(super) fn stopping() {
+pub(crate) fn stopping() {
     say(&[NotifyState::Stopping]);
+}
+
+/// What is under way ends, but not soon.
+pub(crate) fn longer(time: Duration) {
+    say(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
 }
 
 /// The daemon lives.

@@ -107,6 +107,9 @@ impl Daemon {
     }
 }
 
+/// With what the canaries log on.
+const LOGON: [&str; 4] = ["neo4j.uri", "neo4j.auth", "neo4j.auth_file", "neo4j.ca_file"];
+
 /// Whether this job works by the old value until it is started anew. Tasks take what is set when they begin.
 fn needs_new_start(job: &str, key: &str) -> bool {
     let parts = ["archive.", "remote.", "password"];
@@ -115,7 +118,30 @@ fn needs_new_start(job: &str, key: &str) -> bool {
     match job {
         SCHEDULER => false,
         HTTP => key.starts_with("http."),
-        CANARY => archived || key == "health.canary",
+        CANARY => archived || key == "health.canary" || LOGON.contains(&key),
         _ => archived,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_begins_anew_where_it_works_by_what_has_changed() {
+        for (job, key, anew) in [
+            (CANARY, "neo4j.uri", true),
+            (CANARY, "neo4j.auth", true),
+            (CANARY, "neo4j.auth_file", true),
+            (CANARY, "neo4j.ca_file", true),
+            (CANARY, "repository", true),
+            (CANARY, "http.listen", false),
+            ("archiver", "neo4j.uri", false),
+            ("archiver", "repository", true),
+            (HTTP, "http.listen", true),
+            (SCHEDULER, "repository", false),
+        ] {
+            assert_eq!(needs_new_start(job, key), anew, "{job} {key}");
+        }
     }
 }

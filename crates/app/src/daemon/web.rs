@@ -26,12 +26,13 @@ pub(crate) struct Figures {
 
 impl Daemon {
     pub(super) fn serve_http(self: &Arc<Self>, stop: &Stop) -> RunEnd {
-        let address = match http::listen_address(&self.settings()) {
-            Ok(Some(address)) => address,
+        let place = match http::place(&self.settings()) {
+            Ok(Some(place)) => place,
             Ok(None) => return RunEnd::Off,
             Err(error) => return self.end_of(&error.into()),
         };
-        match http::serve(self, address, stop) {
+        let address = place.address;
+        match http::serve(self, place, stop) {
             Ok(()) => RunEnd::Done,
             Err(error) => RunEnd::Failed(JobError {
                 code: grap::Code::FileFailed.name().to_owned(),

@@ -62,6 +62,15 @@ pub(super) fn fault() -> Value {
     })
 }
 
+pub(super) fn not_for_us() -> Value {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "status": "error",
+        "reason": "other_host",
+        "message": "the request names a host that is not this one: on loopback localhost, 127.0.0.1 and [::1] are answered, and what http.hosts names",
+    })
+}
+
 pub(super) fn alive() -> Value {
     json!({ "schema_version": SCHEMA_VERSION, "status": "alive" })
 }

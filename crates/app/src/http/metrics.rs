@@ -227,6 +227,8 @@ mod tests {
             runs: true,
             percent: Some(50),
             remaining_s: None,
+            candidate: None,
+            retired: Vec::new(),
             at: now(),
         };
         let outcome = Ok(CheckOutcome::default());
@@ -235,7 +237,7 @@ mod tests {
         Figures {
             status: status(),
             health: Some(HealthSeen::of(report(found)).into()),
-            canary: Some(CanarySeen { run, at: now() }),
+            canary: Some(CanarySeen { run, at: now(), ended: Duration::ZERO }),
             recovery: Ok(Some(recovery)),
         }
     }

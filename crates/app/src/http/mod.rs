@@ -9,6 +9,7 @@
 //! Routes, shapes and figures: docs/http.md.
 
 mod answers;
+mod hosts;
 mod listener;
 mod metrics;
 mod routes;
@@ -22,20 +23,35 @@ use grap_task::Stop;
 use crate::config::{SettingError, Settings};
 use crate::daemon::Daemon;
 
+use hosts::Hosts;
 #[cfg(test)]
 pub(crate) use sheet::{METRICS, Metric};
 
 /// Until the stop.
-pub(crate) fn serve(daemon: &Arc<Daemon>, address: SocketAddr, stop: &Stop) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address)?;
+pub(crate) fn serve(daemon: &Arc<Daemon>, place: Place, stop: &Stop) -> std::io::Result<()> {
+    let listener = TcpListener::bind(place.address)?;
     let log = daemon.log_of("http");
     log.info(&format!("listens on http://{}", listener.local_addr()?));
-    listener::run(listener, routes::router(daemon, stop), &log, stop)
+    listener::run(listener, routes::router(daemon, place.hosts, stop), &log, stop)
+}
+
+/// Where to listen, and by which names requests may ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: SocketAddr,
+    hosts: Hosts,
+}
+
+/// `None`: nowhere.
+pub(crate) fn place(settings: &Settings) -> Result<Option<Place>, SettingError> {
+    settings.parsed("http.hosts", hosts::parse)?;
+    let Some(address) = listen_address(settings)? else { return Ok(None) };
+    Ok(Some(Place { address, hosts: Hosts::of(settings, address)? }))
 }
 
 /// Where to listen; `None`: nowhere. Who asks needs no password and sees names of labels and paths, so that an address
 /// others can reach is taken only where that was said, too.
-pub(crate) fn listen_address(settings: &Settings) -> Result<Option<SocketAddr>, SettingError> {
+fn listen_address(settings: &Settings) -> Result<Option<SocketAddr>, SettingError> {
     let beyond = settings.parsed("http.beyond_loopback", parse_truth)?.unwrap_or(false);
     let parse = |text: &str| match text.trim() {
         "" => Ok(None),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use grap_task::Stop;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::hosts::Hosts;
 use super::{answers, metrics};
 use crate::daemon::Daemon;
 
@@ -32,7 +34,7 @@ struct Site {
     waiting: Arc<Semaphore>,
 }
 
-pub(super) fn router(daemon: &Arc<Daemon>, stop: &Stop) -> Router {
+pub(super) fn router(daemon: &Arc<Daemon>, hosts: Hosts, stop: &Stop) -> Router {
     let site = Site {
         daemon: Arc::clone(daemon),
         stop: stop.clone(),
@@ -45,6 +47,16 @@ pub(super) fn router(daemon: &Arc<Daemon>, stop: &Stop) -> Router {
         .route("/metrics", get(figures))
         .fallback(nothing_here)
         .with_state(Arc::new(site))
+        .layer(from_fn_with_state(Arc::new(hosts), for_us))
+}
+
+/// 421: it asks for somebody else.
+async fn for_us(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    if hosts.admit(request.headers(), request.uri()) {
+        next.run(request).await
+    } else {
+        json(StatusCode::MISDIRECTED_REQUEST, &answers::not_for_us())
+    }
 }
 
 #[derive(Deserialize)]

@@ -51,7 +51,7 @@ pub(crate) const METRICS: &[Metric] = &[
         TRUTH,
         "1: Grap itself could not look at the health, as a setting is missing",
     ),
-    gauge("grap_canary_status", TRUTH, "1: the last run of the canary passed"),
+    gauge("grap_canary_status", TRUTH, "1: the last run of the canary passed, and is not too old"),
     gauge("grap_canary_timestamp_seconds", UNIX, "when it ended"),
     gauge("grap_canary_archived_seconds", "seconds", "from its commit to its being seen in the archive"),
     each("version", gauge("grap_build_info", "1", "the version of the program")),

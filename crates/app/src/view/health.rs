@@ -137,5 +137,27 @@ fn schema_text(declared: usize, created: &[String], drifts: &[Drift]) -> String 
     for drift in drifts {
         let _ = writeln!(text, "  {drift}");
     }
+    if drifts.is_empty() {
+        text += "  nothing differs: what is declared is there and ONLINE, and nothing else\n";
+    } else if !drifts.iter().any(|drift| drift.kind.is_fault()) {
+        text += "  what is declared is there and ONLINE\n";
+    }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_core::schema::DriftKind;
+
+    use super::*;
+
+    #[test]
+    fn a_schema_without_a_difference_is_said_to_be_so() {
+        let drift = |kind| Drift { kind, what: "`i`".to_owned() };
+        assert!(schema_text(2, &[], &[]).contains("nothing differs"));
+        let undeclared = schema_text(2, &[], &[drift(DriftKind::Undeclared)]);
+        assert!(undeclared.contains("not declared: `i`") && undeclared.ends_with("there and ONLINE\n"));
+        let missing = schema_text(2, &[], &[drift(DriftKind::Missing)]);
+        assert!(missing.contains("missing") && !missing.contains("ONLINE"), "{missing}");
+    }
 }

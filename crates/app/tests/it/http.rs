@@ -11,12 +11,13 @@ use grap::recovery::{Lane, Machine};
 use grap::state::StateDirectory;
 use grap_core::recovery::{Limits, Plan};
 use grap_task::Clock;
-use grap_testkit::{Distribution, Server, prometheus};
+use grap_testkit::health::peers::dies_once_at;
+use grap_testkit::{Distribution, Grap, Server, prometheus};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::serve::{Daemon, named, quiet, status};
-use crate::support::{Stopped, cheap_repository, eventually};
+use crate::support::{Ran, Stopped, cheap_repository, eventually};
 
 struct Site {
     port: u16,
@@ -64,6 +65,15 @@ impl Site {
         self.curl(path, &[])
     }
 
+    /// What is answered to these bytes.
+    fn said(&self, request: &str) -> String {
+        let mut stream = self.silent();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     fn silent(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).unwrap()
     }
@@ -91,6 +101,18 @@ fn who_asks_badly_or_says_nothing_hinders_nobody() {
     ] {
         let answer = site.curl(path, more);
         assert_eq!(answer.status, status, "{path} {}", answer.head);
+    }
+    // Under the name of a page whose name leads to us (DNS rebinding); and under ours.
+    for (host, status) in [
+        ("evil.example", 421),
+        ("evil.example:80", 421),
+        ("localhost", 200),
+        ("[::1]:9479", 200),
+        ("127.0.0.1", 200),
+    ] {
+        let answer = site.said(&format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        assert_eq!(answer.contains("\"reason\":\"other_host\""), status == 421, "{answer}");
     }
     // No way to log on is set: that is nothing that the database did.
     let answer = site.get("/health/graph");
@@ -161,7 +183,7 @@ struct World {
 
 impl World {
     /// A server whose log is archived, and canaries every 10 seconds.
-    fn start() -> (Self, grap_testkit::Grap) {
+    fn start() -> (Self, Grap) {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         let server = Server::builder(&Distribution::standard().unwrap()).password("right-password");
@@ -169,13 +191,20 @@ impl World {
         let site = Site::somewhere();
         let grap = cheap_repository(folder.path(), "neo4j");
         let more = format!(
-            "{}health.canary = \"10s\"\nneo4j.uri = \"{}\"\nneo4j.auth = \"neo4j/right-password\"\n",
+            "{}archive.lag_max_s = 5\nhealth.canary = \"10s\"\nneo4j.uri = \"{}\"\nneo4j.auth = \"neo4j/right-password\"\n",
             site.setting(),
             server.bolt_uri()
         );
         let config = quiet(folder.path(), &more);
         let daemon = Daemon::start(&grap, &config, &["--neo4j-home", home.to_str().unwrap()]);
         (Self { folder, server, site, daemon }, grap)
+    }
+
+    fn canary_by_hand(&self, grap: &Grap, uri: &str) -> Ran {
+        let mut command = grap.command();
+        command.env("NEO4J_URI", uri).env("NEO4J_AUTH", "neo4j/right-password");
+        command.env("GRAP_NEO4J_HOME", self.folder.path().join("home"));
+        Ran::command(command.args(["--json", "health", "--canary"]))
     }
 
     fn canaries(&self) -> i64 {
@@ -188,15 +217,17 @@ fn the_health_of_a_real_server_over_http() {
     let (world, grap) = World::start();
     world.server.query("UNWIND range(1, 50) AS i CREATE (:A {x: i})-[:T]->(:B {y: i})").unwrap();
     a_canary_comes_back_through_the_archive(&world, &grap);
+    a_canary_whose_connection_dies_is_removed_over_another(&world, &grap);
     a_healthy_database_is_healthy(&world);
     many_who_ask_at_once_are_told_the_same(&world);
     the_figures_are_read_by_prometheus(&world);
     a_recovery_is_told_while_it_runs(&world, &grap.state);
+    while_nothing_is_archived_nothing_is_healthy(&world, &grap);
     a_hung_server_is_told_and_holds_up_nobody_else(&world);
     world.daemon.end();
 }
 
-fn a_canary_comes_back_through_the_archive(world: &World, grap: &grap_testkit::Grap) {
+fn a_canary_comes_back_through_the_archive(world: &World, grap: &Grap) {
     let canary = || world.site.get("/health/graph").json()["checks"]["canary"].clone();
     eventually("a canary has come back", || canary()["status"] == "pass");
     let message = canary()["message"].as_str().unwrap().to_owned();
@@ -205,12 +236,18 @@ fn a_canary_comes_back_through_the_archive(world: &World, grap: &grap_testkit::G
     // By hand, too; and what a run left that died.
     let old = "CREATE (:GrapCanary {nonce: 'old', at_ms: 1})-[:GRAP_CANARY]->(:GrapCanary {nonce: 'old', at_ms: 1})";
     world.server.query(old).unwrap();
-    let mut command = grap.command();
-    command.env("NEO4J_URI", world.server.bolt_uri()).env("NEO4J_AUTH", "neo4j/right-password");
-    command.env("GRAP_NEO4J_HOME", world.folder.path().join("home"));
-    let ran = crate::support::Ran::command(command.args(["--json", "health", "--canary"])).succeeded();
+    let ran = world.canary_by_hand(grap, &world.server.bolt_uri()).succeeded();
     assert_eq!(ran.json()["checks"]["canary"]["status"], "pass", "{ran:?}");
     eventually("nothing is left of them", || world.canaries() == 0);
+}
+
+/// It is gone when what was written is asked for.
+fn a_canary_whose_connection_dies_is_removed_over_another(world: &World, grap: &Grap) {
+    let peer = dies_once_at(b"MATCH (:GrapCanary", world.server.bolt_address()).unwrap();
+    let ran = world.canary_by_hand(grap, &format!("bolt://{peer}")).refused("UNHEALTHY", 25);
+    let said = ran.json()["checks"]["canary"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(said.contains("it cannot be read back") && !said.contains("not removed"), "{ran:?}");
+    eventually("nothing is left of it", || world.canaries() == 0);
 }
 
 fn a_healthy_database_is_healthy(world: &World) {
@@ -273,6 +310,7 @@ fn a_recovery_is_told_while_it_runs(world: &World, state: &Path) {
         candidate: world.folder.path().join(id.as_str()).display().to_string(),
         bytes: 1,
         limits: Limits::default(),
+        undoes: None,
     };
     let machine = machine.begin(id.clone(), plan, &Clock::System).unwrap();
     let answer = world.site.get("/health/graph");
@@ -287,6 +325,26 @@ fn a_recovery_is_told_while_it_runs(world: &World, state: &Path) {
     // A process that is gone has not touched the database.
     drop(machine);
     assert_eq!(world.site.get("/health/graph").status, 200);
+}
+
+/// The database is well, and what is written to it would be lost.
+fn while_nothing_is_archived_nothing_is_healthy(world: &World, grap: &Grap) {
+    let away = grap.repository.with_extension("away");
+    std::fs::rename(&grap.repository, &away).unwrap();
+    let begun = Instant::now();
+    eventually("it is not healthy", || world.site.get("/health/graph").status == 503);
+    println!("nothing is archived: 503 after {:?}", begun.elapsed());
+    let told = world.site.get("/health/graph").json();
+    assert_eq!(told["checks"]["connectivity"]["status"], "pass", "{told}");
+    assert_eq!(told["checks"]["canary"]["status"], "fail", "{told}");
+    // Nor later, as long as that lasts.
+    for _ in 0..20 {
+        let answer = world.site.get("/health/graph");
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    std::fs::rename(&away, &grap.repository).unwrap();
+    eventually("it is healthy again", || world.site.get("/health/graph").status == 200);
 }
 
 fn a_hung_server_is_told_and_holds_up_nobody_else(world: &World) {

@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use grap_testkit::serve::SetClock;
 use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
 use rustix::process::{Pid, Signal, kill_process};
@@ -340,10 +341,21 @@ struct Live {
 
 impl Live {
     fn new() -> Self {
-        let distribution = Distribution::standard().unwrap();
+        Self::within(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// Server and daemon go by a clock that can be set.
+    fn with_a_clock() -> (Self, SetClock) {
         let folder = tempfile::tempdir().unwrap();
+        let clock = SetClock::make(folder.path()).unwrap();
+        (Self::within(folder, &clock.environment()), clock)
+    }
+
+    fn within(folder: tempfile::TempDir, environment: &[(String, String)]) -> Self {
+        let distribution = Distribution::standard().unwrap();
         let builder = Server::builder(&distribution)
             .busy_logs()
+            .environment(environment)
             .setting("db.tx_log.rotation.retention_policy", "keep_none");
         let server = builder.start(&folder.path().join("home")).unwrap();
         let options = WorkloadOptions {
@@ -354,7 +366,8 @@ impl Live {
             ..WorkloadOptions::default()
         };
         let workload = Workload::start(&server, options).unwrap();
-        let grap = cheap_repository(folder.path(), "neo4j");
+        let mut grap = cheap_repository(folder.path(), "neo4j");
+        grap.environment.extend(environment.to_vec());
         Self { server, workload, grap, folder }
     }
 
@@ -383,7 +396,7 @@ impl Live {
 /// The first backup comes because nothing can be restored without one, the next ones by the minute; each is verified.
 #[test]
 fn a_daemon_protects_a_running_server_by_itself() {
-    let live = Live::new();
+    let (live, mut clock) = Live::with_a_clock();
     let config = write_config(
         live.folder.path(),
         "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"*/2 * * * *\"\n[gc]\nschedule = \"off\"\n",
@@ -399,6 +412,9 @@ fn a_daemon_protects_a_running_server_by_itself() {
     assert!(backup["next"].is_string() || backup["running_since"].is_string(), "{seen}");
     assert!(seen["space"]["available_bytes"].as_u64().unwrap() > 0);
     let before = live.complete();
+    clock.jump(Duration::from_mins(1)).unwrap();
+    // It looks at the clock then.
+    daemon.signal(Signal::HUP);
     let begun = Instant::now();
     while live.complete() <= before {
         assert!(begun.elapsed() < Duration::from_secs(150), "no scheduled backup: {}", daemon.said());
@@ -432,10 +448,10 @@ fn a_killed_daemon_is_followed_by_one_that_goes_on() {
         live.folder.path(),
         "[backup]\nschedule = \"* * * * *\"\n[expire]\nschedule = \"* * * * *\"\n[gc]\nschedule = \"* * * * *\"\n",
     );
-    for kill in 0..8_u64 {
+    for kill in 0..5_u64 {
         let daemon = live.serve(&config);
-        std::thread::sleep(Duration::from_millis(200 + 450 * kill));
-        if kill == 3 {
+        std::thread::sleep(Duration::from_millis(200 + 700 * kill));
+        if kill == 2 {
             // In the middle of a backup that is asked for.
             let asked = live.grap.spawn(&["backup", "--read-limit", "300KiB"]).unwrap();
             std::thread::sleep(Duration::from_millis(300));

@@ -18,16 +18,17 @@ const CONNECTING: &str = "connect";
 const AGREEING: &str = "agree on a version";
 const LOGGING_ON: &str = "log on";
 
+/// Whether who answers there speaks Bolt: the version that was agreed on. Nobody logs on.
+pub fn greet(options: &Options) -> Result<Version> {
+    let budget = options.budget.map(|budget| Deadline::after(&options.clock, budget));
+    reach(options, budget.as_ref()).map(|(_, version, _)| version)
+}
+
 impl Connection {
     /// Connects, agrees on a version, and logs on.
     pub fn open(options: &Options) -> Result<Self> {
         let budget = options.budget.map(|budget| Deadline::after(&options.clock, budget));
-        let connect = Deadline::after(&options.clock, options.limits.connect).within(budget.as_ref());
-        let stream = dial(&options.address, &connect)?;
-        let handshake = Deadline::after(&options.clock, options.limits.handshake).within(budget.as_ref());
-        let mut wire = protect(stream, options, &handshake)?;
-        let server = options.address.to_string();
-        let (version, behind) = agree(&mut wire, &server)?;
+        let (wire, version, behind) = reach(options, budget.as_ref())?;
         let mut connection = Self::new(wire, version, options, budget, behind);
         connection.log_on(options)?;
         Ok(connection)
@@ -57,6 +58,16 @@ impl Connection {
         self.set_hello(hello);
         Ok(())
     }
+}
+
+/// A connection on which a version is agreed on, and what the server has sent behind it.
+fn reach(options: &Options, budget: Option<&Deadline>) -> Result<(Wire, Version, Vec<u8>)> {
+    let connect = Deadline::after(&options.clock, options.limits.connect).within(budget);
+    let stream = dial(&options.address, &connect)?;
+    let handshake = Deadline::after(&options.clock, options.limits.handshake).within(budget);
+    let mut wire = protect(stream, options, &handshake)?;
+    let (version, behind) = agree(&mut wire, &options.address.to_string())?;
+    Ok((wire, version, behind))
 }
 
 /// A connection of TCP to the first of the host's addresses that takes one.

@@ -34,6 +34,7 @@ mod wire;
 
 pub use address::{Address, Security};
 pub use auth::Auth;
+pub use connect::greet;
 pub use connection::Connection;
 pub use options::{Limits, Options};
 pub use rows::{Answer, Rows, Summary};

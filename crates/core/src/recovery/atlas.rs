@@ -6,12 +6,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use grap_neo4j::TxId;
+use grap_neo4j::{Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd, TxId};
 use jiff::Timestamp;
 
 use super::event::{End, Event, Failure, Instance, Limits, Plan, What};
-use super::order::{FORWARD, Order, order};
-use super::state::{State, apply};
+use super::order::{BACK, FORWARD, Order, SWITCH, order};
+use super::state::{INSTANCE_DIED, State, apply};
+use super::switch::{Guard, Halves, Identity, Switch, SwitchLimits};
 use super::tier::{Judgement, Tier, TierVerdict};
 
 /// One transition that can happen.
@@ -33,6 +34,9 @@ pub fn edges() -> Vec<Edge> {
     let mut edges = Vec::new();
     while let Some(from) = open.pop_front() {
         for event in &events {
+            if !is_walked(&from, event) {
+                continue;
+            }
             let Ok(to) = apply(from.clone(), event) else { continue };
             if seen.insert(to.clone()) {
                 open.push_back(to.clone());
@@ -44,13 +48,37 @@ pub fn edges() -> Vec<Edge> {
     edges
 }
 
+/// A promotion does not look at how its candidate was validated: it is walked from one that was asked everything, once,
+/// and recorded.
+pub fn is_walked(from: &State, event: &Event) -> bool {
+    let What::PromoteAsked { .. } = event.what else { return true };
+    from.recovery().is_none_or(|recovery| {
+        recovery.starts == 1
+            && recovery.unrecorded.is_none()
+            && recovery.judgements.iter().all(|judgement| judgement.verdict == passed())
+    })
+}
+
+/// Somebody begins something behind an end.
+pub fn is_wish(event: &Event) -> bool {
+    matches!(
+        event.what,
+        What::Begun { .. }
+            | What::ResetAsked
+            | What::PromoteAsked { .. }
+            | What::RollbackBegun { .. }
+            | What::ConfirmAsked
+    )
+}
+
 /// One event of each kind that the table tells from others.
 pub fn events() -> Vec<Event> {
     let verdicts = [passed(), failed(), TierVerdict::Skipped { why: "why".to_owned() }];
     let tiers = Tier::RUNNING.into_iter().chain(Tier::STOPPED);
     let judgements = tiers.flat_map(|tier| verdicts.clone().map(|verdict| judged(tier, verdict)));
-    let orders = FORWARD.into_iter().chain([Order::EndInstance, Order::RemoveCandidate]);
+    let orders = FORWARD.into_iter().chain(SWITCH).chain(BACK);
     let failures = orders.map(|order| What::Failed { order, failure: failure() });
+    let died = What::Failed { order: Order::StopInstance, failure: death() };
     let others = [
         begun(),
         What::Reserved,
@@ -67,7 +95,41 @@ pub fn events() -> Vec<Event> {
         What::CandidateRemoved,
         What::ResetAsked,
     ];
-    others.into_iter().chain(judgements).chain(failures).map(event).collect()
+    let all = others.into_iter().chain(switching()).chain(judgements).chain(failures).chain([died]);
+    all.map(event).collect()
+}
+
+fn switching() -> Vec<What> {
+    let mut all = Vec::new();
+    for lost in [false, true] {
+        all.push(What::PromoteAsked { switch: Box::new(switch(lost)) });
+        all.push(rollback_begun(lost));
+    }
+    all.extend([
+        What::LookedAgain { ran: true },
+        What::LookedAgain { ran: false },
+        What::LiveStopped { ran: true },
+        What::LiveStopped { ran: false },
+        What::Staged,
+        What::Drained,
+        What::LockLost { failure: failure() },
+        What::ArchiveReached,
+        What::ArchiveMissed { failure: failure() },
+        What::Guarded { guard: guard() },
+        What::LogTaken,
+        What::StoresSwapped,
+        What::LogPut,
+        What::LiveStarted,
+        What::Confirmed,
+        What::Unconfirmed { failure: failure() },
+        What::Retired,
+        What::PromotionRecorded,
+        What::Undone,
+        What::Written,
+        What::OldStarted,
+        What::ConfirmAsked,
+    ]);
+    all
 }
 
 /// What comes of the owed order when it goes well.
@@ -83,6 +145,21 @@ pub fn done(state: &State) -> Option<Event> {
         Order::RemoveScratch => What::ScratchRemoved,
         Order::EndInstance => What::InstanceEnded,
         Order::RemoveCandidate => What::CandidateRemoved,
+        Order::LookAgain => What::LookedAgain { ran: true },
+        Order::Stage => What::Staged,
+        Order::Drain => What::Drained,
+        Order::StopLive => What::LiveStopped { ran: true },
+        Order::AwaitArchive => What::ArchiveReached,
+        Order::Guard => What::Guarded { guard: guard() },
+        Order::TakeLog => What::LogTaken,
+        Order::SwapStores => What::StoresSwapped,
+        Order::PutLog => What::LogPut,
+        Order::StartLive => What::LiveStarted,
+        Order::Confirm => What::Confirmed,
+        Order::Retire => What::Retired,
+        Order::RecordPromotion => What::PromotionRecorded,
+        Order::Undo => What::Undone,
+        Order::StartOld => What::OldStarted,
     };
     Some(event(what))
 }
@@ -108,7 +185,61 @@ pub fn plan(candidate: &str) -> Plan {
         candidate: candidate.to_owned(),
         bytes: 1 << 20,
         limits: Limits::default(),
+        undoes: None,
     }
+}
+
+/// Of a candidate, or a retired store, in the live data directory.
+pub fn switch(live_is_lost: bool) -> Switch {
+    let halves = |of: &str| Halves {
+        store: format!("/data/{of}databases/neo4j"),
+        log: format!("/data/{of}transactions/neo4j"),
+    };
+    let side = halves(".grap/candidate/recovery-20261126-020000/data/");
+    Switch {
+        database: "neo4j".to_owned(),
+        live: halves(""),
+        found: side.clone(),
+        side,
+        retired: halves(".grap/retired/recovery-20261126-020000/"),
+        archived: vec!["neo4j".to_owned()],
+        live_is_lost,
+        limits: SwitchLimits::default(),
+    }
+}
+
+pub fn rollback_begun(live_is_lost: bool) -> What {
+    let undoes = "recovery-20261126-020000".parse().expect("it is an id");
+    let plan = Plan { undoes: Some(undoes), ..plan("/data/.grap/retired/recovery-20261126-020000") };
+    let id = "recovery-20261126-030000".parse().expect("it is an id");
+    What::RollbackBegun { id, plan, switch: Box::new(switch(live_is_lost)) }
+}
+
+pub fn guard() -> Guard {
+    let identity = |inode| Identity { inode, born: None };
+    let end = TransactionEnd {
+        position: LogPosition { version: LogVersion(0), offset: 4711 },
+        id: TxId(140),
+        checksum: Checksum(0xDEAD_5EED),
+        commit_time: CommitTime(0),
+    };
+    Guard {
+        live_store: Some(identity(1)),
+        live_log: Some(identity(2)),
+        side_store: identity(3),
+        side_log: identity(4),
+        barrier: identity(5),
+        end,
+    }
+}
+
+/// A candidate that has passed everything.
+pub fn validated() -> State {
+    let mut state = apply(State::Idle, &event(begun())).expect("a recovery can begin");
+    while let Some(done) = done(&state) {
+        state = apply(state, &done).expect("what is owed can be done");
+    }
+    state
 }
 
 pub fn instance() -> Instance {
@@ -122,7 +253,8 @@ pub fn instance() -> Instance {
 }
 
 fn judged(tier: Tier, verdict: TierVerdict) -> What {
-    What::Judged { judgement: Judgement { tier, verdict, findings: Vec::new(), measured: None } }
+    let judgement = Judgement { tier, verdict, findings: Vec::new(), measured: None };
+    What::Judged { judgement, print: None }
 }
 
 pub fn passed() -> TierVerdict {
@@ -131,6 +263,11 @@ pub fn passed() -> TierVerdict {
 
 pub fn failed() -> TierVerdict {
     TierVerdict::Failed { code: "RESTORE_HEALTH_FAILED".to_owned(), message: "failed".to_owned() }
+}
+
+/// Of a server that ended of itself.
+pub fn death() -> Failure {
+    Failure { code: INSTANCE_DIED.to_owned(), message: "died".to_owned() }
 }
 
 pub fn failure() -> Failure {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use grap_neo4j::TxId;
+use grap_neo4j::{Checksum, TxId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::RecoveryId;
 use super::order::Order;
+use super::switch::{Guard, Switch};
 use super::tier::{Judgement, Tier};
 use crate::{BackupId, SourceName};
 
@@ -27,7 +28,10 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// The target is chosen and the plan is fixed. Nothing is written yet.
-    Begun { id: RecoveryId, plan: Plan },
+    Begun {
+        id: RecoveryId,
+        plan: Plan,
+    },
     /// The candidate's directory is there, and says whose it is.
     Reserved,
     /// The candidate is a data directory, whole.
@@ -35,21 +39,35 @@ pub enum What {
     /// What was written is what the plan promised.
     Reread,
     /// The test instance runs on the candidate.
-    Started { instance: Instance },
-    /// A tier has answered.
-    Judged { judgement: Judgement },
+    Started {
+        instance: Instance,
+    },
+    /// A tier has answered. `print`: what the candidate was when the last tier had passed it; journals of older programs
+    /// have none.
+    Judged {
+        judgement: Judgement,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        print: Option<CandidatePrint>,
+    },
     /// The test instance is gone, and nobody stopped it: it ends with the process that started it.
-    InstanceLost { failure: Failure },
+    InstanceLost {
+        failure: Failure,
+    },
     /// The test instance was stopped in good order: the candidate is a clean store.
     Stopped,
     /// What the validation found stands beside the backup.
     Recorded,
     /// It could not be written there. It stands here, and changes nothing about the candidate.
-    RecordMissed { failure: Failure },
+    RecordMissed {
+        failure: Failure,
+    },
     /// What the test instance had of its own is gone; the candidate is as it was restored, and opened once.
     ScratchRemoved,
     /// An order could not be done.
-    Failed { order: Order, failure: Failure },
+    Failed {
+        order: Order,
+        failure: Failure,
+    },
     /// Somebody wants an end to it.
     CancelAsked,
     /// No process of the test instance is left.
@@ -58,6 +76,63 @@ pub enum What {
     CandidateRemoved,
     /// Somebody wants to begin anew.
     ResetAsked,
+    /// The candidate is to become the live database.
+    PromoteAsked {
+        switch: Box<Switch>,
+    },
+    /// A retired store is to become the live database again. The plan says what it replaces.
+    RollbackBegun {
+        id: RecoveryId,
+        plan: Plan,
+        switch: Box<Switch>,
+    },
+    /// Nothing speaks against it.
+    LookedAgain {
+        ran: bool,
+    },
+    /// The side lies where it can be exchanged.
+    Staged,
+    /// No client is in the middle of something.
+    Drained,
+    /// The live server is stopped, and its lock is ours.
+    LiveStopped {
+        ran: bool,
+    },
+    /// The lock went with the process that had it, before anything was exchanged: somebody may have started the server.
+    LockLost {
+        failure: Failure,
+    },
+    /// The archive holds what was written up to the stop.
+    ArchiveReached,
+    /// It does not, and the live database was given up.
+    ArchiveMissed {
+        failure: Failure,
+    },
+    /// The barrier is written.
+    Guarded {
+        guard: Guard,
+    },
+    LogTaken,
+    StoresSwapped,
+    LogPut,
+    LiveStarted,
+    Confirmed,
+    /// It serves, and whether it is what it should be could not be looked at.
+    Unconfirmed {
+        failure: Failure,
+    },
+    /// What was live lies in its place.
+    Retired,
+    /// It stands beside the backup that the live database was made of.
+    PromotionRecorded,
+    /// The live database is what it was before.
+    Undone,
+    /// Clients have written to the new one: it stays.
+    Written,
+    /// The old one serves again, if it did before.
+    OldStarted,
+    /// Somebody wants the new one to be asked again.
+    ConfirmAsked,
 }
 
 impl What {
@@ -73,13 +148,35 @@ impl What {
             | Self::Recorded
             | Self::ScratchRemoved
             | Self::InstanceEnded
-            | Self::CandidateRemoved => true,
+            | Self::CandidateRemoved
+            | Self::LookedAgain { .. }
+            | Self::Staged
+            | Self::Drained
+            | Self::LiveStopped { .. }
+            | Self::ArchiveReached
+            | Self::Guarded { .. }
+            | Self::LogTaken
+            | Self::StoresSwapped
+            | Self::LogPut
+            | Self::LiveStarted
+            | Self::Confirmed
+            | Self::Retired
+            | Self::PromotionRecorded
+            | Self::Undone
+            | Self::OldStarted => true,
             Self::Begun { .. }
             | Self::InstanceLost { .. }
             | Self::RecordMissed { .. }
             | Self::Failed { .. }
             | Self::CancelAsked
-            | Self::ResetAsked => false,
+            | Self::ResetAsked
+            | Self::PromoteAsked { .. }
+            | Self::RollbackBegun { .. }
+            | Self::LockLost { .. }
+            | Self::ArchiveMissed { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Written
+            | Self::ConfirmAsked => false,
         }
     }
 
@@ -101,6 +198,28 @@ impl What {
             Self::InstanceEnded => "instance_ended",
             Self::CandidateRemoved => "candidate_removed",
             Self::ResetAsked => "reset_asked",
+            Self::PromoteAsked { .. } => "promote_asked",
+            Self::RollbackBegun { .. } => "rollback_begun",
+            Self::LookedAgain { .. } => "looked_again",
+            Self::Staged => "staged",
+            Self::Drained => "drained",
+            Self::LiveStopped { .. } => "live_stopped",
+            Self::LockLost { .. } => "lock_lost",
+            Self::ArchiveReached => "archive_reached",
+            Self::ArchiveMissed { .. } => "archive_missed",
+            Self::Guarded { .. } => "guarded",
+            Self::LogTaken => "log_taken",
+            Self::StoresSwapped => "stores_swapped",
+            Self::LogPut => "log_put",
+            Self::LiveStarted => "live_started",
+            Self::Confirmed => "confirmed",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Retired => "retired",
+            Self::PromotionRecorded => "promotion_recorded",
+            Self::Undone => "undone",
+            Self::Written => "written",
+            Self::OldStarted => "old_started",
+            Self::ConfirmAsked => "confirm_asked",
         }
     }
 }
@@ -125,6 +244,10 @@ pub struct Plan {
     /// Of the candidate.
     pub bytes: u64,
     pub limits: Limits,
+    /// A rollback: what the promotion (or rollback) of this recovery retired comes back. Source, backup and repository are
+    /// those of that recovery; the candidate is the retired store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RecoveryId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -189,6 +312,30 @@ pub struct Instance {
     /// Of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+}
+
+/// What tells a candidate from what somebody has made of it since: taken when the last tier had read it, and looked at
+/// again before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CandidatePrint {
+    pub databases: Vec<DatabasePrint>,
+}
+
+/// Of one database of a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DatabasePrint {
+    pub database: String,
+    /// The inodes of its two directories: a copy in their place is another one.
+    pub store_inode: u64,
+    pub log_inode: u64,
+    /// How many files are in both, and their bytes together: for people.
+    pub files: u64,
+    pub bytes: u64,
+    /// SHA-256, in hexadecimal, over the name, the size and the time of the last change of each file, in order.
+    pub digest: String,
+    /// The last transaction of its log. A server may have put some of its own behind the planned one.
+    pub end: TxId,
+    pub end_checksum: Checksum,
 }
 
 /// What went wrong, as errors are called outside.

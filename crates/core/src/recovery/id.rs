@@ -1,5 +1,6 @@
 //! The name of a recovery: `recovery-YYYYMMDD-HHMMSS`, the UTC second in which it began; a second one in the same
-//! second gets `-2`. It names a directory, too: so nothing else is read as one.
+//! second gets `-2`. That of a drill, which is a recovery that nobody needs, begins with `drill`. It names a directory, too: so
+//! nothing else is read as one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +10,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::dated::{is_name, names};
 
-const KIND: &str = "recovery";
+/// What it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryKind {
+    Recovery,
+    Drill,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecoveryId(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the id of a recovery (recovery-YYYYMMDD-HHMMSS)")]
+#[error("`{0}` is not the id of a recovery or drill (recovery-YYYYMMDD-HHMMSS, drill-YYYYMMDD-HHMMSS)")]
 pub struct InvalidRecoveryId(pub String);
+
+impl RecoveryKind {
+    const ALL: [Self; 2] = [Self::Recovery, Self::Drill];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Drill => "drill",
+        }
+    }
+}
 
 impl RecoveryId {
     /// The first id of this second that is not taken.
-    pub fn choose(now: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
-        names(KIND, now).map(Self).find(|id| !taken(id)).expect("the names do not end")
+    pub fn choose(kind: RecoveryKind, now: Timestamp, taken: impl Fn(&Self) -> bool) -> Self {
+        names(kind.name(), now).map(Self).find(|id| !taken(id)).expect("the names do not end")
     }
 
     pub fn as_str(&self) -> &str {
@@ -34,7 +51,11 @@ impl FromStr for RecoveryId {
     type Err = InvalidRecoveryId;
 
     fn from_str(text: &str) -> Result<Self, InvalidRecoveryId> {
-        if is_name(KIND, text) { Ok(Self(text.to_owned())) } else { Err(InvalidRecoveryId(text.to_owned())) }
+        if RecoveryKind::ALL.iter().any(|kind| is_name(kind.name(), text)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRecoveryId(text.to_owned()))
+        }
     }
 }
 
@@ -65,11 +86,16 @@ mod tests {
     #[test]
     fn the_second_in_one_second_gets_a_2() {
         let now: Timestamp = "2026-11-25T02:00:00.9Z".parse().unwrap();
-        let first = RecoveryId::choose(now, |_| false);
+        let choose =
+            |taken: &dyn Fn(&RecoveryId) -> bool| RecoveryId::choose(RecoveryKind::Recovery, now, taken);
+        let first = choose(&|_| false);
         assert_eq!(first.as_str(), "recovery-20261125-020000");
-        let second = RecoveryId::choose(now, |id| *id == first);
+        let second = choose(&|id| *id == first);
         assert_eq!(second.as_str(), "recovery-20261125-020000-2");
         assert_eq!(second.as_str().parse(), Ok(second));
+        let drill = RecoveryId::choose(RecoveryKind::Drill, now, |_| false);
+        assert_eq!(drill.as_str(), "drill-20261125-020000");
+        assert_eq!(drill.as_str().parse(), Ok(drill));
     }
 
     #[test]
@@ -82,6 +108,7 @@ mod tests {
             "recovery-20261125-020000-1",
             "recovery-20261125-020000-02",
             "recovery-../../xx-020000",
+            "backup-20261125-020000",
         ] {
             assert!(word.parse::<RecoveryId>().is_err(), "{word}");
         }

@@ -1,17 +1,21 @@
 //! Where a recovery stands, and the table of what leads where.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
-use super::event::{Event, Failure, Instance, Plan, What};
+use super::event::{CandidatePrint, Event, Failure, Instance, Plan, What};
 use super::id::RecoveryId;
 use super::order::{Order, owed};
+use super::phase::{Phase, Status};
+use super::switch::{Guard, Switch};
 use super::tier::{Judgement, Tier, TierVerdict};
 
 /// So often a test instance is started on one candidate. Each start but the first followed on one that went with the
 /// process that had started it.
 pub const STARTS_MAX: u32 = 3;
+
+/// The code of a server that ended of itself when it had the candidate: that is noted beside the backup, whatever was owed
+/// when it was seen.
+pub const INSTANCE_DIED: &str = "INSTANCE_DIED";
 
 /// What the events so far come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -37,42 +41,34 @@ pub struct Recovery {
     pub judgements: Vec<Judgement>,
     /// The orders that are done, and how long they took.
     pub steps: Vec<Step>,
+    /// What the candidate was when the last tier had passed it.
+    pub print: Option<CandidatePrint>,
     /// Why the record of the validation is not beside the backup.
     pub unrecorded: Option<Failure>,
     /// Why it failed.
     pub cause: Option<Cause>,
     /// What becomes of the candidate, should it fail.
     pub fate: Fate,
+    /// What is to be done to the live database, or was.
+    pub switch: Option<Box<Switch>>,
+    /// What was seen right before its first exchange.
+    pub guard: Option<Guard>,
+    /// The live server ran: should it be called off, it is to run again.
+    pub ran: bool,
+    /// So often it was stopped, each time but the first because its lock had been lost.
+    pub stops: u32,
+    /// Why the last promotion was called off. The candidate is what it was.
+    pub called_off: Option<Cause>,
+    /// It was swapped in, and whether it serves as it should is not known, or it does not; it was not put back.
+    pub unconfirmed: Option<Cause>,
+    /// What the archive has not of the retired database.
+    pub archive_missed: Option<Failure>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Step {
     pub order: Order,
     pub took_ms: Option<u64>,
-}
-
-/// The last thing that was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    Begun,
-    Reserved,
-    Restored,
-    Reread,
-    Running,
-    Stopped,
-    Recorded,
-    /// The end of the way: a candidate that every tier has passed.
-    Validated,
-    /// It failed; a test instance may run.
-    Ending,
-    /// It failed by what a tier found, and that is to be written down.
-    Noting,
-    /// It failed, and its candidate is of no use.
-    Dropping,
-    /// The other end.
-    Failed,
-    /// It had ended, and its candidate is to go.
-    Resetting,
 }
 
 /// Why a recovery failed.
@@ -88,16 +84,6 @@ pub enum Fate {
     Kept,
     HalfMade,
     Unwanted,
-}
-
-/// What a recovery is called outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    NotRecovering,
-    Recovering,
-    Validation,
-    Success,
-    Failed,
 }
 
 /// An event that cannot follow on this state: the journal is not the one of these events.
@@ -116,6 +102,9 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
             return Ok(State::Active(Box::new(Recovery::begin(id, plan, event.at))));
         }
         (State::Active(recovery), _) => recovery,
+        (State::Idle, What::RollbackBegun { id, plan, switch }) => {
+            return Ok(State::Active(Box::new(Recovery::begin_rollback(id, plan, switch, event.at))));
+        }
         (State::Idle, _) => return Err(illegal),
     };
     let order = owed(&recovery);
@@ -126,14 +115,15 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         (Phase::Reserved, What::Restored) => Phase::Restored,
         (Phase::Restored, What::Reread) => Phase::Reread,
         (Phase::Reread, What::Started { instance }) => recovery.started(instance),
-        (Phase::Reread, What::Judged { judgement })
+        (Phase::Reread, What::Judged { judgement, .. })
             if judgement.tier == Tier::Connectivity && judgement.failed() =>
         {
             recovery.judged(judgement)
         }
-        (Phase::Running | Phase::Stopped, What::Judged { judgement })
+        (Phase::Running | Phase::Stopped, What::Judged { judgement, print })
             if owes(Order::Judge(judgement.tier)) && judgement.is_answer() =>
         {
+            recovery.print.clone_from(print);
             recovery.judged(judgement)
         }
         (Phase::Running, What::InstanceLost { failure }) => recovery.lost(failure),
@@ -161,11 +151,26 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         }
         (Phase::Dropping, What::CandidateRemoved) => Phase::Failed,
 
-        // From either end to the beginning.
-        (Phase::Validated | Phase::Failed, What::ResetAsked) => Phase::Resetting,
+        // From any end to the beginning. A rollback has no candidate.
+        (phase, What::ResetAsked) if phase.can_be_reset() && recovery.is_rollback() => {
+            return Ok(State::Idle);
+        }
+        (phase, What::ResetAsked) if phase.can_be_reset() => Phase::Resetting,
         (Phase::Resetting, What::CandidateRemoved) => return Ok(State::Idle),
+        (Phase::Promoted, What::RollbackBegun { id, plan, switch }) => {
+            return Ok(State::Active(Box::new(Recovery::begin_rollback(id, plan, switch, event.at))));
+        }
+        (Phase::Restarting, What::RollbackBegun { id, plan, switch })
+            if switch.live_is_lost && recovery.is_rollback() =>
+        {
+            let instead = recovery.begin_rollback_instead(id, plan, switch, event.at);
+            return Ok(State::Active(Box::new(instead)));
+        }
 
-        _ => return Err(illegal),
+        (_, what) => match recovery.switched(what, order) {
+            Some(phase) => phase,
+            None => return Err(illegal),
+        },
     };
     if event.what.is_done()
         && let Some(order) = order
@@ -176,7 +181,7 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
 }
 
 impl Recovery {
-    fn begin(id: &RecoveryId, plan: &Plan, at: Timestamp) -> Self {
+    pub(super) fn begin(id: &RecoveryId, plan: &Plan, at: Timestamp) -> Self {
         Self {
             id: id.clone(),
             begun: at,
@@ -187,10 +192,27 @@ impl Recovery {
             opened_by: None,
             judgements: Vec::new(),
             steps: Vec::new(),
+            print: None,
             unrecorded: None,
             cause: None,
             fate: Fate::Kept,
+            switch: None,
+            guard: None,
+            ran: false,
+            stops: 0,
+            called_off: None,
+            unconfirmed: None,
+            archive_missed: None,
         }
+    }
+
+    pub fn status(&self) -> Status {
+        self.phase.status(self.cause.is_some())
+    }
+
+    /// It puts a retired store back.
+    pub fn is_rollback(&self) -> bool {
+        self.plan.undoes.is_some()
     }
 
     fn started(&mut self, instance: &Instance) -> Phase {
@@ -254,11 +276,23 @@ impl Recovery {
 
     fn ended(&mut self) -> Phase {
         self.instance = None;
-        if self.judgements.iter().any(Judgement::failed) { Phase::Noting } else { self.noted() }
+        let died = self.cause.as_ref().is_some_and(|cause| cause.death().is_some());
+        let judged = self.judgements.iter().any(Judgement::failed);
+        if judged || died { Phase::Noting } else { self.noted() }
     }
 
     fn noted(&self) -> Phase {
         if self.fate == Fate::Kept { Phase::Failed } else { Phase::Dropping }
+    }
+}
+
+impl Cause {
+    /// The failure, where it is that the server died.
+    pub fn death(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed { failure, .. } => Some(failure).filter(|failure| failure.code == INSTANCE_DIED),
+            Self::Cancelled => None,
+        }
     }
 }
 
@@ -271,84 +305,12 @@ impl State {
     }
 
     pub fn status(&self) -> Status {
-        self.recovery().map_or(Status::NotRecovering, |recovery| recovery.phase.status())
+        self.recovery().map_or(Status::NotRecovering, Recovery::status)
     }
 
     /// As `phase` of an [`Illegal`] and in the diagram.
     pub fn phase_name(&self) -> &'static str {
         self.recovery().map_or("idle", |recovery| recovery.phase.name())
-    }
-}
-
-impl Phase {
-    /// On the way to a validated candidate: it can fail, and be cancelled.
-    pub fn is_forward(self) -> bool {
-        match self {
-            Self::Begun
-            | Self::Reserved
-            | Self::Restored
-            | Self::Reread
-            | Self::Running
-            | Self::Stopped
-            | Self::Recorded => true,
-            Self::Validated
-            | Self::Ending
-            | Self::Noting
-            | Self::Dropping
-            | Self::Failed
-            | Self::Resetting => false,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Reserved => "reserved",
-            Self::Restored => "restored",
-            Self::Reread => "reread",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Recorded => "recorded",
-            Self::Validated => "validated",
-            Self::Ending => "ending",
-            Self::Noting => "noting",
-            Self::Dropping => "dropping",
-            Self::Failed => "failed",
-            Self::Resetting => "resetting",
-        }
-    }
-
-    /// What is failing is called failed, and a candidate that goes away is nobody's: what is still owed changes nothing
-    /// about how it ends.
-    pub fn status(self) -> Status {
-        match self {
-            Self::Begun | Self::Reserved | Self::Restored => Status::Recovering,
-            Self::Reread | Self::Running | Self::Stopped | Self::Recorded => Status::Validation,
-            Self::Validated => Status::Success,
-            Self::Ending | Self::Noting | Self::Dropping | Self::Failed => Status::Failed,
-            Self::Resetting => Status::NotRecovering,
-        }
-    }
-}
-
-impl Status {
-    pub const ALL: [Self; 5] =
-        [Self::NotRecovering, Self::Recovering, Self::Validation, Self::Success, Self::Failed];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotRecovering => "NOT_RECOVERING",
-            Self::Recovering => "RECOVERING",
-            Self::Validation => "VALIDATION",
-            Self::Success => "SUCCESS",
-            Self::Failed => "FAILED",
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

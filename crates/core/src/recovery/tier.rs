@@ -97,6 +97,14 @@ impl Judgement {
     }
 
     pub fn failed(&self) -> bool {
-        matches!(self.verdict, TierVerdict::Failed { .. })
+        self.failed_as().is_some()
+    }
+
+    /// The code of its failure.
+    pub fn failed_as(&self) -> Option<&str> {
+        match &self.verdict {
+            TierVerdict::Failed { code, .. } => Some(code),
+            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => None,
+        }
     }
 }

@@ -109,6 +109,9 @@ pub struct State(BTreeMap<Task, TaskState>);
 pub struct TaskState {
     /// The schedule whose slots count, as text.
     pub schedule: Option<String>,
+    /// Since when it has one, whichever; older journals may not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_since: Option<Timestamp>,
     /// Slots up to here are served.
     pub covered: Option<Timestamp>,
     pub requested: Option<String>,
@@ -193,7 +196,7 @@ impl State {
 
     pub fn apply(mut self, event: &Event) -> Result<Self, Illegal> {
         match event {
-            Event::Folded { state } => return Ok(state.clone()),
+            Event::Folded { state } => return Ok(state.clone().with_since()),
             Event::ClockTurnedBack { at } => {
                 self.0.values_mut().for_each(|state| state.turn_back(*at));
             }
@@ -236,6 +239,15 @@ impl State {
             .collect()
     }
 
+    /// An older program that folded did not say since when a task has its schedule: not later than up to when it had been
+    /// served.
+    fn with_since(mut self) -> Self {
+        for state in self.0.values_mut().filter(|state| state.schedule.is_some()) {
+            state.scheduled_since = state.scheduled_since.or(state.covered);
+        }
+        self
+    }
+
     fn entry(&mut self, task: Task) -> &mut TaskState {
         self.0.entry(task).or_default()
     }
@@ -251,6 +263,9 @@ impl TaskState {
     fn adopt(&mut self, at: Timestamp, schedule: Option<String>) {
         if schedule.is_none() {
             self.pending = None;
+            self.scheduled_since = None;
+        } else {
+            self.scheduled_since.get_or_insert(at);
         }
         self.schedule = schedule;
         self.cover(at);
@@ -298,8 +313,10 @@ impl TaskState {
     }
 
     fn turn_back(&mut self, at: Timestamp) {
-        if self.covered.is_some_and(|covered| covered.duration_since(at) > BELIEVED_AHEAD_MAX) {
-            self.covered = Some(at);
+        for noted in [&mut self.covered, &mut self.scheduled_since] {
+            if noted.is_some_and(|noted| noted.duration_since(at) > BELIEVED_AHEAD_MAX) {
+                *noted = Some(at);
+            }
         }
         if let Some(pending) = &mut self.pending
             && pending.due.duration_since(later(at, pending.wait_s)) > CORRECTION_MAX
@@ -397,6 +414,51 @@ mod tests {
         ]);
         assert_eq!((state.failures, state.pending, state.running), (0, None, None));
         assert_eq!((state.covered, state.last_success), (Some(at("25T02:00:30")), Some(at("25T02:00:50"))));
+    }
+
+    #[test]
+    fn since_when_a_task_has_a_schedule_outlives_its_changes_and_its_runs() {
+        let said = |time: &str, schedule: Option<&str>| Event::Scheduled {
+            task: Task::Backup,
+            at: at(time),
+            schedule: schedule.map(str::to_owned),
+        };
+        let mut events = vec![
+            said("25T00:00:00", Some("0 2 * * *")),
+            started("25T02:00:00"),
+            ended("25T02:00:10", failed()),
+            said("26T00:00:00", Some("0 3 * * *")),
+        ];
+        assert_eq!(fold(&events).scheduled_since, Some(at("25T00:00:00")));
+        events.push(said("27T00:00:00", None));
+        assert_eq!(fold(&events).scheduled_since, None);
+        events.push(said("28T00:00:00", Some("0 2 * * *")));
+        assert_eq!(fold(&events).scheduled_since, Some(at("28T00:00:00")));
+        // A clock that was ahead by more than is believed had named it.
+        events.push(Event::ClockTurnedBack { at: at("26T00:00:00") });
+        assert_eq!(fold(&events).scheduled_since, Some(at("26T00:00:00")));
+    }
+
+    #[test]
+    fn what_an_older_program_has_folded_says_since_when_there_is_a_schedule() {
+        let task = |schedule: &str, more: &str| {
+            format!(
+                r#"{{"schedule":{schedule},"covered":"2026-11-25T02:00:00Z","requested":null,"running":null,"pending":null,"failures":0,"last":null,"last_success":null{more}}}"#
+            )
+        };
+        let since = r#","scheduled_since":"2026-11-20T00:00:00Z""#;
+        for (text, expected) in [
+            (task(r#""0 2 * * *""#, ""), Some("25T02:00:00")),
+            (task(r#""0 2 * * *""#, since), Some("20T00:00:00")),
+            (task("null", ""), None),
+        ] {
+            let text = format!(r#"{{"event":"folded","state":{{"backup":{text}}}}}"#);
+            let folded: Event = serde_json::from_str(&text).unwrap();
+            // The daemon starts, and says what it has said before.
+            let mut events = vec![folded];
+            events.extend(expected.map(|_| scheduled("27T00:00:00")));
+            assert_eq!(fold(&events).scheduled_since, expected.map(at), "{text}");
+        }
     }
 
     #[test]

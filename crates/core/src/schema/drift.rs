@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::config::differences;
 use super::file::Declaration;
 use super::{LiveObject, LiveState, SchemaKind, Shape};
 
@@ -21,6 +22,8 @@ pub enum DriftKind {
     Different { live: Shape },
     /// There, under this other name.
     NamedOtherwise { live: String },
+    /// There, and made with other options. In words.
+    OtherOptions { live: String },
     /// There, and of no use yet, or ever.
     NotOnline { state: LiveState },
     /// There, and not declared. It hurts nothing.
@@ -33,6 +36,7 @@ impl DriftKind {
             Self::Missing => "missing",
             Self::Different { .. } => "different",
             Self::NamedOtherwise { .. } => "named_otherwise",
+            Self::OtherOptions { .. } => "other_options",
             Self::NotOnline { .. } => "not_online",
             Self::Undeclared => "undeclared",
         }
@@ -56,6 +60,7 @@ impl fmt::Display for Drift {
             DriftKind::Missing => write!(f, "missing: {what}"),
             DriftKind::Different { live } => write!(f, "different: {what} is a {live}"),
             DriftKind::NamedOtherwise { live } => write!(f, "named otherwise: {what} is called `{live}`"),
+            DriftKind::OtherOptions { live } => write!(f, "other options: {what}: {live}"),
             DriftKind::NotOnline { state } => write!(f, "not online: {what} is {state}"),
             DriftKind::Undeclared => write!(f, "not declared: {what}"),
         }
@@ -86,7 +91,13 @@ fn differs(wanted: &Declaration, live: &[LiveObject]) -> Option<Drift> {
         Some(object) if wanted.name.as_ref().is_some_and(|name| *name != object.name) => {
             DriftKind::NamedOtherwise { live: object.name.clone() }
         }
-        Some(LiveObject { state: LiveState::Online, .. }) => return None,
+        Some(object) if object.state == LiveState::Online => {
+            let found = differences(&wanted.config, &object.config);
+            if found.is_empty() {
+                return None;
+            }
+            DriftKind::OtherOptions { live: found.join("; ") }
+        }
         Some(object) => DriftKind::NotOnline { state: object.state.clone() },
         None => match live.iter().find(|object| wanted.name.as_ref() == Some(&object.name)) {
             Some(object) => DriftKind::Different { live: object.shape.clone() },
@@ -128,6 +139,7 @@ mod tests {
             name: wanted.name.unwrap(),
             shape: wanted.shape,
             state: LiveState::Online,
+            config: wanted.config,
         };
         declared(text).into_iter().map(object).collect()
     }
@@ -209,6 +221,47 @@ mod tests {
         assert_eq!(kinds, ["not_online", "different", "named_otherwise", "missing", "undeclared"]);
         assert_eq!(drifts.iter().filter(|drift| drift.kind.is_fault()).count(), 4);
         assert_eq!(faults(&there).len(), 1);
+    }
+
+    #[test]
+    fn options_are_compared_where_both_sides_say_them() {
+        let vector = |config: &str| {
+            format!(
+                "CREATE VECTOR INDEX v FOR (n:A) ON (n.e) OPTIONS {{indexProvider: 'vector-2.0', indexConfig: {{{config}}}}}"
+            )
+        };
+        let there = live(&vector(
+            "`vector.dimensions`: 1536, `vector.similarity_function`: 'COSINE', `x.min`: [-1000000.0, 0], `x.on`: true",
+        ));
+        assert_eq!(there[0].config.len(), 4, "{:?}", there[0].config);
+        for (said, found) in [
+            ("`vector.dimensions`: 1536", None),
+            ("`vector.dimensions`: 1536.0, `vector.similarity_function`: \"cosine\"", None),
+            ("`x.min`: [-1e6, 0.0], `x.on`: TRUE, `never.heard.of`: 7", None),
+            ("", None),
+            // Whatever that is, the server judges it.
+            ("`vector.dimensions`: {a: 1}, `x.on`: $p", None),
+            ("`vector.dimensions`: 1024", Some("vector.dimensions is 1536, declared is 1024")),
+            (
+                "`x.on`: true, `vector.similarity_function`: 'euclidean'",
+                Some("vector.similarity_function is 'cosine', declared is 'euclidean'"),
+            ),
+            ("`x.min`: [-1000000.0, 1]", Some("x.min is [-1000000, 0], declared is [-1000000, 1]")),
+        ] {
+            let drifts = compare(&declared(&vector(said)), &there);
+            let shown = drifts.first().map(|drift| (drift.kind.name(), drift.to_string()));
+            match found {
+                None => assert_eq!(shown, None, "{said}"),
+                Some(found) => {
+                    let (kind, text) = shown.unwrap_or_else(|| panic!("{said}"));
+                    assert!(kind == "other_options" && text.ends_with(found), "{said}: {text}");
+                }
+            }
+        }
+        // A server that shows nothing of it, and a declaration that says nothing.
+        let silent = live("CREATE VECTOR INDEX v FOR (n:A) ON (n.e)");
+        assert!(compare(&declared(&vector("`vector.dimensions`: 3")), &silent).is_empty());
+        assert!(compare(&declared("CREATE VECTOR INDEX v FOR (n:A) ON (n.e)"), &there).is_empty());
     }
 
     #[test]

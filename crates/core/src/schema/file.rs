@@ -2,7 +2,7 @@
 
 use super::statement::parse;
 use super::token::{Token, TokenKind, tokens};
-use super::{SchemaKind, Shape};
+use super::{IndexConfig, SchemaKind, Shape};
 
 /// What a statement of the file wants to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Declaration {
     /// `None`: the server may choose one.
     pub name: Option<String>,
     pub shape: Shape,
+    /// What is compared of `OPTIONS`.
+    pub config: IndexConfig,
     /// As it is applied: with `IF NOT EXISTS`, whether that was written or not.
     pub statement: String,
 }

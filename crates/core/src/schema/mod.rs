@@ -3,14 +3,16 @@
 //! - What is declared is a file of `CREATE INDEX` and `CREATE CONSTRAINT` statements ([`SchemaFile`]); anything else in it
 //!   is refused by its line: what is not understood cannot be compared.
 //! - Two objects are the same when kind, entity, labels (or types) and properties are. The name counts where one is
-//!   declared. What `OPTIONS` says is applied and not compared.
+//!   declared; of `OPTIONS` what both sides say of the `indexConfig` ([`IndexConfig`]).
 //! - Nothing here asks for anything to be dropped.
 
+mod config;
 mod drift;
 mod file;
 mod statement;
 mod token;
 
+pub use config::{ConfigValue, IndexConfig};
 pub use drift::{Drift, DriftKind, compare, faults, missing};
 pub use file::{Declaration, SchemaFile, SchemaFileError, split_statements};
 
@@ -96,6 +98,8 @@ pub struct LiveObject {
     pub name: String,
     pub shape: Shape,
     pub state: LiveState,
+    /// What the server shows of it.
+    pub config: IndexConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

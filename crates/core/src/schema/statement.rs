@@ -2,7 +2,7 @@
 
 use super::file::Declaration;
 use super::token::{Token, TokenKind};
-use super::{Entity, SchemaKind, Shape};
+use super::{Entity, IndexConfig, SchemaKind, Shape, config};
 
 type Parsed<T> = Result<T, (usize, String)>;
 
@@ -29,8 +29,8 @@ pub(super) fn parse(text: &str, tokens: &[Token]) -> Parsed<Declaration> {
             index(&mut cursor, kind)?
         }
     };
-    cursor.options()?;
-    Ok(declared.finished(text, tokens))
+    let options = cursor.options()?;
+    Ok(declared.finished(text, tokens, config::declared(text, options)))
 }
 
 /// Parsed, without its text.
@@ -42,13 +42,13 @@ struct Declared {
 }
 
 impl Declared {
-    fn finished(self, text: &str, tokens: &[Token]) -> Declaration {
+    fn finished(self, text: &str, tokens: &[Token], config: IndexConfig) -> Declaration {
         let (at, end) = (tokens[0].at, tokens[tokens.len() - 1].end);
         let statement = match self.missing_if {
             Some(middle) => format!("{} IF NOT EXISTS{}", &text[at..middle], &text[middle..end]),
             None => text[at..end].to_owned(),
         };
-        Declaration { line: 0, name: self.name, shape: self.shape, statement }
+        Declaration { line: 0, name: self.name, shape: self.shape, config, statement }
     }
 }
 
@@ -89,7 +89,7 @@ struct Cursor<'t> {
     next: usize,
 }
 
-impl Cursor<'_> {
+impl<'t> Cursor<'t> {
     fn kind(&self) -> Option<&TokenKind> {
         self.tokens.get(self.next).map(|token| &token.kind)
     }
@@ -222,8 +222,9 @@ impl Cursor<'_> {
         Ok(Vec::new())
     }
 
-    /// `OPTIONS {...}`, and then the end.
-    fn options(&mut self) -> Parsed<()> {
+    /// `OPTIONS {...}`, of which the braces are given, and then the end.
+    fn options(&mut self) -> Parsed<&'t [Token]> {
+        let begin = self.next + 1;
         if self.skip_word("OPTIONS") {
             self.sign('{')?;
             let mut depth = 1;
@@ -238,7 +239,7 @@ impl Cursor<'_> {
             }
         }
         match self.kind() {
-            None => Ok(()),
+            None => Ok(self.tokens.get(begin..self.next).unwrap_or_default()),
             Some(_) => self.wanted("the end of the statement (`;`)"),
         }
     }

@@ -118,7 +118,7 @@ impl HeldLog {
 }
 
 /// Whether this very transaction's COMMIT is at its place in the file.
-pub(super) fn ends_there(source: &Source, end: &TransactionEnd) -> Result<bool, DiskError> {
+pub(crate) fn ends_there(source: &Source, end: &TransactionEnd) -> Result<bool, DiskError> {
     let Some(begin) = end.position.offset.checked_sub(Transaction::COMMIT_LENGTH as u64) else {
         return Ok(false);
     };

@@ -51,6 +51,7 @@ mod writer;
 pub use begin::Floor;
 pub use carry::{Carried, carry};
 pub use expired::{ExpiredLog, ExpiredRange};
+pub(crate) use held::ends_there;
 pub use history::{Bases, History, KnownBackup, end_of, path_end};
 pub use keep::{Begins, Going, Keeping, KeptPath, keep};
 pub use lag::{DatabaseLag, LagProbe, Standing, database_lag};

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use grap_bolt::client::{Access, Answer, Connection, Options, Scope, Statement, Summary};
 use grap_bolt::{Bookmark, Error, Result, Value};
-use grap_core::schema::{Declaration, Entity, LiveObject, LiveState, SchemaKind, Shape};
+use grap_core::schema::{
+    ConfigValue, Declaration, Entity, IndexConfig, LiveObject, LiveState, SchemaKind, Shape,
+};
 
 /// A connection, and the database that is asked about.
 pub struct Asker {
@@ -45,7 +47,7 @@ pub struct DatabaseStatus {
 const DATABASES: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage \
                          RETURN name, currentStatus, statusMessage ORDER BY name";
 const INDEXES: &str = "SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, state, \
-                       populationPercent, failureMessage, owningConstraint";
+                       populationPercent, failureMessage, owningConstraint, options";
 const CONSTRAINTS: &str =
     "SHOW CONSTRAINTS YIELD name, type, entityType, labelsOrTypes, properties, ownedIndex";
 
@@ -188,8 +190,36 @@ fn index(row: &[Value]) -> Index {
         "POPULATING" => LiveState::Populating(percent(row.get(6))),
         _ => LiveState::Failed(text_at(row, 7).to_owned()),
     };
-    let object = LiveObject { name: text_at(row, 0).to_owned(), shape: shape(row), state };
+    let config = row.get(9).map(config).unwrap_or_default();
+    let object = LiveObject { name: text_at(row, 0).to_owned(), shape: shape(row), state, config };
     Index { object, owned: row.get(8).is_some_and(|owner| !owner.is_null()) }
+}
+
+/// What the options of an index say under `indexConfig`, as far as it can be compared.
+fn config(options: &Value) -> IndexConfig {
+    let pairs = |value: &Value| match value {
+        Value::Map(map) => map.0.clone(),
+        _ => Vec::new(),
+    };
+    let said = pairs(options).into_iter().filter(|(name, _)| name == "indexConfig");
+    let said = said.flat_map(|(_, config)| pairs(&config));
+    said.filter_map(|(name, value)| Some((name, config_value(&value)?.normal()))).collect()
+}
+
+fn config_value(value: &Value) -> Option<ConfigValue> {
+    let number = |value: &Value| match value {
+        Value::Int(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        _ => None,
+    };
+    match value {
+        Value::Bool(truth) => Some(ConfigValue::Truth(*truth)),
+        Value::Text(text) => Some(ConfigValue::Text(text.clone())),
+        Value::List(items) => {
+            items.iter().map(number).collect::<Option<Vec<f64>>>().map(ConfigValue::Numbers)
+        }
+        other => number(other).map(ConfigValue::Number),
+    }
 }
 
 /// It is as good as the index that it owns. A constraint of Enterprise Edition may own none.
@@ -204,7 +234,7 @@ fn constraint(row: &[Value], indexes: &[Index]) -> LiveObject {
         None if shape.kind == SchemaKind::Unique => LiveState::WithoutIndex,
         None => LiveState::Online,
     };
-    LiveObject { name: text_at(row, 0).to_owned(), shape, state }
+    LiveObject { name: text_at(row, 0).to_owned(), shape, state, config: IndexConfig::new() }
 }
 
 /// Of both commands: columns 1 to 4.

@@ -4,8 +4,10 @@
 mod asker;
 mod canary;
 mod endpoints;
+mod transactions;
 mod whole;
 
 pub use asker::{Asker, Count, Counts, DatabaseStatus};
 pub use canary::{CANARY_LABEL, CANARY_TYPE};
 pub use endpoints::{Dangling, EndpointsSeen};
+pub use transactions::OpenTransaction;

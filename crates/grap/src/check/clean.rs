@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, Source};
-use grap_neo4j::TxId;
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
-use grap_neo4j::files::{LogFile, METADATA};
-use grap_neo4j::ids::LogVersion;
+use grap_neo4j::files::{LogFile, METADATA, STORE_LOCK};
+use grap_neo4j::ids::{LogVersion, TransactionEnd};
 use grap_neo4j::metadata::Metadata;
 use grap_neo4j::txlog::{FileRole, Tail};
 
@@ -20,8 +19,6 @@ use crate::live::{LogError, LogSpan, LogWalk, ServerRun};
 /// The server allocates 1 MiB and rotates there.
 const CHECKPOINT_FILE_MAX: u64 = 64 << 20;
 const METADATA_MAX: u64 = 1 << 20;
-/// The file whose lock a running server holds, for all its databases.
-const STORE_LOCK: &str = "store_lock";
 
 /// Refuses a database that is running, of another format, or not shut down cleanly. `log` is where its log is.
 pub fn require_clean(store: &Path, log: &Path, database: &str) -> Result<(), CheckError> {
@@ -39,20 +36,29 @@ pub fn require_clean(store: &Path, log: &Path, database: &str) -> Result<(), Che
 }
 
 /// The last transaction of a log, which was gone over from its newest checkpoint. Zeros may stand behind it, nothing else.
-pub(crate) fn last_transaction(log: &Path, database: &str) -> Result<TxId, CheckError> {
+pub(crate) fn last_transaction(log: &Path, database: &str) -> Result<TransactionEnd, CheckError> {
+    let (_, span, tail) = behind_newest_checkpoint(log, database)?;
+    match tail {
+        Tail::Eof { .. } | Tail::Zeros { .. } => Ok(span.end),
+        tail => Err(torn(database, &tail)),
+    }
+}
+
+/// The newest checkpoint of a log that nobody writes, what stands behind it, and what behind that.
+pub(crate) fn behind_newest_checkpoint(
+    log: &Path,
+    database: &str,
+) -> Result<(CheckpointRecord, LogSpan, Tail), CheckError> {
     let files = disk::list(log)?.unwrap_or_default();
     let mut versions: Vec<LogFile> = files.iter().filter_map(|name| LogFile::parse(name)).collect();
     versions.sort_by_key(|file| file.version());
     let checkpoint = newest_checkpoint(log, &versions, database)?;
     let (span, tail) = walk_behind(log, &versions, &checkpoint, database)?;
-    match tail {
-        Tail::Eof { .. } | Tail::Zeros { .. } => Ok(span.end.id),
-        tail => Err(torn(database, &tail)),
-    }
+    Ok((checkpoint, span, tail))
 }
 
 /// Nobody holds the locks of a server. (They are asked for, never taken.)
-pub(super) fn not_running(store: &Path) -> Result<(), CheckError> {
+pub(crate) fn not_running(store: &Path) -> Result<(), CheckError> {
     if ServerRun::of(store)?.is_running() {
         return Err(CheckError::Running { path: store.to_owned() });
     }

@@ -48,8 +48,8 @@ use bits::Bits;
 use stores::Stores;
 use tokens::Tokens;
 
-pub(crate) use clean::last_transaction;
 pub use clean::require_clean;
+pub(crate) use clean::{behind_newest_checkpoint, last_transaction, not_running};
 pub use error::CheckError;
 pub use findings::{Finding, Findings, Problem};
 pub use rules::Rule;

@@ -1,24 +1,28 @@
 //! Records that are in use, and that nobody reached: what they hold is lost to the graph, and their room, too.
 
 use grap_neo4j::record::{DynamicRecord, GroupRecord, PropertyRecord, RecordStore};
+use grap_task::Unit;
 
 use super::Check;
 use super::bits::Bits;
 use super::error::CheckError;
 use super::findings::{Findings, Problem, Record};
-use super::scan::{Worker, scan};
+use super::scan::{Worker, go_over};
 
 pub(super) fn find(check: &Check<'_>, findings: &mut Findings) -> Result<(), CheckError> {
     let owned = &check.owned;
-    for (store, owned) in [
+    let stores = [
         (RecordStore::Groups, &owned.groups),
         (RecordStore::Properties, &owned.properties),
         (RecordStore::Strings, &owned.strings),
         (RecordStore::Arrays, &owned.arrays),
         (RecordStore::NodeLabels, &owned.labels),
-    ] {
+    ];
+    let bytes = stores.iter().map(|(store, _)| check.stores.get(*store).bytes()).sum();
+    check.monitor.begin("orphans", Unit::Bytes, Some(bytes));
+    for (store, owned) in stores {
         let new = || OrphanWorker { store, owned, findings: Findings::default() };
-        for worker in scan(check, check.stores.get(store), "orphans", new)? {
+        for worker in go_over(check, check.stores.get(store), new)? {
             findings.append(worker.findings);
         }
     }

@@ -26,6 +26,15 @@ pub(super) fn scan<W: Worker + Send>(
     worker: impl Fn() -> W + Sync,
 ) -> Result<Vec<W>, CheckError> {
     check.monitor.begin(step, Unit::Bytes, Some(file.bytes()));
+    go_over(check, file, worker)
+}
+
+/// As [`scan`], as a part of a step that has begun.
+pub(super) fn go_over<W: Worker + Send>(
+    check: &Check<'_>,
+    file: &StoreFile,
+    worker: impl Fn() -> W + Sync,
+) -> Result<Vec<W>, CheckError> {
     let next = AtomicU64::new(0);
     // A store of one chunk needs one thread.
     let wanted = usize::try_from(file.pages.div_ceil(CHUNK)).unwrap_or(usize::MAX);

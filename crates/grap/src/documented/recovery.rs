@@ -12,7 +12,8 @@ const HEAD: &str = "# Recovery
 <!-- Generated from crates/core/src/recovery by `make docs`; a test fails when it is stale. -->
 
 A recovery makes a *candidate*: a data directory of its own, restored to the target. It opens the candidate in a test instance, validates it tier by
-tier, and ends with a candidate that has passed them all, or failed. The live database is never touched.
+tier, and ends with a candidate that has passed them all, or failed. None of that touches the live database. Asked to, Grap then makes the candidate the live database, or, later, the
+other way round: [promotion.md](promotion.md).
 
 A recovery is a state machine. What happened is a list of events, in `recovery.journal` in the state directory; each event is synced before anything
 follows from it. From the events follows what is owed: one order, or nothing. After a crash, of Grap or of the machine, the next run folds the events
@@ -24,6 +25,8 @@ and performs the same order again; each order looks first, and acts only where t
 $ grap recover start                             # to the newest point, or what is under way goes on
 $ grap recover start time=2026-11-25T02:00:00Z   # a target as grap restore takes it
 $ grap recover status
+$ grap recover promote                           # the candidate that has passed becomes live: promotion.md
+$ grap recover rollback                          # what that has retired becomes live again
 $ grap recover cancel                            # whoever is at it ends it; the candidate goes
 $ grap recover reset                             # behind its end: the candidate goes, a new recovery can begin
 ```
@@ -37,17 +40,25 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 | | |
 |---|---|
 | `recovery.json` | whose it is |
+| `opener` | the release of the Neo4j that was started on it last |
 | `data/` | the data directory: the user database, opened and stopped once |
 | `system/` | the restored `system` database, which no server has opened; the test instance has one of its own |
 | `home/` | what the test instance has of its own; it goes at the end |
 
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
-looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it.
+looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it. Where `grap serve` runs, such a journal is the alert `journal.recovery`.
 
-Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and it lies within the live directory. Until Grap does that itself:
-`grap restore TARGET --to DIR` to the same target, the swap of [restore.md](restore.md), and `grap recover reset` for the candidate.
+Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and a store and a log that do not belong together are served as if they did. `grap recover promote`
+does it ([promotion.md](promotion.md)).
 
-The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery.
+When the last tier has passed, a *print* of the candidate is noted in the journal: of each database the inodes of its two directories, a SHA-256 over the
+names, sizes and times of all its files, and the last transaction of its log with its checksum. `grap recover status` looks at the candidate again, and says loudly
+when it is not what has passed: cut, removed, replaced, or opened by a server since. Then it is not used (`CANDIDATE_CHANGED`). A changed byte under the old size and time it does not
+see. A file system that gives a directory another inode when it is mounted anew (some networks and overlays do) raises it, too, though nobody has changed anything:
+recover anew there. A candidate that an older program has judged has no print: nobody can say, and it is not used either.
+
+The limits are part of what is fixed when it begins: a longer `recovery.start_limit_s` counts for the next recovery. And once a server was started on the candidate, ready or not, a recovery
+that goes on needs the same release for as long as it needs one: another one is refused (`RECOVERY_STATE`).
 
 A [drill](drill.md) is the same in scratch space.
 
@@ -58,7 +69,12 @@ A [drill](drill.md) is the same in scratch space.
 const DIAGRAM: &str = "
 ## The table
 
-Every transition that there is. A state is the last thing that was done; on an arrow stands what happened.
+Every transition that there is. A state is the last thing that was done; on an arrow stands what happened. First those up to a validated candidate.
+
+";
+
+const SWITCH_DIAGRAM: &str = "
+And those of a promotion, or of a rollback, which begins without a candidate ([promotion.md](promotion.md)).
 
 ";
 
@@ -71,14 +87,15 @@ an order the bytes count.
 ";
 
 const TAIL: &str = "
-Two more belong to the ways back: *end the test instance* (by any means), and *remove the candidate*.
+Two more belong to the ways back: *end the test instance* (by any means), and *remove the candidate*. Those of a promotion are in [promotion.md](promotion.md).
 
 ## What fails, and what then
 
 - **An order that cannot be done** ends the recovery, with the error's code. Before the candidate is whole it is of no use, and is removed. A whole one is
   kept until the reset, with what the test instance left in it: somebody may want to see what is wrong.
 - **A tier that fails** ends the validation: no later tier is asked. What was found is recorded beside the backup, and the candidate is kept. So it is
-  when the server does not open the candidate at all: that is a verdict of the tier connectivity.
+  when the server does not open the candidate at all: that is a verdict of the tier connectivity. A server that has ended of itself when it is to be stopped
+  is recorded, too ([validation.md](validation.md#when-the-server-ends)).
 - **A cancellation** is obeyed in the middle of an order, by the process that performs it. The test instance is ended and the candidate removed, also
   a whole one. What was recorded about the backup before stays.
 - **A test instance that is gone**, because it ends with the process that had started it, is started again and asked everything; at most STARTS times
@@ -91,7 +108,7 @@ Two more belong to the ways back: *end the test instance* (by any means), and *r
 On every way back a test instance is ended where one was started or was about to be, whether its start was seen to end or not; only then do its files
 go. Only a directory that carries the id of the recovery is removed.
 
-A reset is possible from both ends. It removes the candidate.
+A reset is possible from every end. It removes the candidate; never what a promotion has retired.
 
 ## The journal
 
@@ -106,7 +123,10 @@ fn the_recovery_is_documented() {
     let mut text = HEAD.to_owned();
     text += &statuses(&edges);
     text += DIAGRAM;
-    text += &diagram(&edges);
+    let (switch, candidate): (Vec<Edge>, Vec<Edge>) = edges.into_iter().partition(is_of_switch);
+    text += &diagram(&candidate);
+    text += SWITCH_DIAGRAM;
+    text += &diagram(&switch);
     text += ORDERS;
     text += "| order | share |\n|---|---|\n";
     for each in FORWARD {
@@ -132,6 +152,12 @@ fn statuses(edges: &[Edge]) -> String {
     text
 }
 
+fn is_of_switch(edge: &Edge) -> bool {
+    let is_of_it = |state: &State| state.recovery().is_some_and(|recovery| recovery.switch.is_some());
+    let to_reset = matches!(edge.event.what, What::ResetAsked | What::CandidateRemoved);
+    (is_of_it(&edge.from) || is_of_it(&edge.to)) && !to_reset
+}
+
 /// One arrow for all that leads from one state to another.
 fn diagram(edges: &[Edge]) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -150,7 +176,8 @@ fn diagram(edges: &[Edge]) -> String {
             labels.push(told);
         }
     }
-    let mut text = "```mermaid\nstateDiagram-v2\n    [*] --> idle\n".to_owned();
+    let first = names.first().copied().unwrap_or_default();
+    let mut text = format!("```mermaid\nstateDiagram-v2\n    [*] --> {first}\n");
     for ((from, to), labels) in arrows {
         let _ = writeln!(text, "    {} --> {}: {}", names[from], names[to], labels.join(", "));
     }
@@ -160,7 +187,7 @@ fn diagram(edges: &[Edge]) -> String {
 /// What happened. A tier's answer has two names: what follows depends on it.
 fn told(edge: &Edge) -> &'static str {
     match &edge.event.what {
-        What::Judged { judgement } if judgement.failed() => "judged as failed",
+        What::Judged { judgement, .. } if judgement.failed() => "judged as failed",
         what => what.name(),
     }
 }

@@ -139,16 +139,44 @@ codes! {
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
     RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED): `grap recover reset` first, then `grap recover start TARGET`. A drill waits for the end of a recovery: docs/recovery.md.";
+    /// The candidate of a recovery has passed, and is not any more what passed: somebody has changed it since. It is not used.
+    CandidateChanged = "CANDIDATE_CHANGED", 27, "`grap recover reset` removes it; `grap recover start TARGET` makes a new one, and judges it. Nobody but Grap may write into its directory, and no server may be started on it.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
     RestoreHealthFailed = "RESTORE_HEALTH_FAILED", 28, "Each finding names the object; `grap recover status`, `grap drill --history --json` or `grap show BACKUP` has them all, and docs/validation.md says what each tier can see. A recovery's candidate is kept for a look until `grap recover reset`; another target, or another backup, may pass.";
+    /// Something speaks against a promotion or a rollback. The live database is what it was.
+    PromotionRefused = "PROMOTION_REFUSED", 31, "The message says what. `--dry-run` shows the plan. Where the live database itself is what stands in the way: --live-is-lost gives it up by name.";
+    /// A promotion or a rollback was called off before anything was exchanged, or was taken back. The old database serves, if it did before.
+    PromotionCalledOff = "PROMOTION_CALLED_OFF", 32, "`grap recover status` has the reason. The candidate (or the retired database) is what it was: mend what the message names, and ask again.";
+    /// The new database did not serve as it should: the old one was put back, and serves.
+    PromotionRolledBack = "PROMOTION_ROLLED_BACK", 33, "`grap recover status` has the reason, and the server's own log. `grap recover reset` first; another target may do.";
+    /// The new database is in place, and whether it is what it should be is not known; or it is not, and clients have written to it.
+    PromotionUnconfirmed = "PROMOTION_UNCONFIRMED", 34, "Look at it. `grap recover promote` asks it again; `grap recover rollback` puts the old one back, and what was written since goes with the new one.";
+    /// In the middle of a promotion something lies where it should not. Nothing was touched; the server refuses the database until this is finished.
+    SwapUnfinished = "SWAP_UNFINISHED", 35, "The message says what lies where, and docs/promotion.md what should. When each directory is in one of those places again: `grap recover promote` finishes, `grap recover cancel` takes it back.";
+    /// No retired database is there to go back to.
+    RetiredNotFound = "RETIRED_NOT_FOUND", 36, "`grap recover status` lists what was retired. Without one: `grap recover start TARGET`, and promote that.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.
     ServerTooOld = "SERVER_TOO_OLD", 4, "Name a home of that release or a later one: --neo4j-home or recovery.neo4j_home.";
     /// The Neo4j that was started on a restored database does not open it, or has ended by itself.
     InstanceFailed = "INSTANCE_FAILED", 22, "The message has the server's own words. Not enough memory: raise recovery.heap. Not ready in time: raise recovery.start_limit_s. Does another target open? `grap restore` writes the same files for a look of your own.";
+    /// The Neo4j that was started on a restored database had begun to open it, and ended by itself. Nobody knows yet whether the database is at fault; the backup does not count as validated any more.
+    InstanceDied = "INSTANCE_DIED", 22, "The message has the server's own words. Another try (`grap drill`), with more memory (recovery.heap) or another release, tells whether it is the backup; `grap check` reads the candidate without a server, when one has opened and stopped it.";
     /// A tool of the server's own did not do what it was started for.
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
+    /// A restored database could not be read to its end within the limit. Nothing is known of it.
+    CheckTooLong = "CHECK_TOO_LONG", 22, "Give it more time (recovery.store_limit_s), or start it when the machine is less busy.";
+    /// Nothing says how the live server is stopped and started. Nothing was done.
+    ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit, or server.stop_command and server.start_command: docs/supervise.md.";
+    /// The supervisor of the live server does not answer on its socket, or refuses.
+    SupervisorUnreachable = "SUPERVISOR_UNREACHABLE", 29, "Does `grap supervise` run, and is server.supervisor_socket its socket (on a volume that both see)? Its user, or its group, may use it.";
+    /// The live server holds its stores longer than it may take to stop. Its lock was not taken; it may still end.
+    ServerStopTimedOut = "SERVER_STOP_TIMED_OUT", 30, "Nothing was changed. Does the command really stop it? A large checkpoint takes time: raise server.stop_limit_s. See that it serves.";
+    /// The command that stops the live server has failed, or another's server holds its stores, and that server goes on.
+    ServerStopFailed = "SERVER_STOP_FAILED", 30, "Nothing was changed. The message has the command's own words: run it by hand, as the same user. A server that was started by hand is stopped by hand.";
+    /// The live server was told to start, and does not serve.
+    ServerStartFailed = "SERVER_START_FAILED", 30, "Look into its log (logs/neo4j.log, logs/debug.log), and start it by hand. Does it only take long: raise server.start_limit_s. NEO4J_URI must be its address.";
     /// The database is running: its stores change under whoever reads them. Nothing was checked.
     DatabaseRunning = "DATABASE_RUNNING", 8, "Stop the server, or check a restored copy: grap restore latest --to DIR, start and stop a server on it, grap check DIR; `grap drill` does all of that by itself.";
     /// The database was not shut down cleanly: its stores are whole only after recovery. Nothing was checked.

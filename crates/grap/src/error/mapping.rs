@@ -9,6 +9,7 @@ use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
+use crate::server::control::ControlError;
 use crate::state::StateError;
 
 impl Error {
@@ -39,6 +40,7 @@ impl Error {
             | Self::CandidatePath { .. }
             | Self::NotOpenedAgain { .. } => Code::Usage,
             Self::Server(error) => server(error),
+            Self::Control(error) => control(error),
             Self::Reread(_) | Self::CandidateWrong { .. } => Code::RestoreWrong,
             Self::Repository(error) => repository(error),
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } | Self::DrillBesideRecovery => {
@@ -86,7 +88,16 @@ impl Error {
             Self::RecoveryInTheWay { .. }
             | Self::OtherRecovery { .. }
             | Self::OtherRepository { .. }
-            | Self::NoRecovery { .. } => Code::RecoveryState,
+            | Self::OtherServer { .. }
+            | Self::NoRecovery { .. }
+            | Self::PromotionUnderWay
+            | Self::SwitchOwed { .. } => Code::RecoveryState,
+            Self::StillOwed(error) => error.code(),
+            Self::PromotionRefused { .. } => Code::PromotionRefused,
+            Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
+            Self::SwapUnknown { .. } | Self::SwitchWithoutJournal { .. } => Code::SwapUnfinished,
+            Self::NoRetired { .. } => Code::RetiredNotFound,
+            Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }
     }
 }
@@ -249,6 +260,7 @@ fn server(error: &ServerError) -> Code {
         ServerError::NoJars { .. } | ServerError::NoJava { .. } => Code::ServerNotStartable,
         ServerError::UnknownRelease { .. } => Code::Neo4jUnsupported,
         ServerError::TooOld { .. } => Code::ServerTooOld,
+        ServerError::Died { .. } => Code::InstanceDied,
         ServerError::WrongEnd { .. } => Code::RestoreWrong,
         ServerError::AdminTooLong { .. } | ServerError::AdminEnded { .. } => Code::Neo4jAdminFailed,
         ServerError::Contended { .. } => Code::JobRunning,
@@ -259,6 +271,27 @@ fn server(error: &ServerError) -> Code {
         | ServerError::NotStopped { .. }
         | ServerError::Bolt(_)
         | ServerError::Refused { .. } => Code::InstanceFailed,
+    }
+}
+
+fn control(error: &ControlError) -> Code {
+    match error {
+        ControlError::Disk(error) => target_disk(error),
+        ControlError::Stopped(_) => Code::Interrupted,
+        ControlError::NotSet => Code::ServerControlMissing,
+        ControlError::NoUnit { .. } => Code::Usage,
+        ControlError::SupervisorSilent { .. } | ControlError::SupervisorRefuses { .. } => {
+            Code::SupervisorUnreachable
+        }
+        ControlError::StopTimedOut { .. } => Code::ServerStopTimedOut,
+        ControlError::StopNotRun { .. }
+        | ControlError::StopFailed { .. }
+        | ControlError::HeldByAnother { .. } => Code::ServerStopFailed,
+        ControlError::StartNotRun { .. }
+        | ControlError::StartFailed { .. }
+        | ControlError::NotOnline { .. }
+        | ControlError::StartTimedOut { .. }
+        | ControlError::NotServing { .. } => Code::ServerStartFailed,
     }
 }
 

@@ -10,7 +10,7 @@ mod mapping;
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{RecoveryId, Status};
+use grap_core::recovery::{Order, RecoveryId, Status};
 use grap_core::{BackupId, Mismatch, PlanRefusal, Shortage, SourceName, TimeRefusal};
 use grap_disk::DiskError;
 use grap_repository::RepositoryError;
@@ -21,6 +21,7 @@ use crate::check::CheckError;
 use crate::copy::{AssembleError, CaptureError, ManifestError, RereadError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
+use crate::server::control::ControlError;
 use crate::state::StateError;
 
 pub use code::Code;
@@ -57,6 +58,8 @@ pub enum Error {
     Write(#[from] WriteError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(transparent)]
@@ -156,6 +159,10 @@ pub enum Error {
     RecoveryInTheWay { asked: &'static str, id: RecoveryId, status: Status },
     #[error("{asked} is not possible: recovery {id} to `{target}` is under way; without a target it goes on")]
     OtherRecovery { asked: &'static str, id: RecoveryId, target: String },
+    #[error(
+        "{id} goes on with the Neo4j that has opened its candidate, {opened_by}; this is {found}: name a home of the former (--neo4j-home or recovery.neo4j_home), or cancel the recovery and start it anew"
+    )]
+    OtherServer { id: RecoveryId, opened_by: String, found: String },
     #[error("{id} began with another repository")]
     OtherRepository { id: RecoveryId },
     #[error("{} is there, and is not of this recovery", path.display())]
@@ -164,12 +171,35 @@ pub enum Error {
     CandidatePath { path: PathBuf },
     #[error("what was restored to {} is not what was planned: {why}", path.display())]
     CandidateWrong { path: PathBuf, why: String },
+    #[error("the candidate {} is not what has passed: {why}", path.display())]
+    CandidateChanged { path: PathBuf, why: String },
+    #[error("whether the candidate {} is still what has passed cannot be said: an older program judged it, and did not note what it was", path.display())]
+    CandidateUnprinted { path: PathBuf },
     #[error("the repository cannot be opened again: {why}")]
     NotOpenedAgain { why: String },
     #[error("a recovery is under way: a drill waits until there is none")]
     DrillBesideRecovery,
     #[error("there is nothing that could be drilled: {why}")]
     NoDrillTarget { why: String },
+    #[error("{why}")]
+    PromotionRefused { why: String },
+    #[error("the new database is not what it should be: {why}")]
+    NotConfirmed { why: String },
+    #[error("what lies on disk is not what was noted, and nothing was touched: {what}")]
+    SwapUnknown { what: String },
+    /// What an order had to look at could not be looked at: that says nothing about it, and it stays owed.
+    #[error(transparent)]
+    StillOwed(Box<Error>),
+    #[error("a promotion or a rollback is under way")]
+    PromotionUnderWay,
+    #[error(
+        "{asked} is not possible: {id} owes `{owed}`, {why}: `grap recover {verb}` goes on with it, `grap recover cancel` takes it back where that can be"
+    )]
+    SwitchOwed { asked: &'static str, id: RecoveryId, owed: Order, why: String, verb: &'static str },
+    #[error("the journal of recoveries cannot be read, and {what}")]
+    SwitchWithoutJournal { what: String },
+    #[error("there is no retired database{}", named(id.as_ref()))]
+    NoRetired { id: Option<RecoveryId> },
     #[error("{asked} is not possible: there is no recovery")]
     NoRecovery { asked: &'static str },
 }
@@ -182,6 +212,10 @@ impl Error {
             error => Self::AtCopy { error: Box::new(error) },
         }
     }
+}
+
+fn named(id: Option<&RecoveryId>) -> String {
+    id.map_or_else(String::new, |id| format!(" of {id}"))
 }
 
 fn list<T: std::fmt::Display>(names: &[T]) -> String {

@@ -9,7 +9,9 @@ use grap_core::recovery::Status;
 
 use super::{Caller, OpenRepository};
 use crate::error::{Code, Error, Result};
-use crate::ops::{self, RecoverOptions, RecoveryReport};
+use crate::ops::{self, RecoverOptions, RecoveryReport, SwitchOptions, SwitchReport};
+use crate::recovery::LiveServer;
+use crate::server::control::ControlError;
 use crate::state::StateDirectory;
 
 /// The recovery of a state directory.
@@ -18,6 +20,7 @@ pub struct RecoveryStateMachine {
     open: Box<OpenRepository>,
     state: StateDirectory,
     caller: Caller,
+    live: Option<LiveServer>,
 }
 
 impl RecoveryStateMachine {
@@ -27,7 +30,13 @@ impl RecoveryStateMachine {
         state: StateDirectory,
         caller: Caller,
     ) -> Self {
-        Self { options, open, state, caller }
+        Self { options, open, state, caller, live: None }
+    }
+
+    /// The live server, how it is stopped, started and asked: what a promotion needs to know.
+    #[must_use]
+    pub fn with_live(self, live: LiveServer) -> Self {
+        Self { live: Some(live), ..self }
     }
 
     /// From `NOT_RECOVERING` to `RECOVERING`: what is going to be done is fixed and noted (`None`: the newest point that
@@ -62,9 +71,26 @@ impl RecoveryStateMachine {
         Ok(self.update_progress()?.failure())
     }
 
-    /// From `SUCCESS` or `FAILED` to `NOT_RECOVERING`: the candidate goes.
+    /// From `SUCCESS` to `PROMOTED`: what has passed becomes the live database, and what was live is retired. Whether it
+    /// was promoted the report says; called off, it is `SUCCESS` with the reason.
+    pub fn promote_to_production(&self, options: &SwitchOptions) -> Result<SwitchReport> {
+        let (find, open) = (|| self.live(), || (self.open)());
+        ops::promote(options, &find, &open, &self.state, &self.caller.session())
+    }
+
+    /// What a promotion has retired becomes live again, and what is live now is retired.
+    pub fn rollback(&self, options: &SwitchOptions) -> Result<SwitchReport> {
+        let (find, open) = (|| self.live(), || (self.open)());
+        ops::rollback(options, &find, &open, &self.state, &self.caller.session())
+    }
+
+    fn live(&self) -> Result<LiveServer> {
+        self.live.clone().ok_or_else(|| ControlError::NotSet.into())
+    }
+
+    /// From `SUCCESS`, `PROMOTED` or `FAILED` to `NOT_RECOVERING`: the candidate goes.
     pub fn reset_recovery_state(&self) -> Result<RecoveryReport> {
-        ops::reset_recovery(&|| (self.open)(), &self.state, &self.caller.session())
+        ops::reset_recovery(&|| self.live(), &|| (self.open)(), &self.state, &self.caller.session())
     }
 }
 

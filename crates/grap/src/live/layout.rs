@@ -73,6 +73,20 @@ impl Installation {
         Ok(found)
     }
 
+    /// Where an installation has this database, whether it is there or not.
+    pub fn locate(options: &InstallationOptions, database: &str) -> Result<Self, LayoutError> {
+        let mut found = match options {
+            InstallationOptions::Home { home, configuration } => {
+                Self::of_home(home, configuration.as_deref())?
+            }
+            InstallationOptions::Data { data, transactions, .. } => {
+                Self::of_data(data, transactions.as_deref(), Some(database))?
+            }
+        };
+        found.databases = vec![database.to_owned(), SYSTEM.to_owned()];
+        Ok(found)
+    }
+
     /// The data directory of an installation of which the databases may be gone.
     pub fn data_directory(options: &InstallationOptions) -> Result<PathBuf, LayoutError> {
         match options {

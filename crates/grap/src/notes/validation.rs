@@ -3,7 +3,9 @@
 //! The journal of recoveries is local, and reset; this stays beside the backup. One recovery leaves one note, however often it
 //! is told to: host, id and beginning name it.
 
-use grap_core::recovery::{End, Judgement, Measured, Order, Recovery, RecoveryId, Tier, TierVerdict};
+use grap_core::recovery::{
+    End, INSTANCE_DIED, Judgement, Measured, Order, Recovery, RecoveryId, Tier, TierVerdict,
+};
 use grap_core::{BackupId, SourceName};
 use grap_repository::Repository;
 use jiff::Timestamp;
@@ -51,9 +53,17 @@ pub struct Validated {
 }
 
 /// Whether a failure with this code says that nobody could look: the server did not come up in time, its checker was
-/// killed. That is no verdict on the candidate.
+/// killed, ours had not time enough. That is no verdict on the candidate.
 pub fn is_blind(code: &str) -> bool {
-    [Code::InstanceFailed, Code::Neo4jAdminFailed].iter().any(|blind| blind.name() == code)
+    [Code::InstanceFailed, Code::Neo4jAdminFailed, Code::CheckTooLong]
+        .iter()
+        .any(|blind| blind.name() == code)
+}
+
+/// Whether a failure with this code says that the server ended of itself when it had the candidate. Nobody knows whether the
+/// candidate is at fault: the backup is not validated any more, and does not count as failed.
+pub fn is_death(code: &str) -> bool {
+    code == INSTANCE_DIED
 }
 
 impl Validated {
@@ -62,9 +72,13 @@ impl Validated {
     }
 
     /// Whether it speaks against the backup. The operator's own checks do not: they judge what is in the graph, and the
-    /// backup has it as the source had it.
+    /// backup has it as the source had it. Nor does a server that died, which may have had reasons of its own.
     pub fn speaks_against_backup(&self) -> bool {
-        self.validation.tiers.iter().any(|tier| tier.failed() && tier.tier != Tier::Custom)
+        let speaks = |code: &str| !is_blind(code) && !is_death(code);
+        self.validation
+            .tiers
+            .iter()
+            .any(|tier| tier.tier != Tier::Custom && tier.failed_as().is_some_and(speaks))
     }
 
     /// What was counted of this database, when it ended there.
@@ -79,15 +93,13 @@ impl Validation {
     /// As the recovery stands. `None`: no tier has judged it, or the last one could not look, so that there is nothing to
     /// note.
     pub fn of(recovery: &Recovery) -> Option<Self> {
-        let tiers: Vec<Judgement> = recovery.judgements.iter().map(shortened).collect();
+        let mut tiers: Vec<Judgement> = recovery.judgements.iter().map(shortened).collect();
+        tiers.extend(died_unasked(recovery));
         let last = tiers.last()?;
         let measured = tiers.iter().find_map(|judgement| judgement.measured.clone());
         // A way that was left before the last tier passed nothing, whatever was said until then.
         let health_check_passed = last.tier == Tier::Store && tiers.iter().all(|tier| !tier.failed());
-        let wrong = tiers.iter().any(|tier| match &tier.verdict {
-            TierVerdict::Failed { code, .. } => !is_blind(code),
-            TierVerdict::Passed { .. } | TierVerdict::Skipped { .. } => false,
-        });
+        let wrong = tiers.iter().any(|tier| tier.failed_as().is_some_and(|code| !is_blind(code)));
         if !health_check_passed && !wrong {
             return None;
         }
@@ -108,6 +120,16 @@ impl Validation {
             tiers,
         })
     }
+}
+
+/// Of a server that died while nobody asked it anything: the tier that comes behind its stop cannot be asked.
+fn died_unasked(recovery: &Recovery) -> Option<Judgement> {
+    if recovery.judgements.iter().any(Judgement::failed) {
+        return None;
+    }
+    let failure = recovery.cause.as_ref()?.death()?.clone();
+    let verdict = TierVerdict::Failed { code: failure.code, message: failure.message };
+    Some(Judgement { tier: Tier::Store, verdict, findings: Vec::new(), measured: None })
 }
 
 fn shortened(judgement: &Judgement) -> Judgement {
@@ -150,4 +172,33 @@ pub fn put_validation(
     };
     series.put(records.newest, note)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::{Failure, State, What, apply, atlas, order};
+
+    use super::*;
+
+    /// Each line: how the stop of the test instance failed, and whether that is noted.
+    #[test]
+    fn a_death_between_two_tiers_is_noted_and_what_could_not_be_done_is_not() {
+        assert_eq!(INSTANCE_DIED, Code::InstanceDied.name());
+        for (code, noted) in [(INSTANCE_DIED, true), (Code::InstanceFailed.name(), false)] {
+            let mut state = apply(State::Idle, &atlas::event(atlas::begun())).unwrap();
+            while order(&state) != Some(Order::StopInstance) {
+                state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+            }
+            let failure = Failure { code: code.to_owned(), message: "its words".to_owned() };
+            let failed = What::Failed { order: Order::StopInstance, failure };
+            state = apply(state, &atlas::event(failed)).unwrap();
+            let validation = Validation::of(state.recovery().unwrap());
+            assert_eq!(validation.is_some(), noted, "{code}");
+            let Some(validation) = validation else { continue };
+            let last = validation.tiers.last().unwrap();
+            assert_eq!((last.tier, last.failed_as()), (Tier::Store, Some(INSTANCE_DIED)));
+            let validated = Validated { at: Timestamp::UNIX_EPOCH, host: "a".to_owned(), validation };
+            assert!(!validated.passed() && !validated.speaks_against_backup());
+        }
+    }
 }

@@ -4,12 +4,13 @@
 //! It is the same machine with a journal of its own. A drill that was killed is cleared away by the next one.
 
 use grap_core::Target;
-use grap_core::recovery::RecoveryId;
+use grap_core::recovery::{Plan, RecoveryId};
+use grap_repository::Repository;
 use grap_task::{Finding, Stop};
 
 use super::Session;
 use super::recover::{RecoverOptions, clear_away, failure, perform, plan, recovery_history};
-use super::window::{SourceWindow, window};
+use super::window::{SourceWindow, window_of};
 use crate::archive::DatabaseWindow;
 use crate::error::{Code, Error, Result};
 use crate::live::SYSTEM;
@@ -54,9 +55,9 @@ pub fn drill(
     }
     state.journaled("drill", session.clock, || {
         let machine = clear_away_whatever(machine, open, state, session)?;
-        let machine = begin(machine, options, open, session)?;
-        let id = machine.state().recovery().map(|recovery| recovery.id.clone());
         let mut candidate = Candidate::new(&options.recovery.candidate, open, state);
+        let machine = begin(machine, options, open, &mut candidate, session)?;
+        let id = machine.state().recovery().map(|recovery| recovery.id.clone());
         let performed = perform(machine, Lane::Drill, &mut candidate, state, session).map(drop);
         drop(candidate);
         let cleared = clear_up(open, state, session);
@@ -93,33 +94,46 @@ fn clear_away_whatever(
 ) -> Result<Machine> {
     let Some(recovery) = machine.state().recovery() else { return Ok(machine) };
     let machine = if recovery.phase.is_forward() { machine.cancel(session.clock)? } else { machine };
-    clear_away(machine, Lane::Drill, open, state, session)
+    clear_away(machine, Lane::Drill, Candidate::to_clear_away(Some(open)), state, session)
 }
 
 fn begin(
     machine: Machine,
     options: &DrillOptions,
     open: &OpenAgain<'_>,
+    candidate: &mut Candidate<'_>,
     session: &Session<'_>,
 ) -> Result<Machine> {
     let id = machine.next_id(session.clock.now());
-    if !options.random {
-        let plan = plan(&options.recovery, &id, open()?, session)?;
-        return machine.begin(id, plan, session.clock);
-    }
-    let targets = Targets::find(&options.recovery, open, session)?;
+    let repository = open()?.open_told(session)?;
+    let plan = if options.random {
+        draw(options, &id, &repository, session)?
+    } else {
+        plan(&options.recovery, &id, &repository, session)?
+    };
+    candidate.hand(repository);
+    machine.begin(id, plan, session.clock)
+}
+
+fn draw(
+    options: &DrillOptions,
+    id: &RecoveryId,
+    repository: &Repository,
+    session: &Session<'_>,
+) -> Result<Plan> {
+    let targets = Targets::find(&options.recovery, repository, session)?;
     let mut draws = 0;
     let plan = loop {
         draws += 1;
         let (target, timeline) = targets.draw()?;
         let drawn = RecoverOptions { target: Some(target), timeline, ..options.recovery.clone() };
-        match plan(&drawn, &id, open()?, session) {
+        match plan(&drawn, id, repository, session) {
             Err(error) if draws < DRAWS_MAX && lies_badly(error.code()) => {}
             plan => break plan?,
         }
     };
     session.monitor.finding(&Finding::info(format!("drawn: {}", plan.target)));
-    machine.begin(id, plan, session.clock)
+    Ok(plan)
 }
 
 fn lies_badly(code: Code) -> bool {
@@ -136,8 +150,8 @@ struct Targets {
 }
 
 impl Targets {
-    fn find(options: &RecoverOptions, open: &OpenAgain<'_>, session: &Session<'_>) -> Result<Self> {
-        let report = window(open()?, options.source.as_ref(), session)?;
+    fn find(options: &RecoverOptions, repository: &Repository, session: &Session<'_>) -> Result<Self> {
+        let report = window_of(repository, options.source.as_ref(), session)?;
         let nothing = |why: &str| Error::NoDrillTarget { why: why.to_owned() };
         let source = report.sources.first().ok_or_else(|| nothing("there is no source"))?;
         let wanted = |window: &&DatabaseWindow| match &options.database {

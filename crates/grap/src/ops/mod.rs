@@ -19,6 +19,7 @@ mod key;
 mod lateness;
 mod list;
 mod open;
+mod promote;
 mod recover;
 mod restore;
 mod schema;
@@ -54,8 +55,12 @@ pub use init::{InitReport, init};
 pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
+pub use promote::{
+    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, resume_promotion,
+    rollback,
+};
 pub use recover::{
-    RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
+    CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
     recovery_status, reset_recovery,
 };
 pub(crate) use restore::restore_to_ends;

@@ -136,8 +136,8 @@ impl Opened {
     pub fn stay(&mut self, longest: Option<Duration>, session: &Session<'_>) -> Result<StayEnd> {
         let begun = session.clock.since_boot();
         loop {
-            if let Some((status, said)) = self.instance.ended() {
-                return Err(ServerError::Ended { status, said }.into());
+            if let Some(ended) = self.instance.ended() {
+                return Err(ended.into());
             }
             let stayed = session.clock.since_boot().saturating_sub(begun);
             let left = longest.map_or(LOOK, |longest| longest.saturating_sub(stayed).min(LOOK));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use grap_disk as disk;
 use grap_repository::object::{PROBES, require_put_if_absent};
 use grap_repository::{LocalStore, Lock, LockHolder, ObjectError, ObjectStore, Repository, RepositoryError};
-use grap_task::{Clock, Finding, Monitor, Stop};
+use grap_task::{Clock, Finding, Monitor, Stop, Unit};
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
@@ -80,6 +80,12 @@ impl Access {
             Err(RepositoryError::NotARepository) => Err(Error::NoRepository { location: self.location }),
             other => Ok(other?),
         }
+    }
+
+    /// As [`Access::open`], as a step that is told.
+    pub(crate) fn open_told(self, session: &Session<'_>) -> Result<Repository> {
+        session.monitor.begin("opening the repository", Unit::Items, None);
+        self.open()
     }
 
     /// Make ready for a new repository, in a place that holds nothing else.

@@ -4,19 +4,16 @@
 //! The file is a wish, no evidence: the event in the journal is what counts. One of another recovery means nothing.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use grap_core::recovery::RecoveryId;
 use grap_disk as disk;
-use grap_task::Stop;
 
-use super::{Lane, RequestOnDrop};
+use super::Lane;
 use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::state::StateDirectory;
+use crate::substop::stopped_when;
 
-/// Between two looks while an order is performed.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// An id is shorter.
 const SIZE_MAX: u64 = 256;
 
@@ -51,20 +48,9 @@ impl CancelRequest {
         session: &Session<'_>,
         act: impl FnOnce(&Session<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (stop, acted) = (Stop::new(), Stop::new());
-        let watch = || {
-            while !acted.wait(LOOK_EVERY) {
-                // What cannot be read now is read, and told, between two orders.
-                if session.stop.requested() || self.is_for(id).unwrap_or(false) {
-                    stop.request();
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            let _acted = RequestOnDrop(&acted);
-            let watcher = std::thread::Builder::new().name("recovery cancel".to_owned());
-            watcher.spawn_scoped(scope, watch).map_err(Error::Thread)?;
-            act(&Session { stop: &stop, ..*session })
-        })
+        // What cannot be read now is read, and told, between two orders.
+        let wanted = || session.stop.requested() || self.is_for(id).unwrap_or(false);
+        stopped_when("recovery cancel", wanted, |stop| act(&Session { stop, ..*session }))
+            .map_err(Error::Thread)?
     }
 }

@@ -13,7 +13,7 @@ pub struct Past {
 
 impl Past {
     pub fn succeeded(&self) -> bool {
-        self.ended.is_some() && self.recovery.phase == Phase::Validated
+        self.ended.is_some() && matches!(self.recovery.phase, Phase::Validated | Phase::Promoted)
     }
 }
 
@@ -25,7 +25,7 @@ pub fn past(events: &[Event]) -> Vec<Past> {
         // The journal was folded when it was opened: each can follow.
         state = apply(state, event).unwrap_or_default();
         let Some(recovery) = state.recovery() else { continue };
-        let ended = matches!(recovery.phase, Phase::Validated | Phase::Failed).then_some(event.at);
+        let ended = recovery.phase.is_end().then_some(event.at);
         let now = Past { recovery: recovery.clone(), ended };
         match told.last_mut().filter(|last| last.recovery.id == recovery.id) {
             None => told.push(now),

@@ -9,18 +9,22 @@
 use std::collections::BTreeSet;
 
 use grap_core::recovery::{Event, Illegal, RecoveryId, State, What, apply};
-use grap_disk::Journal;
+use grap_disk::{self as disk, Journal};
 use jiff::Timestamp;
 
 use super::Lane;
+use crate::error::Error;
 use crate::state::{SetAside, StateDirectory, StateError};
 
 /// More are cut to half of it when a recovery begins. Each append reads what is there.
 const ENTRIES_MAX: usize = 1000;
+/// A journal of that many is smaller.
+const ROOM: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub struct RecoveryJournal {
     journal: Journal,
+    lane: Lane,
     state: State,
     entries: usize,
     ids: BTreeSet<RecoveryId>,
@@ -36,7 +40,7 @@ impl RecoveryJournal {
             entry,
             source,
         })?;
-        Ok(Self { journal, state, entries: events.len(), ids: ids(&events) })
+        Ok(Self { journal, lane, state, entries: events.len(), ids: ids(&events) })
     }
 
     /// As [`RecoveryJournal::open`]; what cannot be read is set aside. Only for whoever has seen to it that no candidate
@@ -58,6 +62,19 @@ impl RecoveryJournal {
         &self.state
     }
 
+    /// For what is noted between the stop of a live server and its start.
+    pub(super) fn require_room(&self) -> crate::Result<()> {
+        let free = disk::space(self.journal.path())?.available;
+        if free >= ROOM {
+            return Ok(());
+        }
+        let why = format!(
+            "the file system of {} has {free} bytes left, and {ROOM} are to be there",
+            self.journal.path().display()
+        );
+        Err(Error::PromotionRefused { why })
+    }
+
     /// Every event, oldest first.
     pub fn history(&self) -> Result<Vec<Event>, StateError> {
         Ok(self.journal.entries()?)
@@ -65,7 +82,7 @@ impl RecoveryJournal {
 
     /// An id that no recovery has had.
     pub fn next_id(&self, now: Timestamp) -> RecoveryId {
-        RecoveryId::choose(now, |id| self.ids.contains(id))
+        RecoveryId::choose(self.lane.kind(), now, |id| self.ids.contains(id))
     }
 
     /// Durable, and part of the state, when this returns. Where it fails nobody knows whether the event is there: the
@@ -76,8 +93,11 @@ impl RecoveryJournal {
             entry: self.entries + 1,
             source,
         })?;
-        if let What::Begun { id, .. } = &event.what {
-            self.shorten()?;
+        if let Some(id) = begins(event) {
+            // What a rollback replaces stands until it has begun.
+            if self.state == State::Idle {
+                self.shorten()?;
+            }
             self.ids.insert(id.clone());
         }
         self.journal.append(event)?;
@@ -92,9 +112,9 @@ impl RecoveryJournal {
             return Ok(());
         }
         let events: Vec<Event> = self.journal.entries()?;
-        let begins = |event: &Event| matches!(event.what, What::Begun { .. });
         let behind = events.len().saturating_sub(ENTRIES_MAX / 2);
-        let cut = (behind..events.len()).find(|index| begins(&events[*index])).unwrap_or(events.len());
+        let cut =
+            (behind..events.len()).find(|index| begins(&events[*index]).is_some()).unwrap_or(events.len());
         self.journal.rewrite(&events[cut..])?;
         self.entries = events.len() - cut;
         Ok(())
@@ -102,11 +122,15 @@ impl RecoveryJournal {
 }
 
 fn ids(events: &[Event]) -> BTreeSet<RecoveryId> {
-    let begun = events.iter().filter_map(|event| match &event.what {
-        What::Begun { id, .. } => Some(id.clone()),
+    events.iter().filter_map(begins).cloned().collect()
+}
+
+/// Which recovery, or rollback, begins with it.
+fn begins(event: &Event) -> Option<&RecoveryId> {
+    match &event.what {
+        What::Begun { id, .. } | What::RollbackBegun { id, .. } => Some(id),
         _ => None,
-    });
-    begun.collect()
+    }
 }
 
 /// What the events come to; else the number of the first one that cannot follow.

@@ -17,8 +17,13 @@ mod history;
 mod journal;
 mod perform;
 mod progress;
+mod promote;
+mod swap;
+mod switching;
 
-use grap_core::recovery::{Event, Order, Phase, Plan, Recovery, RecoveryId, State, What, order};
+use grap_core::recovery::{
+    Event, Order, Phase, Plan, Recovery, RecoveryId, RecoveryKind, State, Switch, What, order,
+};
 use grap_disk::FileLock;
 use grap_task::{Clock, Stop, Unit};
 use jiff::Timestamp;
@@ -30,8 +35,12 @@ pub use history::{Past, past};
 pub use journal::RecoveryJournal;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
+pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
+pub use swap::{Swap, Swapped};
+pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores};
+pub(crate) use switching::{Interrupted, archived_databases, bytes_of, interrupted, root_of_retired};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;
 use crate::state::{Job, SetAside, StateDirectory, StateError};
 
@@ -44,9 +53,13 @@ pub enum Lane {
 
 impl Lane {
     pub fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(self) -> RecoveryKind {
         match self {
-            Self::Recovery => "recovery",
-            Self::Drill => "drill",
+            Self::Recovery => RecoveryKind::Recovery,
+            Self::Drill => RecoveryKind::Drill,
         }
     }
 
@@ -117,7 +130,7 @@ impl Machine {
     pub fn cancel(mut self, clock: &Clock) -> Result<Self> {
         let asked = "a cancellation";
         let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
-        if !recovery.phase.is_forward() {
+        if !recovery.phase.can_be_cancelled() {
             return Err(in_the_way(asked, recovery));
         }
         self.note(What::CancelAsked, clock)?;
@@ -125,25 +138,87 @@ impl Machine {
         Ok(self)
     }
 
-    /// From either end: its candidate goes, and there is no recovery any more, once what is owed is performed.
+    /// The candidate that has passed is to become the live database.
+    pub fn ask_promotion(mut self, switch: Switch, clock: &Clock) -> Result<Self> {
+        let asked = "a promotion";
+        let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
+        let gives_up = recovery.phase == Phase::Restarting && switch.live_is_lost && !recovery.is_rollback();
+        if recovery.phase != Phase::Validated && !gives_up {
+            return Err(in_the_way(asked, recovery));
+        }
+        self.cancel.remove()?;
+        self.note(What::PromoteAsked { switch: Box::new(switch) }, clock)?;
+        Ok(self)
+    }
+
+    /// A retired store is to become the live database.
+    pub fn begin_rollback(
+        mut self,
+        id: RecoveryId,
+        plan: Plan,
+        switch: Switch,
+        clock: &Clock,
+    ) -> Result<Self> {
+        if let Some(recovery) = self.state().recovery() {
+            let gives_up =
+                recovery.phase == Phase::Restarting && switch.live_is_lost && recovery.is_rollback();
+            if recovery.phase != Phase::Promoted && !gives_up {
+                return Err(in_the_way("a rollback", recovery));
+            }
+        }
+        self.cancel.remove()?;
+        self.note(What::RollbackBegun { id, plan, switch: Box::new(switch) }, clock)?;
+        Ok(self)
+    }
+
+    /// The database that was promoted and not confirmed is to be asked again.
+    pub fn ask_again(mut self, clock: &Clock) -> Result<Self> {
+        self.note(What::ConfirmAsked, clock)?;
+        Ok(self)
+    }
+
+    /// From any end: its candidate goes, and there is no recovery any more, once what is owed is performed.
     pub fn reset(mut self, clock: &Clock) -> Result<Self> {
         match self.state().recovery() {
             None => return Ok(self),
             Some(recovery) if recovery.phase == Phase::Resetting => return Ok(self),
-            Some(recovery) if order(self.state()).is_some() => return Err(in_the_way("a reset", recovery)),
+            Some(recovery) if !recovery.phase.can_be_reset() => return Err(in_the_way("a reset", recovery)),
             Some(_) => {}
         }
         self.note(What::ResetAsked, clock)?;
         Ok(self)
     }
 
-    /// Perform what is owed until nothing is. An error leaves the recovery where it was: the next run goes on there.
+    /// Perform what is owed until nothing is. An error leaves the recovery where it was: the next run goes on there. A
+    /// whole database that we have stopped is started before that.
     pub fn run(mut self, performer: &mut dyn Perform, session: &Session<'_>, gauge: &Gauge) -> Result<Self> {
+        match self.perform_all(performer, session, gauge) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.leave(performer, session);
+                Err(error)
+            }
+        }
+    }
+
+    /// Nobody goes on here. Whoever called for the stop is not asked: a start ends by itself.
+    fn leave(&self, performer: &mut dyn Perform, session: &Session<'_>) {
+        let Some((_, recovery)) = self.owed().filter(|(owed, _)| owed.is_of_switch()) else { return };
+        if let Ok(promote) = performer.promote() {
+            promote.leave(recovery, &Session { stop: &Stop::new(), ..*session });
+        }
+    }
+
+    fn perform_all(
+        &mut self,
+        performer: &mut dyn Perform,
+        session: &Session<'_>,
+        gauge: &Gauge,
+    ) -> Result<()> {
         while let Some((owed, recovery)) = self.owed() {
             gauge.set(self.state(), Some(owed), session.clock);
-            session.stop.check()?;
             let began = session.clock.since_boot();
-            let what = if self.is_cancelled(recovery)? {
+            let what = if self.told_to_stop(recovery, session)? {
                 What::CancelAsked
             } else {
                 self.perform(owed, recovery, performer, session, gauge)?
@@ -152,7 +227,20 @@ impl Machine {
             self.note_after(what, u64::try_from(took.as_millis()).ok(), session.clock)?;
         }
         gauge.set(self.state(), None, session.clock);
-        Ok(self)
+        Ok(())
+    }
+
+    /// Whether it is to be cancelled. A signal is a pause: but for a database that is down, where the way back or the way
+    /// on ends with one that serves.
+    fn told_to_stop(&self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        if self.is_cancelled(recovery)? {
+            return Ok(true);
+        }
+        if !recovery.phase.live_is_down() {
+            session.stop.check()?;
+        }
+        let can_turn = matches!(recovery.phase, Phase::LiveStopped | Phase::ArchiveReached);
+        Ok(session.stop.requested() && can_turn)
     }
 
     fn owed(&self) -> Option<(Order, &Recovery)> {
@@ -161,7 +249,7 @@ impl Machine {
 
     /// Whether another process wants it to be.
     fn is_cancelled(&self, recovery: &Recovery) -> Result<bool> {
-        Ok(recovery.phase.is_forward() && self.cancel.is_for(&recovery.id)?)
+        Ok(recovery.phase.can_be_cancelled() && self.cancel.is_for(&recovery.id)?)
     }
 
     /// What comes of the order, as an event; an error where nothing is to be noted.
@@ -173,28 +261,40 @@ impl Machine {
         session: &Session<'_>,
         gauge: &Gauge,
     ) -> Result<What> {
+        if order == Order::LookAgain {
+            // Between the stop and the start nothing is to be noted in vain.
+            self.journal.require_room()?;
+        }
         session.monitor.begin(&announced(order, gauge, session.clock), Unit::Items, None);
         let metering = gauge.metering(session.monitor);
         let session = Session { monitor: &metering, ..*session };
         let mut act = |session: &Session<'_>| perform::perform(order, recovery, performer, session);
+        let uncalled = Stop::new();
+        // Of the steps between the stop and the start only the wait for the archive is long.
+        let session = if recovery.phase.live_is_down() && order != Order::AwaitArchive {
+            Session { stop: &uncalled, ..session }
+        } else {
+            session
+        };
         // Nothing cancels the way back.
-        let result = if recovery.phase.is_forward() {
+        let result = if recovery.phase.can_be_cancelled() {
             self.cancel.watching(&recovery.id, &session, act)
         } else {
             act(&session)
         };
         match result {
             Err(error) if error.code() == Code::Interrupted => {
-                if self.is_cancelled(recovery)? {
+                // Who was told to stop stays stopped, if nobody goes on.
+                if self.is_cancelled(recovery)? || matches!(order, Order::StopLive | Order::AwaitArchive) {
                     Ok(What::CancelAsked)
                 } else {
                     Err(error)
                 }
             }
+            Err(Error::StillOwed(error)) => Err(*error),
+            Err(error) if recovery.stays_owed() => Err(error),
             Err(error) if order.can_fail() => Ok(What::Failed { order, failure: perform::failure(&error) }),
-            Err(error) if order == Order::WriteRecord => {
-                Ok(What::RecordMissed { failure: perform::failure(&error) })
-            }
+            Err(error) if order.is_record() => Ok(What::RecordMissed { failure: perform::failure(&error) }),
             result => result,
         }
     }
@@ -216,7 +316,7 @@ pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<C
             let asked = "a cancellation";
             let journal = RecoveryJournal::open(directory, lane)?;
             let recovery = journal.state().recovery().ok_or(Error::NoRecovery { asked })?;
-            if !recovery.phase.is_forward() {
+            if !recovery.phase.can_be_cancelled() {
                 return Err(in_the_way(asked, recovery));
             }
             CancelRequest::of(directory, lane).put(&recovery.id)?;
@@ -239,6 +339,16 @@ pub fn runs(directory: &StateDirectory, lane: Lane) -> Result<bool> {
     Ok(directory.runs(lane.job())?)
 }
 
+/// Why its journal cannot be read, now or later: then nobody knows whether one is under way. `None`: it can be. A disk that does
+/// not answer says neither, and is an error.
+pub fn unreadable(directory: &StateDirectory, lane: Lane) -> Result<Option<String>> {
+    match RecoveryJournal::open(directory, lane) {
+        Ok(_) => Ok(None),
+        Err(error) if error.is_unreadable() => Ok(Some(in_one_line(&error))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// `restore (1 % done)`
 fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
     let Some(reading) = gauge.read(clock) else { return order.to_string() };
@@ -248,14 +358,5 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 }
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {
-    Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.phase.status() }
-}
-
-/// Ends the thread beside an act, also when the act panics: the scope waits for that thread.
-struct RequestOnDrop<'a>(&'a Stop);
-
-impl Drop for RequestOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.request();
-    }
+    Error::RecoveryInTheWay { asked, id: recovery.id.clone(), status: recovery.status() }
 }

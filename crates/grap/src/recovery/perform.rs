@@ -1,7 +1,10 @@
 //! What a recovery does to the world: one method an order.
 
-use grap_core::recovery::{Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What};
+use grap_core::recovery::{
+    CandidatePrint, Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What,
+};
 
+use super::promote::{self, Promote};
 use crate::error::{Error, Result, in_one_line};
 use crate::ops::Session;
 
@@ -39,7 +42,7 @@ pub trait Perform {
     /// Stop it in good order. One that has stopped so already is stopped; one that is gone otherwise is lost.
     fn stop_instance(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileItRuns<()>>;
 
-    /// Read the stopped store.
+    /// Read the stopped store. Where it passes, the answer has its print.
     fn check_store(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer>;
 
     /// Once, however often it is called. An id is unique in one state directory only: with the instant at which it began,
@@ -53,6 +56,9 @@ pub trait Perform {
 
     /// Nothing of it is left when this returns. Only a directory that carries the id is touched.
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+
+    /// What performs the orders that are about the live database.
+    fn promote(&mut self) -> Result<&mut dyn Promote>;
 }
 
 /// What a start came to. That there was nothing to start it with is an error.
@@ -77,6 +83,8 @@ pub struct Answer {
     pub verdict: TierVerdict,
     pub findings: Vec<String>,
     pub measured: Option<Measured>,
+    /// What the candidate is that the last tier has passed.
+    pub print: Option<CandidatePrint>,
 }
 
 /// Perform the order; what happened, as an event.
@@ -111,6 +119,7 @@ pub(super) fn perform(
         Order::RemoveCandidate => {
             performer.remove_candidate(recovery, session).map(|()| What::CandidateRemoved)
         }
+        order => promote::switch(order, recovery, performer, session),
     }
 }
 
@@ -121,8 +130,8 @@ impl Answer {
             self.findings.truncate(FINDINGS_MAX);
             self.findings.push(format!("... and {more} more"));
         }
-        let Self { verdict, findings, measured } = self;
-        What::Judged { judgement: Judgement { tier, verdict, findings, measured } }
+        let Self { verdict, findings, measured, print } = self;
+        What::Judged { judgement: Judgement { tier, verdict, findings, measured }, print }
     }
 }
 

@@ -12,9 +12,10 @@ use grap_task::{Clock, Stop};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Gauge, Lane, RequestOnDrop};
+use super::{Gauge, Lane};
 use crate::error::{Error, Result};
 use crate::state::StateDirectory;
+use crate::substop::RequestOnDrop;
 
 const EVERY: Duration = Duration::from_secs(1);
 const SIZE_MAX: u64 = 4096;

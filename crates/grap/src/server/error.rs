@@ -40,6 +40,8 @@ pub enum ServerError {
     Spawn(#[source] io::Error),
     #[error("the server ended by itself ({status}): {said}")]
     Ended { status: ExitStatus, said: String },
+    #[error("the server had begun to open database `{database}`, and ended by itself ({status}): {said}")]
+    Died { database: String, status: ExitStatus, said: String },
     #[error("the server was not ready within {} s: {said}", limit.as_secs())]
     NotReady { limit: Duration, said: String },
     #[error("the server did not stop within {} s", limit.as_secs())]

@@ -6,17 +6,41 @@
 //! nobody could log in otherwise, we included.)
 
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use grap_disk::{self as disk, Kind};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::configuration::{Chosen, configuration};
-use super::{InstanceFolder, Mode, ServerError, ServerInstallation};
+use super::{InstanceFolder, Mode, ServerError, ServerInstallation, ServerRelease};
 use crate::random::random;
 
 /// The one user of a new `system` database.
 pub(super) const USER: &str = "neo4j";
+
+/// Exit codes of a JVM that ended by itself: a signal that it has handled is 128 and more, 0 is an end in good order.
+const BY_ITSELF: std::ops::RangeInclusive<i32> = 1..=127;
+/// Of a JVM that was told to end when it has no memory left.
+const OUT_OF_MEMORY: i32 = 3;
+const PORT_TAKEN: [&str; 2] = ["Address already in use", "BindException"];
+/// What a machine may not have.
+const MISSED: [&str; 9] = [
+    "OutOfMemoryError",
+    "Cannot allocate memory",
+    "insufficient memory",
+    "unable to create native thread",
+    "No space left on device",
+    "Disk quota exceeded",
+    "Input/output error",
+    "Read-only file system",
+    "Too many open files",
+];
+
+/// Of a log so much is read from its end: what a server said last.
+const TAIL: u64 = 256 << 10;
+/// And from its beginning, for what a start says early: settings and much else stand before it.
+const HEAD: u64 = 4 << 20;
 
 /// How often the server hashes a password.
 const ROUNDS: usize = 1024;
@@ -91,6 +115,11 @@ impl InstanceHome {
         self.data.join("databases").join(&self.database)
     }
 
+    /// Of the server that is started in it.
+    pub fn release(&self) -> &ServerRelease {
+        &self.options.installation.release
+    }
+
     /// The data directory.
     pub fn data(&self) -> &Path {
         &self.data
@@ -132,10 +161,37 @@ impl InstanceHome {
 
     /// Whether somebody else had the port.
     pub(super) fn port_was_taken(&self) -> bool {
-        let taken = |line: &str| line.contains("Address already in use") || line.contains("BindException");
+        self.says(&PORT_TAKEN)
+    }
+
+    /// What its end means. It died of its database only where its own log says that it had begun to open it, it ended by
+    /// itself, and it missed nothing that is the machine's to give: what a signal ends, or a JVM without memory, says
+    /// nothing about the database (docs/validation.md).
+    pub(super) fn ended(&self, status: ExitStatus) -> ServerError {
+        let said = self.last_words();
+        let by_itself = status.code().is_some_and(|code| BY_ITSELF.contains(&code) && code != OUT_OF_MEMORY);
+        let missed = self.port_was_taken() || self.says(&MISSED);
+        if by_itself && self.says_opening() && !missed {
+            ServerError::Died { database: self.database.clone(), status, said }
+        } else {
+            ServerError::Ended { status, said }
+        }
+    }
+
+    /// `... Starting 'DatabaseId{e6dc0ffb[neo4j]}'.`, in 5.x and 2026.x alike.
+    fn says_opening(&self) -> bool {
+        let name = format!("[{}]}}'", self.database);
+        let opening = |line: &str| line.contains("Starting 'DatabaseId{") && line.contains(&name);
+        let log = self.log("debug.log");
+        last_line(&log, opening).is_some()
+            || part_of(&log, |_| (0, HEAD)).is_some_and(|head| head.lines().any(opening))
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        let said = |line: &str| words.iter().any(|word| line.contains(word));
         ["debug.log", "neo4j.log", "console.log"]
             .iter()
-            .any(|name| last_line(&self.log(name), taken).is_some())
+            .any(|name| last_line(&self.log(name), said).is_some())
     }
 
     /// Whether the server says that it has stopped in good order.
@@ -155,17 +211,21 @@ impl InstanceHome {
 
 /// The last line of a log that is as wanted; a log that is not there has none.
 fn last_line(log: &Path, wanted: impl Fn(&str) -> bool) -> Option<String> {
-    const TAIL: u64 = 256 << 10;
+    let tail = part_of(log, |size| (size.saturating_sub(TAIL), size))?;
+    tail.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
+}
+
+/// What stands from one offset of a log to another; which, by its size.
+fn part_of(log: &Path, which: impl Fn(u64) -> (u64, u64)) -> Option<String> {
     let stat = disk::stat(log).ok()??;
     if stat.kind != Kind::File {
         return None;
     }
     let source = disk::Source::open(log).ok()?;
-    let from = stat.size.saturating_sub(TAIL);
-    let mut tail = vec![0; usize::try_from(stat.size - from).ok()?];
-    let read = source.read_at(&mut tail, from).ok()?;
-    let text = String::from_utf8_lossy(&tail[..read]).into_owned();
-    text.lines().rev().find(|line| wanted(line)).map(|line| line.trim().to_owned())
+    let (from, to) = which(stat.size);
+    let mut part = vec![0; usize::try_from(to.min(stat.size).saturating_sub(from)).ok()?];
+    let read = source.read_at(&mut part, from).ok()?;
+    Some(String::from_utf8_lossy(&part[..read]).into_owned())
 }
 
 pub(super) fn random_hex() -> Result<String, ServerError> {
@@ -182,8 +242,9 @@ fn first_user(password: &str, salt: [u8; 16]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::live::Configuration;
 
     /// The server's own tool made 32 bytes of salt; the length is free.
     #[test]
@@ -193,6 +254,64 @@ mod tests {
             line.starts_with("neo4j:SHA-256,") && line.ends_with(",07070707070707070707070707070707,1024:\n")
         );
         assert_eq!(line.len(), "neo4j:SHA-256,".len() + 64 + 1 + 32 + ",1024:\n".len());
+    }
+
+    /// Each line: how it ended, what its log says, whether it died of the database.
+    #[test]
+    fn only_a_server_that_began_to_open_the_database_and_ended_by_itself_died_of_it() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let opening = "INFO [o.n.d.d.DatabaseLifecycles] Starting 'DatabaseId{e6dc0ffb[neo4j]}'.\n";
+        let of_system = "INFO [o.n.d.d.DatabaseLifecycles] Starting 'DatabaseId{00000000[system]}'.\n";
+        let after = |more: &str| format!("{opening}{more}\n");
+        let exit = |code: i32| ExitStatus::from_raw(code << 8);
+        let killed = |signal: i32| ExitStatus::from_raw(signal);
+        for (status, log, died) in [
+            (exit(1), opening.to_owned(), true),
+            (exit(1), after("ERROR java.lang.IllegalStateException: record 7"), true),
+            // 2026.x writes JSON.
+            (exit(1), r#"{"message":"Starting 'DatabaseId{b722662f[neo4j]}'."}"#.to_owned(), true),
+            (exit(1), String::new(), false),
+            (exit(1), of_system.to_owned(), false),
+            (exit(0), opening.to_owned(), false),
+            (exit(3), opening.to_owned(), false),
+            (exit(143), opening.to_owned(), false),
+            (killed(9), opening.to_owned(), false),
+            (killed(11), opening.to_owned(), false),
+            (exit(1), after("Caused by: java.net.BindException: Address already in use"), false),
+            (exit(1), after("java.lang.OutOfMemoryError: Java heap space"), false),
+            (exit(1), after("java.io.IOException: No space left on device"), false),
+            (exit(1), after("java.io.IOException: Disk quota exceeded"), false),
+            (exit(1), after("java.io.IOException: Input/output error"), false),
+            (exit(1), after("java.nio.file.FileSystemException: x: Read-only file system"), false),
+            // It said much until it died.
+            (exit(1), after(&"INFO a long line of a recovery\n".repeat(20_000)), true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let home = home(folder.path());
+            disk::create_dir_all(&folder.path().join("logs")).unwrap();
+            disk::publish(&home.log("debug.log"), &[log.as_bytes()]).unwrap();
+            let error = home.ended(status);
+            assert_eq!(matches!(error, ServerError::Died { .. }), died, "{error}");
+        }
+    }
+
+    /// There is nothing behind it that could be started.
+    pub(crate) fn home(root: &Path) -> InstanceHome {
+        let installation = ServerInstallation {
+            lib: PathBuf::new(),
+            release: "5.26.30".parse().unwrap(),
+            java: PathBuf::new(),
+            live: Configuration::default(),
+        };
+        InstanceHome {
+            options: InstanceOptions { installation, heap: "64m".to_owned(), page_cache: "64m".to_owned() },
+            id: "id".to_owned(),
+            root: root.to_owned(),
+            data: root.join("data"),
+            database: "neo4j".to_owned(),
+            password: "secret".into(),
+        }
     }
 
     #[test]

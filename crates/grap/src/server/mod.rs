@@ -8,11 +8,15 @@
 //! - [`TestInstance`]: the server itself. It ends with us, however we end.
 //! - [`check_by_admin`]: the server's own checker, on what it has stopped cleanly.
 //!
-//! The live database is never touched: an instance has directories, ports and users of its own, and of the live one's
+//! The live database is never touched by one: an instance has directories, ports and users of its own, and of the live one's
 //! settings only takes over those that its store needs.
+//!
+//! [`control`] is the other half of this room: how the live server itself is stopped and started, which only a promotion
+//! does.
 
 mod admin;
 mod configuration;
+pub mod control;
 mod error;
 mod folder;
 mod home;
@@ -27,6 +31,8 @@ pub use admin::{Checked, check_by_admin};
 pub use error::ServerError;
 pub use folder::InstanceFolder;
 pub(crate) use home::InstancePlace;
+#[cfg(test)]
+pub(crate) use home::tests::home as nothing_to_start;
 pub use home::{InstanceHome, InstanceOptions};
 pub use installation::{InstallationPlace, ServerInstallation};
 pub use java::JavaPlace;

@@ -7,7 +7,6 @@
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use grap_bolt::client::{Address, Answer, Auth, Connection, Options, Scope, Security};
@@ -26,6 +25,13 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// It is nice, beside a database that may be busy: an answer may take long without anything being wrong.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
+/// Within it a server has ended that does not answer because it has.
+const END_FOLLOWS: Duration = Duration::from_secs(3);
+/// The same where a connection broke: what the server does at its end takes a while, on a busy machine.
+const END_FOLLOWS_A_BREAK: Duration = Duration::from_secs(15);
+
+const NOT_ONLINE: &str = "SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state";
 
 /// Whether the user database may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +72,18 @@ impl TestInstance {
         };
         let mut instance =
             Self { group, home, port, patience: limit.min(ANSWER_LIMIT), clock: clock.clone() };
-        instance.await_online(&wait)?;
-        Ok(instance)
+        match instance.await_online(&wait) {
+            Ok(()) => Ok(instance),
+            Err(error) => Err(instance.or_its_end(error)),
+        }
+    }
+
+    /// Why it does not answer, where it is because it has ended.
+    fn or_its_end(&mut self, error: ServerError) -> ServerError {
+        match error {
+            ServerError::Bolt(ref bolt) => self.ended_behind(Some(bolt)).unwrap_or(error),
+            error => error,
+        }
     }
 
     pub fn uri(&self) -> String {
@@ -91,13 +107,24 @@ impl TestInstance {
     }
 
     /// How it ended, where it did so by itself: and what it said.
-    pub fn ended(&mut self) -> Option<(ExitStatus, String)> {
-        self.group.ended().map(|status| (status, self.home.last_words()))
+    pub fn ended(&mut self) -> Option<ServerError> {
+        self.group.ended().map(|status| self.home.ended(status))
+    }
+
+    /// As [`TestInstance::ended`], a moment later: a connection that breaks is the first that is seen of an end. `seen`: what
+    /// came of it, where it was asked.
+    pub fn ended_behind(&mut self, seen: Option<&grap_bolt::Error>) -> Option<ServerError> {
+        let follows = end_follows(seen);
+        let (begun, uncalled) = (self.clock.since_boot(), Stop::new());
+        while self.group.ended().is_none() && self.clock.since_boot().saturating_sub(begun) < follows {
+            self.clock.wait(POLL, &uncalled);
+        }
+        self.ended()
     }
 
     /// What is started.
     pub fn release(&self) -> &ServerRelease {
-        &self.home.options.installation.release
+        self.home.release()
     }
 
     /// The directory of the user database's stores.
@@ -110,9 +137,10 @@ impl TestInstance {
         Ok(Connection::open(&self.options(self.patience))?)
     }
 
-    /// For questions to the user database, each with its answer within so much time.
+    /// For questions to the user database: the logon and all of them together within so much time.
     pub fn asker(&self, limit: Duration) -> Result<Asker, ServerError> {
-        Ok(Asker::open(&self.options(limit), Some(&self.home.database))?)
+        let options = Options { budget: Some(limit), ..self.options(limit) };
+        Ok(Asker::open(&options, Some(&self.home.database))?)
     }
 
     fn options(&self, limit: Duration) -> Options {
@@ -134,8 +162,10 @@ impl TestInstance {
         let clock = self.clock.clone();
         let wait = Wait { limit, begun: clock.since_boot(), clock: &clock, stop };
         loop {
-            let answer =
-                self.ask("SHOW INDEXES YIELD name, state WHERE state <> 'ONLINE' RETURN name, state")?;
+            let answer = match self.ask(NOT_ONLINE) {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.or_its_end(error)),
+            };
             let text = |row: &[grap_bolt::Value], column: usize| {
                 row.get(column).and_then(grap_bolt::Value::as_text).unwrap_or_default().to_owned()
             };
@@ -152,13 +182,18 @@ impl TestInstance {
     }
 
     /// Stop it as an operator does, which writes a checkpoint of each database: its files are whole then, and its home can
-    /// be started again.
+    /// be started again. [`ServerError::Died`]: it ended of itself, before it was told to or while it did so.
     pub fn stop(mut self, limit: Duration) -> Result<InstanceHome, ServerError> {
-        if self.group.terminate(limit, &self.clock).is_none() {
-            return Err(ServerError::NotStopped { limit });
-        }
+        let ended = match self.group.ended() {
+            Some(status) => Some(status),
+            None => self.group.terminate(limit, &self.clock),
+        };
+        let Some(status) = ended else { return Err(ServerError::NotStopped { limit }) };
         self.group.kill();
-        Ok(self.home)
+        match self.home.ended(status) {
+            died @ ServerError::Died { .. } => Err(died),
+            _ => Ok(self.home),
+        }
     }
 
     /// End it at once: what it was started on is thrown away.
@@ -196,6 +231,11 @@ impl TestInstance {
     fn go_on(&mut self, wait: &Wait<'_>) -> Result<(), ServerError> {
         wait.once(&mut self.group, &self.home)
     }
+}
+
+/// Within which time it has ended, where that is why it did not answer.
+fn end_follows(seen: Option<&grap_bolt::Error>) -> Duration {
+    if seen.is_some_and(grap_bolt::Error::is_break) { END_FOLLOWS_A_BREAK } else { END_FOLLOWS }
 }
 
 /// One start: the server, and the port at which it listens.
@@ -267,12 +307,65 @@ impl Wait<'_> {
     fn once(&self, group: &mut ProcessGroup, home: &InstanceHome) -> Result<(), ServerError> {
         self.stop.check()?;
         if let Some(status) = group.ended() {
-            return Err(ServerError::Ended { status, said: home.last_words() });
+            return Err(home.ended(status));
         }
         if self.is_over() {
             return Err(ServerError::NotReady { limit: self.limit, said: home.last_words() });
         }
         self.clock.wait(POLL, self.stop);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_disk as disk;
+
+    use super::*;
+    use crate::server::nothing_to_start;
+
+    /// A program in the place of a server that has opened its database.
+    fn instance(root: &std::path::Path, program: &str) -> TestInstance {
+        let home = nothing_to_start(root);
+        disk::create_dir_all(&root.join("logs")).unwrap();
+        let opening = b"INFO [o.n.d.d.DatabaseLifecycles] Starting 'DatabaseId{e6dc0ffb[neo4j]}'.\n";
+        disk::publish(&home.log("debug.log"), &[opening]).unwrap();
+        let mark = mark(&home.id);
+        let command = ["/bin/sh", "-c", program, &mark].map(OsStr::new);
+        let group = ProcessGroup::start(&command, root, &home.log("console.log")).unwrap();
+        TestInstance { group, home, port: 0, patience: Duration::ZERO, clock: Clock::System }
+    }
+
+    /// Each line: what it does, whether it has ended before its stop, and whether it died of the database.
+    #[test]
+    fn a_server_that_ends_of_itself_was_not_stopped() {
+        for (program, first, died) in [
+            ("exit 1", true, true),
+            ("exit 143", true, false),
+            ("trap 'exit 1' TERM; touch ready; while :; do sleep 0.02; done", false, true),
+            ("trap 'exit 143' TERM; touch ready; while :; do sleep 0.02; done", false, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut instance = instance(folder.path(), program);
+            let ready = || disk::stat(&folder.path().join("ready")).unwrap().is_some();
+            let is_ready = |instance: &mut TestInstance| {
+                if first { instance.ended().is_some() } else { ready() }
+            };
+            while !is_ready(&mut instance) {
+                Clock::System.wait(POLL, &Stop::new());
+            }
+            let stopped = instance.stop(Duration::from_mins(1));
+            assert_eq!(matches!(stopped, Err(ServerError::Died { .. })), died, "{program}: {stopped:?}");
+            assert_eq!(stopped.is_ok(), !died, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_followed_for_longer() {
+        let server = || "s".to_owned();
+        let closed = grap_bolt::Error::Closed { doing: "x", server: server() };
+        let slow = grap_bolt::Error::Timeout { doing: "x", server: server(), limit: Duration::ZERO };
+        let ended = [Some(&closed), Some(&slow), None].map(end_follows);
+        assert_eq!(ended, [END_FOLLOWS_A_BREAK, END_FOLLOWS, END_FOLLOWS]);
     }
 }

@@ -24,6 +24,7 @@ use grap_neo4j::TxId;
 use grap_repository::Repository;
 
 pub use end::{End, look_at_end};
+pub(crate) use schema::not_shown;
 use seen::{Seen, answer};
 
 use crate::error::{Code, Result};
@@ -65,7 +66,11 @@ pub fn judge(
         Tier::Store => Ok(Seen::skipped("the candidate runs")),
     };
     session.stop.check()?;
-    answer(tier, seen, instance.ended())
+    let ended = match &seen {
+        Ok(_) => instance.ended(),
+        Err(blind) => instance.ended_behind(blind.bolt()),
+    };
+    answer(tier, seen, ended)
 }
 
 /// Read the cleanly stopped candidate that is the database of this home.
@@ -85,6 +90,7 @@ pub fn check_store(
 pub fn refused(error: &ServerError) -> Option<Answer> {
     let code = match error {
         ServerError::Refused { .. } => Code::RestoreHealthFailed,
+        ServerError::Died { .. } => Code::InstanceDied,
         ServerError::Ended { .. } | ServerError::NotReady { .. } => Code::InstanceFailed,
         _ => return None,
     };

@@ -21,7 +21,6 @@ type Result = std::result::Result<Seen, Blind>;
 /// Every database is ONLINE; the newest transaction is the promised one.
 pub(super) fn connectivity(instance: &TestInstance, expectation: &Expectation, limit: Duration) -> Result {
     let mut asker = instance.asker(limit)?;
-    asker.set_budget(limit);
     let databases = asker.databases()?;
     let mut wrong: Vec<String> = databases
         .iter()
@@ -51,13 +50,12 @@ pub(super) fn connectivity(instance: &TestInstance, expectation: &Expectation, l
 
 /// Relationships end at nodes that are there. All of them are looked at, where there is time for it.
 pub(super) fn orphans(instance: &TestInstance, limit: Duration, session: &Session<'_>) -> Result {
-    let for_sample = limit / SAMPLE_SHARE;
-    let whole = instance.asker(limit.saturating_sub(for_sample))?.all_endpoints();
+    let until = session.clock.since_boot() + limit;
+    let whole = instance.asker(limit.saturating_sub(limit / SAMPLE_SHARE))?.all_endpoints();
     let seen = match whole {
         Err(BoltError::Timeout { .. }) => {
-            let mut asker = instance.asker(for_sample)?;
-            asker.set_budget(for_sample);
-            asker.endpoints(for_sample / 2, session.clock, session.stop)?
+            let left = until.saturating_sub(session.clock.since_boot());
+            instance.asker(left)?.endpoints(left / 2, session.clock, session.stop)?
         }
         other => other?,
     };
@@ -79,7 +77,6 @@ pub(super) fn orphans(instance: &TestInstance, limit: Duration, session: &Sessio
 /// What the counts store says, against what a scan of all records counts.
 pub(super) fn counts(instance: &TestInstance, limit: Duration) -> Result {
     let mut asker = instance.asker(limit)?;
-    asker.set_budget(limit);
     let both = asker.counts().and_then(|counted| Ok((counted, asker.counts_by_scan()?)));
     let (counted, scanned) = match both {
         Err(BoltError::Timeout { .. }) => {
@@ -132,7 +129,6 @@ pub(super) fn custom(instance: &TestInstance, expectation: &Expectation, limit: 
     }
     let mut wrong = Vec::new();
     let mut asker = instance.asker(limit)?;
-    asker.set_budget(limit);
     for check in &expectation.checks {
         match asker.rows(&check.statement, NAMED) {
             Ok(rows) => wrong.extend(rows.iter().map(|row| format!("{}: {row}", check.name))),

@@ -7,16 +7,12 @@
 
 use std::time::Duration;
 
-use grap_core::schema::{DriftKind, LiveObject, compare, faults};
+use grap_core::schema::{DriftKind, LiveObject, SchemaFile, compare, faults};
 
 use super::seen::{Blind, Seen};
 use super::{Expectation, Session};
 use crate::check::{Rule, read_rules};
 use crate::server::TestInstance;
-
-const PAUSE: Duration = Duration::from_millis(200);
-/// What of the limit is left for the last answer.
-const RESERVE: Duration = Duration::from_secs(2);
 
 pub(super) fn schema(
     instance: &TestInstance,
@@ -24,10 +20,12 @@ pub(super) fn schema(
     limit: Duration,
     session: &Session<'_>,
 ) -> Result<Seen, Blind> {
-    let live = settled(instance, limit, session)?;
+    // Those that are being made were waited for when it was started: what is not ONLINE now does not get so in time.
+    let live = instance.asker(limit)?.schema()?;
     let (rules, findings) = read_rules(&instance.store(), session.stop, session.monitor)?;
     let mut wrong: Vec<String> = faults(&live).iter().map(ToString::to_string).collect();
-    wrong.extend(against_declared(expectation, &live));
+    let (drifted, remarks) = against_declared(expectation.declared.as_ref(), &live);
+    wrong.extend(drifted);
     wrong.extend(against_stores(&rules, &live));
     wrong.extend(findings.kept().iter().map(ToString::to_string));
     let declared = match &expectation.declared {
@@ -35,39 +33,38 @@ pub(super) fn schema(
         None => "none is declared".to_owned(),
     };
     let message = format!("{} indexes and constraints; {declared}", live.len());
-    Ok(Seen { message, wrong, ..Seen::default() })
+    Ok(Seen { message, wrong, remarks, ..Seen::default() })
 }
 
-/// Indexes that are being made are waited for.
-fn settled(
-    instance: &TestInstance,
-    limit: Duration,
-    session: &Session<'_>,
-) -> Result<Vec<LiveObject>, Blind> {
-    let until = session.clock.since_boot() + limit.saturating_sub(RESERVE);
-    let mut asker = instance.asker(limit)?;
-    asker.set_budget(limit);
-    loop {
-        let live = asker.schema()?;
-        let populating = faults(&live).iter().any(|drift| drift.kind.is_populating());
-        if !populating || session.clock.since_boot() >= until || session.stop.requested() {
-            return Ok(live);
+/// What is wrong, and what is worth knowing. Options are the source's own, and a backup loses none of them: where only they
+/// differ, the declaration is behind, and the health of the source says so. Whether they are ONLINE was seen already.
+fn against_declared(declared: Option<&SchemaFile>, live: &[LiveObject]) -> (Vec<String>, Vec<String>) {
+    let declared = declared.map(|file| file.declarations.as_slice()).unwrap_or_default();
+    let (mut wrong, mut remarks) = (Vec::new(), Vec::new());
+    for drift in compare(declared, live) {
+        match drift.kind {
+            DriftKind::Missing | DriftKind::Different { .. } | DriftKind::NamedOtherwise { .. } => {
+                wrong.push(drift.to_string());
+            }
+            DriftKind::OtherOptions { .. } => remarks.push(drift.to_string()),
+            DriftKind::NotOnline { .. } | DriftKind::Undeclared => {}
         }
-        session.clock.wait(PAUSE, session.stop);
     }
-}
-
-/// Whether they are ONLINE was seen already.
-fn against_declared(expectation: &Expectation, live: &[LiveObject]) -> Vec<String> {
-    let declared = expectation.declared.as_ref().map(|file| file.declarations.as_slice()).unwrap_or_default();
-    let drifts = compare(declared, live).into_iter();
-    let told =
-        drifts.filter(|drift| drift.kind.is_fault() && !matches!(drift.kind, DriftKind::NotOnline { .. }));
-    told.map(|drift| drift.to_string()).collect()
+    (wrong, remarks)
 }
 
 /// The server shows what the stores hold, and nothing else. An index of a constraint goes with its constraint.
-fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
+pub(crate) fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
+    let mut wrong = not_shown(rules, live);
+    let unknown = live.iter().filter(|object| !rules.iter().any(|rule| is_of(object, rule)));
+    wrong.extend(
+        unknown.map(|object| format!("`{}`, {} is in no record of the store", object.name, object.shape)),
+    );
+    wrong
+}
+
+/// The server shows what the stores hold.
+pub(crate) fn not_shown(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
     let mut wrong = Vec::new();
     let of_id = |id: u64| rules.iter().find(|rule| rule.id == id);
     for rule in rules {
@@ -87,10 +84,6 @@ fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
             wrong.push(format!("{what} is in the store, and the server does not show it"));
         }
     }
-    let unknown = live.iter().filter(|object| !rules.iter().any(|rule| is_of(object, rule)));
-    wrong.extend(
-        unknown.map(|object| format!("`{}`, {} is in no record of the store", object.name, object.shape)),
-    );
     wrong
 }
 
@@ -100,7 +93,7 @@ fn is_of(object: &LiveObject, rule: &Rule) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use grap_core::schema::{Entity, LiveState, SchemaKind, Shape};
+    use grap_core::schema::{Entity, IndexConfig, LiveState, SchemaKind, Shape};
 
     use super::*;
 
@@ -116,7 +109,39 @@ mod tests {
     }
 
     fn shown(rule: &Rule) -> LiveObject {
-        LiveObject { name: rule.name.clone(), shape: rule.shape.clone(), state: LiveState::Online }
+        LiveObject {
+            name: rule.name.clone(),
+            shape: rule.shape.clone(),
+            state: LiveState::Online,
+            config: IndexConfig::new(),
+        }
+    }
+
+    #[test]
+    fn other_options_than_declared_do_not_speak_against_the_backup() {
+        let with = |dimensions: u32| {
+            let text = format!(
+                "CREATE INDEX i FOR (n:A) ON (n.x); CREATE VECTOR INDEX v FOR (n:A) ON (n.x) \
+                 OPTIONS {{indexConfig: {{`vector.dimensions`: {dimensions}}}}};"
+            );
+            SchemaFile::parse(&text).unwrap()
+        };
+        let (declared, other) = (with(3), with(4));
+        let made = |wanted: usize, config: IndexConfig| LiveObject {
+            name: declared.declarations[wanted].name.clone().unwrap(),
+            shape: declared.declarations[wanted].shape.clone(),
+            state: LiveState::Online,
+            config,
+        };
+        let alike = made(1, declared.declarations[1].config.clone());
+        let told = |live: &[LiveObject]| {
+            let (wrong, remarks) = against_declared(Some(&declared), live);
+            (wrong.len(), remarks.len())
+        };
+        let index = made(0, IndexConfig::new());
+        assert_eq!(told(&[index.clone(), alike.clone()]), (0, 0));
+        assert_eq!(told(&[index, made(1, other.declarations[1].config.clone())]), (0, 1));
+        assert_eq!(told(&[alike]), (1, 0));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use grap::check::Problem;
+use grap::check::{Problem, check_store};
 use grap_neo4j::record::RecordStore;
+use grap_task::{Collected, Stop};
 use grap_testkit::records::{RecordFile, put_u32, u32_at};
 use grap_testkit::store_fixture;
 
@@ -424,4 +425,13 @@ fn flipped_bits_do_no_harm_to_the_checker() {
     }
     assert!(seen > 100, "only {seen} of 150 flipped bits were seen");
     assert_eq!(check(&path).unwrap().digest, clean);
+}
+
+/// Who watches it reads a line a step.
+#[test]
+fn each_step_is_told_once() {
+    let (folder, heard) = (tempfile::tempdir().unwrap(), Collected::default());
+    store_fixture("rich-5.26.30", folder.path()).unwrap();
+    check_store(&folder.path().join("databases/neo4j"), 2, &Stop::new(), &heard).unwrap();
+    assert_eq!(heard.steps(), ["nodes", "relationships", "schema", "orphans"]);
 }

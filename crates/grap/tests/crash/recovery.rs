@@ -6,10 +6,14 @@
 #[expect(dead_code, reason = "the tests of the loop use the rest of it")]
 #[path = "../recovery/world.rs"]
 mod fakes;
+#[expect(dead_code, reason = "the tests of the loop use the rest of it")]
+#[path = "../recovery/live.rs"]
+mod live;
 
 use grap_core::recovery::{State, Status, What, atlas};
 use grap_disk::faults::Mode;
 
+use self::fakes as world;
 use self::fakes::{World, assert_settled};
 use crate::stride;
 use crate::world::{calls, struck, turn};
@@ -24,7 +28,7 @@ fn lives() -> [Vec<What>; 3] {
         way.push(done.what);
     }
     let mut judged = way[..6].to_vec();
-    if let Some(What::Judged { judgement }) = judged.last_mut() {
+    if let Some(What::Judged { judgement, .. }) = judged.last_mut() {
         judgement.verdict = atlas::failed();
     }
     let cancelled = way[..5].iter().cloned().chain([What::CancelAsked]).collect();
@@ -62,4 +66,43 @@ fn enumerate(mode: Mode) {
     }
 }
 
+/// A candidate becomes live, and that is undone.
+fn promotion_and_rollback(world: &World) -> grap::Result<()> {
+    let wishes = [
+        atlas::begun(),
+        What::PromoteAsked { switch: Box::new(atlas::switch(false)) },
+        atlas::rollback_begun(false),
+    ];
+    for wish in wishes {
+        world.run(world.ask(&wish)?, &mut world.fake([], None))?;
+    }
+    Ok(())
+}
+
+/// Whatever was struck, somebody starts the server by hand before the next process goes on: one whole database is served
+/// at the end, and nothing of the other is lost.
+fn enumerate_switches(mode: Mode) {
+    let _turn = turn();
+    let world = World::new();
+    let count = calls(|| promotion_and_rollback(&world).unwrap()).len();
+    assert!(count > 200, "it makes {count} calls");
+    for at in (1..=count).step_by(stride(1)) {
+        let world = World::new();
+        let (result, hit) = struck(at, mode, || promotion_and_rollback(&world));
+        assert!(hit, "call {at} of {count} was not reached");
+        let told = format!("call {at} of {count}, {mode:?}, {result:?}");
+        world.things.borrow_mut().live.start();
+        let state = world.go_on();
+        assert_settled(&world.things.borrow(), &state, &told);
+        assert_eq!(world.reset(), State::Idle, "{told}");
+        assert_settled(&world.things.borrow(), &State::Idle, &told);
+    }
+}
+
 struck_by_every_fault!(enumerate);
+
+mod switches {
+    use super::{Mode, enumerate_switches};
+
+    struck_by_every_fault!(enumerate_switches);
+}

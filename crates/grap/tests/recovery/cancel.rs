@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grap::ops::Session;
-use grap::recovery::{self, Answer, Cancel, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
+use grap::recovery::{self, Answer, Cancel, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
 use grap::{Code, Result};
 use grap_core::recovery::{Cause, Recovery, Status, Tier};
 use grap_task::{Clock, Stop};
@@ -57,6 +57,9 @@ impl Perform for Slow<'_> {
     }
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.fake.remove_candidate(recovery, session)
+    }
+    fn promote(&mut self) -> Result<&mut dyn Promote> {
+        self.fake.promote()
     }
 }
 

@@ -11,4 +11,6 @@
 mod cancel;
 mod every;
 mod journal;
+mod live;
+mod resumed;
 mod world;

@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use grap::ops::Session;
-use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
+use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
+use grap::server::ServerError;
 use grap::state::StateDirectory;
 use grap::{Error, Result};
-use grap_core::recovery::{Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
+use grap_core::recovery::{
+    INSTANCE_DIED, Instance, Order, Plan, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas,
+};
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
+
+use super::live::Live;
 
 /// What is there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub(crate) struct Things {
     /// How often a candidate was written.
     pub(crate) restores: usize,
     pub(crate) starts: usize,
+    /// The live server, and its database.
+    pub(crate) live: Live,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub(crate) enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
     Fail,
+    /// What it has to look at cannot be looked at.
+    Blind,
     /// By a signal that asks the program to stop.
     Stop,
     /// The test instance goes with the program.
@@ -72,12 +81,22 @@ pub(crate) struct Crash;
 
 /// The performer of one process.
 pub(crate) struct Fake {
-    things: Rc<RefCell<Things>>,
+    pub(super) things: Rc<RefCell<Things>>,
     state: PathBuf,
     /// What comes of the next orders; then they go well.
-    script: VecDeque<What>,
+    pub(super) script: VecDeque<What>,
     /// Strikes the first order behind the script.
     strike: Option<(How, When)>,
+    /// Of this process.
+    pub(super) pid: u32,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        if let Ok(mut things) = self.things.try_borrow_mut() {
+            things.live.unlock(self.pid);
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -94,9 +113,10 @@ impl World {
         let folder =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let directory = StateDirectory::open(&folder.path().join("state")).unwrap();
+        let things = Things { live: Live::new(&folder.path().join("data")), ..Things::default() };
         let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
         let clock = Clock::Manual(ManualClock::at("2026-11-26T02:00:00Z".parse().unwrap()));
-        Self { _folder: folder, directory, things: Rc::default(), clock, holder }
+        Self { _folder: folder, directory, things: Rc::new(RefCell::new(things)), clock, holder }
     }
 
     pub(crate) fn session<'a>(&'a self, stop: &'a Stop) -> Session<'a> {
@@ -114,12 +134,41 @@ impl World {
         machine.begin(id, plan, &self.clock)
     }
 
+    /// What somebody asks for.
+    pub(crate) fn ask(&self, wish: &What) -> Result<Machine> {
+        if let What::Begun { .. } = wish {
+            return self.begin();
+        }
+        let (machine, clock) = (self.open()?, &self.clock);
+        let state = machine.state().clone();
+        match wish {
+            What::ResetAsked => machine.reset(clock),
+            What::ConfirmAsked => machine.ask_again(clock),
+            What::PromoteAsked { switch } => {
+                let recovery = state.recovery().unwrap();
+                let switch = self.things.borrow_mut().live.promotion(recovery, switch.live_is_lost);
+                machine.ask_promotion(switch, clock)
+            }
+            What::RollbackBegun { switch, .. } => {
+                self.tick();
+                let id = machine.next_id(clock.now());
+                let switch = self.things.borrow_mut().live.rollback(&state, id.as_str(), switch.live_is_lost);
+                let undoes = Some("recovery-20261126-020000".parse().unwrap());
+                let plan = Plan { undoes, ..atlas::plan("/data/.grap/retired/before") };
+                machine.begin_rollback(id, plan, switch, clock)
+            }
+            what => panic!("nobody asks for {}", what.name()),
+        }
+    }
+
     pub(crate) fn fake(&self, script: impl IntoIterator<Item = What>, strike: Option<(How, When)>) -> Fake {
+        let pid = self.things.borrow_mut().live.next_pid();
         Fake {
             things: Rc::clone(&self.things),
             state: self.directory.root().to_owned(),
             script: script.into_iter().collect(),
             strike,
+            pid,
         }
     }
 
@@ -153,13 +202,16 @@ impl Fake {
     }
 
     /// One order: `act` changes the things, in two steps.
-    fn order<T>(
+    pub(super) fn order<T>(
         &mut self,
         recovery: &Recovery,
         act: impl FnOnce(&mut Things, &mut dyn FnMut(&mut Things) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         match self.script.pop_front() {
-            Some(What::Failed { .. } | What::RecordMissed { .. }) => return Err(no_luck()),
+            Some(What::Failed { failure, .. }) if failure.code == INSTANCE_DIED => return Err(died()),
+            Some(What::Failed { .. } | What::RecordMissed { .. }) => {
+                return Err(no_luck());
+            }
             Some(What::CancelAsked) => {
                 std::fs::write(self.state.join("recovery.cancel"), recovery.id.as_str()).unwrap();
                 return Err(Stopped.into());
@@ -185,6 +237,7 @@ impl How {
     fn strike(self, things: &mut Things) -> Result<()> {
         match self {
             Self::Fail => Err(no_luck()),
+            Self::Blind => Err(Error::StillOwed(Box::new(no_luck()))),
             Self::Stop => Err(Stopped.into()),
             Self::Crash => {
                 things.process = None;
@@ -195,12 +248,17 @@ impl How {
     }
 }
 
+fn died() -> Error {
+    let status = std::os::unix::process::ExitStatusExt::from_raw(9);
+    ServerError::Died { database: "neo4j".to_owned(), status, said: "died".to_owned() }.into()
+}
+
 fn no_luck() -> Error {
     Error::NoRepository { location: "nowhere".to_owned() }
 }
 
 fn answer(verdict: TierVerdict) -> Answer {
-    Answer { verdict, findings: vec!["a finding".to_owned()], measured: None }
+    Answer { verdict, findings: vec!["a finding".to_owned()], measured: None, print: None }
 }
 
 impl Things {
@@ -269,7 +327,7 @@ impl Perform for Fake {
 
     fn judge(&mut self, tier: Tier, recovery: &Recovery, _: &Session<'_>) -> Result<WhileItRuns<Answer>> {
         let (verdict, lost) = match self.script.front() {
-            Some(What::Judged { judgement }) => {
+            Some(What::Judged { judgement, .. }) => {
                 assert_eq!(judgement.tier, tier);
                 (judgement.verdict.clone(), false)
             }
@@ -310,7 +368,7 @@ impl Perform for Fake {
 
     fn check_store(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<Answer> {
         let verdict = match self.script.front() {
-            Some(What::Judged { judgement }) => judgement.verdict.clone(),
+            Some(What::Judged { judgement, .. }) => judgement.verdict.clone(),
             _ => atlas::passed(),
         };
         self.order(recovery, |things, inside| {
@@ -361,12 +419,17 @@ impl Perform for Fake {
             Ok(())
         })
     }
+
+    fn promote(&mut self) -> Result<&mut dyn Promote> {
+        Ok(self)
+    }
 }
 
 /// What has to be so when nothing is owed.
 pub(crate) fn assert_settled(things: &Things, state: &State, told: &str) {
     use grap_core::recovery::{Fate, Status, order};
     assert_eq!(order(state), None, "{told}");
+    things.live.assert_whole(state, told);
     assert_eq!(things.process, None, "{told}: no process is left");
     let data = things.folder.as_ref().map(|folder| folder.data);
     let recovery = state.recovery();
@@ -375,16 +438,19 @@ pub(crate) fn assert_settled(things: &Things, state: &State, told: &str) {
             assert_eq!((data, things.scratch), (None, false), "{told}: nothing is left");
         }
         Status::Success => {
+            assert!(!recovery.unwrap().is_rollback(), "{told}");
             assert_eq!((data, things.scratch), (Some(Data::Clean), false), "{told}");
             assert_eq!(things.restores, 1, "{told}: it was written once");
         }
+        Status::Promoted => {}
+        Status::Failed if recovery.unwrap().is_rollback() => {}
         Status::Failed if recovery.unwrap().fate == Fate::Kept => {
             assert!(matches!(data, Some(Data::Whole | Data::Open | Data::Clean)), "{told}: {data:?}");
         }
         Status::Failed => assert_eq!((data, things.scratch), (None, false), "{told}: it is removed"),
         other => panic!("{told}: {other}"),
     }
-    if let Some(recovery) = recovery {
+    if let Some(recovery) = recovery.filter(|recovery| !recovery.is_rollback()) {
         let judged = recovery.judgements.iter().any(grap_core::recovery::Judgement::failed);
         let recorded = things.records.iter().filter(|id| **id == recovery.id).count();
         let told_so = recovery.steps.iter().any(|step| step.order == Order::WriteRecord);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grap::validate::Expectation;
 use grap_core::recovery::{Tier, TierVerdict};
@@ -46,6 +47,9 @@ fn a_whole_one_passes_and_then_its_stopped_store_is_spoiled(world: &World) {
 
     // Two indexes that hold each other's entries; the chain of a node's properties leads to a record that is not in use.
     let candidate = candidate.unwrap();
+    let late = world.stopped_within(Duration::ZERO, &candidate, &world.expectation()).unwrap_err();
+    let TierVerdict::Failed { code, message } = late.verdict else { panic!("{:?}", late.verdict) };
+    assert_eq!(code, "CHECK_TOO_LONG", "{message}");
     let store = candidate.store();
     let [age, city] = [world.ids.age_index, world.ids.city_index].map(|id| index_file(&store, id));
     swap(&age, &city);

@@ -18,7 +18,7 @@ use grap_core::schema::SchemaFile;
 use grap_neo4j::TxId;
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
-use grap_testkit::{Distribution, Server, tree};
+use grap_testkit::{Distribution, Server, quick_java, tree};
 
 const LIMIT: Duration = Duration::from_mins(3);
 const SCHEMA: [&str; 3] = [
@@ -80,7 +80,7 @@ impl World {
         assert_eq!(end, short + 1);
         server.stop().unwrap();
         keep(&server, &folder.path().join("whole"));
-        let java = JavaPlace { home: Some(distribution.java().home.clone()), ..JavaPlace::default() };
+        let java = JavaPlace { home: Some(quick_java::home(&distribution).unwrap()), ..JavaPlace::default() };
         let place = InstallationPlace {
             home: distribution.folder().to_owned(),
             configuration: None,
@@ -136,11 +136,15 @@ impl World {
         expectation: &Expectation,
     ) -> (Result<Answer, Failed>, Option<Candidate>) {
         let Candidate { home, folder } = candidate;
-        let mut instance =
-            match TestInstance::start(home, Mode::Writable, LIMIT, &Clock::System, &Stop::new()) {
-                Ok(instance) => instance,
-                Err(error) => return (Err((Tier::Connectivity, refused(&error).unwrap())), None),
-            };
+        let started = TestInstance::start(home, Mode::Writable, LIMIT, &Clock::System, &Stop::new());
+        let ready = started.and_then(|mut instance| {
+            instance.await_indexes(LIMIT, &Stop::new())?;
+            Ok(instance)
+        });
+        let mut instance = match ready {
+            Ok(instance) => instance,
+            Err(error) => return (Err((Tier::Connectivity, refused(&error).unwrap())), None),
+        };
         for tier in Tier::RUNNING {
             let answer = self.with_session(|session| judge(tier, &mut instance, expectation, LIMIT, session));
             if !matches!(answer.verdict, TierVerdict::Passed { .. }) {
@@ -153,7 +157,16 @@ impl World {
     }
 
     pub(crate) fn stopped(&self, candidate: &Candidate, expectation: &Expectation) -> Result<Answer, Answer> {
-        let answer = self.with_session(|session| check_store(&candidate.home, expectation, LIMIT, session));
+        self.stopped_within(LIMIT, candidate, expectation)
+    }
+
+    pub(crate) fn stopped_within(
+        &self,
+        limit: Duration,
+        candidate: &Candidate,
+        expectation: &Expectation,
+    ) -> Result<Answer, Answer> {
+        let answer = self.with_session(|session| check_store(&candidate.home, expectation, limit, session));
         if matches!(answer.verdict, TierVerdict::Passed { .. }) { Ok(answer) } else { Err(answer) }
     }
 

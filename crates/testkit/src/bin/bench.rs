@@ -3,7 +3,8 @@
 //! Each line is one whole process (or pipeline), timed by `time`: wall seconds, CPU seconds, peak memory of
 //! the largest process; and the bytes that it left. The page cache is warm for all. `GRAP_BENCH_STORES`
 //! chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB); `GRAP_BENCH_ROUNDS` repeats (the
-//! median counts); `GRAP_BINARY` is the program under test. `bench check`: the two checkers alone.
+//! median counts); `GRAP_BINARY` is the program under test. `bench check`: the two checkers alone; `bench drill`: a
+//! whole drill by step.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program makes")]
 
@@ -20,6 +21,7 @@ use grap_testkit::workload::Indexes;
 use grap_testkit::{Distribution, Grap, Server, Workload, WorkloadOptions, tree};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -41,16 +43,56 @@ fn main() -> Result<()> {
     let stores = std::env::var("GRAP_BENCH_STORES").unwrap_or_else(|_| "medium,large".to_owned());
     let rounds = std::env::var("GRAP_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let distribution = Distribution::standard()?;
-    let only_checkers = std::env::args().nth(1).as_deref() == Some("check");
+    let part = std::env::args().nth(1);
     for store in stores.split(',').filter(|store| *store != "none") {
         let options = if store == "large" { DataOptions::LARGE } else { DataOptions::MEDIUM };
-        if only_checkers {
-            checkers(&distribution, &binary, store, options, rounds)?;
-        } else {
-            stopped_store(&distribution, &binary, store, options, rounds)?;
+        match part.as_deref() {
+            Some("check") => checkers(&distribution, &binary, store, options, rounds)?,
+            Some("drill") => drills(&distribution, &binary, store, options, rounds)?,
+            Some(other) => return Err(format!("there is no part {other}: check, drill").into()),
+            None => {
+                stopped_store(&distribution, &binary, store, options, rounds)?;
+                drills(&distribution, &binary, store, options, rounds)?;
+            }
         }
     }
-    if only_checkers { Ok(()) } else { beside_writers(&distribution, &binary) }
+    if part.is_some() { Ok(()) } else { beside_writers(&distribution, &binary) }
+}
+
+/// `grap drill`, by step: the run with the median time. The numbers are its own, as in its history.
+fn drills(
+    distribution: &Distribution,
+    binary: &Path,
+    name: &str,
+    options: DataOptions,
+    rounds: usize,
+) -> Result<()> {
+    let mut place = Place::closed(distribution, binary, options)?;
+    let home = place.path("home");
+    std::os::unix::fs::symlink(distribution.folder().join("lib"), home.join("lib"))?;
+    let java = distribution.java().home.display().to_string();
+    place.grap.environment.push(("GRAP_RECOVERY_JAVA_HOME".into(), java));
+    place.grap.environment.push(("GRAP_NEO4J_HOME".into(), home.display().to_string()));
+    shell(&format!("{} init", words(&place.grap)))?;
+    place.grap.json(&["backup"])?;
+    let total = |drill: &Value| drill["total_ms"].as_u64().unwrap_or_default();
+    let mut drills = (0..rounds.max(1))
+        .map(|_| place.grap.json(&["drill"]))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    drills.sort_by_key(total);
+    let drill = &drills[drills.len() / 2];
+    if drill["outcome"] != "SUCCESS" {
+        return Err(format!("the drill did not pass: {drill}").into());
+    }
+    let size = tree::size(&place.data.join("databases"))? as f64 / MIB;
+    println!("\n## a drill of {name}: {size:.0} MiB of stores; load {}\n", load());
+    println!("| step | s |\n|---|---|");
+    for step in drill["steps"].as_array().into_iter().flatten() {
+        let took = step["took_ms"].as_f64().unwrap_or_default() / 1e3;
+        println!("| {} | {took:.2} |", step["order"].as_str().unwrap_or_default());
+    }
+    println!("| all | {:.2} |", total(drill) as f64 / 1e3);
+    Ok(())
 }
 
 /// `grap check` beside `neo4j-admin database check`, on a store that a server has closed.

@@ -1,7 +1,9 @@
-//! kill -9 in every order of `grap recover start`, with the shipped release binary and a real server: at its beginning, in
-//! its middle and at its end; and on to a candidate that has passed. The exit status is 0 only when all is well.
+//! kill -9 of the shipped release binary in every order of a recovery, to a candidate and back from it, on a real server:
+//! at its beginning, in its middle and at its end; of `recover cancel` and `recover reset`, too. The exit status is 0 only
+//! when all is well.
 //!
-//! `GRAP_SOAK_SECONDS` ends it early; `GRAP_BINARY` is the program under test (beside this one by default).
+//! `GRAP_SOAK_SECONDS` ends it early, which its last line says; then what it came to must have been struck, else everything,
+//! and no strike have come too late. `GRAP_BINARY` is the program under test (beside this one by default).
 
 #![expect(clippy::print_stdout, reason = "its summary is what it is for")]
 

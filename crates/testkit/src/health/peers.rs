@@ -110,6 +110,21 @@ fn start(peer: Peer, server: SocketAddr) -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// A peer that passes everything on, but that the first connection on which this is asked dies of it. It takes clients for
+/// as long as the process lives.
+pub fn dies_once_at(question: &'static [u8], server: SocketAddr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file("bind", "127.0.0.1"))?;
+    let address = listener.local_addr().map_err(Error::file("name", "a socket"))?;
+    let armed = Arc::new(AtomicBool::new(true));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let armed = Arc::clone(&armed);
+            thread::spawn(move || between(client, server, question, true, &armed));
+        }
+    });
+    Ok(address)
+}
+
 fn behave(peer: Peer, mut client: TcpStream, server: SocketAddr) -> std::io::Result<()> {
     match peer {
         Peer::Silent => drain(client),
@@ -118,8 +133,8 @@ fn behave(peer: Peer, mut client: TcpStream, server: SocketAddr) -> std::io::Res
             client.write_all(words)?;
             if matches!(peer, Peer::Says(_)) { drain(client) } else { Ok(()) }
         }
-        Peer::DeafAt(question) => between(client, server, question, false),
-        Peer::DiesAt(question) => between(client, server, question, true),
+        Peer::DeafAt(question) => between(client, server, question, false, &AtomicBool::new(true)),
+        Peer::DiesAt(question) => between(client, server, question, true, &AtomicBool::new(true)),
     }
 }
 
@@ -130,7 +145,14 @@ fn drain(mut client: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-fn between(mut client: TcpStream, server: SocketAddr, question: &[u8], dies: bool) -> std::io::Result<()> {
+/// As long as it is armed: one that has struck is not any more.
+fn between(
+    mut client: TcpStream,
+    server: SocketAddr,
+    question: &[u8],
+    dies: bool,
+    armed: &AtomicBool,
+) -> std::io::Result<()> {
     let mut server = TcpStream::connect(server)?;
     let deaf = Arc::new(AtomicBool::new(false));
     let (from, to, heard) = (server.try_clone()?, client.try_clone()?, Arc::clone(&deaf));
@@ -142,7 +164,7 @@ fn between(mut client: TcpStream, server: SocketAddr, question: &[u8], dies: boo
             return server.shutdown(Shutdown::Both);
         }
         asked.extend_from_slice(&buffer[..length]);
-        if memchr::memmem::find(&asked, question).is_some() {
+        if memchr::memmem::find(&asked, question).is_some() && armed.swap(false, Ordering::SeqCst) {
             deaf.store(true, Ordering::SeqCst);
             if dies {
                 server.shutdown(Shutdown::Both)?;

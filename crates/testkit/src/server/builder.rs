@@ -11,6 +11,13 @@ use crate::error::{Error, Result};
 use crate::install::Distribution;
 use crate::{settings, tree};
 
+/// Where the archive of its classes goes at its end, and the class path that it is for.
+#[derive(Debug, Clone)]
+struct ArchiveTo {
+    archive: PathBuf,
+    classpath: String,
+}
+
 /// What a server is started with.
 #[derive(Debug, Clone)]
 pub struct ServerBuilder {
@@ -21,7 +28,7 @@ pub struct ServerBuilder {
     pub(super) password: Option<String>,
     fresh_data: bool,
     pub(super) wait_online: bool,
-    archive_to: Option<PathBuf>,
+    archive_to: Option<ArchiveTo>,
 }
 
 impl ServerBuilder {
@@ -96,19 +103,27 @@ impl ServerBuilder {
 
     /// Starts the server with this home directory (created if absent) and waits until the database is online.
     pub fn start(self, home: &Path) -> Result<Server> {
+        let mut server = self.prepare(home)?;
+        server.launch()?;
+        Ok(server)
+    }
+
+    /// As [`start`](Self::start), but nothing is started: for a test in which somebody else runs
+    /// [`Server::command`].
+    pub fn prepare(self, home: &Path) -> Result<Server> {
         make_home(home)?;
         let home = home.canonicalize().map_err(Error::file("resolve", home))?;
         let data = self.data_of(&home);
         if !data.exists() && !self.fresh_data {
             tree::copy(&self.distribution.template(), &data)?;
         }
-        let mut server = Server { port: free_port()?, options: self, home, child: None };
-        server.launch()?;
+        let server = Server { port: free_port()?, options: self, home, child: None };
+        server.options.write_conf(&server.home, server.port)?;
         Ok(server)
     }
 
-    pub(crate) fn archive_classes(mut self, archive: &Path) -> Self {
-        self.archive_to = Some(archive.to_path_buf());
+    pub(crate) fn archive_classes(mut self, archive: &Path, classpath: &str) -> Self {
+        self.archive_to = Some(ArchiveTo { archive: archive.to_path_buf(), classpath: classpath.to_owned() });
         self
     }
 
@@ -120,10 +135,10 @@ impl ServerBuilder {
 
     fn plain_java(&self) -> Command {
         match &self.archive_to {
-            Some(archive) => {
+            Some(ArchiveTo { archive, classpath }) => {
                 let mut command = self.distribution.java().jvm(&self.heap);
                 command.arg(format!("-XX:ArchiveClassesAtExit={}", archive.display()));
-                command.arg("-cp").arg(self.distribution.classpath());
+                command.arg("-cp").arg(classpath);
                 command
             }
             None => self.distribution.jvm(&self.heap, None),

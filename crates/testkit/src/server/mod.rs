@@ -11,7 +11,7 @@ mod builder;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,6 +104,16 @@ impl Server {
         self.pid().map_or(0.0, process_cpu_seconds)
     }
 
+    /// What runs it, in this very process: for a test in which somebody else starts it.
+    pub fn command(&self) -> Command {
+        let mut command = self.options.java();
+        command
+            .arg(self.options.distribution.server_class())
+            .arg(format!("--home-dir={}", self.home.display()))
+            .arg(format!("--config-dir={}", self.home.join("conf").display()));
+        command
+    }
+
     /// A connection to the server.
     pub fn bolt(&self) -> Bolt {
         Bolt::to(self.bolt_address(), self.password())
@@ -187,15 +197,8 @@ impl Server {
         let output = self.home.join("logs/console.log");
         let console = File::create(&output).map_err(Error::file("create", &output))?;
         let errors = console.try_clone().map_err(Error::file("duplicate", &output))?;
-        let mut command = self.options.java();
-        command
-            .arg(self.options.distribution.server_class())
-            .arg(format!("--home-dir={}", self.home.display()))
-            .arg(format!("--config-dir={}", self.home.join("conf").display()))
-            .current_dir(&self.home)
-            .stdin(Stdio::null())
-            .stdout(console)
-            .stderr(errors);
+        let mut command = self.command();
+        command.current_dir(&self.home).stdin(Stdio::null()).stdout(console).stderr(errors);
         command.spawn().map_err(Error::file("start", "java"))
     }
 

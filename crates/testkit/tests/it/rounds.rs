@@ -22,7 +22,7 @@ fn oracle_and_judge_agree_on_the_end_of_a_workload_and_on_moments_within() {
         let folder = tempfile::tempdir().unwrap();
         let mut server =
             Server::builder(&distribution).busy_logs().start(&folder.path().join("home")).unwrap();
-        let options = WorkloadOptions { schema_churn: true, ..WorkloadOptions::default() };
+        let options = WorkloadOptions { schema_churn: true, ..small() };
         let workload = Workload::start(&server, options).unwrap();
         let stats = wait_for_transactions(&workload, 80);
         assert!(stats.operations > 0 && stats.p99 >= stats.p50, "{stats:?}");
@@ -38,7 +38,8 @@ fn oracle_and_judge_agree_on_the_end_of_a_workload_and_on_moments_within() {
         assert!(check.is_clean(), "{check:?}");
 
         let ids = markers.ids();
-        for target in [ids[0], ids[ids.len() / 3], ids[ids.len() * 2 / 3], ids[ids.len() - 2]] {
+        // The edge: the first that the workload made, alone on the store as it was before.
+        for target in [ids[0], ids[ids.len() - 2]] {
             let data = folder.path().join(format!("restored-{target}"));
             restore_by_hand(&server, target, &data);
             let expected = oracle.expected_at(target, &markers);
@@ -59,8 +60,7 @@ fn after_a_kill_the_log_resolves_what_the_clients_do_not_know() {
             .start(&folder.path().join("home"))
             .unwrap();
         let keeper = LogKeeper::start(&server.transaction_logs(), &folder.path().join("kept")).unwrap();
-        let options =
-            WorkloadOptions { schema_churn: true, indexes: Indexes::Trees, ..WorkloadOptions::default() };
+        let options = WorkloadOptions { schema_churn: true, indexes: Indexes::Trees, ..small() };
         let workload = Workload::start(&server, options).unwrap();
         wait_for_transactions(&workload, 40);
         server.kill().unwrap();
@@ -117,6 +117,11 @@ fn assert_judged_and_changes_noticed(server: &Server, expected: &Graph, tx_id: u
     assert!(verdict.problems[0].starts_with("newest transaction"), "{verdict}");
     assert!(verdict.problems[1].starts_with(&format!("node {changed:#x}: ")), "{verdict}");
     assert!(verdict.problems[2].starts_with(&format!("node {absent:#x} is missing")), "{verdict}");
+}
+
+/// What is shown does not depend on the size.
+fn small() -> WorkloadOptions {
+    WorkloadOptions { nodes_per_writer: 300, ..WorkloadOptions::default() }
 }
 
 /// Waits until so many more transactions were acknowledged.

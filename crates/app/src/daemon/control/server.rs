@@ -19,6 +19,7 @@ use crate::daemon::Daemon;
 use crate::daemon::log::Log;
 use crate::failure::Failure;
 use crate::host;
+use crate::peer;
 use crate::view::{Stdout, failure_text};
 
 /// More clients at once are refused.
@@ -259,13 +260,10 @@ fn listen(mut lines: Lines<BufReader<UnixStream>>, stop: Stop) -> io::Result<Joi
 
 /// Why the other side may ask for nothing.
 fn stranger(stream: &UnixStream) -> io::Result<Option<String>> {
-    let peer = rustix::net::sockopt::socket_peercred(stream)?.uid;
-    let own = rustix::process::getuid();
-    let known = peer.is_root() || peer == own;
-    Ok((!known).then(|| {
-        let (peer, own) = (peer.as_raw(), own.as_raw());
-        format!("user {peer} may not use the socket of the daemon of user {own}")
-    }))
+    let peer = peer::of(stream)?.uid;
+    let own = rustix::process::getuid().as_raw();
+    let known = peer == 0 || peer == own;
+    Ok((!known).then(|| format!("user {peer} may not use the socket of the daemon of user {own}")))
 }
 
 fn understand(line: &str) -> Result<Ask, String> {

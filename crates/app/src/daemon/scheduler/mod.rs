@@ -100,6 +100,11 @@ impl Scheduler {
         Task::ALL.iter().map(|task| book.view(*task, &waiting, now)).collect()
     }
 
+    /// Since when it has one.
+    pub(crate) fn scheduled_since(&self, task: Task) -> Option<Timestamp> {
+        self.lock().journal.state().task(task).scheduled_since
+    }
+
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }

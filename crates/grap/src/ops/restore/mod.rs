@@ -15,7 +15,7 @@ use grap_core::recovery::End;
 use grap_core::{BackupId, Room, SourceName, Target};
 use grap_disk as disk;
 use grap_repository::{Reader, Repository};
-use grap_task::{Finding, Unit};
+use grap_task::Finding;
 use serde_json::json;
 
 use super::{Access, Session};
@@ -29,6 +29,7 @@ use crate::error::{Code, Error, Result};
 use crate::state::StateDirectory;
 
 use decide::{DatabaseDecision, Decision, Question, decide};
+pub(crate) use plan::plan_restore_from;
 pub use plan::{PlanReport, PlannedDatabase, plan_restore};
 
 #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ pub fn restore(
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RestoreReport> {
-    state.journaled("restore", session.clock, || run(options, &[], access, session))
+    state.journaled("restore", session.clock, || run(options, &[], &access.open_told(session)?, session))
 }
 
 /// A restore of which the ends of the databases were decided before: `options.target` is the way to them, a backup or a
@@ -92,29 +93,27 @@ pub fn restore(
 pub(crate) fn restore_to_ends(
     options: &RestoreOptions,
     ends: &[End],
-    access: Access,
+    repository: &Repository,
     state: &StateDirectory,
     session: &Session<'_>,
 ) -> Result<RestoreReport> {
-    state.journaled("restore", session.clock, || run(options, ends, access, session))
+    state.journaled("restore", session.clock, || run(options, ends, repository, session))
 }
 
 fn run(
     options: &RestoreOptions,
     ends: &[End],
-    access: Access,
+    repository: &Repository,
     session: &Session<'_>,
 ) -> Result<RestoreReport> {
     let began = session.clock.since_boot();
-    session.monitor.begin("opening the repository", Unit::Items, None);
-    let repository = access.open()?;
     let lock =
         if options.no_lock { None } else { Some(repository.lock_shared(session.holder, session.clock)?) };
     // Decided under the lock: what the decision needs nobody deletes from here on.
-    let catalog = Catalog::load(&repository)?;
+    let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let (decision, assembled) = build((options, ends), &repository, &catalog, &reader, session)?;
+    let (decision, assembled) = build((options, ends), repository, &catalog, &reader, session)?;
     if let Some(lock) = lock {
         session.release(lock);
     }

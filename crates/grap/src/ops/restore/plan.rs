@@ -1,7 +1,7 @@
 //! `restore --dry-run`: what a restore would do. Nothing is written, not even a lock.
 
 use grap_core::{BackupId, RestorePlan, SourceName};
-use grap_task::Unit;
+use grap_repository::Repository;
 
 use super::decide::{DatabaseDecision, decide};
 use super::{RestoreOptions, chosen, question};
@@ -40,12 +40,19 @@ pub struct PlannedDatabase {
 
 /// Decide, and tell. `to`, `owner`, `keep_going` and `no_lock` of the options mean nothing here.
 pub fn plan_restore(options: &RestoreOptions, access: Access, session: &Session<'_>) -> Result<PlanReport> {
-    session.monitor.begin("opening the repository", Unit::Items, None);
-    let repository = access.open()?;
-    let catalog = Catalog::load(&repository)?;
+    plan_restore_from(options, &access.open_told(session)?, session)
+}
+
+/// As [`plan_restore`], from a repository that is open.
+pub(crate) fn plan_restore_from(
+    options: &RestoreOptions,
+    repository: &Repository,
+    session: &Session<'_>,
+) -> Result<PlanReport> {
+    let catalog = Catalog::load(repository)?;
     catalog.tell_damaged(session.monitor);
     let reader = repository.reader(session.monitor)?;
-    let decision = decide(&question(options, &[], &[]), &repository, &catalog, &reader, session)?;
+    let decision = decide(&question(options, &[], &[]), repository, &catalog, &reader, session)?;
     let databases = chosen(&decision, &options.databases)?;
     Ok(PlanReport {
         target: options.target.to_string(),

@@ -38,14 +38,16 @@ pub(super) struct RestoredDatabase {
 }
 
 impl Candidate<'_> {
-    pub(super) fn restore_data(&self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+    pub(super) fn restore_data(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let place = Place::of(recovery);
         place.require_ours()?;
         if disk::stat(&note(&place))?.is_none() {
             disk::remove_tree(&place.data())?;
+            let handed = self.repository.take();
             let tools = self.tools()?;
+            let repository = handed.map_or_else(|| (tools.open)()?.open_told(session), Ok)?;
             let (wish, ends) = (wish(recovery, &place), &recovery.plan.ends);
-            let restored = restore_to_ends(&wish, ends, (tools.open)()?, tools.state, session)?;
+            let restored = restore_to_ends(&wish, ends, &repository, tools.state, session)?;
             require_repository(recovery, &restored.repository)?;
         }
         place.set_system_aside()
@@ -88,14 +90,12 @@ pub(super) fn reread(recovery: &Recovery) -> Result<()> {
     let place = Place::of(recovery);
     let noted = restored(&place)?;
     for end in &recovery.plan.ends {
-        let data =
-            if end.database == SYSTEM && place.database() != SYSTEM { place.system() } else { place.data() };
-        let log = data.join("transactions").join(&end.database);
+        let log = place.data_of(&end.database).join("transactions").join(&end.database);
         let wrong = |why: String| Err(Error::CandidateWrong { path: log.clone(), why });
         let Some(noted) = noted.databases.iter().find(|noted| noted.name == end.database) else {
             return wrong(format!("database `{}` was not restored", end.database));
         };
-        let found = last_transaction(&log, &end.database)?;
+        let found = last_transaction(&log, &end.database)?.id;
         // `system` goes with the user database: an older backup may not reach as far back.
         let is_planned = found == end.tx_id || (end.database == SYSTEM && found.0 == noted.tx_id);
         if found.0 != noted.tx_id || !is_planned {

@@ -16,7 +16,8 @@ use crate::error::{Code, Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Start, WhileItRuns};
 use crate::server::{
-    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerInstallation, TestInstance, end_processes,
+    InstanceHome, InstanceOptions, InstancePlace, Mode, ServerError, ServerInstallation, TestInstance,
+    end_processes,
 };
 use crate::validate::refused;
 
@@ -27,15 +28,20 @@ impl Candidate<'_> {
         place.require_ours()?;
         place.remove_what_an_instance_left()?;
         let home = self.make_home(&place)?;
+        place.note_opener(&home.release().to_string())?;
         let limit = Duration::from_secs(u64::from(recovery.plan.limits.start_s));
         let until = session.clock.since_boot() + limit;
-        match TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop) {
-            Ok(mut instance) => {
+        let started = TestInstance::start(home, Mode::Writable, limit, session.clock, session.stop);
+        let ready = started.and_then(|mut instance| {
+            session.monitor.begin("building indexes", Unit::Items, None);
+            // What is not online by then the tier of the schema names.
+            let left = until.saturating_sub(session.clock.since_boot());
+            instance.await_indexes(left, session.stop)?;
+            Ok(instance)
+        });
+        match ready {
+            Ok(instance) => {
                 let known = known(&instance, &place)?;
-                session.monitor.begin("building indexes", Unit::Items, None);
-                // What is not online by then the tier of the schema names.
-                let left = until.saturating_sub(session.clock.since_boot());
-                instance.await_indexes(left, session.stop)?;
                 self.instance = Some(instance);
                 Ok(Start::Running(known))
             }
@@ -60,16 +66,25 @@ impl Candidate<'_> {
         Ok(InstanceHome::make_in(inside, place.database(), options)?)
     }
 
-    /// In good order. One that an earlier process stopped is stopped; what it was killed in is lost.
+    /// In good order. One that an earlier process stopped is stopped; what it was killed in is lost; one that ended of itself
+    /// on the candidate is an error, as another start would not help.
     pub(super) fn stop(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileItRuns<()>> {
         let place = Place::of(recovery);
+        let mut died = None;
         if self.running(recovery.instance.as_ref()).is_some()
             && let Some(instance) = self.instance.take()
         {
-            instance.stop(Duration::from_secs(u64::from(recovery.plan.limits.stop_s)))?;
+            match instance.stop(Duration::from_secs(u64::from(recovery.plan.limits.stop_s))) {
+                Err(error @ ServerError::Died { .. }) => died = Some(error),
+                stopped => drop(stopped?),
+            }
         }
         self.end(recovery, session)?;
-        if has_stopped(&place)? { Ok(WhileItRuns::Done(())) } else { Ok(WhileItRuns::Lost(gone())) }
+        match died {
+            _ if has_stopped(&place)? => Ok(WhileItRuns::Done(())),
+            Some(died) => Err(died.into()),
+            None => Ok(WhileItRuns::Lost(gone())),
+        }
     }
 
     /// By any means, and nothing of it is left when this returns.

@@ -1,22 +1,22 @@
 //! What the candidate is asked, by what it is judged, and where that is written down.
 
 use grap_core::Target;
-use grap_core::recovery::{Plan, Recovery, Tier};
+use grap_core::recovery::{Plan, Recovery, Tier, TierVerdict};
 use grap_disk as disk;
 use grap_neo4j::TxId;
-use grap_task::Unit;
 
 use super::Candidate;
 use super::data::restored;
 use super::instance::gone;
 use super::place::Place;
+use super::print::print;
 use crate::error::{Error, Result};
 use crate::ops::Session;
 use crate::recovery::{Answer, WhileItRuns};
 use crate::validate::{self, Expectation};
 
 /// Ids of backups are the same in a copy: the verdict goes where the bytes came from.
-pub(super) fn require_repository(recovery: &Recovery, found: &str) -> Result<()> {
+pub(in crate::recovery) fn require_repository(recovery: &Recovery, found: &str) -> Result<()> {
     match &recovery.plan.repository {
         Some(begun_with) if begun_with != found => Err(Error::OtherRepository { id: recovery.id.clone() }),
         _ => Ok(()),
@@ -42,8 +42,13 @@ impl Candidate<'_> {
 
     pub(super) fn read_store(&self, recovery: &Recovery, session: &Session<'_>) -> Result<Answer> {
         let limit = recovery.plan.limits.of(Tier::Store);
-        let home = self.make_home(&Place::of(recovery))?;
-        validate::check_store(&home, &self.expectation(recovery)?, limit, session)
+        let place = Place::of(recovery);
+        let home = self.make_home(&place)?;
+        let mut answer = validate::check_store(&home, &self.expectation(recovery)?, limit, session)?;
+        if matches!(answer.verdict, TierVerdict::Passed { .. }) {
+            answer.print = Some(print(&place, &recovery.plan)?);
+        }
+        Ok(answer)
     }
 
     fn expectation(&self, recovery: &Recovery) -> Result<Expectation> {
@@ -73,8 +78,7 @@ impl Candidate<'_> {
         let open = self
             .open
             .ok_or_else(|| Error::NotOpenedAgain { why: "only a cancellation is asked for".to_owned() })?;
-        session.monitor.begin("opening the repository", Unit::Items, None);
-        let repository = open()?.open()?;
+        let repository = open()?.open_told(session)?;
         require_repository(&recovery, &repository.id().to_string())?;
         validate::record(&repository, &recovery, session)
     }

@@ -2,6 +2,7 @@
 //!
 //! Everything lies in the candidate's directory ([`place`]); what is there can be found by the plan alone:
 //! - `recovery.json` says whose it is;
+//! - `opener` is the release of the server that was started on it;
 //! - `data/` is the data directory: the user database, for the time of the test instance with its own `system` beside it;
 //! - `system/` is the restored `system`, which no server has opened;
 //! - `home/` is the test instance's.
@@ -16,18 +17,24 @@ mod data;
 mod instance;
 mod judge;
 mod place;
+mod print;
 
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
+use grap_repository::Repository;
 use grap_task::Finding;
 
+use super::LiveSwitch;
 use super::perform::{Answer, Perform, Start, WhileItRuns};
+use super::promote::Promote;
 use crate::error::{Error, Result};
 use crate::ops::{Access, CustomCheck, Session};
 use crate::server::{InstallationPlace, TestInstance};
 use crate::state::StateDirectory;
 
+pub(super) use judge::require_repository;
 use place::Place;
+pub(super) use place::remove_rest;
 pub use place::room_for;
 
 /// Opens the way to the repository: a recovery needs it again and again, and each time anew.
@@ -60,18 +67,51 @@ pub struct Candidate<'a> {
     tools: Option<Tools<'a>>,
     /// None: what was found cannot be recorded.
     open: Option<&'a OpenAgain<'a>>,
+    /// Opened for the plan, and not used since: an opening takes a while. What is done later opens it anew, and sees whether
+    /// it is still the same one.
+    repository: Option<Repository>,
     /// While it runs, and this process is the one that started it.
     instance: Option<TestInstance>,
+    /// None: what is owed is no step of a promotion.
+    switch: Option<LiveSwitch<'a>>,
 }
 
 impl<'a> Candidate<'a> {
     pub fn new(options: &'a CandidateOptions, open: &'a OpenAgain<'a>, state: &'a StateDirectory) -> Self {
-        Self { tools: Some(Tools { options, open, state }), open: Some(open), instance: None }
+        Self {
+            tools: Some(Tools { options, open, state }),
+            open: Some(open),
+            repository: None,
+            instance: None,
+            switch: None,
+        }
     }
 
     /// For the ways back alone: they need no server, and the repository only to record what was found.
     pub fn to_clear_away(open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { tools: None, open, instance: None }
+        Self { tools: None, open, repository: None, instance: None, switch: None }
+    }
+
+    /// It performs what is about the live database, too.
+    #[must_use]
+    pub fn with_live(self, switch: LiveSwitch<'a>) -> Self {
+        Self { switch: Some(switch), ..self }
+    }
+
+    /// What the plan was made from, and the restore can read.
+    pub(crate) fn hand(&mut self, repository: Repository) {
+        self.repository = Some(repository);
+    }
+
+    /// Whether what lies there is still what every tier has passed: the same directories and files, nobody on them, the
+    /// same last transaction. Looks at names, sizes and times, and reads the newest log; not every byte.
+    pub fn still_what_passed(recovery: &Recovery) -> Result<()> {
+        print::still_what_passed(recovery)
+    }
+
+    /// The release of the server that was last started on it, or was about to be.
+    pub(crate) fn opened_by(recovery: &Recovery) -> Result<Option<String>> {
+        Place::of(recovery).opener()
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {
@@ -139,6 +179,7 @@ impl Perform for Candidate<'_> {
 
     fn remove_candidate(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.end(recovery, session)?;
+        LiveSwitch::remove_staged(recovery)?;
         let place = Place::of(recovery);
         if place.is_anothers()? {
             let text = format!(
@@ -149,6 +190,13 @@ impl Perform for Candidate<'_> {
             session.monitor.finding(&Finding::warning(text));
         }
         place.remove()
+    }
+
+    fn promote(&mut self) -> Result<&mut dyn Promote> {
+        match &mut self.switch {
+            Some(switch) => Ok(switch),
+            None => Err(Error::PromotionUnderWay),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::live::SYSTEM;
 
 const MARK: &str = "recovery.json";
+const OPENER: &str = "opener";
 const MARK_SIZE_MAX: u64 = 4096;
 const MARK_VERSION: u32 = 1;
 const PRIVATE: u32 = 0o700;
@@ -55,6 +56,11 @@ pub fn room_for(bytes: u64, root: &Path) -> Result<()> {
     room.check().map_err(|source| Error::NoSpace { path: root.to_owned(), source })
 }
 
+/// Behind a promotion: the database itself lies elsewhere now.
+pub(in crate::recovery) fn remove_rest(recovery: &Recovery) -> Result<()> {
+    Place::of(recovery).remove()
+}
+
 /// The database that is opened: the one beside `system`.
 pub(super) fn user_database(plan: &Plan) -> &str {
     let user = plan.ends.iter().find(|end| end.database != SYSTEM);
@@ -89,6 +95,11 @@ impl Place {
 
     pub(super) fn database(&self) -> &str {
         &self.database
+    }
+
+    /// The data directory in which a database of the plan lies.
+    pub(super) fn data_of(&self, database: &str) -> PathBuf {
+        if database == SYSTEM && self.database != SYSTEM { self.system() } else { self.data() }
     }
 
     pub(super) fn store(&self) -> PathBuf {
@@ -134,6 +145,20 @@ impl Place {
             Owner::Nobody | Owner::Unmarked | Owner::Another => {
                 Err(Error::CandidateTaken { path: self.root.clone() })
             }
+        }
+    }
+
+    /// Before a server of this release is started on it: the journal learns of it only when the server is ready.
+    pub(super) fn note_opener(&self, release: &str) -> Result<()> {
+        Ok(disk::replace(&self.root.join(OPENER), &[release.as_bytes()])?)
+    }
+
+    /// `None`: none was started on it.
+    pub(super) fn opener(&self) -> Result<Option<String>> {
+        match disk::read(&self.root.join(OPENER), MARK_SIZE_MAX) {
+            Ok(text) => Ok(Some(String::from_utf8_lossy(&text).trim().to_owned())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -249,6 +274,24 @@ pub(super) mod tests {
         assert!(matches!(place.make(), Err(Error::CandidateTaken { .. })));
         place.remove().unwrap();
         assert!(disk::stat(&path.join("mine")).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_was_started_on_it_is_known_before_the_journal_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let recovery = recovery(&folder.path().join("c"), "2026-11-26T02:00:00Z");
+        let place = Place::of(&recovery);
+        assert_eq!(place.opener().unwrap(), None);
+        place.make().unwrap();
+        assert_eq!(place.opener().unwrap(), None);
+        place.note_opener("5.26.29").unwrap();
+        place.note_opener("5.26.30").unwrap();
+        disk::create_dir_all(&place.data().join("databases")).unwrap();
+        disk::create_dir_all(&place.data().join("transactions")).unwrap();
+        place.remove_what_an_instance_left().unwrap();
+        assert_eq!(place.opener().unwrap().as_deref(), Some("5.26.30"));
+        place.remove().unwrap();
+        assert_eq!(place.opener().unwrap(), None);
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! Promotion and rollback.
+
+use grap::Error;
+use grap::live::Installation;
+use grap::ops::{self, SwitchOptions, SwitchReport};
+use grap::recovery::{LiveServer, RetiredStore, retired_stores};
+use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, SwitchLimits, order};
+use grap_task::Finding;
+
+use super::arguments::{RollbackArguments, SwitchArguments};
+use super::resolve;
+use super::verbs::Call;
+use crate::failure::Failure;
+
+impl Call<'_> {
+    pub(super) fn promote(&self, arguments: &SwitchArguments) -> Result<(), Failure> {
+        let options = self.switch_options(arguments, None)?;
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        if arguments.dry_run {
+            let plan = ops::plan_promotion(&options, &find, &open, &self.state()?, self.session)?;
+            return self.output.switch_plan(&plan);
+        }
+        self.switched(&ops::promote(&options, &find, &open, &self.state()?, self.session)?)
+    }
+
+    pub(super) fn rollback(&self, arguments: &RollbackArguments) -> Result<(), Failure> {
+        let parse = |text: &String| text.parse::<RecoveryId>();
+        let id = arguments.id.as_ref().map(parse).transpose();
+        let id = id.map_err(|error: InvalidRecoveryId| Failure::Usage(error.to_string()))?;
+        let options = self.switch_options(&arguments.switch, id)?;
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        if arguments.switch.dry_run {
+            let plan = ops::plan_rollback(&options, &find, &open, &self.state()?, self.session)?;
+            return self.output.switch_plan(&plan);
+        }
+        self.switched(&ops::rollback(&options, &find, &open, &self.state()?, self.session)?)
+    }
+
+    /// Whether something is owed of a promotion, and nobody is at it.
+    pub(crate) fn owes_promotion(&self) -> Result<bool, Failure> {
+        let report = ops::recovery_status(&self.state()?, self.session)?;
+        Ok(!report.runs && order(&report.state).is_some_and(Order::is_of_switch))
+    }
+
+    /// Which recovery it is that was called off, or has failed, by what its last promotion or rollback came to.
+    pub(crate) fn called_off(&self) -> Result<Option<RecoveryId>, Failure> {
+        let report = ops::recovery_status(&self.state()?, self.session)?;
+        let off = |recovery: &&Recovery| recovery.called_off.is_some() || recovery.cause.is_some();
+        Ok(report.recovery().filter(off).map(|recovery| recovery.id.clone()))
+    }
+
+    /// Whether there was something.
+    pub(crate) fn finish_promotion(&self) -> Result<bool, Failure> {
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        let Some(report) = ops::resume_promotion(&find, &open, &self.state()?, self.session)? else {
+            return Ok(false);
+        };
+        self.switched(&report).map(|()| true)
+    }
+
+    fn switched(&self, report: &SwitchReport) -> Result<(), Failure> {
+        self.output.switched(report)?;
+        match report.failure() {
+            None => Ok(()),
+            Some((code, message)) => Err(Failure::Found { code, message }),
+        }
+    }
+
+    /// Of an installation that is known; of none there is nothing to say.
+    pub(super) fn retired(&self) -> Result<Vec<RetiredStore>, Failure> {
+        let Ok(installation) = resolve::installation(self.settings) else { return Ok(Vec::new()) };
+        let Ok(data) = Installation::data_directory(&installation) else { return Ok(Vec::new()) };
+        let found = retired_stores(&data)?;
+        for unreadable in &found.unreadable {
+            let told = format!("what is retired there cannot be read: {unreadable}");
+            self.session.monitor.finding(&Finding::warning(told));
+        }
+        Ok(found.stores)
+    }
+
+    /// The live server, when an operation comes to it.
+    pub(super) fn live_again(&self) -> grap::Result<LiveServer> {
+        self.live_server().map_err(|failure| match failure {
+            Failure::Operation(error) => error,
+            failure => Error::PromotionRefused { why: failure.to_string() },
+        })
+    }
+
+    fn live_server(&self) -> Result<LiveServer, Failure> {
+        Ok(LiveServer {
+            installation: resolve::installation(self.settings)?,
+            control: self.server_control()?,
+            connection: self.connection()?,
+        })
+    }
+
+    fn switch_options(
+        &self,
+        arguments: &SwitchArguments,
+        retired: Option<RecoveryId>,
+    ) -> Result<SwitchOptions, Failure> {
+        let default = SwitchLimits::default();
+        let seconds =
+            |key, default: u32| Ok::<_, Failure>(self.settings.number(key, 1..=86_400)?.unwrap_or(default));
+        let limits = SwitchLimits {
+            transaction_s: seconds("promote.transaction_limit_s", default.transaction_s)?,
+            drain_s: seconds("promote.drain_limit_s", default.drain_s)?,
+            stop_s: seconds("server.stop_limit_s", default.stop_s)?,
+            archive_s: seconds("promote.archive_limit_s", default.archive_s)?,
+            start_s: seconds("server.start_limit_s", default.start_s)?,
+            confirm_s: seconds("promote.confirm_limit_s", default.confirm_s)?,
+        };
+        Ok(SwitchOptions { retired, live_is_lost: arguments.live_is_lost, limits })
+    }
+}

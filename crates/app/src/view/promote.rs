@@ -1,0 +1,187 @@
+//! What `recover promote` and `recover rollback` say.
+
+use std::fmt::Write as _;
+
+use grap::ops::{SwitchPlan, SwitchReport};
+use grap::recovery::RetiredStore;
+use grap_core::recovery::{Cause, Recovery};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Output;
+use super::recover;
+use super::shapes::SCHEMA_VERSION;
+use super::text::{bytes, second};
+use crate::failure::Failure;
+
+/// What a restart costs besides the server's own start.
+const DOWNTIME: &str =
+    "the server's own stop (a second) and start, the wait for the archive, and a second for the swap";
+
+impl Output<'_> {
+    pub(crate) fn switch_plan(self, plan: &SwitchPlan) -> Result<(), Failure> {
+        self.print(&plan_shape(plan), || plan_text(plan))
+    }
+
+    pub(crate) fn switched(self, report: &SwitchReport) -> Result<(), Failure> {
+        let mut shape = recover::shape(&report.recovery);
+        shape["downtime_ms"] = json!(report.downtime.map(|downtime| downtime.as_millis()));
+        self.print(&shape, || switched_text(report))
+    }
+}
+
+fn plan_shape(plan: &SwitchPlan) -> Value {
+    let end = |end: Option<grap_neo4j::TransactionEnd>| {
+        end.map(|end| {
+            let at = Timestamp::from_millisecond(end.commit_time.0).ok();
+            json!({ "tx_id": end.id, "committed": at })
+        })
+    };
+    let lost = plan.lost().map(|(first, last, ..)| json!({ "first": first, "last": last }));
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "dry_run": true,
+        "kind": if plan.undoes.is_some() { "rollback" } else { "promotion" },
+        "target": plan.target,
+        "undoes": plan.undoes,
+        "database": plan.switch.database,
+        "live": plan.switch.live,
+        "new": plan.switch.found,
+        "retired": plan.switch.retired,
+        "retired_bytes": plan.retired_bytes,
+        "new_end": end(plan.new_end),
+        "live_end": end(plan.live_end),
+        "leaves": lost,
+        "archived": plan.switch.archived,
+        "live_is_lost": plan.switch.live_is_lost,
+        "losses": plan.losses,
+    })
+}
+
+fn plan_text(plan: &SwitchPlan) -> String {
+    let what = if plan.undoes.is_some() { "rollback" } else { "promotion" };
+    let switch = &plan.switch;
+    let mut text = format!("{what} of `{}` to {} (nothing is done)\n", switch.database, plan.target);
+    match plan.lost() {
+        Some((first, last, from, to)) => {
+            let at = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), second);
+            let _ = writeln!(
+                text,
+                "  transactions {first} to {last}, committed behind {} until {}, will be in the retired database only",
+                at(from),
+                at(to)
+            );
+        }
+        None => text += "  nothing newer is live, as far as can be read now\n",
+    }
+    match switch.archived.as_slice() {
+        [] => text += "  no log is archived\n",
+        archived => {
+            let _ = writeln!(
+                text,
+                "  the archive is to hold all of the log of {}, before anything is swapped",
+                archived.join(", ")
+            );
+        }
+    }
+    for loss in &plan.losses {
+        let _ = writeln!(text, "  {loss}");
+    }
+    if switch.live_is_lost {
+        text += "  the live database is given up: what of it cannot be read or archived is lost, and it is not put back by itself\n";
+    }
+    let _ = writeln!(
+        text,
+        "  what is live now ({}) goes to {} and {}",
+        bytes(plan.retired_bytes),
+        switch.retired.store,
+        switch.retired.log
+    );
+    let _ = writeln!(text, "  nobody is served for: {DOWNTIME}");
+    text
+}
+
+fn switched_text(report: &SwitchReport) -> String {
+    let mut text = recover::text(&report.recovery);
+    if let Some(downtime) = report.downtime {
+        let _ = writeln!(text, "  nobody was served for {:.1} s", downtime.as_secs_f64());
+    }
+    if report.recovery.status() == grap_core::recovery::Status::Promoted {
+        text += "  a new history begins: `grap status` says whether a backup reaches it; else take one now (grap serve does so by itself)\n";
+        text += "  clients that hold bookmarks from before are to be restarted\n";
+    }
+    text
+}
+
+/// What is told of a switch within a recovery.
+pub(super) fn about(recovery: &Recovery) -> String {
+    let mut text = String::new();
+    let Some(switch) = &recovery.switch else { return text };
+    if let Some(cause) = &recovery.called_off {
+        let _ =
+            writeln!(text, "  the promotion was called off, and the old database is live: {}", told(cause));
+    }
+    if let Some(cause) = &recovery.unconfirmed {
+        let _ = writeln!(
+            text,
+            "  NOT CONFIRMED: {}\n    look at it; `grap recover promote` asks it again, `grap recover rollback` puts the old one back",
+            told(cause)
+        );
+    }
+    if let Some(missed) = &recovery.archive_missed {
+        let _ = writeln!(text, "  the archive has not all of the old database: {}", missed.message);
+    }
+    if recovery.status() == grap_core::recovery::Status::Promoted {
+        let _ = writeln!(
+            text,
+            "  what was live before: {} and {} (`grap recover rollback` puts it back)",
+            switch.retired.store, switch.retired.log
+        );
+    }
+    text
+}
+
+pub(super) fn switch_shape(recovery: &Recovery) -> Value {
+    let Some(switch) = &recovery.switch else { return Value::Null };
+    json!({
+        "database": switch.database,
+        "undoes": recovery.plan.undoes,
+        "retired": switch.retired,
+        "live_is_lost": switch.live_is_lost,
+        "stops": recovery.stops,
+        "called_off": recovery.called_off.as_ref().map(told),
+        "unconfirmed": recovery.unconfirmed.as_ref().map(told),
+        "archive_missed": recovery.archive_missed,
+    })
+}
+
+pub(super) fn retired_shape(retired: &RetiredStore) -> Value {
+    json!({
+        "recovery": retired.recovery,
+        "at": retired.at,
+        "database": retired.database,
+        "bytes": retired.bytes,
+        "path": retired.path.display().to_string(),
+        "replaced_by": retired.plan.target,
+        "missing": retired.missing,
+    })
+}
+
+pub(super) fn retired_text(retired: &RetiredStore) -> String {
+    let missing = retired.missing.as_ref().map_or_else(String::new, |missing| format!(", without {missing}"));
+    format!(
+        "  retired by {} at {}: {} ({}{missing}), replaced by {}\n",
+        retired.recovery,
+        second(retired.at),
+        retired.path.display(),
+        bytes(retired.bytes),
+        retired.plan.target,
+    )
+}
+
+fn told(cause: &Cause) -> String {
+    match cause {
+        Cause::Cancelled => "it was cancelled".to_owned(),
+        Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),
+    }
+}

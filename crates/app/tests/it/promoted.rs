@@ -1,0 +1,231 @@
+//! A graph that was ruined is brought back to the minute before, on a real server that others stop and start; and that is
+//! undone, again and again, with nothing lost on the way. Grap is killed in the middle of it, and somebody starts the
+//! server by hand meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use grap_testkit::commanded::Commanded;
+use grap_testkit::pitr::archiver::Archiver;
+use grap_testkit::program::tx_id;
+use grap_testkit::{Distribution, tree};
+use serde_json::Value;
+
+use crate::support::{PROGRAM, Ran, eventually};
+
+struct World {
+    commanded: Commanded,
+}
+
+impl Deref for World {
+    type Target = Commanded;
+
+    fn deref(&self) -> &Commanded {
+        &self.commanded
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let commanded = Commanded::start(Path::new(PROGRAM), &Distribution::standard().unwrap()).unwrap();
+        Self { commanded }
+    }
+
+    fn steps(&self) -> i64 {
+        self.server.await_online().unwrap();
+        self.server.query("MATCH (n:Step) RETURN count(n)").unwrap()[0].int(0).unwrap()
+    }
+
+    fn step(&self, count: usize) {
+        for _ in 0..count {
+            self.server.query("MATCH (n:Step) WITH count(n) AS k CREATE (:Step {n: k})").unwrap();
+        }
+    }
+
+    fn said(&self, arguments: &[&str]) -> Value {
+        Ran::grap(&self.grap, arguments).succeeded().json()
+    }
+
+    /// Every file of the database, wherever it lies; not what servers keep beside it.
+    fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let data = self.server.data();
+        let files = tree::files(&data).unwrap().into_iter();
+        let ours = files.filter(|path| path.iter().any(|part| part == "neo4j"));
+        ours.map(|path| (path.clone(), fs::read(data.join(path)).unwrap())).collect()
+    }
+
+    /// As soon as this is in the journal.
+    fn kill_at(&self, arguments: &[&str], event: &str) -> String {
+        let mut child = self.grap.spawn(arguments).unwrap();
+        assert!(self.run_into(&mut child, event).unwrap(), "it ended before `{event}`");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.said(&["recover", "status"])["recovery"]["phase"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_ruined_graph_is_brought_back_and_that_is_undone_and_nothing_is_lost() {
+    let world = World::new();
+    let archiver = Archiver::start(&world.grap, &[]).unwrap();
+    world.server.query("CREATE INDEX step_n FOR (n:Step) ON (n.n)").unwrap();
+    world.step(3);
+    let backup = world.said(&["backup"]);
+    world.step(4);
+    let good = tx_id(&backup, "neo4j").unwrap() + 4;
+    world.server.query("MATCH (n:Step) DETACH DELETE n").unwrap();
+    world.server.query("CREATE (:Wrong)").unwrap();
+
+    is_recovered_and_planned(&world, good);
+    is_promoted(&world);
+    is_on_a_new_timeline(&world);
+    is_taken_back_without_its_journal(&world);
+    is_rolled_back_and_forth(&world);
+    survives_a_kill_before_the_swap(&world, &archiver);
+    survives_a_kill_within_the_swap(&world);
+    let report = archiver.stop().unwrap();
+    println!("{report:#}");
+}
+
+fn is_recovered_and_planned(world: &World, good: u64) {
+    Ran::grap(&world.grap, &["recover", "promote"]).refused("RECOVERY_STATE", 27);
+    Ran::grap(&world.grap, &["recover", "rollback"]).refused("RETIRED_NOT_FOUND", 36);
+    eventually("the archive reaches it", || {
+        let window = world.said(&["window"]);
+        window.to_string().contains("timelines")
+            && Ran::grap(
+                &world.grap,
+                &["restore", &format!("tx=neo4j:{good}"), "--to", "/nowhere", "--dry-run"],
+            )
+            .status
+                == 0
+    });
+    world.said(&["recover", "start", &format!("tx=neo4j:{good}")]);
+    let plan = world.said(&["recover", "promote", "--dry-run"]);
+    println!("{plan:#}");
+    // One of them makes the new label.
+    assert_eq!(plan["leaves"], serde_json::json!({ "first": good + 1, "last": good + 3 }));
+    assert_eq!(plan["archived"], serde_json::json!(["neo4j", "system"]));
+    assert_eq!(world.steps(), 0, "nothing is done by a plan");
+}
+
+fn is_promoted(world: &World) {
+    let begun = Instant::now();
+    let said = world.said(&["recover", "promote"]);
+    println!("promoted in {:?}, downtime {} ms\n{said:#}", begun.elapsed(), said["downtime_ms"]);
+    assert_eq!(
+        (said["status"].as_str(), &said["recovery"]["promotion"]["unconfirmed"]),
+        (Some("PROMOTED"), &Value::Null)
+    );
+    assert_eq!(world.steps(), 7, "the graph of before");
+    assert_eq!(world.server.query("MATCH (n:Wrong) RETURN count(n)").unwrap()[0].int(0).unwrap(), 0);
+    let status = world.said(&["recover", "status"]);
+    assert_eq!(status["retired"].as_array().unwrap().len(), 1, "{status:#}");
+    let shown = world.said(&["show", said["recovery"]["backup"].as_str().unwrap()]);
+    assert_eq!(shown["status"], "VALIDATED");
+    Ran::grap(&world.grap, &["recover", "promote"]).refused("RECOVERY_STATE", 27);
+}
+
+/// Nobody has told the archiver anything. The backup of before lies on the new timeline, too: it began behind it.
+fn is_on_a_new_timeline(world: &World) {
+    world.step(2);
+    eventually("the archiver has met it", || timeline(world).is_some_and(|timeline| timeline > 1));
+    let newest = world.said(&["restore", "latest", "--to", "/nowhere", "--dry-run"]);
+    println!("{newest:#}");
+    world.said(&["backup"]);
+    eventually("it is protected", || Ran::grap(&world.grap, &["status"]).status == 0);
+}
+
+/// Where the database is protected, the timeline that it is on.
+fn timeline(world: &World) -> Option<u64> {
+    let status = Ran::grap(&world.grap, &["status"]);
+    if status.status != 0 {
+        return None;
+    }
+    let said = status.json();
+    let databases = said["databases"].as_array()?;
+    databases.iter().find(|database| database["name"] == "neo4j")?["timeline"].as_u64()
+}
+
+fn is_rolled_back_and_forth(world: &World) {
+    let back = world.said(&["recover", "rollback"]);
+    println!("{back:#}");
+    assert_eq!(back["status"], "PROMOTED");
+    assert_eq!(world.steps(), 0, "the ruined graph, as it was");
+    assert_eq!(world.server.query("MATCH (n:Wrong) RETURN count(n)").unwrap()[0].int(0).unwrap(), 1);
+    world.server.query("CREATE (:Later)").unwrap();
+    world.said(&["backup"]);
+    eventually("it is protected", || Ran::grap(&world.grap, &["status"]).status == 0);
+    // What was written between the promotion and the rollback is there.
+    let forth = world.said(&["recover", "rollback"]);
+    assert_eq!((forth["status"].as_str(), world.steps()), (Some("PROMOTED"), 9));
+    let retired = world.said(&["recover", "status"])["retired"].clone();
+    assert_eq!(retired.as_array().unwrap().len(), 1, "{retired:#}");
+    world.said(&["backup"]);
+    eventually("it is protected", || Ran::grap(&world.grap, &["status"]).status == 0);
+}
+
+/// The wait for the archive is where it lasts. The lock goes with Grap, somebody starts the server and writes: that is
+/// not lost.
+fn survives_a_kill_before_the_swap(world: &World, archiver: &Archiver) {
+    archiver.signal(rustix::process::Signal::STOP);
+    world.step(1);
+    let phase = world.kill_at(&["recover", "rollback"], "live_stopped");
+    println!("killed at {phase}");
+    world.start_by_hand().unwrap();
+    world.step_when_online();
+    archiver.signal(rustix::process::Signal::CONT);
+    let cancelled = world.said(&["recover", "cancel"]);
+    assert_eq!(cancelled["status"], "FAILED", "{cancelled:#}");
+    assert_eq!(world.steps(), 11, "what was written meanwhile is there");
+    world.said(&["recover", "reset"]);
+}
+
+fn survives_a_kill_within_the_swap(world: &World) {
+    eventually("the archive follows", || Ran::grap(&world.grap, &["status"]).status == 0);
+    let phase = world.kill_at(&["recover", "rollback"], "log_taken");
+    println!("killed at {phase}");
+    assert!(["log_taken", "stores_swapped"].contains(&phase.as_str()), "{phase}");
+    let before = world.bytes();
+    world.start_by_hand().unwrap();
+    eventually("it refuses the database", || {
+        let status = world.server.database_status("neo4j");
+        status.is_ok_and(|status| !["online", "starting", "initial"].contains(&status.status.as_str()))
+    });
+    assert!(world.bytes() == before, "a server that was started in the middle has changed a file");
+    let finished = world.said(&["recover", "rollback"]);
+    assert_eq!((finished["status"].as_str(), world.steps()), (Some("PROMOTED"), 0));
+    assert_eq!(world.server.query("MATCH (n:Later) RETURN count(n)").unwrap()[0].int(0).unwrap(), 1);
+    // And back again, with a reset behind it: what is retired stays.
+    assert_eq!(world.said(&["recover", "rollback"])["status"], "PROMOTED");
+    assert_eq!(world.steps(), 11);
+    world.said(&["recover", "reset"]);
+    let status = world.said(&["recover", "status"]);
+    assert_eq!(
+        (status["status"].as_str(), status["retired"].as_array().unwrap().len()),
+        (Some("NOT_RECOVERING"), 1)
+    );
+}
+
+/// What stands beside the barrier is enough.
+fn is_taken_back_without_its_journal(world: &World) {
+    let phase = world.kill_at(&["recover", "rollback"], "log_taken");
+    println!("killed at {phase}");
+    fs::write(world.grap.state.join("recovery.journal"), "lost").unwrap();
+    let reset = world.said(&["recover", "reset"]);
+    assert_eq!((reset["status"].as_str(), world.steps()), (Some("NOT_RECOVERING"), 9), "{reset:#}");
+    println!("taken back without its journal");
+    let status = world.said(&["recover", "status"]);
+    assert_eq!(status["retired"].as_array().unwrap().len(), 1, "{status:#}");
+}
+
+impl World {
+    fn step_when_online(&self) {
+        eventually("the server answers", || self.server.database_status("neo4j").is_ok());
+        self.server.await_online().unwrap();
+        self.step(1);
+    }
+}

@@ -1,0 +1,378 @@
+//! The swap of a database under a stopped server: three atomic exchanges with a barrier, each of which looks first.
+//!
+//! | done | live log | live store | place of the side's log | place of the side's store | place of the barrier |
+//! |---|---|---|---|---|---|
+//! | nothing | old | old | new | new | barrier (or, behind an undo, nothing) |
+//! | log taken | **barrier** | old | new | new | old log |
+//! | stores swapped | **barrier** | new | new | old store | old log |
+//! | log put | new | new | barrier | old store | old log |
+//!
+//! (docs/promotion.md says what a server does with each of them: in the middle it refuses the database.) What was noted
+//! right before the first exchange ([`Guard`]) tells on disk which of them are done, whatever a journal says; anything that
+//! is none of these rows is named, and nothing is touched. Where the old log or the old store is missing, a rename that
+//! replaces nothing stands for the exchange.
+//!
+//! Each step is durable when it returns: both directories are synced, also when it was done before and that is not known
+//! to be durable.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use grap_core::recovery::{Guard, Halves, Identity, Recovery, Switch};
+use grap_disk::{self as disk, Kind};
+use grap_neo4j::TransactionEnd;
+
+use crate::error::{Error, Result};
+
+/// A barrier is to be read by people, too.
+const READABLE: u32 = 0o644;
+const PRIVATE: u32 = 0o700;
+
+/// How much of the swap is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Swapped {
+    Nothing,
+    LogTaken,
+    StoresSwapped,
+    /// All of it.
+    LogPut,
+}
+
+/// The places of one swap.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    live: Places,
+    side: Places,
+    retired: Places,
+}
+
+#[derive(Debug, Clone)]
+struct Places {
+    store: PathBuf,
+    log: PathBuf,
+}
+
+/// What lies where.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    live_store: Option<Identity>,
+    live_log: Option<Identity>,
+    side_store: Option<Identity>,
+    side_log: Option<Identity>,
+    /// Where the barrier is written, and the old log goes.
+    retired_log: Option<Identity>,
+}
+
+impl Swap {
+    pub fn of(switch: &Switch) -> Self {
+        Self {
+            live: Places::of(&switch.live),
+            side: Places::of(&switch.side),
+            retired: Places::of(&switch.retired),
+        }
+    }
+
+    /// Write the barrier, and note what lies where. Nothing is exchanged yet.
+    pub fn guard(&self, recovery: &Recovery, end: TransactionEnd) -> Result<Guard> {
+        for place in [&self.retired.store, &self.retired.log] {
+            make_private(parent(place))?;
+        }
+        disk::replace(&self.retired.log, &[words(recovery, self).as_bytes()])?;
+        disk::set_mode(&self.retired.log, READABLE)?;
+        let missing = |path: &Path| Error::SwapUnknown { what: format!("{} is not there", path.display()) };
+        let there = |path: &Path| identity(path)?.ok_or_else(|| missing(path));
+        Ok(Guard {
+            live_store: identity(&self.live.store)?,
+            live_log: identity(&self.live.log)?,
+            side_store: there(&self.side.store)?,
+            side_log: there(&self.side.log)?,
+            barrier: there(&self.retired.log)?,
+            end,
+        })
+    }
+
+    /// How much is done, by what lies where. Where nothing is, the barrier may be gone: an undo ends with that.
+    pub fn look(&self, guard: &Guard) -> Result<Swapped> {
+        let seen = self.seen()?;
+        seen.row(guard).ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
+    }
+
+    /// As [`Swap::look`], for the way back: where what is new lies where it lay, and no barrier in the live place, there is
+    /// nothing to be taken back, whatever somebody has made of what is live.
+    pub fn look_back(&self, guard: &Guard) -> Result<Swapped> {
+        let seen = self.seen()?;
+        let is_nothing = seen.is_undone(guard).then_some(Swapped::Nothing);
+        let row = seen.row(guard).or(is_nothing);
+        row.ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
+    }
+
+    /// From here on no server opens the database.
+    pub fn take_log(&self, guard: &Guard) -> Result<()> {
+        if self.require(guard, Swapped::Nothing)? == Swapped::Nothing {
+            change_places(&self.live.log, &self.retired.log, guard.live_log.is_some())?;
+        }
+        synced(&self.live.log, &self.retired.log)
+    }
+
+    pub fn swap_stores(&self, guard: &Guard) -> Result<()> {
+        if self.require(guard, Swapped::LogTaken)? == Swapped::LogTaken {
+            change_places(&self.live.store, &self.side.store, guard.live_store.is_some())?;
+        }
+        synced(&self.live.store, &self.side.store)
+    }
+
+    /// In this instant the database is whole again, and the new one.
+    pub fn put_log(&self, guard: &Guard) -> Result<()> {
+        if self.require(guard, Swapped::StoresSwapped)? == Swapped::StoresSwapped {
+            disk::exchange(&self.live.log, &self.side.log)?;
+        }
+        synced(&self.live.log, &self.side.log)
+    }
+
+    /// Back to what was, however much is done. The barrier stays.
+    pub fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
+        while let Some((one, other, both)) = self.last_exchange(guard)? {
+            if both {
+                disk::exchange(one, other)?;
+            } else {
+                disk::rename_new(one, other)?;
+            }
+            synced(one, other)?;
+        }
+        Ok(())
+    }
+
+    /// And the barrier goes.
+    pub fn undo(&self, guard: Option<&Guard>) -> Result<()> {
+        if let Some(guard) = guard {
+            self.undo_exchanges(guard)?;
+        }
+        remove_barrier(&self.retired.log)?;
+        remove_empty(&self.retired)
+    }
+
+    /// The old halves lie in their places, and the barrier is gone. What the side lay in is removed where it is empty.
+    pub fn retire(&self, guard: &Guard) -> Result<()> {
+        if let Some(store) = guard.live_store
+            && !is(identity(&self.retired.store)?, Some(store))
+        {
+            if !is(identity(&self.side.store)?, Some(store)) {
+                let what = format!("the old store is not at {}", self.side.store.display());
+                return Err(Error::SwapUnknown { what });
+            }
+            disk::rename_new(&self.side.store, &self.retired.store)?;
+        }
+        for place in [&self.side.store, &self.retired.store] {
+            // What the side lay in may be gone already.
+            if disk::stat(parent(place))?.is_some() {
+                disk::sync_dir(parent(place))?;
+            }
+        }
+        if is(identity(&self.side.log)?, Some(guard.barrier)) {
+            remove_barrier(&self.side.log)?;
+        }
+        Ok(())
+    }
+
+    /// The exchange that was done last: to be done once more, or (of what was not there) back.
+    fn last_exchange(&self, guard: &Guard) -> Result<Option<(&Path, &Path, bool)>> {
+        Ok(match self.look_back(guard)? {
+            Swapped::Nothing => None,
+            Swapped::LogTaken => Some((&self.live.log, &self.retired.log, guard.live_log.is_some())),
+            Swapped::StoresSwapped => Some((&self.live.store, &self.side.store, guard.live_store.is_some())),
+            Swapped::LogPut => Some((&self.live.log, &self.side.log, true)),
+        })
+    }
+
+    fn require(&self, guard: &Guard, at_least: Swapped) -> Result<Swapped> {
+        let found = self.look(guard)?;
+        if found >= at_least {
+            return Ok(found);
+        }
+        Err(Error::SwapUnknown { what: format!("of the swap {found} is done, and {at_least} was noted") })
+    }
+
+    fn seen(&self) -> Result<Seen> {
+        Ok(Seen {
+            live_store: identity(&self.live.store)?,
+            live_log: identity(&self.live.log)?,
+            side_store: identity(&self.side.store)?,
+            side_log: identity(&self.side.log)?,
+            retired_log: identity(&self.retired.log)?,
+        })
+    }
+
+    fn told(&self, seen: &Seen, guard: &Guard) -> String {
+        let named = |found: Option<Identity>| match found {
+            None => "nothing",
+            found if is(found, guard.live_store) => "the old store",
+            found if is(found, guard.live_log) => "the old log",
+            found if is(found, Some(guard.side_store)) => "the new store",
+            found if is(found, Some(guard.side_log)) => "the new log",
+            found if is(found, Some(guard.barrier)) => "the barrier",
+            Some(_) => "something that was not there before",
+        };
+        let places = [
+            (&self.live.store, seen.live_store),
+            (&self.live.log, seen.live_log),
+            (&self.side.store, seen.side_store),
+            (&self.side.log, seen.side_log),
+            (&self.retired.log, seen.retired_log),
+        ];
+        let told = places.map(|(path, found)| format!("{}: {}", path.display(), named(found)));
+        told.join("; ")
+    }
+}
+
+impl Seen {
+    fn row(&self, guard: &Guard) -> Option<Swapped> {
+        let without_barrier = Self { retired_log: None, ..expected(Swapped::Nothing, guard) };
+        if self.is(&without_barrier) {
+            return Some(Swapped::Nothing);
+        }
+        let rows = [Swapped::Nothing, Swapped::LogTaken, Swapped::StoresSwapped, Swapped::LogPut];
+        rows.into_iter().find(|row| self.is(&expected(*row, guard)))
+    }
+
+    /// What is new and the barrier lie where they lay before the first exchange.
+    fn is_undone(&self, guard: &Guard) -> bool {
+        let barrier = Some(guard.barrier);
+        let in_place = is(self.side_store, Some(guard.side_store)) && is(self.side_log, Some(guard.side_log));
+        in_place && is(self.retired_log, barrier) && !is(self.live_log, barrier)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        is(self.live_store, other.live_store)
+            && is(self.live_log, other.live_log)
+            && is(self.side_store, other.side_store)
+            && is(self.side_log, other.side_log)
+            && is(self.retired_log, other.retired_log)
+    }
+}
+
+impl Places {
+    fn of(halves: &Halves) -> Self {
+        Self { store: PathBuf::from(&halves.store), log: PathBuf::from(&halves.log) }
+    }
+}
+
+impl fmt::Display for Swapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::LogTaken => "the first exchange",
+            Self::StoresSwapped => "the second exchange",
+            Self::LogPut => "everything",
+        })
+    }
+}
+
+fn expected(row: Swapped, guard: &Guard) -> Seen {
+    let taken = row >= Swapped::LogTaken;
+    let swapped = row >= Swapped::StoresSwapped;
+    let (side_log, barrier) = (Some(guard.side_log), Some(guard.barrier));
+    let put = row == Swapped::LogPut;
+    Seen {
+        live_store: if swapped { Some(guard.side_store) } else { guard.live_store },
+        live_log: match (taken, put) {
+            (_, true) => side_log,
+            (true, false) => barrier,
+            (false, false) => guard.live_log,
+        },
+        side_store: if swapped { guard.live_store } else { Some(guard.side_store) },
+        side_log: if put { barrier } else { side_log },
+        retired_log: if taken { guard.live_log } else { barrier },
+    }
+}
+
+/// What has this name. A symbolic link is what it is.
+pub(super) fn identity(path: &Path) -> Result<Option<Identity>> {
+    let of = |stat: disk::Stat| Identity {
+        inode: stat.inode,
+        born: stat.born.and_then(|born| i64::try_from(born).ok()),
+    };
+    Ok(disk::stat_link(path)?.map(of))
+}
+
+/// Whether it is the same thing. The time of birth counts where both have one: a kernel may not tell it any more.
+pub(super) fn is(one: Option<Identity>, other: Option<Identity>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            one.inode == other.inode && one.born.zip(other.born).is_none_or(|(one, other)| one == other)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Or, where there is nothing at the live place, what is at the other one takes it.
+fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
+    let changed = if both { disk::exchange(live, other) } else { disk::rename_new(other, live) };
+    Ok(changed?)
+}
+
+fn synced(one: &Path, other: &Path) -> Result<()> {
+    disk::sync_dir(parent(one))?;
+    Ok(disk::sync_dir(parent(other))?)
+}
+
+pub(super) fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// A directory is no barrier.
+fn remove_barrier(path: &Path) -> Result<()> {
+    if disk::stat_link(path)?.is_some_and(|stat| stat.kind == Kind::File) {
+        disk::remove_file(path)?;
+        disk::sync_dir(parent(path))?;
+    }
+    Ok(())
+}
+
+/// For its owner alone, and durable up to what was there.
+pub(super) fn make_private(directory: &Path) -> Result<()> {
+    let missing = |path: &&Path| disk::stat(path).map(|stat| stat.is_none());
+    let mut made = Vec::new();
+    for ancestor in directory.ancestors() {
+        if !missing(&ancestor)? {
+            break;
+        }
+        made.push(ancestor);
+    }
+    disk::create_dir_all(directory)?;
+    for path in made {
+        disk::set_mode(path, PRIVATE)?;
+        disk::sync_dir(parent(path))?;
+    }
+    Ok(())
+}
+
+/// The directories that were made for what did not come.
+fn remove_empty(places: &Places) -> Result<()> {
+    for place in [&places.log, &places.store] {
+        for directory in [parent(place), parent(parent(place))] {
+            if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
+                disk::remove_dir(directory)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn words(recovery: &Recovery, swap: &Swap) -> String {
+    let (what, verb) = match &recovery.plan.undoes {
+        None => ("the promotion of a restored database".to_owned(), "promote"),
+        Some(undone) => (format!("the rollback of {undone}"), "rollback"),
+    };
+    format!(
+        "Grap is in the middle of {what} ({}).\n\
+         While this file lies where the transaction log of the database should be, no server opens the database: \
+         its store and its log may not belong together.\n\
+         `grap recover {verb}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
+         old log: {}\nnew store: {}\nnew log: {}\n",
+        recovery.id,
+        swap.retired.log.display(),
+        swap.side.store.display(),
+        swap.side.log.display(),
+    )
+}

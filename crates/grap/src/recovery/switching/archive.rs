@@ -1,0 +1,115 @@
+//! The wait for open transactions, and for the archive.
+
+use std::time::Duration;
+
+use grap_core::recovery::{Recovery, Switch};
+use grap_repository::Repository;
+use grap_task::Unit;
+
+use super::{LiveSwitch, PAUSE, asker, seconds};
+use crate::archive::{Archive, DatabaseLag, LagProbe, Standing};
+use crate::error::{Error, Result, in_one_line};
+use crate::live::{Installation, SYSTEM};
+use crate::ops::Session;
+
+/// One question to the server.
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl LiveSwitch<'_> {
+    /// Until no transaction on the database is older than the limit.
+    pub(super) fn drained(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
+        let live = self.live()?;
+        let until = session.clock.since_boot() + seconds(switch.limits.drain_s);
+        loop {
+            let open = asker(&live, SYSTEM, ANSWER)?.transactions(&switch.database)?;
+            let oldest = open.into_iter().max_by_key(|open| open.elapsed);
+            let old = oldest.filter(|oldest| oldest.elapsed >= seconds(switch.limits.transaction_s));
+            let Some(old) = old else { return Ok(()) };
+            if session.clock.since_boot() >= until {
+                let why = format!("{old}; nothing was waited for longer than {} s", switch.limits.drain_s);
+                return Err(Error::PromotionRefused { why });
+            }
+            session.clock.wait(PAUSE, session.stop);
+            session.stop.check()?;
+        }
+    }
+
+    /// Until the archive holds the end of every log that it follows. The archiver ships it, as always; nobody else does.
+    pub(super) fn archived(
+        &mut self,
+        recovery: &Recovery,
+        switch: &Switch,
+        session: &Session<'_>,
+    ) -> Result<()> {
+        let holds_all = |lag: &DatabaseLag| lag.standing == Standing::Follows && lag.transactions == 0;
+        self.until(holds_all, recovery, switch, session)
+    }
+
+    /// Until the archiver keeps up: else the wait behind the stop would be in vain. Behind another switch it takes a
+    /// moment to meet the new files.
+    pub(super) fn followed(
+        &mut self,
+        recovery: &Recovery,
+        switch: &Switch,
+        session: &Session<'_>,
+    ) -> Result<()> {
+        let limit = i64::from(switch.limits.archive_s) * 1000;
+        let follows = |lag: &DatabaseLag| lag.standing == Standing::Follows && lag.milliseconds <= limit;
+        self.until(follows, recovery, switch, session)
+    }
+
+    fn until(
+        &mut self,
+        is_good: impl Fn(&DatabaseLag) -> bool,
+        recovery: &Recovery,
+        switch: &Switch,
+        session: &Session<'_>,
+    ) -> Result<()> {
+        if switch.archived.is_empty() {
+            return Ok(());
+        }
+        let installation = self.installation(switch)?;
+        session.monitor.begin("wait for the archive", Unit::Items, None);
+        let until = session.clock.since_boot() + seconds(switch.limits.archive_s);
+        let archive = Archive::new(self.repository(recovery)?, recovery.plan.source.clone());
+        let mut probe = LagProbe::new(&installation, &archive, session.stop);
+        loop {
+            let behind = match probe.measure(session.clock.now()) {
+                Ok(lags) => {
+                    let mut of_it = lags.iter().filter(|lag| switch.archived.contains(&lag.database));
+                    match of_it.find(|lag| !is_good(lag)) {
+                        None => return Ok(()),
+                        Some(lag) => lag.to_string(),
+                    }
+                }
+                Err(error) => in_one_line(&error),
+            };
+            session.stop.check()?;
+            if session.clock.since_boot() >= until {
+                let why =
+                    format!("the archive does not hold what is live ({behind}): does the archiver run?");
+                return Err(Error::PromotionRefused { why });
+            }
+            session.clock.wait(PAUSE, session.stop);
+        }
+    }
+
+    pub(super) fn repository(&self, recovery: &Recovery) -> Result<Repository> {
+        let open =
+            self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
+        let repository = open()?.open()?;
+        crate::recovery::candidate::require_repository(recovery, &repository.id().to_string())?;
+        Ok(repository)
+    }
+}
+
+/// Those that have an archive, whether it is at their end or not.
+pub(crate) fn archived_databases(
+    installation: &Installation,
+    archive: &Archive,
+    session: &Session<'_>,
+) -> Result<Vec<String>> {
+    let lags = LagProbe::new(installation, archive, session.stop).measure(session.clock.now())?;
+    let archived = lags.into_iter().filter(|lag| lag.standing != Standing::NothingArchived);
+    Ok(archived.map(|lag| lag.database).collect())
+}

@@ -1,0 +1,186 @@
+//! The look before anything is done: at what was validated, at what is live, and at what is needed on the way. Nothing of
+//! the live database is changed; under `.grap/` two files are made and removed, to see that an exchange is possible there.
+
+use std::path::Path;
+
+use grap_core::recovery::{Recovery, Switch};
+use grap_disk::{self as disk, Kind};
+use grap_neo4j::StoreId;
+use grap_neo4j::files::METADATA;
+use grap_neo4j::metadata::Metadata;
+use grap_task::{Finding, Unit};
+
+use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
+use crate::check::not_running;
+use crate::error::{Code, Error, Result, in_one_line};
+use crate::live::{Installation, SYSTEM, ServerRun, release};
+use crate::ops::Session;
+use crate::recovery::Candidate;
+use crate::recovery::swap::{make_private, parent};
+use crate::server::ServerRelease;
+use crate::server::control::StoresLock;
+
+const METADATA_MAX: u64 = 1 << 20;
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl LiveSwitch<'_> {
+    /// Whether the server runs; an error is what speaks against the switch.
+    pub(super) fn look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        let (switch, _) = switch_of(recovery)?;
+        session.monitor.begin("look again", Unit::Items, None);
+        let installation = self.installation(switch)?;
+        self.live()?.control.check()?;
+        both_are_what_they_were(recovery, switch)?;
+        can_be_exchanged(switch)?;
+        no_half_is_a_mount(switch)?;
+        let runs = StoresLock::holder(&installation.data)?.is_some();
+        unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
+        unless_lost(switch, session, self.followed(recovery, switch, session))?;
+        self.looked = true;
+        Ok(runs)
+    }
+
+    /// The live server's release opens what another one has opened; and it lets us in, to be asked later.
+    fn opens_it(
+        &mut self,
+        recovery: &Recovery,
+        installation: &Installation,
+        switch: &Switch,
+        runs: bool,
+        session: &Session<'_>,
+    ) -> Result<()> {
+        let run = ServerRun::of(&installation.store(SYSTEM))?;
+        let agent = if runs {
+            Some(asker(&self.live()?, SYSTEM, ANSWER)?.agent().trim_start_matches("Neo4j/").to_owned())
+        } else {
+            None
+        };
+        let known = release(installation, &run).or(agent);
+        let parsed = |text: &str| text.parse::<ServerRelease>().ok();
+        let (live, tested) =
+            (known.as_deref().and_then(parsed), recovery.opened_by.as_deref().and_then(parsed));
+        match (live, tested) {
+            (Some(live), Some(tested)) if live < tested => {
+                let why = format!(
+                    "database `{}` was opened by Neo4j {tested}, and the live server is the older {live}",
+                    switch.database
+                );
+                Err(Error::PromotionRefused { why })
+            }
+            (None, Some(tested)) => {
+                let told = format!(
+                    "the release of the live server is not known; the candidate was opened by {tested}"
+                );
+                session.monitor.finding(&Finding::warning(told));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What stands in the way of a database that was given up is told, and no more.
+fn unless_lost(switch: &Switch, session: &Session<'_>, looked: Result<()>) -> Result<()> {
+    match looked {
+        Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
+            session.monitor.finding(&Finding::warning(in_one_line(&error)));
+            Ok(())
+        }
+        looked => looked,
+    }
+}
+
+/// Looked at before anything is done, and again under the lock, right before the first exchange.
+pub(super) fn both_are_what_they_were(recovery: &Recovery, switch: &Switch) -> Result<()> {
+    side_is_what_it_was(recovery, switch)?;
+    live_can_be_replaced(switch)
+}
+
+fn side_is_what_it_was(recovery: &Recovery, switch: &Switch) -> Result<()> {
+    if !recovery.is_rollback() {
+        Candidate::still_what_passed(recovery)?;
+    }
+    for half in [&switch.found.store, &switch.found.log] {
+        if kind(half)? != Some(Kind::Directory) {
+            return Err(Error::PromotionRefused { why: format!("{half} is no directory") });
+        }
+    }
+    not_running(Path::new(&switch.found.store))?;
+    end_of_side(recovery, switch, &switch.found.log).map(drop)
+}
+
+/// It is a database of the same store: another one is not replaced by mistake.
+fn live_can_be_replaced(switch: &Switch) -> Result<()> {
+    for half in [&switch.live.store, &switch.live.log] {
+        let why = match kind(half)? {
+            Some(Kind::Directory) => continue,
+            None if switch.live_is_lost => continue,
+            Some(Kind::File)
+                if switch.live_is_lost
+                    && *half == switch.live.log
+                    && progress::is_unknown_barrier(switch)? =>
+            {
+                continue;
+            }
+            None => format!("{half} is missing; with --live-is-lost the live database is given up"),
+            Some(_) => format!("{half} is no directory: what is it?"),
+        };
+        return Err(Error::PromotionRefused { why });
+    }
+    let (live, side) = (store_id(&switch.live.store), store_id(&switch.found.store)?);
+    match live {
+        Ok(live) if live == side => Ok(()),
+        Ok(live) if !switch.live_is_lost => {
+            let why = format!(
+                "the live database is of another store ({live:?}) than what is to replace it ({side:?})"
+            );
+            Err(Error::PromotionRefused { why })
+        }
+        Err(error) if !switch.live_is_lost => {
+            let why = format!("{}; with --live-is-lost the live database is given up", in_one_line(&error));
+            Err(Error::PromotionRefused { why })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// No name of a mount point can be exchanged.
+fn no_half_is_a_mount(switch: &Switch) -> Result<()> {
+    for half in [&switch.live.store, &switch.live.log] {
+        let half = Path::new(half);
+        if disk::stat(half)?.is_some() && !disk::is_one_mount(half, parent(half))? {
+            let why = format!("{} is a mount point: it cannot be renamed", half.display());
+            return Err(Error::PromotionRefused { why });
+        }
+    }
+    Ok(())
+}
+
+fn can_be_exchanged(switch: &Switch) -> Result<()> {
+    for (live, retired) in
+        [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)]
+    {
+        let directory = parent(Path::new(retired));
+        make_private(directory)?;
+        let why = if !disk::supports_exchange(directory)? {
+            "its file system cannot exchange two names (renameat2, RENAME_EXCHANGE)".to_owned()
+        } else if !disk::is_one_mount(parent(Path::new(live)), directory)? {
+            format!("it lies on another mount than {live}")
+        } else {
+            continue;
+        };
+        return Err(Error::PromotionRefused { why: format!("{}: {why}", directory.display()) });
+    }
+    Ok(())
+}
+
+fn kind(path: &str) -> Result<Option<Kind>> {
+    Ok(disk::stat_link(Path::new(path))?.map(|stat| stat.kind))
+}
+
+fn store_id(store: &str) -> Result<StoreId> {
+    let path = Path::new(store).join(METADATA);
+    let bytes = disk::read(&path, METADATA_MAX)?;
+    let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };
+    Ok(Metadata::parse(&bytes).map_err(|error| unreadable(error.to_string()))?.store_id)
+}

@@ -1,0 +1,159 @@
+//! What a promotion has put aside: `.grap/retired/<recovery>/` in the live data directory, with `retired.json`, a mark that
+//! says what lies there, whose it was, when and why it went. The log lies there, too, or, where logs have a file system of
+//! their own, in the same place beside the logs.
+//!
+//! Only what has a mark is listed, and can come back. Nothing here is removed by Grap by itself.
+
+use std::path::{Path, PathBuf};
+
+use grap_core::recovery::{Halves, Plan, Recovery, RecoveryId, Switch};
+use grap_disk::{self as disk, Kind};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::switch_of;
+use crate::error::{Error, Result, in_one_line};
+use crate::recovery::swap::{make_private, parent};
+
+const MARK: &str = "retired.json";
+const MARK_SIZE_MAX: u64 = 1 << 20;
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    version: u32,
+    /// Whose promotion, or rollback, put it aside.
+    recovery: RecoveryId,
+    at: Timestamp,
+    database: String,
+    /// Where it lies, as far as there was something.
+    halves: Halves,
+    /// Where it lay.
+    live: Halves,
+    /// Of that recovery: what came in its place.
+    plan: Plan,
+}
+
+/// A database that was live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredStore {
+    pub recovery: RecoveryId,
+    pub at: Timestamp,
+    pub database: String,
+    pub halves: Halves,
+    /// What it was replaced by.
+    pub plan: Plan,
+    pub bytes: u64,
+    /// None: both are there.
+    pub missing: Option<String>,
+    pub path: PathBuf,
+}
+
+/// Under a data directory, or beside the logs.
+pub(crate) fn root_of_retired(root: &Path) -> PathBuf {
+    root.join(".grap/retired")
+}
+
+/// What lies under `.grap/retired`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RetiredStores {
+    /// Oldest first.
+    pub stores: Vec<RetiredStore>,
+    /// What has a mark and cannot be read, and why.
+    pub unreadable: Vec<String>,
+}
+
+/// One that cannot be read hides no other.
+pub fn retired_stores(data: &Path) -> Result<RetiredStores> {
+    let root = root_of_retired(data);
+    let mut found = RetiredStores::default();
+    for name in disk::list(&root)?.unwrap_or_default() {
+        let path = root.join(&name);
+        match retired_store(&path) {
+            Ok(store) => found.stores.extend(store),
+            Err(error) => found.unreadable.push(format!("{}: {}", path.display(), in_one_line(&error))),
+        }
+    }
+    found.stores.sort_by(|one, other| (one.at, &one.recovery).cmp(&(other.at, &other.recovery)));
+    Ok(found)
+}
+
+fn retired_store(path: &Path) -> Result<Option<RetiredStore>> {
+    let is_directory = disk::stat(path)?.is_some_and(|stat| stat.kind == Kind::Directory);
+    let Some(mark) = (if is_directory { read(path)? } else { None }) else { return Ok(None) };
+    let missing = [&mark.halves.store, &mark.halves.log].into_iter().find_map(|half| {
+        let there = disk::stat_link(Path::new(half)).ok().flatten();
+        (there.map(|stat| stat.kind) != Some(Kind::Directory)).then(|| half.clone())
+    });
+    let bytes = bytes_of(&mark.halves)?;
+    let Mark { recovery, at, database, halves, plan, .. } = mark;
+    let path = path.to_owned();
+    Ok(Some(RetiredStore { recovery, at, database, halves, plan, bytes, missing, path }))
+}
+
+/// Of both halves together; of what is not there nothing.
+pub(crate) fn bytes_of(halves: &Halves) -> Result<u64> {
+    let mut bytes = 0;
+    for half in [&halves.store, &halves.log] {
+        let half = Path::new(half);
+        if disk::stat(half)?.is_some_and(|stat| stat.kind == Kind::Directory) {
+            bytes += disk::walk(half)?.iter().map(|entry| entry.stat.allocated).sum::<u64>();
+        }
+    }
+    Ok(bytes)
+}
+
+/// Say what lies there now.
+pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Result<()> {
+    let place = place(&switch.retired);
+    make_private(place)?;
+    if read(place)?.is_some_and(|mark| mark.recovery == recovery.id) {
+        return Ok(());
+    }
+    let mark = Mark {
+        version: VERSION,
+        recovery: recovery.id.clone(),
+        at: now,
+        database: switch.database.clone(),
+        halves: switch.retired.clone(),
+        live: switch.live.clone(),
+        plan: recovery.plan.clone(),
+    };
+    let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
+    Ok(disk::replace(&place.join(MARK), &[&text])?)
+}
+
+/// What a rollback has put back is no retired store any more: its mark goes, and its directories where they are empty.
+pub(super) fn forget(recovery: &Recovery) -> Result<()> {
+    let (switch, _) = switch_of(recovery)?;
+    let place = place(&switch.found);
+    disk::remove_file(&place.join(MARK))?;
+    for half in [&switch.found.store, &switch.found.log] {
+        let mut directory = parent(Path::new(half));
+        while disk::list(directory)?.is_some_and(|names| names.is_empty()) {
+            disk::remove_dir(directory)?;
+            directory = parent(directory);
+        }
+    }
+    Ok(())
+}
+
+/// `.grap/retired/<recovery>`, of `.grap/retired/<recovery>/databases/<database>`.
+pub(super) fn place(halves: &Halves) -> &Path {
+    parent(parent(Path::new(&halves.store)))
+}
+
+fn read(path: &Path) -> Result<Option<Mark>> {
+    match disk::read(&path.join(MARK), MARK_SIZE_MAX) {
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(text) => match serde_json::from_slice::<Mark>(&text) {
+            Ok(mark) if mark.version == VERSION => Ok(Some(mark)),
+            Ok(mark) => {
+                let why = format!("its mark has version {}, and this program knows {VERSION}", mark.version);
+                Err(Error::CandidateWrong { path: path.to_owned(), why })
+            }
+            Err(error) => Err(Error::CandidateWrong { path: path.to_owned(), why: error.to_string() }),
+        },
+    }
+}

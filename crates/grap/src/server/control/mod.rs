@@ -1,0 +1,103 @@
+//! Stopping and starting the live server, for a promotion. Nothing else in Grap does either, and nothing else takes a lock
+//! of the server's.
+//!
+//! - [`ServerControl`]: how it is told: by commands, or through the socket of `grap supervise` ([`supervisor`]).
+//! - [`StoppedServer`]: the proof that it is stopped. It holds the lock of the stores ([`StoresLock`]), so that no server
+//!   opens them until it is released: one that is started meanwhile ends at once with status 1 and touches nothing. It says
+//!   of each database how its log ends.
+//!
+//! Why a stop is what it says: the server takes that lock before it opens a store and lets go of it after it has closed the
+//! last one. (Its process goes on for seconds, closing connections, and changes no file.) So who has the lock has stores
+//! that nobody changes; and where each log ends in the checkpoint of a shutdown, everything of it is in the stores.
+//!
+//! A start is done when a server holds the lock again and Bolt answers: never because a command has ended well.
+
+mod command;
+mod error;
+mod log_end;
+mod owner;
+mod serving;
+mod start;
+mod stop;
+mod stores_lock;
+pub mod supervisor;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use grap_bolt::client::Options;
+
+pub use error::ControlError;
+pub use log_end::{LogEnd, StoppedDatabase};
+pub use owner::Owner;
+pub use stop::StoppedServer;
+pub use stores_lock::StoresLock;
+
+use crate::live::Installation;
+use crate::ops::Session;
+use supervisor::SupervisorVerb;
+
+/// How the live server is stopped and started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerControl {
+    /// Commands for sh. The one that stops may end before the server has; the one that starts leaves it running, and must
+    /// not let it keep its own output.
+    Commands { stop: String, start: String },
+    /// The socket of the `grap supervise` that is its parent.
+    Supervisor { socket: PathBuf },
+}
+
+impl ServerControl {
+    /// The commands for a unit of systemd.
+    pub fn systemd(unit: &str) -> Result<Self, ControlError> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || ":_.@-\\".contains(c);
+        if unit.is_empty() || unit.starts_with('-') || !unit.chars().all(fits) {
+            return Err(ControlError::NoUnit { unit: unit.to_owned() });
+        }
+        // One that met our lock again and again has used up its starts: that is forgotten before it is started.
+        let start = format!("systemctl reset-failed '{unit}' 2>/dev/null; systemctl start '{unit}'");
+        Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start })
+    }
+
+    /// Whether it can be asked at all: what a promotion wants to know before it stops anything. Of commands nothing can be
+    /// said without running them.
+    pub fn check(&self) -> Result<(), ControlError> {
+        match self {
+            Self::Commands { .. } => Ok(()),
+            Self::Supervisor { socket } => supervisor::ask(socket, SupervisorVerb::Status).map(drop),
+        }
+    }
+
+    /// Stops it, and takes the lock of its stores. One that does not run is told all the same, as well as it goes: who starts
+    /// it again and again is to leave it.
+    ///
+    /// An error means that the lock is not ours, that no command of ours runs any more, and that nothing was changed by us:
+    /// the server may still serve, or end later. [`ServerControl::start`] without a [`StoppedServer`] makes sure that it serves.
+    pub fn stop(
+        &self,
+        live: &Installation,
+        limit: Duration,
+        session: &Session<'_>,
+    ) -> Result<StoppedServer, ControlError> {
+        stop::stop(self, live, limit, session)
+    }
+
+    /// Lets go of the lock and starts it; done when a server holds the lock and answers over Bolt at that address (nobody
+    /// logs on).
+    ///
+    /// Without a [`StoppedServer`] it makes sure that a server serves, whatever was asked of it before: one that runs and
+    /// goes on answering is not touched. It may be ending all the while: so its database must be online for a time, too;
+    /// where that cannot be asked, this is told as a finding.
+    pub fn start(
+        &self,
+        stopped: Option<StoppedServer>,
+        live: &Installation,
+        bolt: &Options,
+        limit: Duration,
+        session: &Session<'_>,
+    ) -> Result<(), ControlError> {
+        start::start(self, stopped, live, bolt, limit, session)
+    }
+}

@@ -1,0 +1,267 @@
+//! The stop and the start on stopped stores, with somebody of this process in the server's place who holds the lock. What a
+//! real server does with it: `crates/app/tests/it/supervised_server.rs`.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use grap_disk as disk;
+use grap_repository::LockHolder;
+use grap_task::{Clock, Silent, Stop};
+
+use super::*;
+use crate::live::InstallationOptions;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+struct World {
+    folder: tempfile::TempDir,
+    live: Installation,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        grap_testkit::store_fixture("5.26.30", &data).unwrap();
+        for side in ["databases", "transactions"] {
+            let side = data.join(side);
+            grap_testkit::tree::copy(&side.join("neo4j"), &side.join("system")).unwrap();
+        }
+        let options =
+            InstallationOptions::Data { data, transactions: None, database: Some("neo4j".to_owned()) };
+        let live = Installation::find(&options).unwrap();
+        Self { folder, live }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn commands(&self, stop: &str, start: &str) -> ServerControl {
+        let at = |command: &str| format!("cd '{}' && {{ {command}; }}", self.folder.path().display());
+        ServerControl::Commands { stop: at(stop), start: at(start) }
+    }
+
+    fn stop(&self, control: &ServerControl) -> Result<StoppedServer, ControlError> {
+        self.stop_within(control, LIMIT)
+    }
+
+    fn stop_within(&self, control: &ServerControl, limit: Duration) -> Result<StoppedServer, ControlError> {
+        with_session(|session| control.stop(&self.live, limit, session))
+    }
+
+    fn start_within(
+        &self,
+        control: &ServerControl,
+        stopped: Option<StoppedServer>,
+        limit: Duration,
+    ) -> Result<(), ControlError> {
+        with_session(|session| control.start(stopped, &self.live, &nowhere(), limit, session))
+    }
+
+    /// Holds the stores until a file of this name is there.
+    fn server_until(&self, name: &str) -> thread::JoinHandle<()> {
+        let lock = StoresLock::try_take(&self.live.data).unwrap().unwrap();
+        let path = self.path(name);
+        thread::spawn(move || {
+            await_file(&path);
+            drop(lock);
+        })
+    }
+}
+
+/// The real clock, for these are real processes.
+fn with_session<T>(work: impl FnOnce(&Session<'_>) -> T) -> T {
+    let holder = LockHolder { hostname: "host".to_owned(), username: "user".to_owned(), uid: 0, gid: 0 };
+    let stop = Stop::new();
+    work(&Session {
+        clock: &Clock::System,
+        stop: &stop,
+        monitor: &Silent,
+        holder: &holder,
+        program: "grap test",
+    })
+}
+
+fn await_file(path: &Path) {
+    while disk::stat(path).unwrap().is_none() {
+        Clock::System.wait(Duration::from_millis(2), &Stop::new());
+    }
+}
+
+#[test]
+fn a_server_that_does_not_run_is_kept_out_and_whoever_would_start_it_is_told() {
+    let world = World::new();
+    // That there is nothing to stop is a failure of the command, and none of the stop.
+    let stopped = world.stop(&world.commands("touch asked; exit 1", "false")).unwrap();
+    assert!(stopped.is_clean() && !stopped.was_running(), "{stopped:?}");
+    await_file(&world.path("asked"));
+    let ends: Vec<_> = stopped.databases().iter().map(|database| database.end.transaction()).collect();
+    assert!(ends.iter().all(|end| end.is_some_and(|end| end.id.0 == 30)), "{ends:?}");
+    // Who asks sees that somebody holds the stores, and nobody else gets them.
+    assert!(StoresLock::holder(&world.live.data).unwrap().is_some());
+    assert!(StoresLock::try_take(&world.live.data).unwrap().is_none());
+    drop(stopped);
+    assert!(StoresLock::holder(&world.live.data).unwrap().is_none());
+}
+
+#[test]
+fn the_lock_is_ours_as_soon_as_the_server_lets_go_while_the_command_runs_on() {
+    let world = World::new();
+    let server = world.server_until("asked");
+    let control = world.commands("touch asked; while ! test -e go; do sleep 0.02; done; touch over", ":");
+    let stopped = world.stop(&control).unwrap();
+    assert!(stopped.was_running() && stopped.is_clean(), "{stopped:?}");
+    assert_eq!(disk::stat(&world.path("over")).unwrap(), None, "the command was waited for");
+    // The next server must not meet it.
+    let held = world.live.data.clone();
+    let release = thread::spawn(move || with_session(|session| stopped.release(session)));
+    assert!(StoresLock::try_take(&held).unwrap().is_none());
+    disk::publish(&world.path("go"), &[b""]).unwrap();
+    release.join().unwrap();
+    assert!(disk::stat(&world.path("over")).unwrap().is_some());
+    assert!(StoresLock::try_take(&held).unwrap().is_some());
+    server.join().unwrap();
+}
+
+#[test]
+fn stores_that_were_not_closed_are_called_crashed_and_what_cannot_be_read_unreadable() {
+    let world = World::new();
+    let log = world.live.log("neo4j");
+    // The checkpoint of the shutdown is the last record: without it, what stands before it counts.
+    let path = log.join("checkpoint.0");
+    let mut bytes = disk::read(&path, 1 << 22).unwrap();
+    let parsed = grap_neo4j::checkpoint::CheckpointLog::parse(&bytes).unwrap();
+    let last = parsed.records.last().unwrap();
+    let (from, to) = (usize::try_from(last.start).unwrap(), usize::try_from(last.end).unwrap());
+    bytes[from..to].fill(0);
+    disk::replace(&path, &[&bytes]).unwrap();
+    disk::remove_tree(&world.live.log("system")).unwrap();
+    let stopped = world.stop(&world.commands(":", ":")).unwrap();
+    let [neo4j, system] = stopped.databases() else { panic!("{stopped:?}") };
+    assert!(matches!(&neo4j.end, LogEnd::Crashed { end, .. } if end.id.0 == 30), "{neo4j:?}");
+    assert!(matches!(&system.end, LogEnd::Unreadable { .. }), "{system:?}");
+    assert!(!stopped.is_clean());
+}
+
+#[test]
+fn a_server_that_does_not_let_go_is_an_error_and_nothing_is_taken() {
+    let world = World::new();
+    let server = world.server_until("end");
+    let failed = world.stop(&world.commands("echo no such server >&2; exit 3", ":"));
+    let text = failed.unwrap_err().to_string();
+    assert!(text.contains("exit status: 3") && text.contains("no such server"), "{text}");
+    // A stop that was not waited for is no command any more that meets the next server.
+    let limit = Duration::from_secs(1);
+    let late = world.stop_within(&world.commands("echo $$ > stopping; exec sleep 100", ":"), limit);
+    assert!(matches!(late, Err(ControlError::StopTimedOut { limit: _ })), "{late:?}");
+    let pid = String::from_utf8(disk::read(&world.path("stopping"), 100).unwrap()).unwrap();
+    assert_eq!(disk::process_start(pid.trim().parse().unwrap()).unwrap(), None);
+    disk::publish(&world.path("end"), &[b""]).unwrap();
+    server.join().unwrap();
+    assert!(StoresLock::try_take(&world.live.data).unwrap().is_some());
+}
+
+/// An address at which nobody listens.
+fn nowhere() -> Options {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("bolt://{}", taken.local_addr().unwrap());
+    Options::new(address.parse().unwrap(), grap_bolt::client::Auth::None)
+}
+
+#[test]
+fn a_start_that_only_claims_to_be_one_is_none() {
+    let world = World::new();
+    let control = world.commands(":", "echo cannot; exit 1");
+    let stopped = world.stop(&control).unwrap();
+    let failed = world.start_within(&control, Some(stopped), LIMIT).unwrap_err().to_string();
+    assert!(failed.contains("cannot") && failed.contains("exit status: 1"), "{failed}");
+    // The limit that was set is the limit.
+    let limit = Duration::from_secs(1);
+    let vain = world.start_within(&world.commands(":", "echo started"), None, limit);
+    assert!(matches!(&vain, Err(ControlError::StartTimedOut { said, .. }) if said == "started"), "{vain:?}");
+    let server = world.server_until("end");
+    let mute = world.start_within(&world.commands(":", "true"), None, limit);
+    assert!(matches!(mute, Err(ControlError::NotServing { .. })), "{mute:?}");
+    disk::publish(&world.path("end"), &[b""]).unwrap();
+    server.join().unwrap();
+}
+
+/// In a supervisor's place: answers each connection by the next of these, and tells what it was asked.
+fn supervisor(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHandle<Vec<String>> {
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    thread::spawn(move || {
+        let answer = |line: &&str| {
+            let (stream, _) = listener.accept().unwrap();
+            let mut question = String::new();
+            BufReader::new(&stream).read_line(&mut question).unwrap();
+            (&stream).write_all(format!("{line}\n").as_bytes()).unwrap();
+            question.trim().to_owned()
+        };
+        answers.iter().map(answer).collect()
+    })
+}
+
+const STOPPED: &str = r#"{"state":"stopped","pid":null,"since":"2026-11-26T10:00:00Z","restarts":0,"ready":false,"message":null}"#;
+const PAUSING: &str = r#"{"state":"backing_off","pid":null,"since":"2026-11-26T10:00:00Z","restarts":0,"ready":false,"message":null}"#;
+const LEAVING: &str = r#"{"error":{"code":"USAGE","message":"it ends"}}"#;
+
+#[test]
+fn a_supervisor_that_is_away_keeps_no_stopped_server_from_being_stopped() {
+    let world = World::new();
+    let control = ServerControl::Supervisor { socket: world.path("s") };
+    let stopped = world.stop(&control).unwrap();
+    assert!(stopped.is_clean() && !stopped.was_running(), "{stopped:?}");
+    drop(stopped);
+    // One that was about to start it would have it run.
+    let asked = supervisor(&world.path("s"), &[PAUSING, STOPPED]);
+    assert!(world.stop(&control).unwrap().was_running());
+    assert_eq!(asked.join().unwrap(), [r#"{"verb":"status"}"#, r#"{"verb":"stop"}"#]);
+}
+
+#[test]
+fn a_supervisor_that_starts_itself_is_asked_again() {
+    let world = World::new();
+    let control = ServerControl::Supervisor { socket: world.path("s") };
+    let limit = Duration::from_millis(1);
+    let silent = world.start_within(&control, None, limit);
+    assert!(matches!(silent, Err(ControlError::SupervisorSilent { .. })), "{silent:?}");
+    let asked = supervisor(&world.path("s"), &[LEAVING, PAUSING, PAUSING]);
+    let vain = world.start_within(&control, None, Duration::from_secs(3));
+    assert!(matches!(vain, Err(ControlError::StartTimedOut { .. })), "{vain:?}");
+    assert_eq!(asked.join().unwrap(), [r#"{"verb":"start"}"#, r#"{"verb":"start"}"#, r#"{"verb":"status"}"#]);
+}
+
+#[test]
+fn a_server_that_is_not_the_supervisors_is_told_by_its_name() {
+    let world = World::new();
+    let server = world.server_until("end");
+    let asked = supervisor(&world.path("s"), &[STOPPED, STOPPED]);
+    let control = ServerControl::Supervisor { socket: world.path("s") };
+    let failed = world.stop(&control);
+    assert!(matches!(failed, Err(ControlError::HeldByAnother { .. })), "{failed:?}");
+    assert_eq!(asked.join().unwrap(), [r#"{"verb":"stop"}"#, r#"{"verb":"status"}"#]);
+    disk::publish(&world.path("end"), &[b""]).unwrap();
+    server.join().unwrap();
+}
+
+#[test]
+fn the_name_of_a_unit_is_no_piece_of_a_command() {
+    let commands = |stop: &str, start: &str| {
+        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned() })
+    };
+    let made = |unit: &str| ServerControl::systemd(unit).map_err(|error| error.to_string());
+    assert_eq!(
+        made("neo4j"),
+        commands(
+            "systemctl stop 'neo4j'",
+            "systemctl reset-failed 'neo4j' 2>/dev/null; systemctl start 'neo4j'"
+        )
+    );
+    assert!(made("neo4j@a\\x2db.service").is_ok());
+    for unit in ["", "-H", "a b", "a;b", "a'b", "$(a)"] {
+        assert!(made(unit).is_err(), "{unit}");
+    }
+}

@@ -1,0 +1,371 @@
+//! The live server without a server: two directories that say whose they are, a lock, and a process that reads them when it
+//! starts, and dies of a mix. The exchanges are the real ones.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use grap::Result;
+use grap::ops::Session;
+use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
+use grap_core::recovery::{Guard, Halves, Phase, Recovery, State, Status, Switch, SwitchLimits, What, atlas};
+
+use super::world::Fake;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Live {
+    data: PathBuf,
+    running: Running,
+    lock: Option<u32>,
+    pids: u32,
+    /// Of each wish, by where what was live goes: whose that is, and whose takes its place.
+    wishes: BTreeMap<String, (String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Running {
+    #[default]
+    Nothing,
+    /// It refuses the database.
+    Refusing,
+    /// The database of this name.
+    Serving(String),
+}
+
+impl Live {
+    pub(crate) fn new(data: &Path) -> Self {
+        let mut live = Self { data: data.to_owned(), ..Self::default() };
+        write(&live.halves(""), "first");
+        live.start();
+        live
+    }
+
+    pub(crate) fn next_pid(&mut self) -> u32 {
+        self.pids += 1;
+        self.pids
+    }
+
+    pub(crate) fn unlock(&mut self, pid: u32) {
+        if self.lock == Some(pid) {
+            self.lock = None;
+        }
+    }
+
+    /// Somebody starts the server by hand, whatever stands in the way. It ends at once where the stores are locked.
+    pub(crate) fn start(&mut self) {
+        if self.lock.is_some() || self.running != Running::Nothing {
+            return;
+        }
+        let live = self.halves("");
+        let (store, log) = (Path::new(&live.store), Path::new(&live.log));
+        self.running = match (store.is_dir(), log.is_dir()) {
+            (true, true) => {
+                let (store, log) = (whose(store), whose(log));
+                assert_eq!(store, log, "a mix is served");
+                Running::Serving(store)
+            }
+            (false, false) if !log.exists() => panic!("an empty database is served"),
+            // The barrier, or half of it is missing.
+            _ => Running::Refusing,
+        };
+    }
+
+    /// A client writes, if it is served.
+    pub(crate) fn write(&self) {
+        if let Running::Serving(_) = &self.running {
+            let log = PathBuf::from(self.halves("").log);
+            fs::write(log.join("written"), "").unwrap();
+        }
+    }
+
+    fn written(path: &str) -> bool {
+        Path::new(path).join("written").exists()
+    }
+
+    fn halves(&self, below: &str) -> Halves {
+        let half = |side: &str| self.data.join(below).join(side).join("neo4j").display().to_string();
+        Halves { store: half("databases"), log: half("transactions") }
+    }
+
+    /// Of the candidate of this recovery, which is there.
+    pub(crate) fn promotion(&mut self, recovery: &Recovery, live_is_lost: bool) -> Switch {
+        let side = self.halves(&format!(".grap/candidate/{}/data", recovery.id));
+        write(&side, recovery.id.as_str());
+        self.switch(side, recovery.id.as_str(), live_is_lost)
+    }
+
+    /// Of what the promotion retired, else of one that is there.
+    pub(crate) fn rollback(&mut self, state: &State, id: &str, live_is_lost: bool) -> Switch {
+        let promoted = state.recovery().filter(|_| state.status() == Status::Promoted);
+        let retired = promoted.and_then(|recovery| recovery.switch.as_ref());
+        let side = retired.map_or_else(
+            || {
+                let side = self.halves(".grap/retired/before");
+                write(&side, "before");
+                side
+            },
+            |switch| switch.retired.clone(),
+        );
+        self.switch(side, id, live_is_lost)
+    }
+
+    fn switch(&mut self, side: Halves, id: &str, live_is_lost: bool) -> Switch {
+        let live = self.halves("");
+        let (old, new) = (whose(Path::new(&live.store)), whose(Path::new(&side.store)));
+        let retired = self.halves(&format!(".grap/retired/{id}"));
+        self.wishes.insert(retired.store.clone(), (old, new));
+        Switch {
+            database: "neo4j".to_owned(),
+            live,
+            found: side.clone(),
+            side,
+            retired,
+            archived: vec!["neo4j".to_owned()],
+            live_is_lost,
+            limits: SwitchLimits::default(),
+        }
+    }
+
+    /// What was stopped serves, or is in the middle of the exchanges.
+    pub(crate) fn assert_not_left_down(&self, told: &str) {
+        let live = self.halves("");
+        let is_mixed =
+            !Path::new(&live.log).is_dir() || whose(Path::new(&live.store)) != whose(Path::new(&live.log));
+        assert!(is_mixed || matches!(self.running, Running::Serving(_)), "{told}: it is left down");
+    }
+
+    /// One whole database serves: the one that the state says. Nothing of the other is lost.
+    pub(crate) fn assert_whole(&self, state: &State, told: &str) {
+        let live = self.halves("");
+        let (store, log) = (whose(Path::new(&live.store)), whose(Path::new(&live.log)));
+        assert_eq!(store, log, "{told}");
+        assert_eq!(self.running, Running::Serving(store.clone()), "{told}: it is not served");
+        let Some(switch) = state.recovery().and_then(|recovery| recovery.switch.as_deref()) else { return };
+        let (old, new) = self.wishes[&switch.retired.store].clone();
+        let other = if state.status() == Status::Promoted {
+            assert_eq!(store, new, "{told}");
+            (old, &switch.retired)
+        } else {
+            assert_eq!(store, old, "{told}");
+            assert!(!Path::new(&switch.retired.log).exists(), "{told}: the barrier is left");
+            (new, &switch.side)
+        };
+        for half in [&other.1.store, &other.1.log] {
+            assert_eq!(whose(Path::new(half)), other.0, "{told}: {half}");
+        }
+    }
+
+    fn require_lock(&mut self, pid: u32) {
+        if self.lock != Some(pid) {
+            assert_eq!(self.lock, None, "two processes");
+            self.running = Running::Nothing;
+            self.lock = Some(pid);
+        }
+    }
+
+    fn is_ours(&self, pid: u32) -> bool {
+        self.lock == Some(pid)
+    }
+
+    fn serve(&mut self, pid: u32) {
+        self.unlock(pid);
+        self.start();
+        assert!(matches!(self.running, Running::Serving(_)), "it was told to serve what is not whole");
+    }
+}
+
+fn write(halves: &Halves, whose: &str) {
+    for half in [&halves.store, &halves.log] {
+        if !Path::new(half).exists() {
+            fs::create_dir_all(half).unwrap();
+            fs::write(Path::new(half).join("whose"), whose).unwrap();
+        }
+    }
+}
+
+fn whose(half: &Path) -> String {
+    fs::read_to_string(half.join("whose")).unwrap_or_else(|error| panic!("{}: {error}", half.display()))
+}
+
+fn parts(recovery: &Recovery) -> (Switch, Swap) {
+    let switch = recovery.switch.as_deref().expect("it is planned").clone();
+    let swap = Swap::of(&switch);
+    (switch, swap)
+}
+
+fn guard(recovery: &Recovery) -> &Guard {
+    recovery.guard.as_ref().expect("it was noted")
+}
+
+impl Fake {
+    /// What is done under the lock, while nothing is exchanged.
+    fn locked<T>(&mut self, recovery: &Recovery, act: impl FnOnce() -> Result<T>) -> Result<WhileLocked<T>> {
+        let lost = matches!(self.script.front(), Some(What::LockLost { .. }));
+        let pid = self.pid;
+        self.order(recovery, |things, inside| {
+            if lost {
+                things.live.unlock(pid);
+            }
+            if !things.live.is_ours(pid) {
+                return Ok(WhileLocked::Lost(atlas::failure()));
+            }
+            let done = act()?;
+            inside(things)?;
+            Ok(WhileLocked::Done(done))
+        })
+    }
+
+    fn exchange(
+        &mut self,
+        recovery: &Recovery,
+        until: Swapped,
+        act: impl FnOnce(&Swap, &Guard) -> Result<()>,
+    ) -> Result<()> {
+        let pid = self.pid;
+        let ((_, swap), guard) = (parts(recovery), guard(recovery));
+        self.order(recovery, |things, inside| {
+            if swap.look(guard)? < until {
+                things.live.require_lock(pid);
+            }
+            act(&swap, guard)?;
+            inside(things)
+        })
+    }
+}
+
+impl Promote for Fake {
+    fn look_again(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
+        let down = matches!(self.script.front(), Some(What::LookedAgain { ran: false }));
+        self.order(recovery, |things, inside| {
+            if down {
+                things.live.running = Running::Nothing;
+            }
+            inside(things)?;
+            Ok(things.live.running != Running::Nothing)
+        })
+    }
+
+    fn stage(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        self.order(recovery, |things, inside| inside(things))
+    }
+
+    fn drain(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        self.order(recovery, |things, inside| inside(things))
+    }
+
+    fn stop_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
+        let pid = self.pid;
+        let down = matches!(self.script.front(), Some(What::LiveStopped { ran: false }));
+        self.order(recovery, |things, inside| {
+            if down {
+                things.live.running = Running::Nothing;
+            }
+            let ran = std::mem::take(&mut things.live.running) != Running::Nothing;
+            inside(things)?;
+            things.live.require_lock(pid);
+            Ok(ran)
+        })
+    }
+
+    fn await_archive(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<Archived>> {
+        let missed = matches!(self.script.front(), Some(What::ArchiveMissed { .. }));
+        let archived = if missed { Archived::Missed(atlas::failure()) } else { Archived::Reached };
+        self.locked(recovery, || Ok(archived))
+    }
+
+    fn guard(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<Guard>> {
+        let (_, swap) = parts(recovery);
+        self.locked(recovery, || swap.guard(recovery, atlas::guard().end))
+    }
+
+    fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
+        let ((_, swap), guard) = (parts(recovery), guard(recovery));
+        if swap.look(guard)? > Swapped::Nothing {
+            return self.exchange(recovery, Swapped::LogTaken, Swap::take_log).map(WhileLocked::Done);
+        }
+        self.locked(recovery, || swap.take_log(guard))
+    }
+
+    fn swap_stores(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        self.exchange(recovery, Swapped::StoresSwapped, Swap::swap_stores)
+    }
+
+    fn put_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        self.exchange(recovery, Swapped::LogPut, Swap::put_log)
+    }
+
+    fn start_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        let pid = self.pid;
+        self.order(recovery, |things, inside| {
+            things.live.serve(pid);
+            inside(things)
+        })
+    }
+
+    fn confirm(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<Confirmation> {
+        let unsure = matches!(self.script.front(), Some(What::Unconfirmed { .. }));
+        self.order(recovery, |things, inside| {
+            inside(things)?;
+            Ok(if unsure { Confirmation::Unsure(atlas::failure()) } else { Confirmation::Confirmed })
+        })
+    }
+
+    fn retire(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        let ((_, swap), guard) = (parts(recovery), guard(recovery));
+        self.order(recovery, |things, inside| {
+            swap.retire(guard)?;
+            inside(things)?;
+            if !recovery.is_rollback() {
+                things.folder = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn record_promotion(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        self.order(recovery, |things, inside| inside(things))
+    }
+
+    fn undo(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<UndoEnd> {
+        let pid = self.pid;
+        let (switch, swap) = parts(recovery);
+        let written = matches!(self.script.front(), Some(What::Written));
+        self.order(recovery, |things, inside| {
+            let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
+            if done > Swapped::Nothing {
+                things.live.require_lock(pid);
+            }
+            if written || (done == Swapped::LogPut && Live::written(&switch.live.log)) {
+                return Ok(UndoEnd::Written);
+            }
+            inside(things)?;
+            swap.undo(recovery.guard.as_ref())?;
+            Ok(UndoEnd::Undone)
+        })
+    }
+
+    fn start_old(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
+        let pid = self.pid;
+        self.order(recovery, |things, inside| {
+            assert_eq!(recovery.phase, Phase::Restarting);
+            if recovery.ran {
+                things.live.serve(pid);
+            } else {
+                things.live.unlock(pid);
+            }
+            inside(things)
+        })
+    }
+
+    fn leave(&mut self, recovery: &Recovery, _: &Session<'_>) {
+        let (pid, (_, swap)) = (self.pid, parts(recovery));
+        let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard));
+        let is_whole = matches!(done, Ok(Swapped::Nothing | Swapped::LogPut));
+        let mut things = self.things.borrow_mut();
+        let ours = things.live.is_ours(pid);
+        let is_down = recovery.phase.live_may_be_down() && things.live.running == Running::Nothing;
+        if is_whole && recovery.ran && (ours || is_down) {
+            things.live.serve(pid);
+        }
+    }
+}
