@@ -8,9 +8,12 @@ use std::rc::Rc;
 
 use grap::ops::Session;
 use grap::recovery::{Answer, Gauge, Lane, Machine, Perform, Start, WhileItRuns};
+use grap::server::ServerError;
 use grap::state::StateDirectory;
 use grap::{Error, Result};
-use grap_core::recovery::{Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas};
+use grap_core::recovery::{
+    INSTANCE_DIED, Instance, Order, Recovery, RecoveryId, State, Tier, TierVerdict, What, atlas,
+};
 use grap_repository::LockHolder;
 use grap_task::{Clock, ManualClock, Silent, Stop, Stopped};
 
@@ -159,6 +162,7 @@ impl Fake {
         act: impl FnOnce(&mut Things, &mut dyn FnMut(&mut Things) -> Result<()>) -> Result<T>,
     ) -> Result<T> {
         match self.script.pop_front() {
+            Some(What::Failed { failure, .. }) if failure.code == INSTANCE_DIED => return Err(died()),
             Some(What::Failed { .. } | What::RecordMissed { .. }) => return Err(no_luck()),
             Some(What::CancelAsked) => {
                 std::fs::write(self.state.join("recovery.cancel"), recovery.id.as_str()).unwrap();
@@ -396,4 +400,10 @@ pub(crate) fn assert_settled(things: &Things, state: &State, told: &str) {
             "{told}: {recorded} records"
         );
     }
+}
+
+/// Of the candidate.
+fn died() -> Error {
+    let status = std::os::unix::process::ExitStatusExt::from_raw(9);
+    ServerError::Died { database: "neo4j".to_owned(), status, said: "died".to_owned() }.into()
 }
