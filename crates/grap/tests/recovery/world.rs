@@ -209,9 +209,7 @@ impl Fake {
     ) -> Result<T> {
         match self.script.pop_front() {
             Some(What::Failed { failure, .. }) if failure.code == INSTANCE_DIED => return Err(died()),
-            Some(What::Failed { .. } | What::RecordMissed { .. }) => {
-                return Err(no_luck());
-            }
+            Some(What::Failed { .. } | What::RecordMissed { .. }) => return Err(no_luck()),
             Some(What::CancelAsked) => {
                 std::fs::write(self.state.join("recovery.cancel"), recovery.id.as_str()).unwrap();
                 return Err(Stopped.into());
