@@ -36,6 +36,16 @@ struct Cost {
     bytes: f64,
 }
 
+/// What a table is about.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    distribution: &'a Distribution,
+    binary: &'a Path,
+    name: &'a str,
+    options: DataOptions,
+    rounds: usize,
+}
+
 fn main() -> Result<()> {
     let binary = PathBuf::from(
         std::env::var("GRAP_BINARY").map_err(|_| "GRAP_BINARY: the path of an optimised grap")?,
@@ -46,13 +56,14 @@ fn main() -> Result<()> {
     let part = std::env::args().nth(1);
     for store in stores.split(',').filter(|store| *store != "none") {
         let options = if store == "large" { DataOptions::LARGE } else { DataOptions::MEDIUM };
+        let subject = Subject { distribution: &distribution, binary: &binary, name: store, options, rounds };
         match part.as_deref() {
-            Some("check") => checkers(&distribution, &binary, store, options, rounds)?,
-            Some("drill") => drills(&distribution, &binary, store, options, rounds)?,
+            Some("check") => checkers(subject)?,
+            Some("drill") => drills(subject)?,
             Some(other) => return Err(format!("there is no part {other}: check, drill").into()),
             None => {
-                stopped_store(&distribution, &binary, store, options, rounds)?;
-                drills(&distribution, &binary, store, options, rounds)?;
+                stopped_store(subject)?;
+                drills(subject)?;
             }
         }
     }
@@ -60,13 +71,8 @@ fn main() -> Result<()> {
 }
 
 /// `grap drill`, by step: the run with the median time. The numbers are its own, as in its history.
-fn drills(
-    distribution: &Distribution,
-    binary: &Path,
-    name: &str,
-    options: DataOptions,
-    rounds: usize,
-) -> Result<()> {
+fn drills(subject: Subject<'_>) -> Result<()> {
+    let Subject { distribution, binary, name, options, rounds } = subject;
     let mut place = Place::closed(distribution, binary, options)?;
     let home = place.path("home");
     std::os::unix::fs::symlink(distribution.folder().join("lib"), home.join("lib"))?;
@@ -96,13 +102,8 @@ fn drills(
 }
 
 /// `grap check` beside `neo4j-admin database check`, on a store that a server has closed.
-fn checkers(
-    distribution: &Distribution,
-    binary: &Path,
-    name: &str,
-    options: DataOptions,
-    rounds: usize,
-) -> Result<()> {
+fn checkers(subject: Subject<'_>) -> Result<()> {
+    let Subject { distribution, binary, name, options, rounds } = subject;
     let place = Place::closed(distribution, binary, options)?;
     let store = place.data.join("databases/neo4j");
     let size = tree::size(&store)? as f64 / MIB;
@@ -177,13 +178,8 @@ impl Place {
 }
 
 #[expect(clippy::too_many_lines, reason = "one table, line by line")]
-fn stopped_store(
-    distribution: &Distribution,
-    binary: &Path,
-    name: &str,
-    options: DataOptions,
-    rounds: usize,
-) -> Result<()> {
+fn stopped_store(subject: Subject<'_>) -> Result<()> {
+    let Subject { distribution, binary, name, options, rounds } = subject;
     let place = Place::closed(distribution, binary, options)?;
     // The bytes that a backup holds: without the preallocated rest of the log.
     let same = place.path("same").display().to_string();
