@@ -1,5 +1,5 @@
-//! The stack in containers, tried with an engine that answers and the image that `GRAP_IMAGE` names (`scripts/stack-test`
-//! sees to both). The exit status is 0 only when all is well.
+//! The stack in containers, tried with an engine that answers and the image that `GRAP_IMAGE` names, as the stack `GRAP_STACK`
+//! (`scripts/stack-test` sees to all three). The exit status is 0 only when all is well.
 //!
 //! | part | what |
 //! |---|---|

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::docker::{docker, logs, output};
+use super::docker::{about, docker, logs, output};
 use super::place::Place;
 use crate::error::{Error, Result};
 use crate::pitr::require;
@@ -48,6 +48,14 @@ pub(super) fn processes_may_little(place: &Place) -> Result<()> {
 }
 
 pub(super) fn volumes_are_read_by_nobody_else(place: &Place) -> Result<()> {
+    for container in place.containers() {
+        // A volume that nobody has named would stay behind, and nobody would know whose it was.
+        let mounted =
+            about(&container, "{{range .Mounts}}{{if eq .Type \"volume\"}}{{.Name}} {{end}}{{end}}")?;
+        let unnamed =
+            mounted.split_whitespace().find(|name| !place.volumes().iter().any(|ours| ours == name));
+        require(unnamed.is_none(), || format!("{container} has a volume {unnamed:?}"))?;
+    }
     for volume in place.volumes() {
         let mounted = format!("{volume}:/mounted:ro");
         let list = |user: &str| {

@@ -40,10 +40,7 @@ pub(super) struct Place {
 impl Place {
     /// Nothing runs yet.
     pub(super) fn make() -> Result<Self> {
-        let image = std::env::var("GRAP_IMAGE").map_err(|_| Error::Missing {
-            what: "GRAP_IMAGE, the image to try".into(),
-            try_command: "make stack-test".into(),
-        })?;
+        let (image, name) = (told("GRAP_IMAGE")?, told("GRAP_STACK")?);
         let folder = tempfile::tempdir().map_err(Error::file("make", "a scratch directory"))?;
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for name in COPIED {
@@ -52,7 +49,6 @@ impl Place {
             fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
             fs::copy(&from, &to).map_err(Error::file("copy", &from))?;
         }
-        let name = format!("grap-test-{}", std::process::id());
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(Error::file("find", "a free port"))?.port();
         Ok(Self { folder, name, image, port, removed: false.into() })
@@ -66,7 +62,7 @@ impl Place {
                 command.env_remove(&variable);
             }
         }
-        command.env("GRAP_STACK", &self.name).env("GRAP_HTTP_PORT", self.port.to_string());
+        command.env("GRAP_HTTP_PORT", self.port.to_string());
         command.stdin(Stdio::null());
         command
     }
@@ -212,6 +208,11 @@ impl Place {
         self.removed.set(true);
         Ok(())
     }
+}
+
+fn told(variable: &str) -> Result<String> {
+    let missing = |_| Error::Missing { what: variable.to_owned(), try_command: "make stack-test".to_owned() };
+    std::env::var(variable).map_err(missing)
 }
 
 impl Drop for Place {
