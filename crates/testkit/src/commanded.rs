@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::pitr::{eventually, require};
-use crate::{Distribution, Grap, Server};
+use crate::{Distribution, Grap, Server, tree};
 
 const LIMIT: Duration = Duration::from_mins(3);
 
@@ -33,8 +33,18 @@ impl Drop for Commanded {
 impl Commanded {
     /// It runs, and has a repository; nothing is in either.
     pub fn start(binary: &Path, distribution: &Distribution) -> Result<Self> {
+        Self::start_on(binary, distribution, None)
+    }
+
+    /// As [`start`](Self::start), on a copy of this data directory.
+    pub fn start_on(binary: &Path, distribution: &Distribution, data: Option<&Path>) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Error::file("make", "a scratch directory"))?;
-        let server = Server::builder(distribution).prepare(&folder.path().join("home"))?;
+        let home = folder.path().join("home");
+        if let Some(data) = data {
+            fs::create_dir(&home).map_err(Error::file("make", &home))?;
+            tree::copy(data, &home.join("data"))?;
+        }
+        let server = Server::builder(distribution).prepare(&home)?;
         let lib = server.home().join("lib");
         std::os::unix::fs::symlink(distribution.folder().join("lib"), &lib)
             .map_err(Error::file("link", &lib))?;
@@ -91,6 +101,15 @@ impl Commanded {
             return Ok(());
         }
         require(self.run("start.sh")?, || "the start command has failed".to_owned())
+    }
+
+    /// Stopped and started by the same commands that the program is told; back when it serves.
+    pub fn restart_by_hand(&self) -> Result<()> {
+        require(self.run("stop.sh")?, || "the stop command has failed".to_owned())?;
+        eventually("it has stopped", LIMIT, || Ok((!self.is_locked()?).then_some(())))?;
+        self.start_by_hand()?;
+        eventually("the server answers", LIMIT, || Ok(self.server.database_status("neo4j").ok()))?;
+        self.server.await_online()
     }
 
     /// Whether some process holds the lock of the stores.
