@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use grap_core::Target;
 use grap_core::recovery::{
-    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Switch, SwitchLimits, order,
+    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
 };
 use grap_disk as disk;
 use grap_neo4j::{TransactionEnd, TxId};
@@ -15,7 +16,7 @@ use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
 use super::Session;
-use super::recover::{RecoveryReport, perform};
+use super::recover::{RecoverOptions, RecoveryReport, is_another, perform, recover};
 use crate::archive::Archive;
 use crate::check::behind_newest_checkpoint;
 use crate::error::{Code, Error, Result, in_one_line};
@@ -97,6 +98,37 @@ pub fn promote(
         };
         go_on(machine, find, open, state, session)
     })
+}
+
+/// [`recover`], and behind a pass [`promote`]: of what failed nothing becomes live. Each call goes on where the last one was
+/// left, up to the promotion; behind that, as behind a failure, a reset comes first.
+///
+/// A candidate that had passed before is taken only for a target that says the same today as then: not for the newest point.
+pub fn recover_and_promote(
+    recovery: &RecoverOptions,
+    options: &SwitchOptions,
+    find: &FindLive<'_>,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<SwitchReport> {
+    let found = Machine::open(state, Lane::Recovery, session.clock)?.state().clone();
+    if !is_past_validation(recovery, &found) {
+        let recovered = recover(recovery, open, state, session)?;
+        if recovered.status() != Status::Success {
+            return Ok(SwitchReport { recovery: recovered, downtime: None });
+        }
+    }
+    promote(options, find, open, state, session)
+}
+
+/// The same recovery, and what is owed now is its promotion.
+fn is_past_validation(options: &RecoverOptions, state: &State) -> bool {
+    let Some(recovery) = state.recovery().filter(|recovery| !recovery.is_rollback()) else { return false };
+    let goes_on = owed_of_switch(state).is_some() && recovery.phase != Phase::AskedAgain;
+    let is_fixed = !matches!(options.target, None | Some(Target::Latest));
+    let has_passed = is_fixed && recovery.phase == Phase::Validated;
+    (goes_on || has_passed) && !is_another(options, &recovery.plan)
 }
 
 /// What [`rollback`] would do. Nothing is done.
@@ -448,6 +480,9 @@ impl SwitchReport {
     /// Why it is not what was wanted, where it is not.
     pub fn failure(&self) -> Option<(Code, String)> {
         let recovery = self.recovery.recovery()?;
+        if recovery.switch.is_none() {
+            return self.recovery.failure();
+        }
         let told = |cause: &Cause| match cause {
             Cause::Cancelled => format!("{} was cancelled", recovery.id),
             Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),

@@ -17,6 +17,7 @@ mod archive;
 mod confirm;
 mod look;
 mod progress;
+mod released;
 mod retired;
 mod stage;
 
@@ -41,7 +42,9 @@ use crate::ops::Session;
 use crate::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
+pub(crate) use look::store_id;
 pub(crate) use progress::{Interrupted, interrupted};
+pub(crate) use released::{finish_released, release_store};
 pub use retired::{RetiredStore, RetiredStores, retired_stores};
 pub(crate) use retired::{bytes_of, root_of_retired};
 
