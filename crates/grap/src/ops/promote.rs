@@ -295,6 +295,8 @@ impl Planner<'_> {
         let found = halves(&data, &data, &database)?;
         let installation = self.installation(&database)?;
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
+        // One that cannot be read is not promoted: the look again says why.
+        let switch = Switch { made_of: Candidate::made_of(recovery).ok(), ..switch };
         Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone()))
     }
 
@@ -367,6 +369,7 @@ impl Planner<'_> {
             retired,
             archived,
             live_is_lost,
+            made_of: None,
             limits,
         })
     }
@@ -498,5 +501,63 @@ impl SwitchReport {
             Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), told(cause))),
             _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, told(cause))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use grap_core::recovery::{Limits, What, apply, atlas};
+
+    use super::*;
+    use crate::recovery::CandidateOptions;
+    use crate::server::{InstallationPlace, JavaPlace};
+
+    fn wish(target: Option<&str>) -> RecoverOptions {
+        let home = PathBuf::from("/home");
+        let server = InstallationPlace { home, configuration: None, live: None, java: JavaPlace::default() };
+        let (heap, page_cache) = ("64m".to_owned(), "64m".to_owned());
+        let candidate = CandidateOptions { server, heap, page_cache, declared: None, checks: Vec::new() };
+        RecoverOptions {
+            target: target.map(|target| target.parse().unwrap()),
+            source: None,
+            timeline: None,
+            database: None,
+            root: PathBuf::from("/c"),
+            candidate,
+            limits: Limits::default(),
+        }
+    }
+
+    /// A candidate of last week is not promoted by who wants the newest point of today.
+    #[test]
+    fn what_had_passed_before_is_taken_only_for_the_same_point() {
+        let of = |target: &str| {
+            let What::Begun { id, plan } = atlas::begun() else { panic!() };
+            let plan = Plan { target: target.to_owned(), ..plan };
+            let mut state = apply(State::Idle, &atlas::event(What::Begun { id, plan })).unwrap();
+            while let Some(done) = atlas::done(&state) {
+                state = apply(state, &done).unwrap();
+            }
+            state
+        };
+        let id = "neo4j-20261125-020000";
+        assert!(is_past_validation(&wish(Some(id)), &of(id)));
+        assert!(!is_past_validation(&wish(Some("neo4j-20261124-020000")), &of(id)));
+        assert!(!is_past_validation(&wish(None), &of(id)));
+        assert!(!is_past_validation(&wish(Some("latest")), &of("latest")));
+        // Its promotion, once it was asked for, is gone on with by any of them but another target.
+        let asked = |state| {
+            apply(state, &atlas::event(What::PromoteAsked { switch: Box::new(atlas::switch(false)) }))
+        };
+        let promoting = asked(of("latest")).unwrap();
+        assert!(is_past_validation(&wish(Some("latest")), &promoting));
+        assert!(is_past_validation(&wish(None), &promoting));
+        assert!(!is_past_validation(&wish(Some(id)), &promoting));
+        let rollback = apply(State::Idle, &atlas::event(atlas::rollback_begun(false))).unwrap();
+        assert!(
+            !is_past_validation(&wish(None), &rollback) && !is_past_validation(&wish(None), &State::Idle)
+        );
     }
 }

@@ -77,7 +77,7 @@ pub fn plan_store_release(
 ) -> Result<StoreReleasePlan> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     nothing_is_owed(machine.state(), options)?;
-    decide(options, open, machine.state(), session, |plan| Ok(plan))
+    decide(options, open, machine.state(), session, Ok)
 }
 
 pub fn release_store(

@@ -76,6 +76,7 @@ mod tests {
 
     use grap_core::recovery::{State, apply, atlas};
 
+    use super::super::made_of;
     use super::super::retired::{mark, retired_stores};
     use super::*;
 
@@ -94,6 +95,21 @@ mod tests {
         }
         mark(recovery, &switch, recovery.begun).unwrap();
         retired_stores(data).unwrap().stores.remove(0)
+    }
+
+    /// A rollback notes beside the same backup as the promotion did.
+    #[test]
+    fn what_came_in_its_place_is_of_the_backup_that_was_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let State::Active(mut recovery) = atlas::validated() else { panic!() };
+        let (older, mut switch) = ("neo4j-20261120-020000".parse().unwrap(), atlas::switch(false));
+        switch.retired.store = folder.path().join(".grap/retired/x/databases/neo4j").display().to_string();
+        switch.made_of = Some(older);
+        recovery.switch = Some(Box::new(switch.clone()));
+        assert_eq!(made_of(&recovery).as_str(), "neo4j-20261120-020000");
+        mark(&recovery, &switch, recovery.begun).unwrap();
+        let found = retired_stores(folder.path()).unwrap().stores.remove(0);
+        assert_eq!(found.plan.backup.as_str(), "neo4j-20261120-020000");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::released::counts_as_gone;
-use super::switch_of;
+use super::{made_of, switch_of};
 use crate::error::{Error, Result, in_one_line};
 use crate::recovery::swap::{make_private, parent};
 
@@ -122,7 +122,7 @@ pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Resu
         database: switch.database.clone(),
         halves: switch.retired.clone(),
         live: switch.live.clone(),
-        plan: recovery.plan.clone(),
+        plan: Plan { backup: made_of(recovery).clone(), ..recovery.plan.clone() },
     };
     let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
     Ok(disk::replace(&place.join(MARK), &[&text])?)
