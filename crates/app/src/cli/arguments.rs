@@ -524,8 +524,8 @@ impl Verb {
                 RecoverVerb::Promote(PromoteArguments { switch })
                 | RecoverVerb::Rollback(RollbackArguments { switch, .. }),
             ) => !switch.dry_run,
-            Self::Recover(RecoverVerb::Release(StoreReleaseArguments { dry_run, .. })) => !dry_run,
-            Self::Gc(GcArguments { dry_run })
+            Self::Recover(RecoverVerb::Release(StoreReleaseArguments { dry_run, .. }))
+            | Self::Gc(GcArguments { dry_run })
             | Self::Expire(ExpireArguments { dry_run })
             | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
             Self::Init
