@@ -102,7 +102,9 @@ impl Bolt {
         });
         match done {
             Some(done) => Ok(done),
-            None => held.map_err(Error::bolt("BEGIN")).and_then(|()| Err(Error::Claim("no transaction".to_owned()))),
+            None => held
+                .map_err(Error::bolt("BEGIN"))
+                .and_then(|()| Err(Error::Claim("no transaction".to_owned()))),
         }
     }
 

@@ -109,7 +109,8 @@ impl Commanded {
     /// As a service manager starts a supervisor again.
     pub fn supervise_anew(&mut self) -> Result<()> {
         let log = self.path("supervise.log");
-        let log = fs::OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
         let server = self.server.command();
         let mut command = self.grap.command();
         command.args(["supervise", "--socket"]).arg(self.path("supervise.sock"));

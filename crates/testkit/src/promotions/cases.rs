@@ -64,7 +64,9 @@ pub fn cases(setting: &Setting<'_>, only: Option<&str>, tell: Tell<'_>) -> Resul
         }
     }
     let all = wanted.len() + usize::from(is_wanted(ELSEWHERE));
-    require(all > 0, || format!("there is no case {only:?}: {:?}, {ELSEWHERE}", CASES.map(|(name, _)| name)))?;
+    require(all > 0, || {
+        format!("there is no case {only:?}: {:?}, {ELSEWHERE}", CASES.map(|(name, _)| name))
+    })?;
     if is_wanted(ELSEWHERE) && !is_over() {
         match the_logs_lie_elsewhere(setting)? {
             Some(found) => {
@@ -256,7 +258,8 @@ fn clients_write_all_the_time(place: &mut Place) -> Result<String> {
         let promoted = shared.commanded.grap.json(&ROLLBACK);
         sleep(Duration::from_secs(3));
         over.store(true, Ordering::Relaxed);
-        let acknowledged: Vec<i64> = writers.into_iter().flat_map(|writer| writer.join().unwrap_or_default()).collect();
+        let acknowledged: Vec<i64> =
+            writers.into_iter().flat_map(|writer| writer.join().unwrap_or_default()).collect();
         (acknowledged, promoted)
     });
     promoted?;
@@ -326,7 +329,9 @@ fn the_live_log_is_cut_to_nothing(place: &mut Place) -> Result<String> {
 /// Refused by name; done when it is given up.
 fn given_up(place: &mut Place) -> Result<String> {
     let code = place.commanded.grap.failure(&PROMOTE)?;
-    require(["PROMOTION_REFUSED", "PROMOTION_CALLED_OFF", "LOG_DAMAGED"].contains(&code.as_str()), || code.clone())?;
+    require(["PROMOTION_REFUSED", "PROMOTION_CALLED_OFF", "LOG_DAMAGED"].contains(&code.as_str()), || {
+        code.clone()
+    })?;
     place.promoted(&LOST, Verb::Promote)?;
     // There is nothing whole that could come back.
     for retired in place.retired()? {
@@ -352,7 +357,10 @@ fn the_repository_is_gone(place: &mut Place) -> Result<String> {
     place.keeps_the_other()?;
     place.settle()?;
     place.restart_archiver()?;
-    Ok(format!("refused ({code}), done with --live-is-lost; recorded: {}", said["recovery"]["unrecorded"].is_null()))
+    Ok(format!(
+        "refused ({code}), done with --live-is-lost; recorded: {}",
+        said["recovery"]["unrecorded"].is_null()
+    ))
 }
 
 /// A file system in memory for the logs; unmounted when this is dropped.

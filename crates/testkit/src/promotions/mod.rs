@@ -75,7 +75,12 @@ struct Tally {
     by_hand: usize,
 }
 
-fn campaign(part: &str, setting: &Setting<'_>, struck: impl Fn(Who) -> bool, tell: Tell<'_>) -> Result<String> {
+fn campaign(
+    part: &str,
+    setting: &Setting<'_>,
+    struck: impl Fn(Who) -> bool,
+    tell: Tell<'_>,
+) -> Result<String> {
     let begun = Instant::now();
     let all = Strike::all(struck);
     let mut place = Place::make(setting, part == "supervised")?;
@@ -109,7 +114,8 @@ fn made(place: &mut Place, strike: Strike, number: usize) -> Result<(Hit, String
     place.ready(strike.verb)?;
     if strike.is_of_way_back() {
         // What is taken back is in the middle of the swap.
-        let middle = Strike { order: grap_core::recovery::Order::SwapStores, at: table::At::Behind, ..strike };
+        let middle =
+            Strike { order: grap_core::recovery::Order::SwapStores, at: table::At::Behind, ..strike };
         place.write()?;
         place.strike(Strike { how: How::Kill, ..middle })?;
     } else {

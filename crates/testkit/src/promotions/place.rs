@@ -51,7 +51,11 @@ impl Place {
     }
 
     /// With these settings of the server.
-    pub(super) fn make_with(setting: &Setting<'_>, supervised: bool, settings: &[(&str, &str)]) -> Result<Self> {
+    pub(super) fn make_with(
+        setting: &Setting<'_>,
+        supervised: bool,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut commanded = Commanded::start_with(setting.binary, setting.distribution, settings)?;
         let limits = LIMITS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         commanded.grap.environment.extend(limits);
@@ -61,7 +65,9 @@ impl Place {
         }
         let server = &commanded.server;
         server.query("CREATE INDEX FOR (n:Step) ON (n.n)")?;
-        server.query("UNWIND range(1, 300) AS n CREATE (:Step {n: n})-[:NEXT {text: 'from ' + n}]->(:Step {n: -n})")?;
+        server.query(
+            "UNWIND range(1, 300) AS n CREATE (:Step {n: n})-[:NEXT {text: 'from ' + n}]->(:Step {n: -n})",
+        )?;
         let archiver = Some(Archiver::start(&commanded.grap, &[])?);
         let backup = commanded.grap.json(&["backup"])?["id"].as_str().unwrap_or_default().to_owned();
         let graph = of_server(&server.bolt())?;
@@ -78,7 +84,9 @@ impl Place {
         let before = self.commanded.events().len();
         let said = self.commanded.grap.json(&Verb::Promote.arguments())?;
         let events = self.commanded.events().split_off(before + 1);
-        require(events == EVENTS, || format!("the orders end with other events than the table says: {events:?}"))?;
+        require(events == EVENTS, || {
+            format!("the orders end with other events than the table says: {events:?}")
+        })?;
         let steps = said["recovery"]["steps"].as_array().cloned().unwrap_or_default();
         for step in steps {
             if let Some(order) = named(&step["order"]).filter(|order| SWITCH.contains(order)) {
@@ -199,7 +207,8 @@ impl Place {
         let data = self.commanded.server.data();
         let files = tree::files(&data)?.into_iter();
         let ours = files.filter(|path| path.iter().any(|part| part == "neo4j"));
-        ours.map(|path| Ok((path.clone(), fs::read(data.join(&path)).map_err(Error::file("read", &path))?))).collect()
+        ours.map(|path| Ok((path.clone(), fs::read(data.join(&path)).map_err(Error::file("read", &path))?)))
+            .collect()
     }
 
     /// A server refuses a setting that is there twice.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grap_core::recovery::Order;
+use grap_core::recovery::{Order, SWITCH};
 use rustix::process::Signal;
 
 use super::place::{CANCEL, LIMIT, Place, STATUS};
@@ -29,8 +29,18 @@ const ENDS: [&str; 3] = ["PROMOTION_CALLED_OFF", "PROMOTION_ROLLED_BACK", "PROMO
 fn is_in_place(order: Order) -> bool {
     matches!(
         order,
-        Order::StartLive | Order::Confirm | Order::Retire | Order::RecordPromotion | Order::Undo | Order::StartOld
+        Order::StartLive
+            | Order::Confirm
+            | Order::Retire
+            | Order::RecordPromotion
+            | Order::Undo
+            | Order::StartOld
     )
+}
+
+/// What was live is whole still, and what is written to it now is to be in the retired database.
+fn is_before_the_swap(order: Order) -> bool {
+    SWITCH.iter().take_while(|found| **found != Order::SwapStores).any(|found| *found == order)
 }
 
 impl Place {
@@ -64,7 +74,8 @@ impl Place {
 
     /// What failed, and was not killed, leaves nothing down that is whole.
     fn is_not_left_down(&self, strike: Strike) -> Result<()> {
-        let was_told_not_to = matches!(strike.order, Order::StartLive | Order::StartOld) && strike.who == Who::Grap;
+        let was_told_not_to =
+            matches!(strike.order, Order::StartLive | Order::StartOld) && strike.who == Who::Grap;
         let is_left = strike.who == Who::Grap && strike.how == super::table::How::Fail;
         if is_left && !was_told_not_to && !self.has_barrier() {
             require(self.commanded.is_locked()?, || "a whole database was left down".to_owned())?;
@@ -73,26 +84,38 @@ impl Place {
     }
 
     /// In the middle of a swap it refuses the database, and changes no file of either.
-    fn somebody_starts_it(&self, files_may_be_missing: bool) -> Result<&'static str> {
+    fn somebody_starts_it(&mut self, files_may_be_missing: bool) -> Result<&'static str> {
         if self.commanded.is_locked()? {
             return Ok("");
         }
-        let (barrier, before) = (self.has_barrier(), if self.has_barrier() { self.bytes()? } else { Default::default() });
+        let (barrier, before) =
+            (self.has_barrier(), if self.has_barrier() { self.bytes()? } else { Default::default() });
         self.let_files_be_missing(files_may_be_missing)?;
         self.commanded.start_by_hand()?;
-        let server = &self.commanded.server;
         if !barrier {
+            self.let_files_be_missing(false)?;
             self.commanded.await_online()?;
-            return self.let_files_be_missing(false).map(|()| "started by hand, ");
+            if self.owed()?.is_some_and(is_before_the_swap) {
+                self.write()?;
+                return Ok("started by hand and written to, ");
+            }
+            return Ok("started by hand, ");
         }
+        let server = &self.commanded.server;
         eventually("it refuses the database", LIMIT, || {
             let status = server.database_status("neo4j").ok().map(|status| status.status);
             require(status.as_deref() != Some("online"), || "it serves a mix".to_owned())?;
             Ok(status.filter(|status| !["starting", "initial"].contains(&status.as_str())))
         })?;
-        require(self.bytes()? == before, || "a server that was started in the middle has changed a file".to_owned())?;
+        require(self.bytes()? == before, || {
+            "a server that was started in the middle has changed a file".to_owned()
+        })?;
         self.let_files_be_missing(false)?;
-        Ok(if files_may_be_missing { "refused by hand, with files that may be missing, " } else { "refused by hand, " })
+        Ok(if files_may_be_missing {
+            "refused by hand, with files that may be missing, "
+        } else {
+            "refused by hand, "
+        })
     }
 
     fn refuses(&self, verb: Verb) -> Result<()> {
@@ -103,10 +126,15 @@ impl Place {
     fn go_on(&self, arguments: &[&str]) -> Result<()> {
         let output = self.commanded.grap.command().arg("--json").args(arguments).output();
         let output = output.map_err(Error::file("run", "grap"))?;
-        let code = last_json(&output.stderr).and_then(|said| Some(said["error"]["code"].as_str()?.to_owned()));
+        let code =
+            last_json(&output.stderr).and_then(|said| Some(said["error"]["code"].as_str()?.to_owned()));
         let is_an_end = output.status.success() || code.is_some_and(|code| ENDS.contains(&code.as_str()));
         require(is_an_end, || {
-            format!("{arguments:?} does not go on: {} {}", output.status, String::from_utf8_lossy(&output.stderr))
+            format!(
+                "{arguments:?} does not go on: {} {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            )
         })
     }
 

@@ -180,7 +180,9 @@ impl Place {
         let verb = strike.verb.arguments();
         match strike.order {
             Order::Drain => self.while_somebody_is_in_the_middle(&verb)?,
-            Order::StopLive => self.run(&verb, &[("GRAP_SERVER_STOP_COMMAND", "true"), ("GRAP_SERVER_STOP_LIMIT_S", "3")])?,
+            Order::StopLive => {
+                self.run(&verb, &[("GRAP_SERVER_STOP_COMMAND", "true"), ("GRAP_SERVER_STOP_LIMIT_S", "3")])?
+            }
             Order::AwaitArchive => {
                 self.signal_archiver(Signal::STOP);
                 self.write()?;
@@ -190,7 +192,10 @@ impl Place {
             Order::Guard => self.while_the_side_goes_away(strike)?,
             Order::StartLive | Order::StartOld => {
                 let arguments = if strike.is_of_way_back() { &CANCEL } else { &verb };
-                self.run(arguments, &[("GRAP_SERVER_START_COMMAND", "false"), ("GRAP_SERVER_START_LIMIT_S", "5")])?;
+                self.run(
+                    arguments,
+                    &[("GRAP_SERVER_START_COMMAND", "false"), ("GRAP_SERVER_START_LIMIT_S", "5")],
+                )?;
             }
             Order::Confirm => self.while_the_side_is_spoiled(strike)?,
             Order::RecordPromotion => self.while_the_repository_is_gone(strike)?,
@@ -278,7 +283,8 @@ const SILENT: Duration = Duration::from_secs(3);
 
 /// With the time that it had.
 fn write_unseen(path: &Path, bytes: &[u8]) -> Result<()> {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(Error::file("look at", path))?;
+    let modified =
+        fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(Error::file("look at", path))?;
     let file = fs::OpenOptions::new().write(true).open(path).map_err(Error::file("open", path))?;
     std::io::Write::write_all(&mut &file, bytes).map_err(Error::file("write", path))?;
     file.set_modified(modified).map_err(Error::file("set the time of", path))
