@@ -68,16 +68,10 @@ pub fn cases(setting: &Setting<'_>, only: Option<&str>, tell: Tell<'_>) -> Resul
         format!("there is no case {only:?}: {:?}, {ELSEWHERE}", CASES.map(|(name, _)| name))
     })?;
     if is_wanted(ELSEWHERE) && !is_over() {
-        match the_logs_lie_elsewhere(setting)? {
-            Some(found) => {
-                made += 1;
-                tell(&format!("cases: {ELSEWHERE}: {found}"));
-            }
-            None => {
-                skipped += 1;
-                tell(&format!("cases: {ELSEWHERE}: SKIPPED, nothing can be mounted here"));
-            }
-        }
+        let found = the_logs_lie_elsewhere(setting)?;
+        (made, skipped) = (made + usize::from(found.is_some()), usize::from(found.is_none()));
+        let found = found.as_deref().unwrap_or("SKIPPED, nothing can be mounted here");
+        tell(&format!("cases: {ELSEWHERE}: {found}"));
     }
     Ok(format!("cases: {made} of {all}, {skipped} skipped, {} s", begun.elapsed().as_secs()))
 }
@@ -182,7 +176,7 @@ fn the_server_hangs(place: &mut Place) -> Result<String> {
     let mut child = grap.spawn(&ROLLBACK)?;
     let comes = place.commanded.run_into(&mut child, "drained")?;
     let hangs = place.commanded.signal_server(Signal::STOP);
-    let gives_up = eventually("it is given up", Duration::from_secs(60), || {
+    let gives_up = eventually("it is given up", Duration::from_mins(1), || {
         let last = place.commanded.last_event();
         Ok(["failed", "undone", "old_started"].contains(&last.as_str()).then_some(()))
     });
@@ -290,12 +284,11 @@ fn write_until(place: &Place, writer: i64, over: &AtomicBool) -> Vec<i64> {
     let mut bolt = place.commanded.server.bolt();
     while !over.load(Ordering::Relaxed) {
         number += WRITERS;
-        match bolt.run(&format!("CREATE (:Flight {{n: {number}}})")) {
-            Ok(_) => acknowledged.push(number),
-            Err(_) => {
-                sleep(Duration::from_millis(50));
-                bolt = place.commanded.server.bolt();
-            }
+        if bolt.run(&format!("CREATE (:Flight {{n: {number}}})")).is_ok() {
+            acknowledged.push(number);
+        } else {
+            sleep(Duration::from_millis(50));
+            bolt = place.commanded.server.bolt();
         }
     }
     acknowledged

@@ -215,12 +215,10 @@ impl Place {
     pub(super) fn let_files_be_missing(&self, may: bool) -> Result<()> {
         let path = self.commanded.server.home().join("conf/neo4j.conf");
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        let setting = format!("{MISSING}=false");
         let others = text.lines().filter(|line| !line.starts_with(MISSING));
-        let mut text: String = others.map(|line| format!("{line}\n")).collect();
-        if may {
-            text += &format!("{MISSING}=false\n");
-        }
-        fs::write(&path, text).map_err(Error::file("write", &path))
+        let lines: Vec<&str> = others.chain(may.then_some(setting.as_str())).chain([""]).collect();
+        fs::write(&path, lines.join("\n")).map_err(Error::file("write", &path))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Behind a strike: somebody starts the server by hand, another verb is refused, and then it is gone on with, or taken back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grap_core::recovery::{Order, SWITCH};
@@ -89,7 +90,7 @@ impl Place {
             return Ok("");
         }
         let (barrier, before) =
-            (self.has_barrier(), if self.has_barrier() { self.bytes()? } else { Default::default() });
+            (self.has_barrier(), if self.has_barrier() { self.bytes()? } else { BTreeMap::new() });
         self.let_files_be_missing(files_may_be_missing)?;
         self.commanded.start_by_hand()?;
         if !barrier {

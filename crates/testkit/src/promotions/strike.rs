@@ -78,9 +78,8 @@ impl Place {
             (Order::SwapStores, How::Kill) => call("fsync", parent(&store), 1),
             (Order::TakeLog, How::Fail) => call("renameat2", Some(log), 1),
             (Order::PutLog, How::Fail) => call("renameat2", Some(log), 2),
-            (Order::SwapStores, How::Fail) => call("renameat2", Some(store), 1),
             (Order::Retire, _) => call("renameat2", Some(self.side_store(strike.verb)?), 2),
-            (Order::Undo, _) => call("renameat2", Some(store), 1),
+            (Order::SwapStores, How::Fail) | (Order::Undo, _) => call("renameat2", Some(store), 1),
             (Order::LookAgain, How::Fail) => call("renameat2", None, 1),
             (Order::Stage, How::Fail) => call("fsync", Some(self.side_store(strike.verb)?), 1),
             _ => None,
@@ -181,7 +180,7 @@ impl Place {
         match strike.order {
             Order::Drain => self.while_somebody_is_in_the_middle(&verb)?,
             Order::StopLive => {
-                self.run(&verb, &[("GRAP_SERVER_STOP_COMMAND", "true"), ("GRAP_SERVER_STOP_LIMIT_S", "3")])?
+                self.run(&verb, &[("GRAP_SERVER_STOP_COMMAND", "true"), ("GRAP_SERVER_STOP_LIMIT_S", "3")])?;
             }
             Order::AwaitArchive => {
                 self.signal_archiver(Signal::STOP);

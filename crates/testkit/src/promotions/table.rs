@@ -114,8 +114,9 @@ impl Strike {
 
 /// So that however few are made, they are of all kinds: each by each step of about the golden section.
 pub(super) fn spread<T: Copy>(all: &[T]) -> Vec<T> {
-    let coprime = |step: &usize| (2..=*step).all(|by| step % by != 0 || all.len() % by != 0);
-    let step = (all.len() * 618 / 1000 + 1..).find(coprime).unwrap_or(1);
+    let coprime =
+        |step: &usize| (2..=*step).all(|by| !step.is_multiple_of(by) || !all.len().is_multiple_of(by));
+    let step = (all.len() * 618 / 1000 + 1..=all.len() + 1).find(coprime).unwrap_or(1);
     (0..all.len()).map(|number| all[number * step % all.len()]).collect()
 }
 
