@@ -7,7 +7,7 @@ use grap_core::recovery::{Order, SWITCH};
 use rustix::process::Signal;
 
 use super::place::{CANCEL, LIMIT, Place, STATUS};
-use super::table::{Strike, Verb, Who, named};
+use super::table::{At, How, Strike, Verb, Who, name, named};
 use crate::error::{Error, Result};
 use crate::pitr::archiver::Archiver;
 use crate::pitr::{claim, eventually, require};
@@ -70,14 +70,14 @@ impl Place {
         if let Some(owed) = self.owed()? {
             return claim(format!("`{owed}` is owed still"));
         }
-        Ok(format!("{told}{} by {turn:?}", super::table::name(owed)))
+        Ok(format!("{told}{} by {turn:?}", name(owed)))
     }
 
     /// What failed, and was not killed, leaves nothing down that is whole.
     fn is_not_left_down(&self, strike: Strike) -> Result<()> {
         let was_told_not_to =
-            matches!(strike.order, Order::StartLive | Order::StartOld) && strike.who == Who::Grap;
-        let is_left = strike.who == Who::Grap && strike.how == super::table::How::Fail;
+            strike.at == At::Inside && matches!(strike.order, Order::StartLive | Order::StartOld);
+        let is_left = strike.who == Who::Grap && strike.how == How::Fail;
         if is_left && !was_told_not_to && !self.has_barrier() {
             require(self.commanded.is_locked()?, || "a whole database was left down".to_owned())?;
         }
