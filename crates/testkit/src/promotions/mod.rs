@@ -62,7 +62,11 @@ pub fn version(setting: &Setting<'_>, tell: Tell<'_>) -> Result<String> {
     for number in [0, 2] {
         make(&mut place, strike, number, &mut tally, tell)?;
     }
-    Ok(format!("promotions on Neo4j {}: a promotion, and {}", setting.distribution.version(), tally.summary(2)))
+    Ok(format!(
+        "promotions on Neo4j {}: a promotion, and {}",
+        setting.distribution.version(),
+        tally.summary(2)
+    ))
 }
 
 #[derive(Debug, Default)]
