@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::pitr::Tell;
 
 /// For one command.
-const LIMIT: Duration = Duration::from_mins(3);
+const LIMIT: Duration = Duration::from_mins(5);
 /// For what `until` waits for.
-const UNTIL: Duration = Duration::from_mins(1);
+const UNTIL: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(300);
 const MARK: &str = "\u{1}ended ";
 
