@@ -34,6 +34,7 @@ pub mod recoveries;
 pub mod serve;
 pub mod server;
 mod settings;
+pub mod stack;
 pub mod stores;
 pub mod tree;
 pub mod value;

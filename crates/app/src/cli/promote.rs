@@ -2,9 +2,9 @@
 
 use grap::Error;
 use grap::live::Installation;
-use grap::ops::{self, SwitchOptions, SwitchReport};
+use grap::ops::{self, RecoverOptions, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
-use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, SwitchLimits, order};
+use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, order};
 use grap_task::Finding;
 
 use super::arguments::{RollbackArguments, SwitchArguments};
@@ -34,6 +34,32 @@ impl Call<'_> {
             return self.output.switch_plan(&plan);
         }
         self.switched(&ops::rollback(&options, &find, &open, &self.state()?, self.session)?)
+    }
+
+    /// What is wrong with the settings of a promotion is said before the recovery, and not behind it.
+    pub(super) fn recover_and_promote(&self, recovery: &RecoverOptions) -> Result<(), Failure> {
+        let options = self.switch_options(&SwitchArguments::default(), None)?;
+        self.live_server()?.control.check().map_err(Error::from)?;
+        let told = "what passes is promoted (promote.after_validation)";
+        self.session.monitor.finding(&Finding::info(told));
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        self.switched(&ops::recover_and_promote(
+            recovery,
+            &options,
+            &find,
+            &open,
+            &self.state()?,
+            self.session,
+        )?)
+    }
+
+    pub(super) fn promotes_what_passes(&self) -> Result<bool, Failure> {
+        let promotes = self.settings.parsed("promote.after_validation", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("true or false is wanted".to_owned()),
+        })?;
+        Ok(promotes.unwrap_or(false))
     }
 
     /// Whether something is owed of a promotion, and nobody is at it.
@@ -99,17 +125,7 @@ impl Call<'_> {
         arguments: &SwitchArguments,
         retired: Option<RecoveryId>,
     ) -> Result<SwitchOptions, Failure> {
-        let default = SwitchLimits::default();
-        let seconds =
-            |key, default: u32| Ok::<_, Failure>(self.settings.number(key, 1..=86_400)?.unwrap_or(default));
-        let limits = SwitchLimits {
-            transaction_s: seconds("promote.transaction_limit_s", default.transaction_s)?,
-            drain_s: seconds("promote.drain_limit_s", default.drain_s)?,
-            stop_s: seconds("server.stop_limit_s", default.stop_s)?,
-            archive_s: seconds("promote.archive_limit_s", default.archive_s)?,
-            start_s: seconds("server.start_limit_s", default.start_s)?,
-            confirm_s: seconds("promote.confirm_limit_s", default.confirm_s)?,
-        };
-        Ok(SwitchOptions { retired, live_is_lost: arguments.live_is_lost, limits })
+        let (live_is_lost, limits) = (arguments.live_is_lost, self.switch_limits()?);
+        Ok(SwitchOptions { retired, live_is_lost, limits })
     }
 }

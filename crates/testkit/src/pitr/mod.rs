@@ -39,11 +39,7 @@ pub(crate) fn require(holds: bool, what: impl FnOnce() -> String) -> Result<()> 
 }
 
 /// Ask until the answer is there.
-pub(crate) fn eventually<T>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask()? {

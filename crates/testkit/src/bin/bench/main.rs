@@ -4,9 +4,11 @@
 //! the largest process; and the bytes that it left. The page cache is warm for all. `GRAP_BENCH_STORES`
 //! chooses `medium` (1 M nodes + 1 M relationships) and `large` (1 to 2 GB); `GRAP_BENCH_ROUNDS` repeats (the
 //! median counts); `GRAP_BINARY` is the program under test. `bench check`: the two checkers alone; `bench drill`: a
-//! whole drill by step.
+//! whole drill by step; `bench promote`: from a recovery's start to the promoted database.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program makes")]
+
+mod promotion;
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -60,10 +62,12 @@ fn main() -> Result<()> {
         match part.as_deref() {
             Some("check") => checkers(subject)?,
             Some("drill") => drills(subject)?,
-            Some(other) => return Err(format!("there is no part {other}: check, drill").into()),
+            Some("promote") => promotion::promotions(subject)?,
+            Some(other) => return Err(format!("there is no part {other}: check, drill, promote").into()),
             None => {
                 stopped_store(subject)?;
                 drills(subject)?;
+                promotion::promotions(subject)?;
             }
         }
     }
