@@ -47,7 +47,7 @@ bench: ## figures, optimised build, takes minutes
 	$(DRIVE) storages
 	$(DRIVE) health -- speed
 
-soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, the daemon for an hour, health, fuzzing (SECONDS_EACH=600)
+soak: ## the long tests: every crash point, kills at random instants, rounds under load, archiving and recovery to a point, the daemon for an hour, promotions struck, health, fuzzing (SECONDS_EACH=600)
 	@scripts/setup soak
 	GRAP_CRASH_STRIDE=1 cargo test --release -p grap --features faults --test crash
 	GRAP_MODEL_SECONDS=$(or $(SECONDS_EACH),600) cargo test --release -p grap --test model -- --ignored campaign --nocapture
@@ -58,7 +58,7 @@ soak: ## the long tests: every crash point, kills at random instants, rounds und
 	$(DRIVE) pitr
 	$(DRIVE) serve
 	$(DRIVE) recoveries
-	$(DRIVE) promotions
+	GRAP_TEST_VERSIONS="$(or $(GRAP_TEST_VERSIONS),5.13.0,5.26.30,2026.08.1)" GRAP_SOAK_SECONDS=$(or $(SECONDS_EACH),600) $(DRIVE) promotions
 	GRAP_TEST_VERSIONS="$(or $(GRAP_TEST_VERSIONS),5.13.0,5.26.30,2026.08.1)" $(DRIVE) health
 	@scripts/fuzz $(or $(SECONDS_EACH),600)
 

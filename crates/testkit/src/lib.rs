@@ -9,6 +9,7 @@ pub mod archive;
 pub mod bolt;
 pub mod campaign;
 pub mod commanded;
+pub mod console;
 pub mod damage;
 pub mod data;
 pub mod digest;
