@@ -170,7 +170,8 @@ impl Machine {
             password.trim_end_matches('\'').clone_into(&mut self.password);
         }
         let row = |row: &Row| {
-            let value = |column| row.int(column).map_or_else(|| row.text(column), |number| number.to_string());
+            let value =
+                |column| row.int(column).map_or_else(|| row.text(column), |number| number.to_string());
             (0..row.0.len()).map(value).collect::<Vec<_>>().join(", ") + "\n"
         };
         Ok(rows.iter().map(row).collect())
@@ -212,7 +213,8 @@ impl Machine {
         let Some(child) = self.services.get(unit) else {
             return Err(Error::Claim(format!("{unit} does not run")));
         };
-        kill_process(Pid::from_child(child), signal).map_err(|error| Error::file("signal", unit)(error.into()))
+        kill_process(Pid::from_child(child), signal)
+            .map_err(|error| Error::file("signal", unit)(error.into()))
     }
 
     fn stop(&mut self, unit: &str) -> Result<(), Error> {
