@@ -21,6 +21,12 @@ use crate::support::PROGRAM;
 const PASSWORD: &str = "correct-horse-battery";
 /// Of the file system of the backups.
 const SMALL_MIB: u64 = 160;
+/// What the pages say has to hold on a machine, too, that does ten other things.
+const PATIENCE: [(&str, &str); 3] = [
+    ("GRAP_PROMOTE_CONFIRM_LIMIT_S", "300"),
+    ("GRAP_RECOVERY_CONNECTIVITY_LIMIT_S", "60"),
+    ("GRAP_RECOVERY_SCHEMA_LIMIT_S", "60"),
+];
 /// For a service to end.
 const STOP: Duration = Duration::from_mins(1);
 
@@ -101,6 +107,7 @@ impl Machine {
         command.env("PATH", format!("{}:{path}", self.at("bin").display()));
         command.env("GRAP_CONFIG", self.at("etc/grap/grap.toml"));
         command.envs(quick_java::environment(self.server.distribution()).unwrap());
+        command.envs(PATIENCE);
         command
     }
 
