@@ -34,6 +34,7 @@ pub mod serve;
 pub mod server;
 mod settings;
 pub mod stores;
+pub mod struck;
 pub mod tree;
 pub mod value;
 pub mod workload;
