@@ -36,6 +36,7 @@ pub mod server;
 mod settings;
 pub mod stack;
 pub mod stores;
+pub mod struck;
 pub mod tree;
 pub mod value;
 pub mod workload;

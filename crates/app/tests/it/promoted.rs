@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Deref;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use grap_core::recovery::{Order, SWITCH};
 use grap_testkit::commanded::Commanded;
 use grap_testkit::pitr::archiver::Archiver;
 use grap_testkit::program::tx_id;
+use grap_testkit::struck::{Call, Does, struck};
 use grap_testkit::{Distribution, tree};
 use serde_json::Value;
 
@@ -57,13 +60,14 @@ impl World {
         ours.map(|path| (path.clone(), fs::read(data.join(path)).unwrap())).collect()
     }
 
-    /// As soon as this is in the journal.
-    fn kill_at(&self, arguments: &[&str], event: &str) -> String {
-        let mut child = self.grap.spawn(arguments).unwrap();
-        assert!(self.run_into(&mut child, event).unwrap(), "it ended before `{event}`");
-        child.kill().unwrap();
-        child.wait().unwrap();
-        self.said(&["recover", "status"])["recovery"]["phase"].as_str().unwrap().to_owned()
+    /// Of a rollback, behind the first exchange: that is noted, and nothing follows from it yet.
+    fn kill_rollback_in_the_swap(&self) {
+        let path = Some(self.grap.state.join("recovery.journal"));
+        let noted = 1 + SWITCH.iter().position(|order| *order == Order::SwapStores).unwrap();
+        let call = Call { names: "fsync", path, number: noted };
+        let ended = struck(&self.grap, &["recover", "rollback"], &call, Does::Kill).unwrap();
+        assert_eq!(ended.signal(), Some(9), "it was not struck: {ended}");
+        assert_eq!(self.said(&["recover", "status"])["recovery"]["phase"], "log_taken");
     }
 }
 
@@ -160,9 +164,7 @@ fn is_rolled_back(world: &World) {
 
 /// On the way forth again. (What else may be struck: testkit, `promotions`.)
 fn survives_a_kill_within_the_swap(world: &World) {
-    let phase = world.kill_at(&["recover", "rollback"], "log_taken");
-    println!("killed at {phase}");
-    assert!(["log_taken", "stores_swapped"].contains(&phase.as_str()), "{phase}");
+    world.kill_rollback_in_the_swap();
     let before = world.bytes();
     world.start_by_hand().unwrap();
     eventually("it refuses the database", || {
@@ -185,8 +187,7 @@ fn survives_a_kill_within_the_swap(world: &World) {
 
 /// What stands beside the barrier is enough.
 fn is_taken_back_without_its_journal(world: &World) {
-    let phase = world.kill_at(&["recover", "rollback"], "log_taken");
-    println!("killed at {phase}");
+    world.kill_rollback_in_the_swap();
     fs::write(world.grap.state.join("recovery.journal"), "lost").unwrap();
     let reset = world.said(&["recover", "reset"]);
     assert_eq!((reset["status"].as_str(), world.steps()), (Some("NOT_RECOVERING"), 9), "{reset:#}");

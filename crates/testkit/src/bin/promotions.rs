@@ -4,7 +4,7 @@
 //!
 //! `promotions [strikes|supervised|cases|versions]`; all of them by default. `GRAP_STRIKES` are enough of the first two each;
 //! `GRAP_SOAK_SECONDS` ends each part early, after the strike or the case under way: its last line says what share of the whole
-//! was made. `promotions cases NAME` is one case. `GRAP_TEST_VERSIONS` are the versions; `GRAP_BINARY` is the program under
+//! was made. `promotions cases NAME...` are some cases. `GRAP_TEST_VERSIONS` are the versions; `GRAP_BINARY` is the program under
 //! test (beside this one by default).
 
 #![expect(clippy::print_stdout, reason = "its summary is what it is for")]
@@ -19,16 +19,16 @@ use grap_testkit::promotions::{Setting, cases, strikes, supervised, version};
 const PARTS: [&str; 4] = ["strikes", "supervised", "cases", "versions"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (part, case) = (std::env::args().nth(1), std::env::args().nth(2));
+    let (part, only) = (std::env::args().nth(1), std::env::args().skip(2).collect::<Vec<_>>());
     let (binary, standard) = (binary()?, Distribution::standard()?);
     match part.as_deref() {
-        None => PARTS.iter().try_for_each(|part| run(part, None, &binary, &standard)),
-        Some(part) if PARTS.contains(&part) => run(part, case.as_deref(), &binary, &standard),
+        None => PARTS.iter().try_for_each(|part| run(part, &[], &binary, &standard)),
+        Some(part) if PARTS.contains(&part) => run(part, &only, &binary, &standard),
         Some(other) => Err(format!("promotions {other}: one of {PARTS:?} or nothing is wanted").into()),
     }
 }
 
-fn run(part: &str, case: Option<&str>, binary: &Path, standard: &Distribution) -> Result<(), Box<dyn Error>> {
+fn run(part: &str, only: &[String], binary: &Path, standard: &Distribution) -> Result<(), Box<dyn Error>> {
     let tell = |text: &str| println!("{text}");
     let wanted = number("GRAP_STRIKES", 0);
     let strikes_wanted = (wanted > 0).then_some(wanted);
@@ -36,7 +36,7 @@ fn run(part: &str, case: Option<&str>, binary: &Path, standard: &Distribution) -
     match part {
         "strikes" => println!("{}", strikes(&setting, &tell)?),
         "supervised" => println!("{}", supervised(&setting, &tell)?),
-        "cases" => println!("{}", cases(&setting, case, &tell)?),
+        "cases" => println!("{}", cases(&setting, only, &tell)?),
         _ => {
             for name in Distribution::matrix() {
                 let distribution = Distribution::ensure(&name)?;

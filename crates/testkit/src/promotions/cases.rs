@@ -44,10 +44,10 @@ const CASES: [Case; 11] = [
 ];
 const ELSEWHERE: &str = "logs-elsewhere";
 
-/// All of them, or the one of this name.
-pub fn cases(setting: &Setting<'_>, only: Option<&str>, tell: Tell<'_>) -> Result<String> {
+/// All of them, or those of these names.
+pub fn cases(setting: &Setting<'_>, only: &[String], tell: Tell<'_>) -> Result<String> {
     let begun = Instant::now();
-    let is_wanted = |name: &str| only.is_none_or(|only| only == name);
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
     let wanted: Vec<Case> = CASES.into_iter().filter(|(name, _)| is_wanted(name)).collect();
     let is_over = || setting.until.is_some_and(|until| Instant::now() >= until);
     let (mut made, mut skipped) = (0, 0);

@@ -24,11 +24,7 @@ pub(super) const CANCEL: [&str; 2] = ["recover", "cancel"];
 const RESET: [&str; 2] = ["recover", "reset"];
 
 /// Short where the campaign waits for them, long enough for a busy machine.
-const LIMITS: [(&str, &str); 3] = [
-    ("GRAP_SERVER_START_LIMIT_S", "60"),
-    ("GRAP_SERVER_STOP_LIMIT_S", "60"),
-    ("GRAP_PROMOTE_CONFIRM_LIMIT_S", "20"),
-];
+const LIMITS: [(&str, &str); 2] = [("GRAP_SERVER_START_LIMIT_S", "90"), ("GRAP_SERVER_STOP_LIMIT_S", "60")];
 
 pub(super) struct Place {
     pub(super) commanded: Commanded,

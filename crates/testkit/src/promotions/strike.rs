@@ -2,20 +2,19 @@
 //! get; its server and its supervisor by a signal.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use grap_core::recovery::Order;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use super::place::{CANCEL, LIMIT, Place};
+use super::place::{CANCEL, Place};
 use super::table::{At, EVENTS, How, Strike, Verb, Who};
 use crate::error::{Error, Result};
 use crate::pitr::require;
+use crate::struck::{Call, Does, Running, struck};
 
 const KILL: i32 = 9;
 
@@ -25,13 +24,6 @@ pub(super) enum Hit {
     Struck,
     /// What was to be struck was not there, or had ended.
     Missed,
-}
-
-/// A call that is struck: the n-th of these on this path.
-struct Call {
-    names: &'static str,
-    path: Option<PathBuf>,
-    number: usize,
 }
 
 impl Place {
@@ -87,29 +79,8 @@ impl Place {
     }
 
     fn strike_call(&self, arguments: &[&str], call: &Call, how: How) -> Result<Hit> {
-        let mut grap = Running(self.commanded.grap.spawn_silent(arguments, &[])?);
-        // What its children do is theirs: they are let go of when they become another program.
-        grap.signal(Signal::STOP);
-        let does = if how == How::Kill { "signal=SIGKILL" } else { "error=EIO" };
-        let Call { names, path, number } = call;
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-b", "execve", "-o", "/dev/null", "-e", &format!("trace={names}")]);
-        strace.args(["-e", &format!("inject={names}:{does}:when={number}"), "-p", &grap.0.id().to_string()]);
-        if let Some(path) = path {
-            strace.arg("-P").arg(path);
-        }
-        let strace = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut strace = Running(strace.map_err(|_| Error::Missing {
-            what: "strace".to_owned(),
-            try_command: "apt-get install strace".to_owned(),
-        })?);
-        // It is read from to the end of this: who writes to a pipe that is closed dies of it.
-        let mut said = strace.0.stderr.take().map(BufReader::new);
-        let lines = said.iter_mut().flat_map(|said| said.by_ref().lines());
-        let attached = lines.map_while(std::result::Result::ok).any(|line| line.contains("attached"));
-        require(attached, || "strace could not attach to grap: is ptrace allowed here?".to_owned())?;
-        grap.signal(Signal::CONT);
-        let status = grap.ended()?;
+        let does = if how == How::Kill { Does::Kill } else { Does::Fail };
+        let status = struck(&self.commanded.grap, arguments, call, does)?;
         Ok(match how {
             How::Kill if status.signal() != Some(KILL) => Hit::Missed,
             _ => Hit::Struck,
@@ -117,7 +88,7 @@ impl Place {
     }
 
     fn kill_later(&self, arguments: &[&str], strike: Strike) -> Result<Hit> {
-        let mut grap = Running(self.commanded.grap.spawn_silent(arguments, &[])?);
+        let mut grap = Running::start(&self.commanded.grap, arguments, &[])?;
         if !self.reaches(&mut grap, strike)? {
             return Ok(Hit::Missed);
         }
@@ -139,7 +110,7 @@ impl Place {
             (true, 2) => "undone",
             (true, _) => "old_started",
         };
-        if !self.commanded.run_into(&mut grap.0, event)? {
+        if !self.commanded.run_into(&mut grap.child, event)? {
             return Ok(false);
         }
         if strike.at == At::Inside {
@@ -150,7 +121,7 @@ impl Place {
 
     /// Grap goes on, and whatever becomes of it, it ends.
     fn strike_other(&mut self, strike: Strike) -> Result<Hit> {
-        let mut grap = Running(self.commanded.grap.spawn_silent(&strike.verb.arguments(), &[])?);
+        let mut grap = Running::start(&self.commanded.grap, &strike.verb.arguments(), &[])?;
         if !self.reaches(&mut grap, strike)? {
             return Ok(Hit::Missed);
         }
@@ -204,7 +175,7 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-        Running(self.commanded.grap.spawn_silent(arguments, environment)?).ended().map(drop)
+        Running::start(&self.commanded.grap, arguments, environment)?.ended().map(drop)
     }
 
     pub(super) fn signal_archiver(&self, signal: Signal) {
@@ -225,8 +196,8 @@ impl Place {
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(Error::file("rename", from));
         self.signal_archiver(Signal::STOP);
         self.write()?;
-        let mut grap = Running(self.commanded.grap.spawn_silent(&strike.verb.arguments(), &[])?);
-        let comes = self.commanded.run_into(&mut grap.0, "live_stopped")?;
+        let mut grap = Running::start(&self.commanded.grap, &strike.verb.arguments(), &[])?;
+        let comes = self.commanded.run_into(&mut grap.child, "live_stopped")?;
         rename(&side, &away)?;
         self.signal_archiver(Signal::CONT);
         grap.ended()?;
@@ -260,8 +231,8 @@ impl Place {
         let repository = &self.commanded.grap.repository;
         let away = repository.with_extension("away");
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(Error::file("rename", from));
-        let mut grap = Running(self.commanded.grap.spawn_silent(&strike.verb.arguments(), &[])?);
-        let comes = self.commanded.run_into(&mut grap.0, "live_started")?;
+        let mut grap = Running::start(&self.commanded.grap, &strike.verb.arguments(), &[])?;
+        let comes = self.commanded.run_into(&mut grap.child, "live_started")?;
         rename(repository, &away)?;
         grap.ended()?;
         // What somebody may have begun to make there anew is not the repository.
@@ -287,32 +258,4 @@ fn write_unseen(path: &Path, bytes: &[u8]) -> Result<()> {
     let file = fs::OpenOptions::new().write(true).open(path).map_err(Error::file("open", path))?;
     std::io::Write::write_all(&mut &file, bytes).map_err(Error::file("write", path))?;
     file.set_modified(modified).map_err(Error::file("set the time of", path))
-}
-
-/// Dropping it kills it.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        // It is ours, and not waited for: the id cannot be another's.
-        let _ = kill_process(Pid::from_child(&self.0), signal);
-    }
-
-    fn ended(&mut self) -> Result<std::process::ExitStatus> {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait().map_err(Error::file("wait for", "grap"))? {
-                return Ok(status);
-            }
-            require(begun.elapsed() < LIMIT, || "grap does not end".to_owned())?;
-            sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
