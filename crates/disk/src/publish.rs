@@ -83,21 +83,36 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
         .map_err(|error| DiskError::new(Call::Rename, one, error))
 }
 
-/// Whether the file system of this directory can exchange: tried with two files that are removed again.
+/// Whether the file system of this directory can exchange: tried with a directory and a file, and with two directories (which an
+/// overlay does not rename that lie in a lower layer), that are removed again.
 pub fn supports_exchange(directory: &Path) -> Result<bool> {
-    let pair =
-        [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
-    let tried = exchange(&pair[0], &pair[1]);
-    pair.iter().try_for_each(|path| remove_file(path))?;
+    let file = write_temporary(&directory.join("one"), &[])?;
+    let (one, other) = (beside(&file, "d"), beside(&file, "e"));
+    let tried = [&one, &other].into_iter().try_for_each(|path| crate::create_dir_all(path));
+    let tried = tried.and_then(|()| exchange(&one, &other)).and_then(|()| exchange(&one, &file));
+    // Whatever lies at each of the names now.
+    for path in [&file, &one, &other] {
+        match crate::stat_link(path)?.map(|stat| stat.kind) {
+            Some(crate::Kind::Directory) => crate::remove_dir(path)?,
+            Some(_) => remove_file(path)?,
+            None => {}
+        }
+    }
     match tried {
         Ok(()) => Ok(true),
-        Err(error)
-            if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
+        Err(error) => match error.source.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::CrossesDevices => {
+                Ok(false)
+            }
+            _ => Err(error),
+        },
     }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 fn sync_parent(path: &Path) -> Result<()> {

@@ -131,6 +131,8 @@ impl Swap {
 
     /// Back to what was, however much is done. The barrier stays.
     pub fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
+        // What a process exchanged back that died before it was durable is not seen any more, and must not come undone alone.
+        self.settle()?;
         while let Some((one, other, both)) = self.last_exchange(guard)? {
             if both {
                 disk::exchange(one, other)?;
@@ -140,6 +142,22 @@ impl Swap {
             synced(one, other)?;
         }
         Ok(())
+    }
+
+    /// All that lies there now is durable.
+    pub fn settle(&self) -> Result<()> {
+        for places in [&self.live, &self.side, &self.retired] {
+            for place in [&places.store, &places.log] {
+                sync_parent(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what is new lies in the live places, wherever the rest has gone since.
+    pub fn is_put(&self, guard: &Guard) -> Result<bool> {
+        let (store, log) = (identity(&self.live.store)?, identity(&self.live.log)?);
+        Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
     /// And the barrier goes.
@@ -162,11 +180,9 @@ impl Swap {
             }
             disk::rename_new(&self.side.store, &self.retired.store)?;
         }
-        for place in [&self.side.store, &self.retired.store] {
-            // What the side lay in may be gone already.
-            if disk::stat(parent(place))?.is_some() {
-                disk::sync_dir(parent(place))?;
-            }
+        // Its new name first: else it could be without one.
+        for place in [&self.retired.store, &self.side.store] {
+            sync_parent(place)?;
         }
         if is(identity(&self.side.log)?, Some(guard.barrier)) {
             remove_barrier(&self.side.log)?;
@@ -314,6 +330,14 @@ fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
 fn synced(one: &Path, other: &Path) -> Result<()> {
     disk::sync_dir(parent(one))?;
     Ok(disk::sync_dir(parent(other))?)
+}
+
+/// What it lay in may be gone already.
+fn sync_parent(place: &Path) -> Result<()> {
+    if disk::stat(parent(place))?.is_some() {
+        disk::sync_dir(parent(place))?;
+    }
+    Ok(())
 }
 
 pub(super) fn parent(path: &Path) -> &Path {

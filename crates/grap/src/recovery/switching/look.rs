@@ -10,6 +10,7 @@ use grap_neo4j::files::METADATA;
 use grap_neo4j::metadata::Metadata;
 use grap_task::{Finding, Unit};
 
+use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
 use crate::check::not_running;
 use crate::error::{Code, Error, Result, in_one_line};
@@ -33,7 +34,11 @@ impl LiveSwitch<'_> {
         both_are_what_they_were(recovery, switch)?;
         can_be_exchanged(switch)?;
         no_half_is_a_mount(switch)?;
+        self.claim(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
+        if !runs {
+            require_nobody(switch)?;
+        }
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
         unless_lost(switch, session, self.followed(recovery, switch, session))?;
         self.looked = true;

@@ -15,6 +15,7 @@
 
 mod archive;
 mod confirm;
+mod locked;
 mod look;
 mod progress;
 mod retired;
@@ -24,7 +25,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::client::Options;
-use grap_core::recovery::{Cause, Failure, Guard, Order, Recovery, Switch};
+use grap_core::recovery::{Cause, Failure, Guard, Order, Phase, Recovery, Switch};
+use grap_disk::FileLock;
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
 use grap_task::{Finding, Unit};
@@ -67,6 +69,8 @@ pub struct LiveSwitch<'a> {
     live: Option<LiveServer>,
     /// While its lock is ours.
     stopped: Option<StoppedServer>,
+    /// While no other Grap may change what is live.
+    claim: Option<FileLock>,
     /// By this process.
     looked: bool,
     /// A start was tried by this process, and whether the server served then.
@@ -75,7 +79,7 @@ pub struct LiveSwitch<'a> {
 
 impl<'a> LiveSwitch<'a> {
     pub fn new(find: &'a FindLive<'a>, open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { find, open, live: None, stopped: None, looked: false, served: None }
+        Self { find, open, live: None, stopped: None, claim: None, looked: false, served: None }
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
@@ -114,16 +118,6 @@ impl<'a> LiveSwitch<'a> {
             }
         }
         Ok(installation)
-    }
-
-    /// Stopped, and its lock ours, when this returns; whoever has started a server meanwhile.
-    fn require_lock(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
-        if self.stopped.is_none() {
-            let installation = self.installation(switch)?;
-            let limit = seconds(switch.limits.stop_s);
-            self.stopped = Some(self.live()?.control.stop(&installation, limit, session)?);
-        }
-        Ok(())
     }
 
     /// The log of the live database, where it was stopped, can be read: or it is given up.
@@ -176,6 +170,7 @@ impl<'a> LiveSwitch<'a> {
     fn serve_what_is_whole(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let (switch, swap) = switch_of(recovery)?;
         let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
+        swap.settle()?;
         let is_whole = matches!(done, Swapped::Nothing | Swapped::LogPut);
         let is_down = match &self.stopped {
             Some(stopped) => recovery.ran || stopped.was_running(),
@@ -282,11 +277,11 @@ impl Promote for LiveSwitch<'_> {
         let (switch, _) = switch_of(recovery)?;
         self.require_lock(switch, session)?;
         self.require_readable(switch, session)?;
-        Ok(self.stopped.as_ref().is_some_and(StoppedServer::was_running))
+        Ok(self.was_running())
     }
 
     fn await_archive(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Archived>> {
-        if self.stopped.is_none() {
+        if !self.has_lock()? {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
         let (switch, _) = switch_of(recovery)?;
@@ -300,10 +295,12 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn guard(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Guard>> {
-        if self.stopped.is_none() {
+        if !self.has_lock()? {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
         let (switch, swap) = switch_of(recovery)?;
+        self.claim(switch)?;
+        locked::require_nobody(switch)?;
         look::both_are_what_they_were(recovery, switch)?;
         let end = end_of_side(recovery, switch, &switch.side.log)?;
         let guard = swap.guard(recovery, end)?;
@@ -312,16 +309,20 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
-        let ((_, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if self.stopped.is_none() && owed_still(swap.look(guard))? == Swapped::Nothing {
-            return Ok(WhileLocked::Lost(lock_is_lost()));
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if owed_still(swap.look(guard))? == Swapped::Nothing {
+            if !owed_still(self.has_lock())? {
+                return Ok(WhileLocked::Lost(lock_is_lost()));
+            }
+            locked::require_nobody(switch)?;
         }
-        owed_still(swap.look(guard))?;
         swap.take_log(guard).map(WhileLocked::Done)
     }
 
     fn swap_stores(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
         if owed_still(swap.look(guard))? < Swapped::StoresSwapped {
             owed_still(self.require_lock(switch, session))?;
         }
@@ -330,6 +331,7 @@ impl Promote for LiveSwitch<'_> {
 
     fn put_log(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
         if owed_still(swap.look(guard))? < Swapped::LogPut {
             owed_still(self.require_lock(switch, session))?;
         }
@@ -343,15 +345,25 @@ impl Promote for LiveSwitch<'_> {
 
     /// The time to answer in begins when it is seen to serve.
     fn confirm(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Confirmation> {
-        let (switch, _) = switch_of(recovery)?;
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if !owed_still(swap.is_put(guard))? {
+            // By whom, nobody knows: it is another database that would be asked.
+            if recovery.phase != Phase::AskedAgain {
+                owed_still(swap.look(guard))?;
+            }
+            let why = format!("the new database does not lie at {} any more", switch.live.store);
+            return Err(Error::NotConfirmed { why });
+        }
         if self.served != Some(true) {
             self.start(switch, session)?;
         }
-        self.confirmed(recovery, switch, guard_of(recovery)?, session)
+        self.confirmed(recovery, switch, guard, session)
     }
 
     fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        self.claim(switch)?;
         swap.retire(guard)?;
         retired::mark(recovery, switch, session.clock.now())?;
         progress::forget(switch)?;
@@ -381,14 +393,17 @@ impl Promote for LiveSwitch<'_> {
             swap.undo(None)?;
             return Ok(UndoEnd::Undone);
         };
-        let done = swap.look_back(guard)?;
+        self.claim(switch)?;
+        let seen = swap.look_back(guard)?;
         // Nobody need be kept from a database that stays.
-        if done == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
+        if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
             return Ok(UndoEnd::Written);
         }
-        if done > Swapped::Nothing {
+        if seen > Swapped::Nothing {
             self.require_lock(switch, session)?;
         }
+        // What was seen before the lock was ours may not be so any more.
+        let done = swap.look_back(guard)?;
         if done == Swapped::LogPut && is_written(guard, switch) {
             return Ok(UndoEnd::Written);
         }

@@ -56,6 +56,11 @@ impl StoppedServer {
         self.was_running
     }
 
+    /// Whether the lock still keeps servers out.
+    pub fn is_locked(&self) -> Result<bool, ControlError> {
+        Ok(self.lock.is_in_place()?)
+    }
+
     /// From the wish to stop it to the lock.
     pub fn until_lock(&self) -> Duration {
         self.until_lock
