@@ -155,6 +155,8 @@ codes! {
     SwapUnfinished = "SWAP_UNFINISHED", 35, "The message says what lies where, and docs/promotion.md what should. When each directory is in one of those places again: `grap recover promote` finishes, `grap recover cancel` takes it back.";
     /// No retired database is there to go back to.
     RetiredNotFound = "RETIRED_NOT_FOUND", 36, "`grap recover status` lists what was retired. Without one: `grap recover start TARGET`, and promote that.";
+    /// The repository does not hold all of a retired database, as far as can be seen. Nothing was removed.
+    RetiredNotBackedUp = "RETIRED_NOT_BACKED_UP", 37, "The message says what is missing. Does the archiver run, and is the repository in reach? `grap recover release ID --give-up` removes it all the same: what is nowhere else is lost then.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.

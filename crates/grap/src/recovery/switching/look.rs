@@ -183,7 +183,7 @@ fn kind(path: &str) -> Result<Option<Kind>> {
     Ok(disk::stat_link(Path::new(path))?.map(|stat| stat.kind))
 }
 
-fn store_id(store: &str) -> Result<StoreId> {
+pub(crate) fn store_id(store: &str) -> Result<StoreId> {
     let path = Path::new(store).join(METADATA);
     let bytes = disk::read(&path, METADATA_MAX)?;
     let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };
