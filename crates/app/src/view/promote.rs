@@ -118,8 +118,12 @@ pub(super) fn about(recovery: &Recovery) -> String {
     let mut text = String::new();
     let Some(switch) = &recovery.switch else { return text };
     if let Some(cause) = &recovery.called_off {
-        let _ =
-            writeln!(text, "  the promotion was called off, and the old database is live: {}", told(cause));
+        let stands = if recovery.ran {
+            "the old database is live"
+        } else {
+            "the old database is what it was: no server had it open, and none was started"
+        };
+        let _ = writeln!(text, "  the promotion was called off, and {stands}: {}", told(cause));
     }
     if let Some(cause) = &recovery.unconfirmed {
         let _ = writeln!(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use grap::live::{Installation, InstallationOptions};
 use grap::ops::Session;
 use grap::server::control::supervisor::SupervisorState;
-use grap::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
+use grap::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 use grap_bolt::client::{Auth, Options};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
@@ -89,14 +89,14 @@ impl World {
 
     fn start(&self, control: &ServerControl, stopped: StoppedServer) {
         let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
-        with_session(|session| control.start(Some(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
+        with_session(|session| control.start(Before::Stopped(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
     }
 
     /// It serves already.
     fn make_sure(&self, control: &ServerControl) {
         let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
         let limit = Duration::from_secs(6);
-        with_session(|session| control.start(None, &self.live(), &bolt, limit, session)).unwrap();
+        with_session(|session| control.start(Before::Unknown, &self.live(), &bolt, limit, session)).unwrap();
     }
 
     fn count(&self) -> u64 {

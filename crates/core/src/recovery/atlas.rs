@@ -203,6 +203,7 @@ pub fn switch(live_is_lost: bool) -> Switch {
         side,
         retired: halves(".grap/retired/recovery-20261126-020000/"),
         archived: vec!["neo4j".to_owned()],
+        archive_unknown: None,
         live_is_lost,
         made_of: None,
         limits: SwitchLimits::default(),

@@ -284,6 +284,7 @@ fn control(error: &ControlError) -> Code {
         ControlError::SupervisorSilent { .. } | ControlError::SupervisorRefuses { .. } => {
             Code::SupervisorUnreachable
         }
+        ControlError::SupervisorOfAnother { .. } => Code::PromotionRefused,
         ControlError::StopTimedOut { .. } => Code::ServerStopTimedOut,
         ControlError::StopNotRun { .. }
         | ControlError::StopFailed { .. }

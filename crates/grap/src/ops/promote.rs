@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use grap_core::Target;
 use grap_core::recovery::{
-    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
+    Cause, End, Failure, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
 };
 use grap_disk as disk;
 use grap_neo4j::{TransactionEnd, TxId};
@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::recovery::{
     Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, Swap, Swapped,
-    archived_databases, bytes_of, in_the_way, retired_stores, root_of_retired,
+    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired,
 };
 use crate::state::StateDirectory;
 
@@ -85,7 +85,7 @@ pub fn promote(
     session: &Session<'_>,
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
+    state.journaled_if_possible("recover", session, || {
         let machine = if goes_on(machine.state(), options, "a promotion", session)? {
             machine
         } else if is_unconfirmed(machine.state()) {
@@ -141,7 +141,7 @@ pub fn plan_rollback(
 ) -> Result<SwitchPlan> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     let planner = Planner { options, find, open, session };
-    let retired = planner.retired()?;
+    let retired = planner.retired(machine.state())?;
     planner.rollback(&retired, &machine.next_id(session.clock.now()))
 }
 
@@ -154,7 +154,7 @@ pub fn rollback(
     session: &Session<'_>,
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
+    state.journaled_if_possible("recover", session, || {
         let machine = if goes_on(machine.state(), options, "a rollback", session)? {
             machine
         } else {
@@ -166,7 +166,7 @@ pub fn rollback(
 
 fn begin_rollback(machine: Machine, planner: &Planner<'_>) -> Result<Machine> {
     let session = planner.session;
-    let retired = planner.retired()?;
+    let retired = planner.retired(machine.state())?;
     let id = machine.next_id(session.clock.now());
     let planned = planner.rollback(&retired, &id)?;
     planned.tell(session);
@@ -210,7 +210,7 @@ pub fn resume_promotion(
     if owed_of_switch(machine.state()).is_none() {
         return Ok(None);
     }
-    let resumed = state.journaled("recover", session.clock, || {
+    let resumed = state.journaled_if_possible("recover", session, || {
         let machine = if machine.state().recovery().is_some_and(nothing_is_exchanged) {
             machine.cancel(session.clock)?
         } else {
@@ -275,6 +275,12 @@ fn validated(state: &State) -> Result<&Recovery> {
     let asked = "a promotion";
     let recovery = state.recovery().ok_or(Error::NoRecovery { asked })?;
     match recovery.phase {
+        // A server has opened it since, and it is not what has passed any more.
+        Phase::Restarting if !recovery.is_rollback() && recovery.cause.is_some() => {
+            let path = recovery.plan.candidate.clone().into();
+            let why = "the live server had opened it before it was rolled back: `grap recover reset`, and recover anew".to_owned();
+            Err(Error::CandidateChanged { path, why })
+        }
         Phase::Validated | Phase::Restarting if !recovery.is_rollback() => Ok(recovery),
         _ => Err(in_the_way(asked, recovery)),
     }
@@ -315,16 +321,29 @@ impl Planner<'_> {
         Ok(SwitchPlan { undoes: Some(retired.recovery.clone()), fork, ..planned })
     }
 
-    fn retired(&self) -> Result<RetiredStore> {
+    /// The one that is named; else what the last promotion, or rollback, has retired. Where no journal knows that, the newest
+    /// by the clock, if all can be read.
+    fn retired(&self, state: &State) -> Result<RetiredStore> {
         let data = Installation::data_directory(&(self.find)()?.installation)?;
-        let wanted =
-            |store: &RetiredStore| self.options.retired.as_ref().is_none_or(|id| *id == store.recovery);
+        let last = state
+            .recovery()
+            .filter(|recovery| matches!(recovery.phase, Phase::Promoted | Phase::AskedAgain))
+            .map(|recovery| recovery.id.clone());
+        let id = self.options.retired.clone().or(last);
+        let wanted = |store: &RetiredStore| id.as_ref().is_none_or(|id| *id == store.recovery);
         let found = retired_stores(&data)?;
+        if id.is_none() && !found.unreadable.is_empty() {
+            let why = format!(
+                "which retired database is the newest cannot be said, please name one: {}",
+                found.unreadable.join("; ")
+            );
+            return Err(Error::PromotionRefused { why });
+        }
         for unreadable in &found.unreadable {
             self.session.monitor.finding(&Finding::warning(unreadable.clone()));
         }
         let newest = found.stores.into_iter().rfind(wanted);
-        newest.ok_or_else(|| Error::NoRetired { id: self.options.retired.clone() })
+        newest.ok_or(Error::NoRetired { id })
     }
 
     fn installation(&self, database: &str) -> Result<Installation> {
@@ -359,7 +378,7 @@ impl Planner<'_> {
             store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
             log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
         };
-        let archived = self.archived(installation, plan)?;
+        let (archived, archive_unknown) = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);
         Ok(Switch {
             database: database.to_owned(),
@@ -368,6 +387,7 @@ impl Planner<'_> {
             side,
             retired,
             archived,
+            archive_unknown,
             live_is_lost,
             made_of: None,
             limits,
@@ -375,7 +395,11 @@ impl Planner<'_> {
     }
 
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
-    fn archived(&self, installation: &Installation, plan: &Plan) -> Result<Vec<String>> {
+    fn archived(
+        &self,
+        installation: &Installation,
+        plan: &Plan,
+    ) -> Result<(Vec<String>, Option<Failure>)> {
         self.session.monitor.begin("opening the repository", Unit::Items, None);
         let looked = (self.open)().and_then(|access| {
             let archive = Archive::new(access.open()?, plan.source.clone());
@@ -385,9 +409,9 @@ impl Planner<'_> {
             Err(error) if self.options.live_is_lost && error.code() != Code::Interrupted => {
                 let told = format!("how far the archive is cannot be said: {}", in_one_line(&error));
                 self.session.monitor.finding(&Finding::warning(told));
-                Ok(Vec::new())
+                Ok((Vec::new(), Some(failure(&error))))
             }
-            looked => looked,
+            looked => Ok((looked?, None)),
         }
     }
 }
@@ -435,6 +459,12 @@ impl SwitchPlan {
         let mut losses = Vec::new();
         if live_end.is_none() {
             losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
+        }
+        if switch.live_is_lost {
+            losses.extend(given_up(&switch));
+        }
+        if let Some(why) = &switch.archive_unknown {
+            losses.push(format!("how far the archive is cannot be said: {}", why.message));
         }
         for database in installation.databases.iter().filter(|name| !switch.archived.contains(name)) {
             let whose = if *database == switch.database {

@@ -37,9 +37,12 @@ pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
 pub use swap::{Swap, Swapped};
-pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores};
+pub use switching::{
+    FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
+};
+pub(crate) use perform::failure;
 pub(crate) use switching::{
-    Interrupted, archived_databases, bytes_of, finish_released, interrupted, release_store, root_of_retired,
+    Interrupted, archived_databases, bytes_of, finish_released, given_up, interrupted, release_store, root_of_retired,
     store_id,
 };
 

@@ -135,6 +135,6 @@ impl Answer {
     }
 }
 
-pub(super) fn failure(error: &Error) -> Failure {
+pub(crate) fn failure(error: &Error) -> Failure {
     Failure { code: error.code().name().to_owned(), message: in_one_line(error) }
 }

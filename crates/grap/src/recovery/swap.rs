@@ -169,16 +169,19 @@ impl Swap {
         remove_empty(&self.retired)
     }
 
-    /// The old halves lie in their places, and the barrier is gone. What the side lay in is removed where it is empty.
-    pub fn retire(&self, guard: &Guard) -> Result<()> {
+    /// The old halves lie in their places, and the barrier is gone. False: somebody has taken the old store away, and the new
+    /// database is in place.
+    pub fn retire(&self, guard: &Guard) -> Result<bool> {
+        let mut is_there = true;
         if let Some(store) = guard.live_store
             && !is(identity(&self.retired.store)?, Some(store))
         {
-            if !is(identity(&self.side.store)?, Some(store)) {
-                let what = format!("the old store is not at {}", self.side.store.display());
-                return Err(Error::SwapUnknown { what });
+            is_there = is(identity(&self.side.store)?, Some(store));
+            if is_there {
+                disk::rename_new(&self.side.store, &self.retired.store)?;
+            } else {
+                self.require_gone(guard)?;
             }
-            disk::rename_new(&self.side.store, &self.retired.store)?;
         }
         // Its new name first: else it could be without one.
         for place in [&self.retired.store, &self.side.store] {
@@ -187,7 +190,22 @@ impl Swap {
         if is(identity(&self.side.log)?, Some(guard.barrier)) {
             remove_barrier(&self.side.log)?;
         }
-        Ok(())
+        Ok(is_there)
+    }
+
+    /// In neither of the places of the old store lies anything.
+    fn require_gone(&self, guard: &Guard) -> Result<()> {
+        for place in [&self.side.store, &self.retired.store] {
+            if identity(place)?.is_some() {
+                let what = format!("the old store is not at {}, something else is", place.display());
+                return Err(Error::SwapUnknown { what });
+            }
+        }
+        if self.is_put(guard)? {
+            return Ok(());
+        }
+        let what = format!("neither is the old store at {}, nor the new database in place", self.side.store.display());
+        Err(Error::SwapUnknown { what })
     }
 
     /// The exchange that was done last: to be done once more, or (of what was not there) back.

@@ -121,6 +121,7 @@ impl Live {
             side,
             retired,
             archived: vec!["neo4j".to_owned()],
+            archive_unknown: None,
             live_is_lost,
             made_of: None,
             limits: SwitchLimits::default(),
@@ -314,7 +315,7 @@ impl Promote for Fake {
     fn retire(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
         let ((_, swap), guard) = (parts(recovery), guard(recovery));
         self.order(recovery, |things, inside| {
-            swap.retire(guard)?;
+            assert!(swap.retire(guard)?, "the old store is there");
             inside(things)?;
             if !recovery.is_rollback() {
                 things.folder = None;
@@ -360,6 +361,19 @@ impl Promote for Fake {
 
     fn leave(&mut self, recovery: &Recovery, _: &Session<'_>) {
         let (pid, (_, swap)) = (self.pid, parts(recovery));
+        if let Some(guard) = recovery.guard.as_ref()
+            && self.things.borrow().live.is_ours(pid)
+            && matches!(swap.look_back(guard), Ok(Swapped::LogTaken | Swapped::StoresSwapped))
+        {
+            // As far as it goes: it may be struck, too.
+            let _ = match recovery.phase {
+                Phase::Undoing => swap.undo_exchanges(guard),
+                _ => swap
+                    .take_log(guard)
+                    .and_then(|()| swap.swap_stores(guard))
+                    .and_then(|()| swap.put_log(guard)),
+            };
+        }
         let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard));
         let is_whole = matches!(done, Ok(Swapped::Nothing | Swapped::LogPut));
         let mut things = self.things.borrow_mut();

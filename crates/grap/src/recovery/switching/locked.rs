@@ -55,7 +55,9 @@ impl LiveSwitch<'_> {
         if !self.has_lock()? {
             let installation = self.installation(switch)?;
             let limit = seconds(switch.limits.stop_s);
-            self.stopped = Some(self.live()?.control.stop(&installation, limit, session)?);
+            let stopped = self.live()?.control.stop(&installation, limit, session);
+            self.stop_failed = stopped.is_err();
+            self.stopped = Some(stopped?);
         }
         require_nobody(switch)
     }

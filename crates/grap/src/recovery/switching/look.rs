@@ -12,6 +12,7 @@ use grap_task::{Finding, Unit};
 
 use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
+use crate::ask::DatabaseStatus;
 use crate::check::not_running;
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
@@ -30,8 +31,12 @@ impl LiveSwitch<'_> {
         let (switch, _) = switch_of(recovery)?;
         session.monitor.begin("look again", Unit::Items, None);
         let installation = self.installation(switch)?;
-        self.live()?.control.check()?;
+        let control = self.live()?.control;
+        control.check(&installation)?;
         both_are_what_they_were(recovery, switch)?;
+        if switch.live_is_lost {
+            given_up(switch).into_iter().for_each(|told| session.monitor.finding(&Finding::warning(told)));
+        }
         can_be_exchanged(switch)?;
         no_half_is_a_mount(switch)?;
         self.claim(switch)?;
@@ -39,10 +44,29 @@ impl LiveSwitch<'_> {
         if !runs {
             require_nobody(switch)?;
         }
+        if runs {
+            self.is_the_one(switch, session)?;
+        }
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
         unless_lost(switch, session, self.followed(recovery, switch, session))?;
         self.looked = true;
-        Ok(runs)
+        // One that is about to be started again is one that the stop keeps down.
+        Ok(runs || control.is_wanted(session) == Some(true))
+    }
+
+    /// Whoever answers at the address serves this store: another server would be drained, and asked in the end.
+    fn is_the_one(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
+        let live = self.live()?;
+        let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
+            let databases = system.databases()?;
+            let named = databases.iter().find(|database| database.name == switch.database);
+            named.map_or(Ok(None), |database| is_of_another(database, &switch.live.store))
+        });
+        match asked {
+            Ok(Some(why)) => Err(Error::PromotionRefused { why }),
+            Ok(None) => Ok(()),
+            Err(error) => unless_lost(switch, session, Err(error)),
+        }
     }
 
     /// The live server's release opens what another one has opened; and it lets us in, to be asked later.
@@ -149,6 +173,35 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
     }
 }
 
+/// What is given up by name, and is not what it is taken for: said in the plan, and again when it is done.
+pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
+    let mut told = Vec::new();
+    for half in [&switch.live.store, &switch.live.log] {
+        let half = Path::new(half);
+        match disk::stat_link(half) {
+            Ok(Some(found)) if found.kind == Kind::Directory => {}
+            Ok(Some(_)) => told.push(format!("{} is no directory: it is put aside as it is", half.display())),
+            Ok(None) => told.push(format!("{} is missing: there is nothing of it to put aside", half.display())),
+            Err(error) => told.push(in_one_line(&error)),
+        }
+        if !matches!(disk::stat(parent(half)), Ok(Some(_))) {
+            told.push(format!(
+                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archive.md)",
+                parent(half).display()
+            ));
+        }
+    }
+    match store_id(&switch.live.store).and_then(|live| Ok((live, store_id(&switch.found.store)?))) {
+        Ok((live, side)) if live != side => told.push(format!(
+            "{} is ANOTHER DATABASE ({live:?}), and no older state of what takes its place ({side:?})",
+            switch.live.store
+        )),
+        Ok(_) => {}
+        Err(error) => told.push(format!("of which store the live database is cannot be read: {}", in_one_line(&error))),
+    }
+    told
+}
+
 /// No name of a mount point can be exchanged.
 fn no_half_is_a_mount(switch: &Switch) -> Result<()> {
     for half in [&switch.live.store, &switch.live.log] {
@@ -183,9 +236,25 @@ fn kind(path: &str) -> Result<Option<Kind>> {
     Ok(disk::stat_link(Path::new(path))?.map(|stat| stat.kind))
 }
 
+/// Why whoever answers is not the server of this store, where it says so: equal ids would prove that it is.
+pub(super) fn is_of_another(database: &DatabaseStatus, store: &str) -> Result<Option<String>> {
+    let lies_there = metadata(store)?.database_id();
+    let another = database.id.as_ref().filter(|said| !said.eq_ignore_ascii_case(&lies_there));
+    Ok(another.map(|said| {
+        format!(
+            "the server that answers has another database `{}` (id {said}) than {store} (id {lies_there}): is neo4j.uri that of another server?",
+            database.name
+        )
+    }))
+}
+
 pub(crate) fn store_id(store: &str) -> Result<StoreId> {
+    Ok(metadata(store)?.store_id)
+}
+
+fn metadata(store: &str) -> Result<Metadata> {
     let path = Path::new(store).join(METADATA);
     let bytes = disk::read(&path, METADATA_MAX)?;
     let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };
-    Ok(Metadata::parse(&bytes).map_err(|error| unreadable(error.to_string()))?.store_id)
+    Metadata::parse(&bytes).map_err(|error| unreadable(error.to_string()))
 }

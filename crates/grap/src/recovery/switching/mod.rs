@@ -15,12 +15,15 @@
 
 mod archive;
 mod confirm;
+mod leave;
 mod locked;
 mod look;
 mod progress;
 mod released;
 mod retired;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,10 +45,12 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions};
 use crate::notes;
 use crate::ops::Session;
-use crate::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
+use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
+pub(crate) use look::given_up;
 pub(crate) use look::store_id;
+pub use progress::switch_in_progress;
 pub(crate) use progress::{Interrupted, interrupted};
 pub(crate) use released::{finish_released, release_store};
 pub use retired::{RetiredStore, RetiredStores, retired_stores};
@@ -73,6 +78,8 @@ pub struct LiveSwitch<'a> {
     live: Option<LiveServer>,
     /// While its lock is ours.
     stopped: Option<StoppedServer>,
+    /// It was asked to stop by this process, and did not in time.
+    stop_failed: bool,
     /// While no other Grap may change what is live.
     claim: Option<FileLock>,
     /// By this process.
@@ -83,7 +90,16 @@ pub struct LiveSwitch<'a> {
 
 impl<'a> LiveSwitch<'a> {
     pub fn new(find: &'a FindLive<'a>, open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { find, open, live: None, stopped: None, claim: None, looked: false, served: None }
+        Self {
+            find,
+            open,
+            live: None,
+            stopped: None,
+            stop_failed: false,
+            claim: None,
+            looked: false,
+            served: None,
+        }
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
@@ -147,9 +163,13 @@ impl<'a> LiveSwitch<'a> {
     fn start(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let installation = owed_still(self.installation(switch))?;
         let live = owed_still(self.live())?;
-        let stopped = self.stopped.take();
+        let before = match self.stopped.take() {
+            Some(stopped) => Before::Stopped(stopped),
+            None if std::mem::take(&mut self.stop_failed) => Before::StopFailed,
+            None => Before::Unknown,
+        };
         let limit = seconds(switch.limits.start_s);
-        let started = live.control.start(stopped, &installation, &live.connection, limit, session);
+        let started = live.control.start(before, &installation, &live.connection, limit, session);
         self.served = Some(started.is_ok());
         started.map_err(|error| match error {
             ControlError::Disk(_)
@@ -166,23 +186,6 @@ impl<'a> LiveSwitch<'a> {
     fn require_look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         if !self.looked {
             self.look(recovery, session)?;
-        }
-        Ok(())
-    }
-
-    /// Where the database is whole, and down because of us: or let go of the lock.
-    fn serve_what_is_whole(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let (switch, swap) = switch_of(recovery)?;
-        let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
-        swap.settle()?;
-        let is_whole = matches!(done, Swapped::Nothing | Swapped::LogPut);
-        let is_down = match &self.stopped {
-            Some(stopped) => recovery.ran || stopped.was_running(),
-            None if self.served.is_some() || !recovery.ran || !recovery.phase.live_may_be_down() => false,
-            None => StoresLock::holder(&self.installation(switch)?.data)?.is_none(),
-        };
-        if is_whole && is_down {
-            self.start(switch, session)?;
         }
         Ok(())
     }
@@ -294,6 +297,9 @@ impl Promote for LiveSwitch<'_> {
             return Ok(WhileLocked::Lost(lock_is_lost()));
         }
         let (switch, _) = switch_of(recovery)?;
+        if let Some(failure) = &switch.archive_unknown {
+            return Ok(WhileLocked::Done(Archived::Missed(failure.clone())));
+        }
         match self.archived(recovery, switch, session) {
             Ok(()) => Ok(WhileLocked::Done(Archived::Reached)),
             Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
@@ -373,7 +379,13 @@ impl Promote for LiveSwitch<'_> {
     fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
         self.claim(switch)?;
-        swap.retire(guard)?;
+        if !swap.retire(guard)? {
+            let told = format!(
+                "the old store lies neither at {} nor at {}: somebody has taken it away, and no rollback puts it back",
+                switch.side.store, switch.retired.store
+            );
+            session.monitor.finding(&Finding::warning(told));
+        }
         retired::mark(recovery, switch, session.clock.now())?;
         progress::forget(switch)?;
         if recovery.is_rollback() {
@@ -432,10 +444,7 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn leave(&mut self, recovery: &Recovery, session: &Session<'_>) {
-        if let Err(error) = self.serve_what_is_whole(recovery, session) {
-            let told = format!("the live server was not started: {}", in_one_line(&error));
-            session.monitor.finding(&Finding::warning(told));
-        }
+        self.leave_behind(recovery, session);
     }
 }
 

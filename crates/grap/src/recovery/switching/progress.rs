@@ -50,6 +50,18 @@ pub(super) fn forget(switch: &Switch) -> Result<()> {
     Ok(disk::remove_file(&place(&switch.retired).join(NAME))?)
 }
 
+/// Whether a switch of this data directory is between its barrier and its end, or was left there: what Grap itself writes
+/// then would be taken for a client's, and keep a database that is not what it should be.
+pub fn switch_in_progress(data: &Path) -> Result<bool> {
+    let root = root_of_retired(data);
+    for name in disk::list(&root)?.unwrap_or_default() {
+        if disk::stat(&root.join(name).join(NAME))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A switch that was interrupted between its first exchange and its last.
 pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrupted>> {
     for name in disk::list(&installation.transactions)?.unwrap_or_default() {

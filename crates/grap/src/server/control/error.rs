@@ -24,6 +24,8 @@ pub enum ControlError {
     SupervisorSilent { socket: PathBuf, source: io::Error },
     #[error("the supervisor at {} refuses: {said}", socket.display())]
     SupervisorRefuses { socket: PathBuf, said: String },
+    #[error("the supervisor at {} is that of {}, and not of {}", socket.display(), theirs.display(), ours.display())]
+    SupervisorOfAnother { socket: PathBuf, theirs: PathBuf, ours: PathBuf },
     // The stop.
     #[error("`{command}`, which stops the server, cannot be run")]
     StopNotRun { command: String, source: io::Error },

@@ -34,7 +34,7 @@ const COMMAND_END: Duration = Duration::from_secs(30);
 /// A server that is stopped, and stays so for as long as this lives: its stores are locked.
 #[derive(Debug)]
 pub struct StoppedServer {
-    _lock: StoresLock,
+    lock: StoresLock,
     asked: Asked,
     databases: Vec<StoppedDatabase>,
     was_running: bool,
@@ -107,7 +107,7 @@ pub(super) fn stop(
     });
     match stopped {
         Ok((lock, databases, until_lock)) => {
-            Ok(StoppedServer { _lock: lock, asked, databases, was_running: true, until_lock })
+            Ok(StoppedServer { lock, asked, databases, was_running: true, until_lock })
         }
         Err(error) => {
             // A stop that is not waited for must not meet a server that is started later.
@@ -125,7 +125,8 @@ fn keep_down(
     lock: StoresLock,
     wait: &Wait<'_>,
 ) -> StoppedServer {
-    let was_running = is_wanted(control, wait);
+    // What we call off by the stop is started again, whoever would have done it.
+    let was_running = is_wanted(control, wait.session) != Some(false);
     let asked = Asked::ask(control).unwrap_or_else(|error| {
         let why = format!(
             "the server does not run, and nobody could be told to keep it so: {}",
@@ -134,32 +135,32 @@ fn keep_down(
         wait.session.monitor.finding(&Finding::warning(why));
         Asked::Nobody
     });
-    StoppedServer { _lock: lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+    StoppedServer { lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
 }
 
-/// Whether somebody would have it run: one that starts, or is started again after a pause, holds no stores.
-fn is_wanted(control: &ServerControl, wait: &Wait<'_>) -> bool {
+/// One that starts, or is started again after a pause, holds no stores.
+pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Option<bool> {
     match control {
         ServerControl::Commands { wanted, .. } => {
-            wanted.as_ref().is_some_and(|wanted| ends_well(wanted, wait))
+            wanted.as_ref().and_then(|wanted| ends_well(wanted, session))
         }
         ServerControl::Supervisor { socket } => {
-            supervisor::ask(socket, SupervisorVerb::Status).is_ok_and(|status| {
-                !matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped)
-            })
+            let status = supervisor::ask(socket, SupervisorVerb::Status).ok()?;
+            Some(!matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped))
         }
     }
 }
 
 /// A question that is not answered soon is none.
-fn ends_well(question: &str, wait: &Wait<'_>) -> bool {
-    let Ok(mut command) = RunningCommand::start(question) else { return false };
-    let until = wait.session.clock.since_boot() + QUESTION;
-    while command.ended().is_none() && wait.session.clock.since_boot() < until {
-        wait.session.clock.wait(LOOK, &Stop::new());
+fn ends_well(question: &str, session: &Session<'_>) -> Option<bool> {
+    let mut command = RunningCommand::start(question).ok()?;
+    let until = session.clock.since_boot() + QUESTION;
+    while command.ended().is_none() && session.clock.since_boot() < until {
+        session.clock.wait(LOOK, &Stop::new());
     }
+    let status = command.ended();
     command.kill();
-    command.ended().is_some_and(|status| status.success())
+    Some(status?.success())
 }
 
 fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result<StoresLock, ControlError> {
