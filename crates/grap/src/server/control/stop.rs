@@ -36,7 +36,6 @@ pub struct StoppedServer {
     asked: Asked,
     databases: Vec<StoppedDatabase>,
     was_running: bool,
-    until_lock: Duration,
 }
 
 impl StoppedServer {
@@ -54,11 +53,6 @@ impl StoppedServer {
     /// start it.
     pub fn was_running(&self) -> bool {
         self.was_running
-    }
-
-    /// From the wish to stop it to the lock.
-    pub fn until_lock(&self) -> Duration {
-        self.until_lock
     }
 
     /// Let go of the lock, when nothing of the stop runs any more.
@@ -82,20 +76,17 @@ pub(super) fn stop(
     let owner = Owner::of(&live.data)?;
     let mut asked = Asked::ask(control)?;
     let stopped = await_lock(live, &mut asked, &wait).and_then(|lock| {
-        let until_lock = wait.gone();
         let databases = log_ends(live);
         if databases.iter().all(|database| database.end.is_clean()) {
             asked.hurry(owner.as_ref(), session);
-            return Ok((lock, databases, until_lock));
+            return Ok((lock, databases));
         }
         asked.await_end(owner.as_ref(), &wait)?;
         // What was not closed may have been written to until now.
-        Ok((lock, log_ends(live), until_lock))
+        Ok((lock, log_ends(live)))
     });
     match stopped {
-        Ok((lock, databases, until_lock)) => {
-            Ok(StoppedServer { lock, asked, databases, was_running: true, until_lock })
-        }
+        Ok((lock, databases)) => Ok(StoppedServer { lock, asked, databases, was_running: true }),
         Err(error) => {
             // A stop that is not waited for must not meet a server that is started later.
             asked.give_up();
@@ -121,7 +112,7 @@ fn keep_down(
         wait.session.monitor.finding(&Finding::warning(why));
         Asked::Nobody
     });
-    StoppedServer { lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+    StoppedServer { lock, asked, databases: log_ends(live), was_running }
 }
 
 /// Whether a supervisor would have it run: one that starts, or is started again after a pause, holds no stores.
