@@ -11,6 +11,8 @@ mod documented;
 mod failure;
 mod host;
 mod http;
+mod log;
+mod notify;
 mod peer;
 mod supervise;
 mod view;

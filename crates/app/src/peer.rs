@@ -1,8 +1,12 @@
-//! Who is at the other end of a socket, as the kernel tells it (`SO_PEERCRED`).
+//! Sockets in the file system: the room for their names, and who is at the other end, as the kernel tells it
+//! (`SO_PEERCRED`).
 
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{getsockopt, sockopt};
+
+/// What the kernel has room for in an address (`sockaddr_un`), without the end.
+pub(crate) const PATH_LENGTH_MAX: usize = 107;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {

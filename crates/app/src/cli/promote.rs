@@ -4,7 +4,7 @@ use grap::Error;
 use grap::live::Installation;
 use grap::ops::{self, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
-use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, SwitchLimits, order};
+use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, order};
 use grap_task::Finding;
 
 use super::arguments::{RollbackArguments, SwitchArguments};
@@ -99,17 +99,7 @@ impl Call<'_> {
         arguments: &SwitchArguments,
         retired: Option<RecoveryId>,
     ) -> Result<SwitchOptions, Failure> {
-        let default = SwitchLimits::default();
-        let seconds =
-            |key, default: u32| Ok::<_, Failure>(self.settings.number(key, 1..=86_400)?.unwrap_or(default));
-        let limits = SwitchLimits {
-            transaction_s: seconds("promote.transaction_limit_s", default.transaction_s)?,
-            drain_s: seconds("promote.drain_limit_s", default.drain_s)?,
-            stop_s: seconds("server.stop_limit_s", default.stop_s)?,
-            archive_s: seconds("promote.archive_limit_s", default.archive_s)?,
-            start_s: seconds("server.start_limit_s", default.start_s)?,
-            confirm_s: seconds("promote.confirm_limit_s", default.confirm_s)?,
-        };
-        Ok(SwitchOptions { retired, live_is_lost: arguments.live_is_lost, limits })
+        let (live_is_lost, limits) = (arguments.live_is_lost, self.switch_limits()?);
+        Ok(SwitchOptions { retired, live_is_lost, limits })
     }
 }

@@ -1,9 +1,8 @@
-//! How the live server is stopped and started, from the settings.
-
-use std::time::Duration;
+//! How the live server is stopped and started, and within what limits, from the settings.
 
 use grap::server::control::{ControlError, ServerControl};
 use grap::{Code, Error};
+use grap_core::recovery::SwitchLimits;
 
 use super::verbs::Call;
 use crate::failure::Failure;
@@ -34,24 +33,24 @@ impl Call<'_> {
         })
     }
 
-    /// From the wish to stop it until it has let go of its stores.
-    pub(crate) fn server_stop_limit(&self) -> Result<Duration, Failure> {
-        self.server_limit("server.stop_limit_s")
-    }
-
-    /// From its start until it serves.
-    pub(crate) fn server_start_limit(&self) -> Result<Duration, Failure> {
-        self.server_limit("server.start_limit_s")
-    }
-
-    fn server_limit(&self, key: &str) -> Result<Duration, Failure> {
-        Ok(Duration::from_secs(self.settings.number(key, 1..=86_400)?.unwrap_or(0)))
+    /// Of a promotion; those of the server hold for whatever stops or starts it.
+    pub(super) fn switch_limits(&self) -> Result<SwitchLimits, Failure> {
+        let default = SwitchLimits::default();
+        let seconds =
+            |key, default: u32| Ok::<_, Failure>(self.settings.number(key, 1..=86_400)?.unwrap_or(default));
+        Ok(SwitchLimits {
+            transaction_s: seconds("promote.transaction_limit_s", default.transaction_s)?,
+            drain_s: seconds("promote.drain_limit_s", default.drain_s)?,
+            stop_s: seconds("server.stop_limit_s", default.stop_s)?,
+            archive_s: seconds("promote.archive_limit_s", default.archive_s)?,
+            start_s: seconds("server.start_limit_s", default.start_s)?,
+            confirm_s: seconds("promote.confirm_limit_s", default.confirm_s)?,
+        })
     }
 
     /// Whether what is said of it makes sense; nothing need be said.
     pub(super) fn check_server_control(&self) -> Result<(), Failure> {
-        self.server_stop_limit()?;
-        self.server_start_limit()?;
+        self.switch_limits()?;
         match self.server_control() {
             Err(failure) if failure.code() != Code::ServerControlMissing => Err(failure),
             _ => Ok(()),

@@ -17,9 +17,9 @@ use super::health::schema_file;
 use super::resolve;
 use super::verbs::Call;
 use crate::config::SettingError;
-use crate::daemon::{self, Log};
 use crate::failure::Failure;
 use crate::host;
+use crate::log::Log;
 use crate::supervise::{Duties, Options, RestartPolicy, Schema, supervise};
 
 impl Call<'_> {
@@ -29,7 +29,7 @@ impl Call<'_> {
         arguments: SuperviseArguments,
         bad: Option<SettingError>,
     ) -> Result<u8, Failure> {
-        let log = daemon::log_for(self.settings, "supervise");
+        let log = Log::of_settings(self.settings, "supervise");
         if let Some(bad) = bad {
             log.error(&format!("a part of the settings is left out: {}", in_one_line(&Failure::from(bad))));
         }

@@ -10,11 +10,11 @@ use grap_task::{Clock, Level};
 
 use super::Daemon;
 use super::job::{JobState, JobView};
-use super::log::Log;
 use crate::alert::{AlertCenter, Origin, Sink};
 use crate::config::{SettingError, Settings};
 use crate::failure::Failure;
 use crate::host;
+use crate::log::Log;
 
 /// The repository cannot be opened.
 pub(super) const REPOSITORY: &str = "repository";

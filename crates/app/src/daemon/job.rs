@@ -16,7 +16,7 @@ use grap_task::{Clock, Stop};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::log::Log;
+use crate::log::Log;
 
 /// Between two runs, at first and at most.
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
@@ -253,8 +253,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Instant;
 
-    use super::super::log::{LogFormat, LogLevel, LogStyle};
     use super::*;
+    use crate::log::{LogFormat, LogLevel, LogStyle};
 
     fn job(work: impl Fn(&Stop) -> RunEnd + Send + Sync + 'static) -> Arc<Job> {
         let style = LogStyle { format: LogFormat::Text, level: LogLevel::Error };

@@ -15,8 +15,6 @@ mod control;
 mod drilling;
 mod health;
 mod job;
-mod log;
-pub(crate) mod notify;
 mod promotion;
 mod reload;
 mod run;
@@ -43,18 +41,18 @@ use crate::cli::{Arguments, Call};
 use crate::config::{Environment, Settings};
 use crate::failure::Failure;
 use crate::host;
+use crate::log::{Log, LogStyle};
+use crate::notify;
 
 pub(crate) use canary::CanarySeen;
 pub(crate) use control::{RunRequest, Said, ask_status, forward};
 pub(crate) use health::HealthSeen;
-pub(crate) use log::Log;
 pub(crate) use web::Figures;
 
 use canary::Canaries;
 use control::Server;
 use health::HealthLooks;
 use job::{Job, RunEnd};
-use log::{LogFormat, LogLevel, LogStyle};
 use reload::Hangups;
 use scheduler::Scheduler;
 use status::SpaceView;
@@ -138,7 +136,7 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
 impl Daemon {
     fn new(arguments: &Arguments, call: &Call<'_>, state: StateDirectory) -> Result<Arc<Self>, Failure> {
         let clock = Clock::System;
-        let log = Log::new(log_style(call.settings)?, clock.clone());
+        let log = Log::new(LogStyle::of(call.settings)?, clock.clone());
         let holder = host::holder(call.environment);
         let sinks = alarms::sinks(call.settings, &holder.hostname)?;
         let alerts = alarms::open(&state, sinks, &clock, &log)?;
@@ -227,28 +225,10 @@ impl Daemon {
 
 /// Whether the settings that only the daemon has make sense.
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
-    log_style(settings)?;
+    LogStyle::of(settings)?;
     Timetable::of(settings, "", true)?;
     alarms::sinks(settings, "")?;
     crate::http::place(settings)?;
     canary::interval(settings)?;
     Ok(())
-}
-
-/// A log of the settings' style, for entries of this name.
-/// Where the settings make no sense it is written as by default, and says so.
-pub(crate) fn log_for(settings: &Settings, name: &'static str) -> Log {
-    let style = log_style(settings);
-    let usual = LogStyle { format: LogFormat::Text, level: LogLevel::Info };
-    let log = Log::new(*style.as_ref().unwrap_or(&usual), Clock::System).of(name);
-    if let Err(failure) = style {
-        log.error(&format!("the log is written as by default: {}", grap::in_one_line(&failure)));
-    }
-    log
-}
-
-fn log_style(settings: &Settings) -> Result<LogStyle, Failure> {
-    let format = settings.parsed("log.format", LogFormat::parse)?;
-    let level = settings.parsed("log.level", LogLevel::parse)?;
-    Ok(LogStyle { format: format.unwrap_or(LogFormat::Text), level: level.unwrap_or(LogLevel::Info) })
 }

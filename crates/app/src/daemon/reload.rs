@@ -12,10 +12,12 @@ use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
-use super::{CANARY, Daemon, HTTP, SCHEDULER, log_style, notify};
+use super::{CANARY, Daemon, HTTP, SCHEDULER};
 use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::log::LogStyle;
+use crate::notify;
 use crate::view::{Output, Stdout};
 
 /// Whether SIGHUP has come.
@@ -87,7 +89,7 @@ impl Daemon {
             return;
         }
         self.log.info(&format!("the settings were read anew; changed: {}", changed.join(", ")));
-        if let Ok(style) = log_style(&new) {
+        if let Ok(style) = LogStyle::of(&new) {
             self.log.restyle(style);
         }
         if let (Ok(timetable), Some(scheduler)) = (self.timetable(&new), self.scheduler()) {

@@ -14,7 +14,6 @@ use super::Daemon;
 use super::alarms::REPOSITORY;
 use super::control::{RunRequest, Said};
 use super::job::{JobError, JobState, RunEnd};
-use super::log::Log;
 use super::scheduler::ByHand;
 use super::status::DaemonStatus;
 use super::tasks::runs_as;
@@ -22,6 +21,7 @@ use crate::cli::{Arguments, Call, LOCATIONS};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::host;
+use crate::log::Log;
 use crate::view::{Output, Stdout};
 use grap::ops::Session;
 

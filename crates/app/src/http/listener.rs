@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::daemon::Log;
+use crate::log::Log;
 
 /// More wait until one has ended.
 const CONNECTIONS_MAX: u32 = 64;

@@ -17,9 +17,9 @@ use grap_core::schema::SchemaFile;
 use grap_repository::LockHolder;
 use grap_task::{Clock, Stop};
 
-use crate::daemon::Log;
 use crate::failure::Failure;
 use crate::host;
+use crate::log::Log;
 
 const LOOK: Duration = Duration::from_millis(500);
 const GREETING: Limits = Limits {

@@ -31,9 +31,10 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
 
-use crate::daemon::{Log, notify};
 use crate::failure::Failure;
 use crate::host;
+use crate::log::Log;
+use crate::notify;
 use attendant::Attendant;
 pub(crate) use attendant::{Duties, Schema};
 use child::{Fate, Group};

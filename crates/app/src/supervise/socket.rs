@@ -19,10 +19,8 @@ use grap_disk::{self as disk, FileLock, Kind};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-use crate::peer;
+use crate::peer::{self, PATH_LENGTH_MAX};
 
-/// What the kernel has room for in an address (`sockaddr_un`), without the end.
-const PATH_LENGTH_MAX: usize = 107;
 const CLIENTS_MAX: usize = 16;
 /// From one line of a client to the next.
 const PATIENCE: Duration = Duration::from_secs(10);

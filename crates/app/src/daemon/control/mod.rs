@@ -20,9 +20,6 @@ pub(crate) use client::{ask_status, forward};
 pub(crate) use frame::{RunRequest, Said};
 pub(crate) use server::Server;
 
-/// What the kernel has room for in an address (`sockaddr_un`), without the end.
-const PATH_LENGTH_MAX: usize = 107;
-
 fn socket_path(state: &Path) -> PathBuf {
     state.join("control.sock")
 }

@@ -14,12 +14,12 @@ use grap_task::Stop;
 
 use super::frame::{Ask, Frame, Lines, QUESTION_MAX, Question, RunRequest, STOP, VERSION, parse, write_line};
 use super::reply::Reply;
-use super::{PATH_LENGTH_MAX, socket_path};
+use super::socket_path;
 use crate::daemon::Daemon;
-use crate::daemon::log::Log;
 use crate::failure::Failure;
 use crate::host;
-use crate::peer;
+use crate::log::Log;
+use crate::peer::{self, PATH_LENGTH_MAX};
 use crate::view::{Stdout, failure_text};
 
 /// More clients at once are refused.

@@ -1,11 +1,12 @@
-//! The process that holds the lock of the stores, known well enough to be ended: by its pid, when it began, and a
-//! descriptor of it.
+//! The process that holds the lock of the stores, by a descriptor of it: what is signalled, and waited for, is that process
+//! and no later one of its number.
 
 use std::path::Path;
 use std::time::Duration;
 
-use grap_disk::{self as disk, DiskError};
+use grap_disk::DiskError;
 use grap_task::{Clock, Stop};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -14,11 +15,11 @@ use super::StoresLock;
 const POLL: Duration = Duration::from_millis(5);
 /// A killed process is gone in no time, unless it hangs in the kernel.
 const END_LIMIT: Duration = Duration::from_secs(5);
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 #[derive(Debug)]
 pub struct Owner {
     pid: u32,
-    started: u64,
     process: OwnedFd,
 }
 
@@ -30,10 +31,9 @@ impl Owner {
         let Some(process) = raw.and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok()) else {
             return Ok(None);
         };
-        let Some(started) = disk::process_start(pid)? else { return Ok(None) };
         // The descriptor is that of the holder only if that pid still holds the lock now that it is open.
         let still = StoresLock::holder(data)?.and_then(|holder| holder.pid) == Some(pid);
-        Ok(still.then_some(Self { pid, started, process }))
+        Ok(still.then_some(Self { pid, process }))
     }
 
     pub fn pid(&self) -> u32 {
@@ -54,14 +54,10 @@ impl Owner {
         }
     }
 
-    /// A dead one that its parent has not asked after yet counts as gone.
+    /// The descriptor of a process can be read when all of it has ended, whether or not its parent has asked after it.
     pub fn is_there(&self) -> bool {
-        let stat = format!("/proc/{}/stat", self.pid);
-        let dead = || {
-            let text = disk::read(Path::new(&stat), 1 << 16).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text);
-            text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
-        };
-        disk::process_start(self.pid).ok().flatten() == Some(self.started) && !dead()
+        let mut ended = [PollFd::new(&self.process, PollFlags::IN)];
+        // Where it cannot be told the process counts as there: nothing may be begun in its place.
+        !matches!(poll(&mut ended, Some(&NOW)), Ok(1..))
     }
 }

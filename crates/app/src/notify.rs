@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The daemon listens on its socket, and its jobs have begun.
+/// What is asked of us is heard, and what we are for has begun.
 pub(crate) fn ready() {
     say(&[NotifyState::Ready]);
 }
 
 /// The settings are read anew; [`ready`] says that it is done.
-pub(super) fn reloading() {
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => say(&[NotifyState::Reloading, now]),
         Err(_) => say(&[NotifyState::Reloading]),
@@ -26,13 +26,13 @@ pub(crate) fn longer(time: Duration) {
     say(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
 }
 
-/// The daemon lives.
-pub(super) fn alive() {
+/// We live.
+pub(crate) fn alive() {
     say(&[NotifyState::Watchdog]);
 }
 
 /// How often [`alive`] has to be said; `None`: nobody waits for it.
-pub(super) fn watchdog_interval() -> Option<Duration> {
+pub(crate) fn watchdog_interval() -> Option<Duration> {
     // Half of it, as the manual of sd_watchdog_enabled advises.
     sd_notify::watchdog_enabled().map(|longest| longest / 2)
 }

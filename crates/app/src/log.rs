@@ -1,4 +1,4 @@
-//! The daemon's log: one line an entry on standard error, as text or as JSON.
+//! The log of what runs for long (`serve`, `supervise`): one line an entry on standard error, as text or as JSON.
 //!
 //! What operations report to their monitor goes here under the name of the job that runs them. Format and level can
 //! change while the daemon runs; a log that cannot be written is no reason to fail.
@@ -8,6 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use grap_task::{Clock, Finding, Level, Monitor, Unit};
 use serde_json::json;
+
+use crate::config::Settings;
+use crate::failure::Failure;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
@@ -62,6 +65,19 @@ pub(crate) struct LogStyle {
     pub(crate) level: LogLevel,
 }
 
+impl LogStyle {
+    const DEFAULT: Self = Self { format: LogFormat::Text, level: LogLevel::Info };
+
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
+        let format = settings.parsed("log.format", LogFormat::parse)?;
+        let level = settings.parsed("log.level", LogLevel::parse)?;
+        Ok(Self {
+            format: format.unwrap_or(Self::DEFAULT.format),
+            level: level.unwrap_or(Self::DEFAULT.level),
+        })
+    }
+}
+
 /// Shared by every job; each writes whole lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
@@ -73,6 +89,16 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new(style: LogStyle, clock: Clock) -> Self {
         Self { style: Arc::new(RwLock::new(style)), clock, job: "serve" }
+    }
+
+    /// Of the settings' style, for entries of this name. Where they make no sense it is written as by default, and says so.
+    pub(crate) fn of_settings(settings: &Settings, name: &'static str) -> Self {
+        let style = LogStyle::of(settings);
+        let log = Self::new(*style.as_ref().unwrap_or(&LogStyle::DEFAULT), Clock::System).of(name);
+        if let Err(failure) = style {
+            log.error(&format!("the log is written as by default: {}", grap::in_one_line(&failure)));
+        }
+        log
     }
 
     /// The same log, for entries of this job.
