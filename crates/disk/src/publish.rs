@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::directory::{remove_file, rename};
+use crate::directory::{create_dir_all, remove_file, rename, set_mode};
 use crate::error::{Call, DiskError, Result};
 use crate::faults::step;
 use crate::file::Sink;
+use crate::stat::stat;
 
 /// Publish a new file made of `parts`. An existing one is left alone and is an error (`already_exists`), which
 /// comes only when its name is durable: whoever put it may have died, or failed, before the sync.
@@ -117,6 +118,36 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// A directory with every level above it, each that is made with this mode (else as the process makes them), and each durable
+/// in the one above it; whether it was made. Whoever has made the last level that is there may have died before it was durable,
+/// so that one is synced, too.
+pub fn make_dirs(path: &Path, mode: Option<u32>) -> Result<bool> {
+    let mut missing = Vec::new();
+    for level in path.ancestors().filter(|level| !level.as_os_str().is_empty()) {
+        if stat(level)?.is_some() {
+            sync_where_we_may(level)?;
+            break;
+        }
+        missing.push(level);
+    }
+    for level in missing.iter().rev() {
+        create_dir_all(level)?;
+        if let Some(mode) = mode {
+            set_mode(level, mode)?;
+        }
+        sync_parent(level)?;
+    }
+    Ok(!missing.is_empty())
+}
+
+/// Who may not even read the directory above it has not made it.
+fn sync_where_we_may(level: &Path) -> Result<()> {
+    match sync_parent(level) {
+        Err(error) if error.is_permission_denied() => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Make the entries of a directory durable. A file system that knows no such thing (EINVAL on some network

@@ -108,7 +108,7 @@ impl Call<'_> {
     pub(super) fn live_again(&self) -> grap::Result<LiveServer> {
         self.live_server().map_err(|failure| match failure {
             Failure::Operation(error) => error,
-            failure => Error::PromotionRefused { why: failure.to_string() },
+            failure => Error::LiveUnknown { why: failure.to_string() },
         })
     }
 

@@ -118,7 +118,7 @@ fn needs_new_start(job: &str, key: &str) -> bool {
     let archived =
         LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part));
     match job {
-        SCHEDULER => false,
+        SCHEDULER | PROMOTION => false,
         HTTP => key.starts_with("http."),
         CANARY => archived || key == "health.canary" || LOGON.contains(&key),
         _ => archived,

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::recovery::{
     Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, Swap, Swapped,
-    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired,
+    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired, switch_owed,
 };
 use crate::state::StateDirectory;
 
@@ -58,7 +58,8 @@ pub struct SwitchPlan {
 #[derive(Debug, Clone)]
 pub struct SwitchReport {
     pub recovery: RecoveryReport,
-    /// From the wish to stop the live server until the new one served.
+    /// How long the orders took during which nobody is served, from the last stop on; of what a kill lay between only they
+    /// count. Of a server that did not run, too.
     pub downtime: Option<Duration>,
 }
 
@@ -86,7 +87,7 @@ pub fn promote(
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled_if_possible("recover", session, || {
-        let machine = if goes_on(machine.state(), options, "a promotion", session)? {
+        let machine = if goes_on(machine.state(), options, Wish::Promotion, session)? {
             machine
         } else if is_unconfirmed(machine.state()) {
             machine.ask_again(session.clock)?
@@ -155,7 +156,7 @@ pub fn rollback(
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled_if_possible("recover", session, || {
-        let machine = if goes_on(machine.state(), options, "a rollback", session)? {
+        let machine = if goes_on(machine.state(), options, Wish::Rollback, session)? {
             machine
         } else {
             begin_rollback(machine, &Planner { options, find, open, session })?
@@ -235,24 +236,19 @@ fn owed_of_switch(state: &State) -> Option<Order> {
 
 /// What is asked for is owed already. Something else that is owed stands in its way. Who gives the live database up need not
 /// wait for the old one to serve.
-fn goes_on(
-    state: &State,
-    options: &SwitchOptions,
-    asked: &'static str,
-    session: &Session<'_>,
-) -> Result<bool> {
+fn goes_on(state: &State, options: &SwitchOptions, wish: Wish, session: &Session<'_>) -> Result<bool> {
     let Some((owed, recovery)) = owed_of_switch(state).zip(state.recovery()) else { return Ok(false) };
     let is_lost = recovery.switch.as_ref().is_some_and(|switch| switch.live_is_lost);
-    let is_other_kind = recovery.is_rollback() != (asked == "a rollback");
+    let is_other_kind = recovery.is_rollback() != (wish == Wish::Rollback);
     let is_other_store = options.retired.is_some() && options.retired != recovery.plan.undoes;
     if !is_other_kind && owed == Order::StartOld && options.live_is_lost {
         return Ok(false);
     }
-    let why = if is_other_kind && recovery.is_rollback() {
-        "which is a step of a rollback"
-    } else if is_other_kind {
-        "which is a step of a promotion"
-    } else if is_other_store {
+    let asked = wish.name();
+    if is_other_kind {
+        return Err(switch_owed(asked, recovery, owed));
+    }
+    let why = if is_other_store {
         "which is a step of the rollback of another recovery"
     } else if options.live_is_lost && !is_lost {
         "and it was begun without --live-is-lost"
@@ -262,8 +258,24 @@ fn goes_on(
         session.monitor.finding(&Finding::info(format!("{} goes on: {owed}", recovery.id)));
         return Ok(true);
     };
-    let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
-    Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why: why.to_owned(), verb })
+    let (id, why, verb) = (recovery.id.clone(), why.to_owned(), recovery.verb());
+    Err(Error::SwitchOwed { asked, id, owed, why, verb })
+}
+
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Promotion,
+    Rollback,
+}
+
+impl Wish {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Promotion => "a promotion",
+            Self::Rollback => "a rollback",
+        }
+    }
 }
 
 fn is_unconfirmed(state: &State) -> bool {
@@ -430,20 +442,9 @@ fn text(path: &Path) -> Result<String> {
 
 /// The orders during which nobody is served.
 fn downtime(recovery: &Recovery) -> Option<Duration> {
-    let is_down = |order: Order| {
-        matches!(
-            order,
-            Order::StopLive
-                | Order::AwaitArchive
-                | Order::Guard
-                | Order::TakeLog
-                | Order::SwapStores
-                | Order::PutLog
-                | Order::StartLive
-        )
-    };
     let started = recovery.steps.iter().any(|step| step.order == Order::StartLive);
-    let down = recovery.steps.iter().filter(|step| is_down(step.order)).filter_map(|step| step.took_ms);
+    let down =
+        recovery.steps.iter().filter(|step| step.order.nobody_is_served()).filter_map(|step| step.took_ms);
     started.then(|| Duration::from_millis(down.sum()))
 }
 
@@ -516,20 +517,16 @@ impl SwitchReport {
         if recovery.switch.is_none() {
             return self.recovery.failure();
         }
-        let told = |cause: &Cause| match cause {
-            Cause::Cancelled => format!("{} was cancelled", recovery.id),
-            Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),
-        };
         let code = |cause: &Cause| match cause {
             Cause::Failed { order: Order::StartLive | Order::Confirm, .. } => Code::PromotionRolledBack,
             _ => Code::PromotionCalledOff,
         };
         match recovery.phase {
             Phase::Promoted => {
-                recovery.unconfirmed.as_ref().map(|cause| (Code::PromotionUnconfirmed, told(cause)))
+                recovery.unconfirmed.as_ref().map(|cause| (Code::PromotionUnconfirmed, cause.to_string()))
             }
-            Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), told(cause))),
-            _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, told(cause))),
+            Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), cause.to_string())),
+            _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, cause.to_string())),
         }
     }
 }

@@ -22,11 +22,11 @@ use grap_core::recovery::{Guard, Halves, Identity, Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_neo4j::TransactionEnd;
 
+use super::halves::{PRIVATE, identity, is, parent};
 use crate::error::{Error, Result};
 
 /// A barrier is to be read by people, too.
 const READABLE: u32 = 0o644;
-const PRIVATE: u32 = 0o700;
 
 /// How much of the swap is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +75,7 @@ impl Swap {
     /// Write the barrier, and note what lies where. Nothing is exchanged yet.
     pub fn guard(&self, recovery: &Recovery, end: TransactionEnd) -> Result<Guard> {
         for place in [&self.retired.store, &self.retired.log] {
-            make_private(parent(place))?;
+            disk::make_dirs(parent(place), Some(PRIVATE))?;
         }
         disk::replace(&self.retired.log, &[words(recovery, self).as_bytes()])?;
         disk::set_mode(&self.retired.log, READABLE)?;
@@ -160,13 +160,22 @@ impl Swap {
         Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
-    /// And the barrier goes.
-    pub fn undo(&self, guard: Option<&Guard>) -> Result<()> {
-        if let Some(guard) = guard {
-            self.undo_exchanges(guard)?;
-        }
+    /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
+    pub fn remove_barrier(&self) -> Result<()> {
         remove_barrier(&self.retired.log)?;
-        remove_empty(&self.retired)
+        self.remove_empty()
+    }
+
+    /// The directories that were made for what is retired, where nothing lies in them.
+    pub(super) fn remove_empty(&self) -> Result<()> {
+        for place in [&self.retired.log, &self.retired.store] {
+            for directory in [parent(place), parent(parent(place))] {
+                if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
+                    disk::remove_dir(directory)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The old halves lie in their places, and the barrier is gone. False: somebody has taken the old store away, and the new
@@ -319,26 +328,6 @@ fn expected(row: Swapped, guard: &Guard) -> Seen {
     }
 }
 
-/// What has this name. A symbolic link is what it is.
-pub(super) fn identity(path: &Path) -> Result<Option<Identity>> {
-    let of = |stat: disk::Stat| Identity {
-        inode: stat.inode,
-        born: stat.born.and_then(|born| i64::try_from(born).ok()),
-    };
-    Ok(disk::stat_link(path)?.map(of))
-}
-
-/// Whether it is the same thing. The time of birth counts where both have one: a kernel may not tell it any more.
-pub(super) fn is(one: Option<Identity>, other: Option<Identity>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            one.inode == other.inode && one.born.zip(other.born).is_none_or(|(one, other)| one == other)
-        }
-        (None, None) => true,
-        _ => false,
-    }
-}
-
 /// Or, where there is nothing at the live place, what is at the other one takes it.
 fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
     let changed = if both { disk::exchange(live, other) } else { disk::rename_new(other, live) };
@@ -358,10 +347,6 @@ fn sync_parent(place: &Path) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
-}
-
 /// A directory is no barrier.
 fn remove_barrier(path: &Path) -> Result<()> {
     if disk::stat_link(path)?.is_some_and(|stat| stat.kind == Kind::File) {
@@ -371,48 +356,19 @@ fn remove_barrier(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// For its owner alone, and durable up to what was there.
-pub(super) fn make_private(directory: &Path) -> Result<()> {
-    let missing = |path: &&Path| disk::stat(path).map(|stat| stat.is_none());
-    let mut made = Vec::new();
-    for ancestor in directory.ancestors() {
-        if !missing(&ancestor)? {
-            break;
-        }
-        made.push(ancestor);
-    }
-    disk::create_dir_all(directory)?;
-    for path in made {
-        disk::set_mode(path, PRIVATE)?;
-        disk::sync_dir(parent(path))?;
-    }
-    Ok(())
-}
-
-/// The directories that were made for what did not come.
-fn remove_empty(places: &Places) -> Result<()> {
-    for place in [&places.log, &places.store] {
-        for directory in [parent(place), parent(parent(place))] {
-            if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
-                disk::remove_dir(directory)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn words(recovery: &Recovery, swap: &Swap) -> String {
-    let (what, verb) = match &recovery.plan.undoes {
-        None => ("the promotion of a restored database".to_owned(), "promote"),
-        Some(undone) => (format!("the rollback of {undone}"), "rollback"),
+    let what = match &recovery.plan.undoes {
+        None => "the promotion of a restored database".to_owned(),
+        Some(undone) => format!("the rollback of {undone}"),
     };
     format!(
         "Grap is in the middle of {what} ({}).\n\
          While this file lies where the transaction log of the database should be, no server opens the database: \
          its store and its log may not belong together.\n\
-         `grap recover {verb}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
+         `grap recover {}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
          old log: {}\nnew store: {}\nnew log: {}\n",
         recovery.id,
+        recovery.verb(),
         swap.retired.log.display(),
         swap.side.store.display(),
         swap.side.log.display(),

@@ -56,7 +56,12 @@ fn kind(state: &State) -> String {
         "{:?}",
         (
             (recovery.phase, recovery.is_rollback(), switch.live_is_lost, stops, turned && !recovery.ran),
-            (turned, recovery.guard.is_some(), recovery.unconfirmed.is_some()),
+            (
+                turned,
+                recovery.guard.is_some(),
+                recovery.unconfirmed.is_some(),
+                recovery.judgements.is_empty()
+            ),
         )
     )
 }

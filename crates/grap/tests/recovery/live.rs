@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use grap::Result;
 use grap::ops::Session;
 use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
-use grap_core::recovery::{Guard, Halves, Phase, Recovery, State, Status, Switch, SwitchLimits, What, atlas};
+use grap_core::recovery::{
+    Guard, Halves, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, What, apply, atlas,
+};
 
 use super::world::Fake;
 
@@ -107,6 +109,36 @@ impl Live {
             |switch| switch.retired.clone(),
         );
         self.switch(side, id, live_is_lost)
+    }
+
+    /// A switch that was killed between its exchanges, with its journal lost: what was noted beside its barrier.
+    pub(crate) fn interrupted(
+        &mut self,
+        id: &RecoveryId,
+        plan: &Plan,
+        live_is_lost: bool,
+    ) -> (Switch, Guard) {
+        let side = match &plan.undoes {
+            None => self.halves(&format!(".grap/candidate/{id}/data")),
+            Some(_) => self.halves(".grap/retired/before"),
+        };
+        write(&side, "before");
+        let switch = self.switch(side, id.as_str(), live_is_lost);
+        let what = What::SwitchFound {
+            id: id.clone(),
+            plan: plan.clone(),
+            switch: Box::new(switch.clone()),
+            guard: atlas::guard(),
+        };
+        let State::Active(recovery) = apply(State::Idle, &atlas::event(what)).unwrap() else { panic!() };
+        let swap = Swap::of(&switch);
+        let guard = swap.guard(&recovery, atlas::guard().end).unwrap();
+        self.running = Running::Nothing;
+        swap.take_log(&guard).unwrap();
+        if plan.undoes.is_none() {
+            swap.swap_stores(&guard).unwrap();
+        }
+        (switch, guard)
     }
 
     fn switch(&mut self, side: Halves, id: &str, live_is_lost: bool) -> Switch {
@@ -341,7 +373,10 @@ impl Promote for Fake {
                 return Ok(UndoEnd::Written);
             }
             inside(things)?;
-            swap.undo(recovery.guard.as_ref())?;
+            if let Some(guard) = &recovery.guard {
+                swap.undo_exchanges(guard)?;
+            }
+            swap.remove_barrier()?;
             Ok(UndoEnd::Undone)
         })
     }

@@ -5,14 +5,14 @@
 //! from the look on until the process ends. The others are looked at right before anything is exchanged.
 
 use grap_core::recovery::Switch;
-use grap_disk::FileLock;
+use grap_disk::{self as disk, FileLock};
 
 use super::retired::place;
 use super::{LiveSwitch, seconds};
 use crate::error::{Error, Result};
 use crate::live::ServerRun;
 use crate::ops::Session;
-use crate::recovery::swap::{make_private, parent};
+use crate::recovery::halves::{PRIVATE, parent};
 use crate::server::control::StoppedServer;
 
 const LOCK: &str = "switch.lock";
@@ -24,7 +24,7 @@ impl LiveSwitch<'_> {
             return Ok(());
         }
         let root = parent(place(&switch.retired));
-        make_private(root)?;
+        disk::make_dirs(root, Some(PRIVATE))?;
         let path = root.join(LOCK);
         self.claim = FileLock::try_exclusive(&path)?;
         match self.claim {

@@ -1,34 +1,31 @@
 //! The look before anything is done: at what was validated, at what is live, and at what is needed on the way. Nothing of
-//! the live database is changed; under `.grap/` two files are made and removed, to see that an exchange is possible there.
+//! the live database is changed; under `.grap/retired/` directories and two files are made and removed, to see that an
+//! exchange is possible there.
 
 use std::path::Path;
 
 use grap_core::recovery::{Recovery, Switch};
 use grap_disk::{self as disk, Kind};
-use grap_neo4j::StoreId;
-use grap_neo4j::files::METADATA;
-use grap_neo4j::metadata::Metadata;
 use grap_task::{Finding, Unit};
 
 use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
 use crate::ask::DatabaseStatus;
-use crate::check::not_running;
+use crate::check::{metadata, not_running, store_id};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
 use crate::ops::Session;
 use crate::recovery::Candidate;
-use crate::recovery::swap::{make_private, parent};
+use crate::recovery::halves::{PRIVATE, parent};
 use crate::server::ServerRelease;
 use crate::server::control::StoresLock;
 
-const METADATA_MAX: u64 = 1 << 20;
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl LiveSwitch<'_> {
     /// Whether the server runs; an error is what speaks against the switch.
     pub(super) fn look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
-        let (switch, _) = switch_of(recovery)?;
+        let (switch, swap) = switch_of(recovery)?;
         session.monitor.begin("look again", Unit::Items, None);
         let installation = self.installation(switch)?;
         let control = self.live()?.control;
@@ -37,7 +34,9 @@ impl LiveSwitch<'_> {
         if switch.live_is_lost {
             given_up(switch).into_iter().for_each(|told| session.monitor.finding(&Finding::warning(told)));
         }
-        can_be_exchanged(switch)?;
+        let exchanges = can_be_exchanged(switch);
+        swap.remove_empty()?;
+        exchanges?;
         no_half_is_a_mount(switch)?;
         self.claim(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
@@ -156,7 +155,7 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         };
         return Err(Error::PromotionRefused { why });
     }
-    let (live, side) = (store_id(&switch.live.store), store_id(&switch.found.store)?);
+    let (live, side) = (store_id(Path::new(&switch.live.store)), store_id(Path::new(&switch.found.store))?);
     match live {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
@@ -191,13 +190,18 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
             ));
         }
     }
-    match store_id(&switch.live.store).and_then(|live| Ok((live, store_id(&switch.found.store)?))) {
+    let ids = store_id(Path::new(&switch.live.store))
+        .and_then(|live| Ok((live, store_id(Path::new(&switch.found.store))?)));
+    match ids {
         Ok((live, side)) if live != side => told.push(format!(
             "{} is ANOTHER DATABASE ({live:?}), and no older state of what takes its place ({side:?})",
             switch.live.store
         )),
         Ok(_) => {}
-        Err(error) => told.push(format!("of which store the live database is cannot be read: {}", in_one_line(&error))),
+        Err(error) => {
+            let why = in_one_line(&Error::from(error));
+            told.push(format!("of which store the live database is cannot be read: {why}"));
+        }
     }
     told
 }
@@ -219,7 +223,7 @@ fn can_be_exchanged(switch: &Switch) -> Result<()> {
         [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)]
     {
         let directory = parent(Path::new(retired));
-        make_private(directory)?;
+        disk::make_dirs(directory, Some(PRIVATE))?;
         let why = if !disk::supports_exchange(directory)? {
             "its file system cannot exchange two names (renameat2, RENAME_EXCHANGE)".to_owned()
         } else if !disk::is_one_mount(parent(Path::new(live)), directory)? {
@@ -238,7 +242,7 @@ fn kind(path: &str) -> Result<Option<Kind>> {
 
 /// Why whoever answers is not the server of this store, where it says so: equal ids would prove that it is.
 pub(super) fn is_of_another(database: &DatabaseStatus, store: &str) -> Result<Option<String>> {
-    let lies_there = metadata(store)?.database_id();
+    let lies_there = metadata(Path::new(store))?.database_id();
     let another = database.id.as_ref().filter(|said| !said.eq_ignore_ascii_case(&lies_there));
     Ok(another.map(|said| {
         format!(
@@ -246,15 +250,4 @@ pub(super) fn is_of_another(database: &DatabaseStatus, store: &str) -> Result<Op
             database.name
         )
     }))
-}
-
-pub(crate) fn store_id(store: &str) -> Result<StoreId> {
-    Ok(metadata(store)?.store_id)
-}
-
-fn metadata(store: &str) -> Result<Metadata> {
-    let path = Path::new(store).join(METADATA);
-    let bytes = disk::read(&path, METADATA_MAX)?;
-    let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };
-    Metadata::parse(&bytes).map_err(|error| unreadable(error.to_string()))
 }

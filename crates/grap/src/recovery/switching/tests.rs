@@ -3,12 +3,15 @@
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{Halves, SwitchLimits, What, apply, atlas};
+use grap_core::recovery::{Halves, Phase, SwitchLimits, What, apply, atlas};
 use grap_disk::{self as disk, ForeignLock};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
 
 use super::*;
+use crate::recovery::promote::{Promote as _, UndoEnd, WhileLocked};
+use crate::recovery::swap::Swapped;
+use crate::server::control::StoresLock;
 
 struct World {
     folder: tempfile::TempDir,

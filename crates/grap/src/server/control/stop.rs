@@ -38,7 +38,6 @@ pub struct StoppedServer {
     asked: Asked,
     databases: Vec<StoppedDatabase>,
     was_running: bool,
-    until_lock: Duration,
 }
 
 impl StoppedServer {
@@ -61,11 +60,6 @@ impl StoppedServer {
     /// Whether the lock still keeps servers out.
     pub fn is_locked(&self) -> Result<bool, ControlError> {
         Ok(self.lock.is_in_place()?)
-    }
-
-    /// From the wish to stop it to the lock.
-    pub fn until_lock(&self) -> Duration {
-        self.until_lock
     }
 
     /// Let go of the lock, when nothing of the stop runs any more.
@@ -95,20 +89,17 @@ pub(super) fn stop(
     let owner = Owner::of(&live.data)?;
     let mut asked = Asked::ask(control)?;
     let stopped = await_lock(live, &mut asked, &wait).and_then(|lock| {
-        let until_lock = wait.gone();
         let databases = log_ends(live);
         if databases.iter().all(|database| database.end.is_clean()) {
             asked.hurry(owner.as_ref(), session);
-            return Ok((lock, databases, until_lock));
+            return Ok((lock, databases));
         }
         asked.await_end(owner.as_ref(), &wait)?;
         // What was not closed may have been written to until now.
-        Ok((lock, log_ends(live), until_lock))
+        Ok((lock, log_ends(live)))
     });
     match stopped {
-        Ok((lock, databases, until_lock)) => {
-            Ok(StoppedServer { lock, asked, databases, was_running: true, until_lock })
-        }
+        Ok((lock, databases)) => Ok(StoppedServer { lock, asked, databases, was_running: true }),
         Err(error) => {
             // A stop that is not waited for must not meet a server that is started later.
             asked.give_up();
@@ -135,7 +126,7 @@ fn keep_down(
         wait.session.monitor.finding(&Finding::warning(why));
         Asked::Nobody
     });
-    StoppedServer { lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+    StoppedServer { lock, asked, databases: log_ends(live), was_running }
 }
 
 /// One that starts, or is started again after a pause, holds no stores.

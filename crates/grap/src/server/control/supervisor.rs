@@ -131,7 +131,7 @@ pub fn ask(socket: &Path, verb: SupervisorVerb) -> Result<SupervisorStatus, Cont
         SupervisorAnswer::Status(status) => Ok(status),
         SupervisorAnswer::Refused { error } => {
             let said = format!("{} [{}]", error.message, error.code);
-            Err(ControlError::SupervisorRefuses { socket: socket.to_owned(), said })
+            Err(ControlError::SupervisorRefuses { socket: socket.to_owned(), verb, said })
         }
     }
 }
