@@ -91,6 +91,23 @@ impl Bolt {
         self.session().transaction().run(|transaction| transaction.rollback()).map_err(Error::bolt("BEGIN"))
     }
 
+    /// A client is in the middle of a transaction while this works; what it has written is taken back.
+    #[expect(clippy::result_large_err, reason = "the driver's types")]
+    pub fn held_open<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let mut done = None;
+        let held = self.session().transaction().run(|transaction| {
+            transaction.query("CREATE (:Held)").run()?;
+            done = Some(work());
+            transaction.rollback()
+        });
+        match done {
+            Some(done) => Ok(done),
+            None => held
+                .map_err(Error::bolt("BEGIN"))
+                .and_then(|()| Err(Error::Claim("no transaction".to_owned()))),
+        }
+    }
+
     pub(crate) fn session(&self) -> neo4j::session::Session<'_> {
         self.driver.session(SessionConfig::new().with_database(Arc::clone(&self.database)))
     }

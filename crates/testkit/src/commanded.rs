@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -22,11 +23,16 @@ pub struct Commanded {
     folder: tempfile::TempDir,
     pub server: Server,
     pub grap: Grap,
+    supervisor: Option<Child>,
 }
 
 impl Drop for Commanded {
     fn drop(&mut self) {
-        let _ = self.run("kill.sh");
+        if let Some(mut supervisor) = self.supervisor.take() {
+            let _ = supervisor.kill();
+            let _ = supervisor.wait();
+        }
+        self.signal_server(Signal::KILL);
     }
 }
 
@@ -36,15 +42,32 @@ impl Commanded {
         Self::start_on(binary, distribution, None)
     }
 
+    /// As [`start`](Self::start), with these settings of the server.
+    pub fn start_with(binary: &Path, distribution: &Distribution, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::begin(binary, distribution, None, settings)
+    }
+
     /// As [`start`](Self::start), on a copy of this data directory.
     pub fn start_on(binary: &Path, distribution: &Distribution, data: Option<&Path>) -> Result<Self> {
+        Self::begin(binary, distribution, data, &[])
+    }
+
+    fn begin(
+        binary: &Path,
+        distribution: &Distribution,
+        data: Option<&Path>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(Error::file("make", "a scratch directory"))?;
         let home = folder.path().join("home");
         if let Some(data) = data {
             fs::create_dir(&home).map_err(Error::file("make", &home))?;
             tree::copy(data, &home.join("data"))?;
         }
-        let server = Server::builder(distribution).prepare(&home)?;
+        let builder = settings
+            .iter()
+            .fold(Server::builder(distribution), |builder, (key, value)| builder.setting(*key, *value));
+        let server = builder.prepare(&home)?;
         let lib = server.home().join("lib");
         std::os::unix::fs::symlink(distribution.folder().join("lib"), &lib)
             .map_err(Error::file("link", &lib))?;
@@ -60,12 +83,83 @@ impl Commanded {
         ] {
             grap.environment.push((name.into(), value));
         }
-        let commanded = Self { folder, server, grap };
+        let commanded = Self { folder, server, grap, supervisor: None };
         commanded.write_scripts()?;
         commanded.start_by_hand()?;
-        eventually("the server answers", LIMIT, || Ok(commanded.server.database_status("neo4j").ok()))?;
-        commanded.server.await_online()?;
+        commanded.await_online()?;
         Ok(commanded)
+    }
+
+    pub fn await_online(&self) -> Result<()> {
+        eventually("the server answers", LIMIT, || Ok(self.server.database_status("neo4j").ok()))?;
+        self.server.await_online()
+    }
+
+    /// From here on it runs under `grap supervise`, and is stopped and started over its socket.
+    pub fn supervise(&mut self) -> Result<()> {
+        self.signal_server(Signal::TERM);
+        eventually("it has stopped", LIMIT, || Ok((!self.is_locked()?).then_some(())))?;
+        self.grap.environment.retain(|(name, _)| !name.starts_with("GRAP_SERVER_"));
+        let socket = self.path("supervise.sock").display().to_string();
+        self.grap.environment.push(("GRAP_SERVER_SUPERVISOR_SOCKET".into(), socket));
+        self.supervise_anew()?;
+        self.await_online()
+    }
+
+    /// As a service manager starts a supervisor again.
+    pub fn supervise_anew(&mut self) -> Result<()> {
+        let log = self.path("supervise.log");
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
+        let server = self.server.command();
+        let mut command = self.grap.command();
+        command.args(["supervise", "--socket"]).arg(self.path("supervise.sock"));
+        command.arg("--neo4j-home").arg(self.server.home()).arg("--");
+        command.arg(server.get_program()).args(server.get_args()).current_dir(self.server.home());
+        let child = command.stdout(Stdio::null()).stderr(log).spawn();
+        self.supervisor = Some(child.map_err(Error::file("start", "grap supervise"))?);
+        Ok(())
+    }
+
+    pub fn signal_supervisor(&mut self, signal: Signal) -> Result<()> {
+        let Some(supervisor) = self.supervisor.as_mut() else { return Ok(()) };
+        // It is ours, and not waited for: the id cannot be another's.
+        let _ = kill_process(Pid::from_child(supervisor), signal);
+        if signal == Signal::KILL {
+            supervisor.wait().map_err(Error::file("wait for", "grap supervise"))?;
+        }
+        Ok(())
+    }
+
+    /// Whoever holds the stores, else whom the start command has started last. False: there is none.
+    pub fn signal_server(&self, signal: Signal) -> bool {
+        let pid = self.server_process().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+
+    /// As [`signal_server`](Self::signal_server), with one that ends it; `while_it_ends` is done before that is waited for.
+    pub fn end_server(&self, signal: Signal, while_it_ends: impl FnOnce() -> Result<()>) -> Result<bool> {
+        let pid = self.server_process();
+        let is_hit = pid.and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, signal).is_ok());
+        while_it_ends()?;
+        let is_gone = || Ok(pid.is_none_or(|pid| !self.is_ours(pid)).then_some(is_hit));
+        eventually("the server has ended", LIMIT, is_gone)
+    }
+
+    fn server_process(&self) -> Option<i32> {
+        let started = || fs::read_to_string(self.path("pid")).ok()?.trim().parse::<i32>().ok();
+        self.holder().or_else(started).filter(|pid| self.is_ours(*pid))
+    }
+
+    /// The id of a process that has ended may be another's.
+    fn is_ours(&self, pid: i32) -> bool {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&*self.server.home().to_string_lossy())
+    }
+
+    /// Where the start command writes whom it has started.
+    pub fn pid_file(&self) -> PathBuf {
+        self.path("pid")
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -82,9 +176,9 @@ impl Commanded {
             "cd {home}\nsetsid {} >>logs/console.log 2>&1 </dev/null &\necho $! >{pid}\n",
             quoted.join(" ")
         );
-        let stop = format!("kill \"$(cat {pid})\"\n");
-        let kill = format!("kill -9 \"$(cat {pid})\"\n");
-        for (name, text) in [("start.sh", start), ("stop.sh", stop), ("kill.sh", kill)] {
+        // One that has ended may have left its id to another.
+        let stop = format!("pid=$(cat {pid})\ngrep -q '{home}' /proc/$pid/cmdline && kill $pid\n");
+        for (name, text) in [("start.sh", start), ("stop.sh", stop)] {
             fs::write(self.path(name), text).map_err(Error::file("write", name))?;
         }
         Ok(())
@@ -108,25 +202,41 @@ impl Commanded {
         require(self.run("stop.sh")?, || "the stop command has failed".to_owned())?;
         eventually("it has stopped", LIMIT, || Ok((!self.is_locked()?).then_some(())))?;
         self.start_by_hand()?;
-        eventually("the server answers", LIMIT, || Ok(self.server.database_status("neo4j").ok()))?;
-        self.server.await_online()
+        self.await_online()
     }
 
     /// Whether some process holds the lock of the stores.
-    fn is_locked(&self) -> Result<bool> {
+    pub fn is_locked(&self) -> Result<bool> {
+        Ok(!self.locks()?.is_empty())
+    }
+
+    /// The server that does.
+    fn holder(&self) -> Option<i32> {
+        let locks = self.locks().unwrap_or_default();
+        // Of an open-file-description lock the kernel names no process.
+        locks.iter().find_map(|line| line.split_whitespace().nth(4)?.parse().ok().filter(|pid| *pid > 0))
+    }
+
+    fn locks(&self) -> Result<Vec<String>> {
         let lock = self.server.data().join("databases/store_lock");
-        let Ok(lock) = fs::metadata(&lock) else { return Ok(false) };
+        let Ok(lock) = fs::metadata(&lock) else { return Ok(Vec::new()) };
         let held = fs::read_to_string("/proc/locks").map_err(Error::file("read", "/proc/locks"))?;
         let inode = format!(":{} ", lock.ino());
-        Ok(held.lines().any(|line| line.contains(&inode)))
+        Ok(held.lines().filter(|line| line.contains(&inode)).map(str::to_owned).collect())
     }
 
     /// The last event of the recovery.
     pub fn last_event(&self) -> String {
-        let text = fs::read_to_string(self.grap.state.join("recovery.journal")).unwrap_or_default();
-        let last = text.lines().last().and_then(|line| line.split_once(' ')).map(|(_, event)| event);
-        let event = last.and_then(|event| serde_json::from_str::<Value>(event).ok());
-        event.and_then(|event| event["event"].as_str().map(str::to_owned)).unwrap_or_default()
+        self.journal().lines().last().map(event_of).unwrap_or_default()
+    }
+
+    /// Of the journal of recoveries, the oldest first.
+    pub fn events(&self) -> Vec<String> {
+        self.journal().lines().skip(1).map(event_of).collect()
+    }
+
+    pub fn journal(&self) -> String {
+        fs::read_to_string(self.grap.state.join("recovery.journal")).unwrap_or_default()
     }
 
     /// Until this is its last event. False: it has ended before.
@@ -141,4 +251,9 @@ impl Commanded {
         }
         Ok(true)
     }
+}
+
+fn event_of(line: &str) -> String {
+    let event = line.split_once(' ').and_then(|(_, event)| serde_json::from_str::<Value>(event).ok());
+    event.and_then(|event| event["event"].as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -68,6 +68,14 @@ impl Grap {
         command.spawn().map_err(Error::file("run", &self.binary))
     }
 
+    /// The same, with what it says thrown away, and these variables set besides.
+    pub fn spawn_silent(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Child> {
+        let mut command = self.command();
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(Error::file("run", &self.binary))
+    }
+
     /// Run with `--json`; success is required, and the last line of stdout comes back.
     pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.command().arg("--json").args(arguments).output();

@@ -39,7 +39,7 @@ impl Call<'_> {
     /// What is wrong with the settings of a promotion is said before the recovery, and not behind it.
     pub(super) fn recover_and_promote(&self, recovery: &RecoverOptions) -> Result<(), Failure> {
         let options = self.switch_options(&SwitchArguments::default(), None)?;
-        self.live_server()?.control.check().map_err(Error::from)?;
+        self.live_server()?;
         let told = "what passes is promoted (promote.after_validation)";
         self.session.monitor.finding(&Finding::info(told));
         let (find, open) = (|| self.live_again(), || self.access_again());

@@ -60,7 +60,7 @@ codes! {
     /// The backup is the last good one of its source, or the kept window of the archive begins from it. Nothing was deleted.
     BackupNeeded = "BACKUP_NEEDED", 19, "Take a newer backup and let it pass `grap verify ID`; a window that reaches less far back (retention.window_days) needs it no longer either.";
     /// The file system has not the room that the operation needs. Nothing was published.
-    NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
+    NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. `grap expire`, then `grap gc` give room in a repository back, also where no byte is free. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.
     Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere; `grap check` takes such a directory as it is. `grap doctor` says what it sees.";
     /// A format, release or setting that this program does not know. It refuses rather than guesses.
@@ -130,7 +130,7 @@ codes! {
     /// What answers at the address speaks no Bolt that Grap knows, or the TLS between does not agree.
     Neo4jNotBolt = "NEO4J_NOT_BOLT", 23, "NEO4J_URI names the port of Bolt (7687), not of HTTP (7474). A server with a certificate: bolt+s://; with one that nobody signed: bolt+ssc://.";
     /// The server refused: the message is its own.
-    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it.";
+    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it. Where a database is not available: debug.log in logs/ of Neo4j's home says why, docs/runbooks/lost-graph.md what to do.";
     /// Whether the server has done it is not known: the connection ended between the order and the answer.
     CommitInDoubt = "COMMIT_IN_DOUBT", 24, "Look before doing it again. `grap schema apply` may always be run again: it makes nothing twice.";
     /// A check of `grap health` failed. The report says which, and what it found.

@@ -1,18 +1,48 @@
-//! kill -9 in every order of a promotion and of rollbacks, with the shipped release binary and a real server. The exit
-//! status is 0 only when one whole database served each time, with every acknowledged write.
+//! Promotions and rollbacks of the shipped release binary on real servers: struck in every order, and where the live
+//! database, the archive or the stop is not as it should be. The exit status is 0 only when one whole database served each
+//! time, with every acknowledged write.
 //!
-//! `GRAP_SOAK_SECONDS` ends it early; `GRAP_BINARY` is the program under test (beside this one by default).
+//! `promotions [strikes|supervised|cases|versions]`; all of them by default. `GRAP_STRIKES` are enough of the first two each;
+//! `GRAP_SOAK_SECONDS` ends each part early, after the strike or the case under way: its last line says what share of the whole
+//! was made. `promotions cases NAME` is one case. `GRAP_TEST_VERSIONS` are the versions; `GRAP_BINARY` is the program under
+//! test (beside this one by default).
 
 #![expect(clippy::print_stdout, reason = "its summary is what it is for")]
 
 use std::error::Error;
+use std::path::Path;
 
 use grap_testkit::Distribution;
-use grap_testkit::campaign::{binary, deadline};
-use grap_testkit::promotions::promotions;
+use grap_testkit::campaign::{binary, deadline, number};
+use grap_testkit::promotions::{Setting, cases, strikes, supervised, version};
+
+const PARTS: [&str; 4] = ["strikes", "supervised", "cases", "versions"];
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let (part, case) = (std::env::args().nth(1), std::env::args().nth(2));
+    let (binary, standard) = (binary()?, Distribution::standard()?);
+    match part.as_deref() {
+        None => PARTS.iter().try_for_each(|part| run(part, None, &binary, &standard)),
+        Some(part) if PARTS.contains(&part) => run(part, case.as_deref(), &binary, &standard),
+        Some(other) => Err(format!("promotions {other}: one of {PARTS:?} or nothing is wanted").into()),
+    }
+}
+
+fn run(part: &str, case: Option<&str>, binary: &Path, standard: &Distribution) -> Result<(), Box<dyn Error>> {
     let tell = |text: &str| println!("{text}");
-    println!("{}", promotions(&binary()?, &Distribution::standard()?, deadline(), &tell)?);
+    let wanted = number("GRAP_STRIKES", 0);
+    let strikes_wanted = (wanted > 0).then_some(wanted);
+    let setting = Setting { binary, distribution: standard, strikes: strikes_wanted, until: deadline() };
+    match part {
+        "strikes" => println!("{}", strikes(&setting, &tell)?),
+        "supervised" => println!("{}", supervised(&setting, &tell)?),
+        "cases" => println!("{}", cases(&setting, case, &tell)?),
+        _ => {
+            for name in Distribution::matrix() {
+                let distribution = Distribution::ensure(&name)?;
+                println!("{}", version(&Setting { distribution: &distribution, ..setting }, &tell)?);
+            }
+        }
+    }
     Ok(())
 }

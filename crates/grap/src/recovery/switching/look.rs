@@ -160,7 +160,7 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
             let why = format!(
-                "the live database is of another store ({live:?}) than what is to replace it ({side:?})"
+                "the live database is of another store ({live:?}) than what is to replace it ({side:?}); with --live-is-lost it is given up"
             );
             Err(Error::PromotionRefused { why })
         }
