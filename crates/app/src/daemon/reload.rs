@@ -12,7 +12,7 @@ use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
-use super::{CANARY, Daemon, HTTP, SCHEDULER};
+use super::{CANARY, Daemon, HTTP, PROMOTION, SCHEDULER};
 use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -142,6 +142,7 @@ mod tests {
             ("archiver", "repository", true),
             (HTTP, "http.listen", true),
             (SCHEDULER, "repository", false),
+            (PROMOTION, "repository", false),
         ] {
             assert_eq!(needs_new_start(job, key), anew, "{job} {key}");
         }

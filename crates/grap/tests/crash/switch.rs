@@ -73,8 +73,8 @@ impl World {
         self.halves(&format!(".grap/retired/{id}"))
     }
 
-    fn state(&self) -> StateDirectory {
-        StateDirectory::open(&self.folder.path().join("state")).unwrap()
+    fn state(&self) -> Result<StateDirectory> {
+        Ok(StateDirectory::open(&self.folder.path().join("state"))?)
     }
 
     fn session(&self) -> Session<'_> {
@@ -115,7 +115,7 @@ impl World {
 
     /// One process: it begins, where there is nothing yet, and does what is owed.
     fn process(&self, confirms: bool) -> Result<State> {
-        let state = self.state();
+        let state = self.state()?;
         let machine = Machine::open(&state, Lane::Recovery, &Clock::System)?;
         let machine = if *machine.state() == State::Idle {
             let id = machine.next_id(Clock::System.now());
@@ -145,15 +145,16 @@ impl World {
 
     /// The journal is lost, and somebody resets.
     fn reset(&self, told: &str) {
-        std::fs::write(self.folder.path().join("state/recovery.journal"), "lost").unwrap();
+        let state = self.state().unwrap();
+        std::fs::write(state.root().join("recovery.journal"), "lost").unwrap();
         let (find, open) = (
             || self.find(),
             || -> Result<Access> { Err(Error::NotOpenedAgain { why: "nobody asks".to_owned() }) },
         );
         // The server that is not there is not seen to serve: the second reset leaves it.
-        if let Err(first) = reset_recovery(&find, &open, &self.state(), &self.session()) {
+        if let Err(first) = reset_recovery(&find, &open, &state, &self.session()) {
             assert_eq!(first.code(), Code::ServerStartFailed, "{told}: {first}");
-            reset_recovery(&find, &open, &self.state(), &self.session())
+            reset_recovery(&find, &open, &state, &self.session())
                 .unwrap_or_else(|error| panic!("{told}: {error}"));
         }
     }
@@ -363,7 +364,7 @@ fn enumerate(mode: Mode, offset: usize) {
         first.assert_settled(&state, "unstruck");
         assert_eq!(state.status(), if confirms { Status::Promoted } else { Status::Failed });
         assert!(count > 150, "it makes {count} calls");
-        for at in (1 + offset..=count).step_by(stride(3)) {
+        for at in (1 + offset..=count).step_by(stride(17)) {
             let told = format!("call {at} of {count}, {mode:?}, confirms: {confirms}");
             let struck_one = world(&template);
             assert!(struck(at, mode, &struck_one, confirms), "{told}: it was not reached");
@@ -382,7 +383,7 @@ fn enumerate_without_journal(mode: Mode, offset: usize) {
     world(&template).process(true).unwrap();
     let count = faults::clear().iter().filter(|step| counts(step.call, &step.path)).count();
     let mut taken_back = 0;
-    for at in (1 + offset..=count).step_by(stride(5)) {
+    for at in (1 + offset..=count).step_by(stride(17)) {
         let told = format!("call {at} of {count}, {mode:?}, without its journal");
         let struck_one = world(&template);
         assert!(struck(at, mode, &struck_one, true), "{told}: it was not reached");
