@@ -144,7 +144,7 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     println!("supervise in memory: {:.1} MiB", process_memory(supervisor.child.id()));
 
     let control = ServerControl::Supervisor { socket: supervisor.socket() };
-    control.check().unwrap();
+    control.check(&world.live()).unwrap();
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
     println!("all of it over after {:?}", begun.elapsed());

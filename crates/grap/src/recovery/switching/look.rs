@@ -28,6 +28,7 @@ impl LiveSwitch<'_> {
         let (switch, swap) = switch_of(recovery)?;
         session.monitor.begin("look again", Unit::Items, None);
         let installation = self.installation(switch)?;
+        self.claim(switch)?;
         let control = self.live()?.control;
         control.check(&installation)?;
         both_are_what_they_were(recovery, switch)?;
@@ -38,13 +39,11 @@ impl LiveSwitch<'_> {
         swap.remove_empty()?;
         exchanges?;
         no_half_is_a_mount(switch)?;
-        self.claim(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
-        if !runs {
-            require_nobody(switch)?;
-        }
         if runs {
             self.is_the_one(switch, session)?;
+        } else {
+            require_nobody(switch)?;
         }
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
         unless_lost(switch, session, self.followed(recovery, switch, session))?;
