@@ -32,7 +32,8 @@ impl Call<'_> {
 
     /// Whether a promotion is between its barrier and its end: nothing of ours is to be written then.
     pub(crate) fn is_switching(&self) -> Result<bool, Failure> {
-        let data = Installation::data_directory(&resolve::installation(self.settings)?).map_err(grap::Error::from)?;
+        let data = Installation::data_directory(&resolve::installation(self.settings)?)
+            .map_err(grap::Error::from)?;
         Ok(grap::recovery::switch_in_progress(&data)?)
     }
 

@@ -19,11 +19,16 @@ use crate::failure::Failure;
 const AGAIN: Duration = Duration::from_secs(30);
 
 impl Daemon {
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
     pub(super) fn watch_promotions(&self, stop: &Stop) -> RunEnd {
         loop {
             match self.owes_promotion(stop) {
                 Ok(true) => self.finish_promotion(stop),
-                Ok(false) => self.clear_unless_called_off(stop),
+                Ok(false) => match self.own_call(PROMOTION, stop, |call| call.lost_switch()) {
+                    Ok(Some(lost)) => self.tell(&lost),
+                    // Where the live server is not said, nobody can look.
+                    Ok(None) | Err(_) => self.clear_unless_called_off(stop),
+                },
                 // A journal that cannot be read is told by who looks after the state directory.
                 Err(_) => {}
             }

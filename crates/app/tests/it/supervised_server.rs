@@ -89,7 +89,8 @@ impl World {
 
     fn start(&self, control: &ServerControl, stopped: StoppedServer) {
         let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
-        with_session(|session| control.start(Before::Stopped(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
+        with_session(|session| control.start(Before::Stopped(stopped), &self.live(), &bolt, LIMIT, session))
+            .unwrap();
     }
 
     /// It serves already.

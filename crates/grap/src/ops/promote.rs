@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use grap_core::Target;
 use grap_core::recovery::{
-    Cause, End, Failure, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
+    Cause, End, Failure, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch,
+    SwitchLimits, order,
 };
 use grap_disk as disk;
 use grap_neo4j::{TransactionEnd, TxId};
@@ -23,7 +24,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::recovery::{
     Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, Swap, Swapped,
-    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired, switch_owed,
+    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired,
+    switch_owed,
 };
 use crate::state::StateDirectory;
 
@@ -407,11 +409,7 @@ impl Planner<'_> {
     }
 
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
-    fn archived(
-        &self,
-        installation: &Installation,
-        plan: &Plan,
-    ) -> Result<(Vec<String>, Option<Failure>)> {
+    fn archived(&self, installation: &Installation, plan: &Plan) -> Result<(Vec<String>, Option<Failure>)> {
         self.session.monitor.begin("opening the repository", Unit::Items, None);
         let looked = (self.open)().and_then(|access| {
             let archive = Archive::new(access.open()?, plan.source.clone());
@@ -538,7 +536,9 @@ mod tests {
     use grap_core::recovery::{Limits, What, apply, atlas};
 
     use super::*;
-    use crate::recovery::CandidateOptions;
+    use crate::live::InstallationOptions;
+    use crate::recovery::{CandidateOptions, LiveServer};
+    use crate::server::control::ServerControl;
     use crate::server::{InstallationPlace, JavaPlace};
 
     fn wish(target: Option<&str>) -> RecoverOptions {
@@ -555,6 +555,82 @@ mod tests {
             candidate,
             limits: Limits::default(),
         }
+    }
+
+    const MARK: &str = include_str!("../../../../testdata/promotion-v1/retired.json");
+
+    fn done(mut state: State) -> State {
+        while let Some(done) = atlas::done(&state) {
+            state = apply(state, &done).unwrap();
+        }
+        state
+    }
+
+    /// A clock that was ahead makes an older one the newest; a mark that cannot be read may be that of the newest.
+    #[test]
+    fn a_rollback_takes_what_the_last_promotion_has_retired() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
+        let put = |id: &str, at: &str| {
+            let text = MARK.replace("recovery-20261126-020000", id).replace("1970-01-01T00:00:00Z", at);
+            let place = root_of_retired(&data).join(id);
+            disk::create_dir_all(&place).unwrap();
+            disk::replace(&place.join("retired.json"), &[text.as_bytes()]).unwrap();
+        };
+        put("recovery-20261126-020000", "2026-11-26T02:00:00Z");
+        put("recovery-20991126-020000", "2099-11-26T02:00:00Z");
+        let find = || {
+            let installation =
+                InstallationOptions::Data { data: data.clone(), transactions: None, database: None };
+            let control = ServerControl::Commands { stop: String::new(), start: String::new(), wanted: None };
+            let connection = grap_bolt::client::Options::new(
+                "bolt://127.0.0.1:1".parse().unwrap(),
+                grap_bolt::client::Auth::None,
+            );
+            Ok(LiveServer { installation, control, connection })
+        };
+        let open = || -> Result<_> { panic!("the repository is not needed") };
+        let holder =
+            grap_repository::LockHolder { hostname: String::new(), username: String::new(), uid: 0, gid: 0 };
+        let (clock, stop) = (grap_task::Clock::System, grap_task::Stop::new());
+        let session =
+            Session { clock: &clock, stop: &stop, monitor: &grap_task::Silent, holder: &holder, program: "t" };
+        let retired = |named: Option<&str>, state: &State| {
+            let options = SwitchOptions {
+                retired: named.map(|id| id.parse().unwrap()),
+                live_is_lost: false,
+                limits: SwitchLimits::default(),
+            };
+            let planner = Planner { options: &options, find: &find, open: &open, session: &session };
+            planner.retired(state).map(|store| store.recovery.to_string())
+        };
+        let asked = What::PromoteAsked { switch: Box::new(atlas::switch(false)) };
+        let promoted = done(apply(atlas::validated(), &atlas::event(asked)).unwrap());
+        assert_eq!(promoted.status(), Status::Promoted);
+        assert_eq!(retired(None, &promoted).unwrap(), "recovery-20261126-020000");
+        assert_eq!(retired(None, &State::Idle).unwrap(), "recovery-20991126-020000");
+        put("recovery-20270101-020000", "never");
+        assert!(matches!(retired(None, &State::Idle), Err(Error::PromotionRefused { .. })));
+        assert_eq!(retired(None, &promoted).unwrap(), "recovery-20261126-020000");
+        let named = "recovery-20991126-020000";
+        assert_eq!(retired(Some(named), &promoted).unwrap(), named);
+    }
+
+    /// What was rolled back a server has opened.
+    #[test]
+    fn a_candidate_that_was_rolled_back_is_refused_at_once() {
+        let asked = What::PromoteAsked { switch: Box::new(atlas::switch(false)) };
+        let mut state = apply(atlas::validated(), &atlas::event(asked)).unwrap();
+        while order(&state) != Some(Order::Confirm) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let failed = What::Failed { order: Order::Confirm, failure: atlas::failure() };
+        state = apply(state, &atlas::event(failed)).unwrap();
+        while order(&state) != Some(Order::StartOld) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let told = validated(&state).unwrap_err().to_string();
+        assert!(told.contains("grap recover reset"), "{told}");
     }
 
     /// A candidate of last week is not promoted by who wants the newest point of today.

@@ -34,6 +34,7 @@ pub use candidate::{Candidate, CandidateOptions, OpenAgain, room_for};
 pub use gauge::{Gauge, Reading};
 pub use history::{Past, past};
 pub use journal::RecoveryJournal;
+pub(crate) use perform::failure;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
@@ -41,7 +42,6 @@ pub use swap::{Swap, Swapped};
 pub use switching::{
     FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
 };
-pub(crate) use perform::failure;
 pub(crate) use switching::{
     Interrupted, NotedSwitch, archived_databases, bytes_of, finish_released, given_up, interrupted,
     release_store, root_of_retired,

@@ -213,7 +213,10 @@ impl Swap {
         if self.is_put(guard)? {
             return Ok(());
         }
-        let what = format!("neither is the old store at {}, nor the new database in place", self.side.store.display());
+        let what = format!(
+            "neither is the old store at {}, nor the new database in place",
+            self.side.store.display()
+        );
         Err(Error::SwapUnknown { what })
     }
 

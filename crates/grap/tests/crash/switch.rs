@@ -94,7 +94,7 @@ impl World {
                 transactions: None,
                 database: Some("neo4j".to_owned()),
             },
-            control: ServerControl::Commands { stop: ":".to_owned(), start: ":".to_owned() },
+            control: ServerControl::Commands { stop: ":".to_owned(), start: ":".to_owned(), wanted: None },
             connection: Options::new("bolt://127.0.0.1:1".parse().unwrap(), Auth::None),
         })
     }
@@ -108,7 +108,9 @@ impl World {
             side,
             retired: self.retired(id.as_str()),
             archived: Vec::new(),
+            archive_unknown: None,
             live_is_lost: false,
+            made_of: None,
             limits: SwitchLimits { start_s: 0, ..SwitchLimits::default() },
         }
     }

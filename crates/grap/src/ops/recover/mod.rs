@@ -30,7 +30,7 @@ pub use cancel::cancel_recovery;
 pub(super) use report::failure;
 pub use report::{CandidateIs, RecoveryReport, recovery_at_work, recovery_status};
 pub(super) use reset::clear_away;
-pub use reset::reset_recovery;
+pub use reset::{lost_switch, reset_recovery};
 
 #[derive(Debug, Clone)]
 pub struct RecoverOptions {

@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::ops::Session;
 use crate::recovery::{
-    Candidate, FindLive, Interrupted, Lane, LiveSwitch, Machine, NotedSwitch, OpenAgain, interrupted,
+    self, Candidate, FindLive, Interrupted, Lane, LiveSwitch, Machine, NotedSwitch, OpenAgain, interrupted,
 };
 use crate::state::StateDirectory;
 
@@ -28,13 +28,48 @@ pub fn reset_recovery(
     if let Some(aside) = &aside {
         session.monitor.finding(&Finding::warning(aside.to_string()));
     }
+    let knew = *machine.state() != State::Idle;
     let machine = take_up(machine, find, aside.is_some(), session)?;
+    let machine = to_the_beginning(machine, find, open, state, session)?;
+    let ended = RecoveryReport::ended(machine.state(), session);
+    if !knew {
+        return Ok(ended);
+    }
+    // What the journal knew of is away; another switch may be under way, of a journal that was lost before that one began.
+    let machine = take_up(machine, find, false, session)?;
+    let machine = to_the_beginning(machine, find, open, state, session)?;
+    Ok(RecoveryReport::ended(machine.state(), session))
+}
+
+fn to_the_beginning(
+    machine: Machine,
+    find: &FindLive<'_>,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<Machine> {
     let phase = machine.state().recovery().map(|recovery| recovery.phase);
     let machine =
         if phase.is_some_and(Phase::is_switching) { machine.cancel(session.clock)? } else { machine };
     let candidate = Candidate::to_clear_away(Some(open)).with_live(LiveSwitch::new(find, Some(open)));
-    let machine = clear_away(machine, Lane::Recovery, candidate, state, session)?;
-    Ok(RecoveryReport::ended(machine.state(), session))
+    clear_away(machine, Lane::Recovery, candidate, state, session)
+}
+
+/// A switch that this journal knows nothing of, and that keeps its database from being opened: told, for whoever looks after it.
+pub fn lost_switch(find: &FindLive<'_>, state: &StateDirectory) -> Result<Option<String>> {
+    let installation = Installation::locate(&find()?.installation, SYSTEM)?;
+    let Some(Interrupted { barrier, noted: Some(noted) }) = interrupted(&installation)? else {
+        return Ok(None);
+    };
+    let known = recovery::look(state, Lane::Recovery)?.0;
+    if known.recovery().is_some_and(|recovery| recovery.id == noted.recovery) {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "{} is the barrier of {}, which no journal here knows of: the database may be down; `grap recover reset` takes it back",
+        barrier.display(),
+        noted.recovery
+    )))
 }
 
 /// Where no journal knows of a promotion, one may be under way all the same.
@@ -52,7 +87,8 @@ fn take_up(
         Ok(installation) => match interrupted(&installation)? {
             None => return Ok(machine),
             Some(Interrupted { noted: Some(noted), .. }) => {
-                let told = format!("{} is exchanged back", noted.recovery);
+                let told =
+                    format!("{} is taken back, or finished where clients have written to it", noted.recovery);
                 session.monitor.finding(&Finding::warning(told));
                 let NotedSwitch { recovery, plan, switch, guard, .. } = *noted;
                 return machine.take_up(recovery, plan, (switch, guard), session.clock);

@@ -43,16 +43,12 @@ impl LiveSwitch<'_> {
     }
 
     /// Forwards, or back, as the journal had it at last.
-    fn finish(
-        &mut self,
-        recovery: &Recovery,
-        switch: &Switch,
-        swap: &Swap,
-        guard: &Guard,
-    ) -> Result<()> {
+    fn finish(&mut self, recovery: &Recovery, switch: &Switch, swap: &Swap, guard: &Guard) -> Result<()> {
         let finished = self.under_the_lock(switch).and_then(|()| match recovery.phase {
             Phase::Undoing => swap.undo_exchanges(guard),
-            _ => swap.take_log(guard).and_then(|()| swap.swap_stores(guard)).and_then(|()| swap.put_log(guard)),
+            _ => {
+                swap.take_log(guard).and_then(|()| swap.swap_stores(guard)).and_then(|()| swap.put_log(guard))
+            }
         });
         finished.map_err(|error| {
             let verb = if recovery.is_rollback() { "rollback" } else { "promote" };

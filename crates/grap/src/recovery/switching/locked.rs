@@ -27,16 +27,14 @@ impl LiveSwitch<'_> {
         disk::make_dirs(root, Some(PRIVATE))?;
         let path = root.join(LOCK);
         self.claim = FileLock::try_exclusive(&path)?;
-        match self.claim {
-            Some(_) => Ok(()),
-            None => {
-                let why = format!(
-                    "another grap, of another state directory, is in the middle of a promotion or a rollback here: it holds {}",
-                    path.display()
-                );
-                Err(Error::PromotionRefused { why })
-            }
+        if self.claim.is_some() {
+            return Ok(());
         }
+        let why = format!(
+            "another grap, of another state directory, is in the middle of a promotion or a rollback here: it holds {}",
+            path.display()
+        );
+        Err(Error::PromotionRefused { why })
     }
 
     /// Whether the lock of the stores is ours, and keeps servers out.
@@ -79,7 +77,8 @@ pub(super) fn require_nobody(switch: &Switch) -> Result<()> {
                 ServerRun::Process { pid, .. } => format!("process {pid}"),
                 _ => "a process that is not seen from here".to_owned(),
             };
-            let why = format!("{who} works on {}, which no server has open: is it neo4j-admin?", store.display());
+            let why =
+                format!("{who} works on {}, which no server has open: is it neo4j-admin?", store.display());
             Err(Error::PromotionRefused { why })
         }
     }

@@ -33,7 +33,9 @@ impl LiveSwitch<'_> {
         control.check(&installation)?;
         both_are_what_they_were(recovery, switch)?;
         if switch.live_is_lost {
-            given_up(switch).into_iter().for_each(|told| session.monitor.finding(&Finding::warning(told)));
+            for told in given_up(switch) {
+                session.monitor.finding(&Finding::warning(told));
+            }
         }
         let exchanges = can_be_exchanged(switch);
         swap.remove_empty()?;
@@ -150,6 +152,14 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
                 continue;
             }
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
+            Some(Kind::File) if *half == switch.live.log => match progress::whose_barrier(switch)? {
+                Some(id) => format!(
+                    "{half} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back"
+                ),
+                None => format!(
+                    "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
+                ),
+            },
             Some(_) => format!("{half} is no directory: what is it?"),
         };
         return Err(Error::PromotionRefused { why });
@@ -179,7 +189,9 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
         match disk::stat_link(half) {
             Ok(Some(found)) if found.kind == Kind::Directory => {}
             Ok(Some(_)) => told.push(format!("{} is no directory: it is put aside as it is", half.display())),
-            Ok(None) => told.push(format!("{} is missing: there is nothing of it to put aside", half.display())),
+            Ok(None) => {
+                told.push(format!("{} is missing: there is nothing of it to put aside", half.display()))
+            }
             Err(error) => told.push(in_one_line(&error)),
         }
         if !matches!(disk::stat(parent(half)), Ok(Some(_))) {

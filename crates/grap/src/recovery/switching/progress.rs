@@ -14,6 +14,7 @@ use super::retired::{place, require_version, root_of_retired};
 use crate::error::{Error, Result};
 use crate::live::Installation;
 use crate::recovery::halves::{identity, is};
+use crate::recovery::swap::Swap;
 
 const NAME: &str = "in-progress.json";
 const SIZE_MAX: u64 = 1 << 20;
@@ -67,7 +68,7 @@ pub fn switch_in_progress(data: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// A switch that was interrupted between its first exchange and its last: one that is known, else a file that lies where
+/// A switch that was interrupted between its first exchange and its end: one that is known, else a file that lies where
 /// the log of a database should.
 pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrupted>> {
     let root = root_of_retired(&installation.data);
@@ -84,7 +85,29 @@ pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrup
             unknown.get_or_insert(barrier);
         }
     }
+    if let Some(noted) = put(&root)? {
+        let barrier = PathBuf::from(&noted.switch.side.log);
+        return Ok(Some(Interrupted { barrier, noted: Some(Box::new(noted)) }));
+    }
     Ok(unknown.map(|barrier| Interrupted { barrier, noted: None }))
+}
+
+/// One behind its last exchange, whose old store lies where its candidate did.
+fn put(root: &Path) -> Result<Option<NotedSwitch>> {
+    for name in disk::list(root)?.unwrap_or_default() {
+        if let Some(noted) = read(&root.join(name))?
+            && Swap::of(&noted.switch).is_put(&noted.guard)?
+        {
+            return Ok(Some(noted));
+        }
+    }
+    Ok(None)
+}
+
+/// Whose barrier lies where the live log should be.
+pub(super) fn whose_barrier(switch: &Switch) -> Result<Option<RecoveryId>> {
+    let root = place(&switch.retired).parent().unwrap_or(Path::new("/"));
+    Ok(noted(root, Path::new(&switch.live.log))?.map(|noted| noted.recovery))
 }
 
 /// A barrier that nobody has noted anything about: of a live database that is given up it counts as no log.
@@ -193,6 +216,26 @@ mod tests {
         let known = interrupted(&world.installation).unwrap().unwrap();
         assert_eq!((known.barrier, known.noted.unwrap().switch), (barrier, world.switch.clone()));
         assert!(!is_unknown_barrier(&world.switch).unwrap());
+    }
+
+    /// Its barrier is out of the way: only the note tells that the old store lies where the candidate did.
+    #[test]
+    fn what_is_put_and_not_retired_is_found_without_a_barrier() {
+        let world = world();
+        disk::create_dir_all(Path::new(&world.switch.live.log)).unwrap();
+        let aside = world.installation.data.join("aside");
+        disk::replace(&aside, &[b"words"]).unwrap();
+        world.note(&aside);
+        assert!(interrupted(&world.installation).unwrap().is_none());
+        let State::Active(recovery) = apply(State::Idle, &atlas::event(atlas::begun())).unwrap() else {
+            panic!()
+        };
+        let now = |half: &str| identity(Path::new(half)).unwrap().unwrap();
+        let (side_store, side_log) = (now(&world.switch.live.store), now(&world.switch.live.log));
+        let guard = Guard { side_store, side_log, ..atlas::guard() };
+        note(&recovery, &world.switch, &guard, Timestamp::UNIX_EPOCH).unwrap();
+        let found = interrupted(&world.installation).unwrap().unwrap();
+        assert_eq!(found.noted.unwrap().guard, guard);
     }
 
     /// It may be about this barrier: nobody gives a database up over it.

@@ -45,7 +45,8 @@ impl World {
             ..atlas::switch(false)
         });
         let What::RollbackBegun { id, plan, .. } = atlas::rollback_begun(false) else { panic!() };
-        let begun = apply(grap_core::recovery::State::Idle, &atlas::event(What::RollbackBegun { id, plan, switch }));
+        let begun =
+            apply(grap_core::recovery::State::Idle, &atlas::event(What::RollbackBegun { id, plan, switch }));
         let recovery = begun.unwrap().recovery().unwrap().clone();
         Self { folder, recovery }
     }
@@ -116,7 +117,8 @@ fn nothing_is_exchanged_while_an_admin_tool_has_the_database_open() {
     };
     let mut orders = LiveSwitch::new(&find, None);
     let held = admin();
-    let refused = with_session(|session| orders.look_again(&world.recovery, session)).unwrap_err().to_string();
+    let refused =
+        with_session(|session| orders.look_again(&world.recovery, session)).unwrap_err().to_string();
     assert!(refused.contains("neo4j-admin"), "{refused}");
     drop(held);
     world.guarded(&mut orders);
@@ -163,7 +165,9 @@ fn two_graps_do_not_change_one_data_directory() {
     let (recovery, swap) = (&world.recovery, world.swap());
     with_session(|session| {
         ours.take_log(recovery, session).unwrap();
-        for refused in [theirs.look_again(recovery, session).map(drop), theirs.undo(recovery, session).map(drop)] {
+        for refused in
+            [theirs.look_again(recovery, session).map(drop), theirs.undo(recovery, session).map(drop)]
+        {
             assert!(refused.unwrap_err().to_string().contains("switch.lock"));
         }
         ours.swap_stores(recovery, session).unwrap();

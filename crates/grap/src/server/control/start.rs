@@ -56,9 +56,8 @@ pub(super) fn start(
         seen: Seen::Nobody,
     };
     // That it meets the server which has not ended is no failure; a service manager keeps it for when it has.
-    let _early = early.map(RunningCommand::start).transpose().map_err(|source| ControlError::StartNotRun {
-        command: early.unwrap_or_default().to_owned(),
-        source,
+    let _early = early.map(RunningCommand::start).transpose().map_err(|source| {
+        ControlError::StartNotRun { command: early.unwrap_or_default().to_owned(), source }
     })?;
     let begun = session.clock.since_boot();
     loop {

@@ -228,7 +228,8 @@ fn behind_a_stop_that_failed_the_start_command_runs_in_any_case() {
     let limit = Duration::from_millis(500);
     let late = world.stop_within(&control, limit);
     assert!(matches!(late, Err(ControlError::StopTimedOut { .. })), "{late:?}");
-    let start = |before| with_session(|session| control.start(before, &world.live, &nowhere(), limit, session));
+    let start =
+        |before| with_session(|session| control.start(before, &world.live, &nowhere(), limit, session));
     // One that runs is not started by who has not stopped it.
     assert!(start(Before::Unknown).is_err());
     assert_eq!(disk::stat(&world.path("starts")).unwrap(), None);
