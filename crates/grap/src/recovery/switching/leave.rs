@@ -8,7 +8,7 @@ use grap_core::recovery::{Guard, Phase, Recovery, Switch};
 use grap_task::Finding;
 
 use super::{LiveSwitch, locked, switch_of};
-use crate::error::{Error, Result, in_one_line};
+use crate::error::{Result, in_one_line};
 use crate::ops::Session;
 use crate::recovery::swap::{Swap, Swapped};
 use crate::server::control::StoresLock;
@@ -26,8 +26,15 @@ impl LiveSwitch<'_> {
         let (switch, swap) = switch_of(recovery)?;
         if let Some(guard) = &recovery.guard
             && is_in_the_middle(swap.look_back(guard)?)
+            && let Err(why) = self.finish(recovery, switch, &swap, guard)
         {
-            self.finish(recovery, switch, &swap, guard)?;
+            let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
+            let told = format!(
+                "a server refuses database `{}`, for a barrier lies at {} ({why}): `grap recover {verb}` goes on, `grap recover cancel` takes it back",
+                switch.database, switch.live.log
+            );
+            session.monitor.finding(&Finding::warning(told));
+            return Ok(());
         }
         // What is served must not come apart by a loss of power.
         swap.settle()?;
@@ -42,31 +49,28 @@ impl LiveSwitch<'_> {
         Ok(())
     }
 
-    /// Forwards, or back, as the journal had it at last.
-    fn finish(&mut self, recovery: &Recovery, switch: &Switch, swap: &Swap, guard: &Guard) -> Result<()> {
-        let finished = self.under_the_lock(switch).and_then(|()| match recovery.phase {
+    /// Forwards, or back, as the journal had it at last; or why not.
+    fn finish(
+        &mut self,
+        recovery: &Recovery,
+        switch: &Switch,
+        swap: &Swap,
+        guard: &Guard,
+    ) -> std::result::Result<(), String> {
+        match self.has_lock() {
+            Ok(true) => {}
+            Ok(false) => return Err("the lock of its stores is not ours".to_owned()),
+            Err(error) => return Err(in_one_line(&error)),
+        }
+        let finished = locked::require_nobody(switch).and_then(|()| match recovery.phase {
             Phase::Undoing => swap.undo_exchanges(guard),
             _ => {
-                swap.take_log(guard).and_then(|()| swap.swap_stores(guard)).and_then(|()| swap.put_log(guard))
+                swap.take_log(guard)?;
+                swap.swap_stores(guard)?;
+                swap.put_log(guard)
             }
         });
-        finished.map_err(|error| {
-            let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
-            let what = format!(
-                "a server refuses database `{}`, for a barrier lies at {} ({}); `grap recover {verb}` goes on, `grap recover cancel` takes it back",
-                switch.database,
-                switch.live.log,
-                in_one_line(&error)
-            );
-            Error::SwapUnknown { what }
-        })
-    }
-
-    fn under_the_lock(&mut self, switch: &Switch) -> Result<()> {
-        if !self.has_lock()? {
-            return Err(Error::SwapUnknown { what: "the lock of its stores is not ours".to_owned() });
-        }
-        locked::require_nobody(switch)
+        finished.map_err(|error| in_one_line(&error))
     }
 }
 
