@@ -28,6 +28,9 @@ use crate::error::{Error, Result};
 /// A barrier is to be read by people, too.
 const READABLE: u32 = 0o644;
 
+/// What `disk` calls a file that is not published yet, or that it only tries something with.
+const UNPUBLISHED: &str = "tmp-";
+
 /// How much of the swap is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Swapped {
@@ -166,9 +169,14 @@ impl Swap {
         self.remove_empty()
     }
 
-    /// The directories that were made for what is retired, where nothing lies in them.
+    /// The directories that were made for what is retired, where nothing lies in them but what a try that was struck has left.
     pub(super) fn remove_empty(&self) -> Result<()> {
         for place in [&self.retired.log, &self.retired.store] {
+            for name in disk::list(parent(place))?.unwrap_or_default() {
+                if name.starts_with(UNPUBLISHED) {
+                    disk::remove_file(&parent(place).join(name))?;
+                }
+            }
             for directory in [parent(place), parent(parent(place))] {
                 if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
                     disk::remove_dir(directory)?;

@@ -207,7 +207,7 @@ impl World {
         };
         assert_eq!(left.iter().find(is_open), None, "{told}");
         let owners = std::fs::read_dir(self.data().join(".grap/retired")).unwrap().count();
-        assert_eq!(owners, 1, "{told}: {left:?}");
+        assert_eq!(owners, 1, "{told}: a directory of what did not come is left");
     }
 }
 
@@ -355,6 +355,11 @@ fn struck(at: usize, mode: Mode, world: &World, confirms: bool) -> bool {
     hit
 }
 
+/// Who waits for a process looks once more, or once less.
+fn assert_near_the_end(at: usize, count: usize, told: &str) {
+    assert!(at + 10 > count, "{told}: it was not reached");
+}
+
 fn enumerate(mode: Mode, offset: usize) {
     let _turn = turn();
     let template = template();
@@ -369,7 +374,10 @@ fn enumerate(mode: Mode, offset: usize) {
         for at in (1 + offset..=count).step_by(stride(17)) {
             let told = format!("call {at} of {count}, {mode:?}, confirms: {confirms}");
             let struck_one = world(&template);
-            assert!(struck(at, mode, &struck_one, confirms), "{told}: it was not reached");
+            if !struck(at, mode, &struck_one, confirms) {
+                assert_near_the_end(at, count, &told);
+                break;
+            }
             struck_one.assert_no_mix(&told);
             let state = struck_one.go_on(confirms, &told);
             struck_one.assert_settled(&state, &told);
@@ -388,7 +396,10 @@ fn enumerate_without_journal(mode: Mode, offset: usize) {
     for at in (1 + offset..=count).step_by(stride(17)) {
         let told = format!("call {at} of {count}, {mode:?}, without its journal");
         let struck_one = world(&template);
-        assert!(struck(at, mode, &struck_one, true), "{told}: it was not reached");
+        if !struck(at, mode, &struck_one, true) {
+            assert_near_the_end(at, count, &told);
+            break;
+        }
         let is_mixed = Path::new(&struck_one.live().log).is_file();
         struck_one.reset(&told);
         struck_one.assert_no_mix(&told);
