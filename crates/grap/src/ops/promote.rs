@@ -593,8 +593,13 @@ mod tests {
         let holder =
             grap_repository::LockHolder { hostname: String::new(), username: String::new(), uid: 0, gid: 0 };
         let (clock, stop) = (grap_task::Clock::System, grap_task::Stop::new());
-        let session =
-            Session { clock: &clock, stop: &stop, monitor: &grap_task::Silent, holder: &holder, program: "t" };
+        let session = Session {
+            clock: &clock,
+            stop: &stop,
+            monitor: &grap_task::Silent,
+            holder: &holder,
+            program: "t",
+        };
         let retired = |named: Option<&str>, state: &State| {
             let options = SwitchOptions {
                 retired: named.map(|id| id.parse().unwrap()),

@@ -174,7 +174,7 @@ impl Swap {
         for place in [&self.retired.log, &self.retired.store] {
             for name in disk::list(parent(place))?.unwrap_or_default() {
                 if name.starts_with(UNPUBLISHED) {
-                    disk::remove_file(&parent(place).join(name))?;
+                    remove_try(&parent(place).join(name))?;
                 }
             }
             for directory in [parent(place), parent(parent(place))] {
@@ -348,6 +348,14 @@ fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
 fn synced(one: &Path, other: &Path) -> Result<()> {
     disk::sync_dir(parent(one))?;
     Ok(disk::sync_dir(parent(other))?)
+}
+
+/// A file, or an empty directory, that an exchange was tried with.
+fn remove_try(path: &Path) -> Result<()> {
+    match disk::stat_link(path)?.map(|stat| stat.kind) {
+        Some(Kind::Directory) => Ok(disk::remove_dir(path)?),
+        _ => Ok(disk::remove_file(path)?),
+    }
 }
 
 /// What it lay in may be gone already.

@@ -56,12 +56,14 @@ pub(super) fn forget(switch: &Switch) -> Result<()> {
     Ok(disk::remove_file(&place(&switch.retired).join(NAME))?)
 }
 
-/// Whether a switch of this data directory is between its barrier and its end, or was left there: what Grap itself writes
-/// then would be taken for a client's, and keep a database that is not what it should be.
+/// Whether a switch of this data directory is between its first exchange and its end, or was left there: what Grap itself
+/// writes then would be taken for a client's, and keep a database that is not what it should be.
 pub fn switch_in_progress(data: &Path) -> Result<bool> {
     let root = root_of_retired(data);
     for name in disk::list(&root)?.unwrap_or_default() {
-        if is_of_kind(&root.join(name).join(NAME), Kind::File)? {
+        let Some(noted) = read(&root.join(name))? else { continue };
+        let is_barred = is(identity(Path::new(&noted.switch.live.log))?, Some(noted.guard.barrier));
+        if is_barred || Swap::of(&noted.switch).is_put(&noted.guard)? {
             return Ok(true);
         }
     }
@@ -231,11 +233,13 @@ mod tests {
             panic!()
         };
         let now = |half: &str| identity(Path::new(half)).unwrap().unwrap();
+        assert!(!switch_in_progress(&world.installation.data).unwrap());
         let (side_store, side_log) = (now(&world.switch.live.store), now(&world.switch.live.log));
         let guard = Guard { side_store, side_log, ..atlas::guard() };
         note(&recovery, &world.switch, &guard, Timestamp::UNIX_EPOCH).unwrap();
         let found = interrupted(&world.installation).unwrap().unwrap();
         assert_eq!(found.noted.unwrap().guard, guard);
+        assert!(switch_in_progress(&world.installation.data).unwrap());
     }
 
     /// It may be about this barrier: nobody gives a database up over it.
