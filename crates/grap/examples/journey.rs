@@ -183,7 +183,7 @@ fn local(repository: &Path) -> Access {
 }
 
 fn switch_options() -> SwitchOptions {
-    SwitchOptions { retired: None, live_is_lost: false, limits: SwitchLimits::default() }
+    SwitchOptions { retired: None, live_is_lost: false, with_system: false, limits: SwitchLimits::default() }
 }
 
 fn backup_options(places: &Places) -> BackupOptions {

@@ -323,6 +323,9 @@ pub(crate) enum RecoverVerb {
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct PromoteArguments {
+    /// Of the candidate `system` becomes live, too: users and passwords are those of the target
+    #[arg(long)]
+    pub(crate) with_system: bool,
     #[command(flatten)]
     pub(crate) switch: SwitchArguments,
 }
@@ -521,7 +524,7 @@ impl Verb {
             | Self::Source(SourceVerb::Add { .. } | SourceVerb::Rebind(_)) => true,
             Self::Drill(DrillArguments { history, .. }) => !history,
             Self::Recover(
-                RecoverVerb::Promote(PromoteArguments { switch })
+                RecoverVerb::Promote(PromoteArguments { switch, .. })
                 | RecoverVerb::Rollback(RollbackArguments { switch, .. }),
             ) => !switch.dry_run,
             Self::Recover(RecoverVerb::Release(StoreReleaseArguments { dry_run, .. }))
@@ -631,7 +634,9 @@ impl Arguments {
             }
             Verb::Recover(
                 RecoverVerb::Start(RecoverStartArguments { installation, .. })
-                | RecoverVerb::Promote(PromoteArguments { switch: SwitchArguments { installation, .. } })
+                | RecoverVerb::Promote(PromoteArguments {
+                    switch: SwitchArguments { installation, .. }, ..
+                })
                 | RecoverVerb::Rollback(RollbackArguments {
                     switch: SwitchArguments { installation, .. }, ..
                 })

@@ -7,14 +7,16 @@ use grap::recovery::{LiveServer, RetiredStore, retired_stores};
 use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, order};
 use grap_task::Finding;
 
-use super::arguments::{RollbackArguments, SwitchArguments};
+use super::arguments::{PromoteArguments, RollbackArguments, SwitchArguments};
 use super::resolve;
 use super::verbs::Call;
 use crate::failure::Failure;
 
 impl Call<'_> {
-    pub(super) fn promote(&self, arguments: &SwitchArguments) -> Result<(), Failure> {
+    pub(super) fn promote(&self, arguments: &PromoteArguments) -> Result<(), Failure> {
+        let PromoteArguments { switch: arguments, with_system } = arguments;
         let options = self.switch_options(arguments, None)?;
+        let options = SwitchOptions { with_system: *with_system, ..options };
         let (find, open) = (|| self.live_again(), || self.access_again());
         if arguments.dry_run {
             let plan = ops::plan_promotion(&options, &find, &open, &self.state()?, self.session)?;
@@ -131,6 +133,6 @@ impl Call<'_> {
         retired: Option<RecoveryId>,
     ) -> Result<SwitchOptions, Failure> {
         let (live_is_lost, limits) = (arguments.live_is_lost, self.switch_limits()?);
-        Ok(SwitchOptions { retired, live_is_lost, limits })
+        Ok(SwitchOptions { retired, live_is_lost, with_system: false, limits })
     }
 }

@@ -28,7 +28,7 @@ impl Call<'_> {
                 let report = RecoveryReport { retired: self.retired()?, ..report };
                 self.output.recovery_status(&report, self.promotes_what_passes()?)
             }
-            RecoverVerb::Promote(arguments) => self.promote(&arguments.switch),
+            RecoverVerb::Promote(arguments) => self.promote(arguments),
             RecoverVerb::Rollback(arguments) => self.rollback(arguments),
             RecoverVerb::Release(arguments) => self.release_store(arguments),
             RecoverVerb::Cancel => {

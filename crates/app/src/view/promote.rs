@@ -54,6 +54,7 @@ fn plan_shape(plan: &SwitchPlan) -> Value {
         "leaves": lost,
         "archived": plan.switch.archived,
         "live_is_lost": plan.switch.live_is_lost,
+        "with_system": plan.switch.system.is_some(),
         "losses": plan.losses,
     })
 }
@@ -92,10 +93,11 @@ fn plan_text(plan: &SwitchPlan) -> String {
     }
     let _ = writeln!(
         text,
-        "  what is live now ({}) goes to {} and {}",
+        "  what is live now ({}) goes to {} and {}{}",
         bytes(plan.retired_bytes),
         switch.retired.store,
-        switch.retired.log
+        switch.retired.log,
+        if switch.system.is_some() { ", and `system` beside them" } else { "" }
     );
     let _ = writeln!(text, "  nobody is served for: {DOWNTIME}");
     text
@@ -151,6 +153,7 @@ pub(super) fn switch_shape(recovery: &Recovery) -> Value {
         "undoes": recovery.plan.undoes,
         "retired": switch.retired,
         "live_is_lost": switch.live_is_lost,
+        "with_system": switch.system.is_some(),
         "stops": recovery.stops,
         "called_off": recovery.called_off.as_ref().map(ToString::to_string),
         "unconfirmed": recovery.unconfirmed.as_ref().map(ToString::to_string),
@@ -167,6 +170,7 @@ pub(super) fn retired_shape(retired: &RetiredStore) -> Value {
         "path": retired.path.display().to_string(),
         "replaced_by": retired.plan.target,
         "missing": retired.missing,
+        "with_system": retired.system.is_some(),
     })
 }
 

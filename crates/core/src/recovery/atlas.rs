@@ -209,6 +209,7 @@ pub fn switch(live_is_lost: bool) -> Switch {
         live_is_lost,
         made_of: None,
         limits: SwitchLimits::default(),
+        system: None,
     }
 }
 
@@ -244,6 +245,7 @@ pub fn guard() -> Guard {
         side_log: identity(4),
         barrier: identity(5),
         end,
+        system: None,
     }
 }
 

@@ -36,6 +36,16 @@ pub struct Switch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_of: Option<BackupId>,
     pub limits: SwitchLimits,
+    /// `system` goes with it: the same of its two directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<Box<Switch>>,
+}
+
+impl Switch {
+    /// Each database that is exchanged: itself, and `system` where that goes with it.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.system.as_deref())
+    }
 }
 
 /// A database is two directories.
@@ -77,6 +87,16 @@ pub struct Guard {
     pub barrier: Identity,
     /// Where the log of the side ends: behind it stands what was written to it since.
     pub end: TransactionEnd,
+    /// The same of `system`, where that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<Box<Guard>>,
+}
+
+impl Guard {
+    /// As [`Switch::parts`].
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.system.as_deref())
+    }
 }
 
 /// Of a directory or a file, whatever it is called. (The number of a device may be another one after a boot.)

@@ -34,6 +34,8 @@ pub struct SwitchOptions {
     /// A rollback: the recovery whose retired database comes back; the newest by default.
     pub retired: Option<RecoveryId>,
     pub live_is_lost: bool,
+    /// A promotion: `system` becomes what it was at the target, too. (A rollback puts back what was retired.)
+    pub with_system: bool,
     pub limits: SwitchLimits,
 }
 
@@ -241,6 +243,7 @@ fn owed_of_switch(state: &State) -> Option<Order> {
 fn goes_on(state: &State, options: &SwitchOptions, wish: Wish, session: &Session<'_>) -> Result<bool> {
     let Some((owed, recovery)) = owed_of_switch(state).zip(state.recovery()) else { return Ok(false) };
     let is_lost = recovery.switch.as_ref().is_some_and(|switch| switch.live_is_lost);
+    let has_system = recovery.switch.as_ref().is_some_and(|switch| switch.system.is_some());
     let is_other_kind = recovery.is_rollback() != (wish == Wish::Rollback);
     let is_other_store = options.retired.is_some() && options.retired != recovery.plan.undoes;
     if !is_other_kind && owed == Order::StartOld && options.live_is_lost {
@@ -252,6 +255,10 @@ fn goes_on(state: &State, options: &SwitchOptions, wish: Wish, session: &Session
     }
     let why = if is_other_store {
         "which is a step of the rollback of another recovery"
+    } else if options.with_system && !has_system {
+        "and it was begun without --with-system"
+    } else if has_system && !options.with_system && wish == Wish::Promotion && recovery.phase.is_switching() {
+        "and it was begun with --with-system"
     } else if options.live_is_lost && !is_lost {
         "and it was begun without --live-is-lost"
     } else if is_lost && !options.live_is_lost && recovery.phase.is_switching() {
@@ -317,6 +324,11 @@ impl Planner<'_> {
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
         // One that cannot be read is not promoted: the look again says why.
         let switch = Switch { made_of: Candidate::made_of(recovery).ok(), ..switch };
+        let switch = if self.options.with_system {
+            with_system(switch, &installation, &recovery.id, restored_system(recovery)?)?
+        } else {
+            switch
+        };
         Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone()))
     }
 
@@ -328,6 +340,10 @@ impl Planner<'_> {
         let installation = self.installation(&retired.database)?;
         let (plan, found) = (&retired.plan, retired.halves.clone());
         let switch = self.switch(&installation, id, plan, found, &retired.database)?;
+        let switch = match &retired.system {
+            Some(system) => with_system(switch, &installation, id, system.clone())?,
+            None => switch,
+        };
         let target = format!("what {} replaced", retired.recovery);
         let ends = plan.ends.iter().find(|end| end.database == retired.database);
         let fork = ends.map(|end| end.tx_id);
@@ -364,7 +380,6 @@ impl Planner<'_> {
         Ok(Installation::locate(&(self.find)()?.installation, database)?)
     }
 
-    /// Each half of the retired database lies on the file system of the live one, and so does what replaces it.
     fn switch(
         &self,
         installation: &Installation,
@@ -373,25 +388,7 @@ impl Planner<'_> {
         found: Halves,
         database: &str,
     ) -> Result<Switch> {
-        let live =
-            Halves { store: text(&installation.store(database))?, log: text(&installation.log(database))? };
-        let data = &installation.data;
-        let lies_in = |half: &str, root: &Path| {
-            let half = Path::new(half);
-            disk::is_one_mount(half.parent().unwrap_or(half), root)
-        };
-        let log_root = if lies_in(&live.log, data)? { data } else { &installation.transactions };
-        let retired = halves(
-            &root_of_retired(data).join(id.as_str()),
-            &root_of_retired(log_root).join(id.as_str()),
-            database,
-        )?;
-        let staged = |root: &Path| root.join(".grap/candidate").join(format!("{id}.staged"));
-        let staged = halves(&staged(data), &staged(log_root), database)?;
-        let side = Halves {
-            store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
-            log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
-        };
+        let Places { live, found, side, retired } = places(installation, id, found, database)?;
         let (archived, archive_unknown) = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);
         Ok(Switch {
@@ -405,6 +402,7 @@ impl Planner<'_> {
             live_is_lost,
             made_of: None,
             limits,
+            system: None,
         })
     }
 
@@ -424,6 +422,70 @@ impl Planner<'_> {
             looked => Ok((looked?, None)),
         }
     }
+}
+
+/// `system` goes with it: found there.
+fn with_system(
+    switch: Switch,
+    installation: &Installation,
+    id: &RecoveryId,
+    found: Halves,
+) -> Result<Switch> {
+    let Places { live, found, side, retired } = places(installation, id, found, SYSTEM)?;
+    let system = Switch {
+        database: SYSTEM.to_owned(),
+        live,
+        found,
+        side,
+        retired,
+        archived: Vec::new(),
+        archive_unknown: None,
+        made_of: None,
+        ..switch.clone()
+    };
+    Ok(Switch { system: Some(Box::new(system)), ..switch })
+}
+
+/// Of a candidate. No server has opened it.
+fn restored_system(recovery: &Recovery) -> Result<Halves> {
+    if !recovery.plan.ends.iter().any(|end| end.database == SYSTEM) {
+        let why = "what was restored has no `system`: promote it without --with-system".to_owned();
+        return Err(Error::PromotionRefused { why });
+    }
+    let data = Path::new(&recovery.plan.candidate).join(SYSTEM);
+    halves(&data, &data, SYSTEM)
+}
+
+/// Where what lies, before and behind the swap.
+struct Places {
+    live: Halves,
+    found: Halves,
+    side: Halves,
+    retired: Halves,
+}
+
+/// Each half of the retired database lies on the file system of the live one, and so does what replaces it.
+fn places(installation: &Installation, id: &RecoveryId, found: Halves, database: &str) -> Result<Places> {
+    let live =
+        Halves { store: text(&installation.store(database))?, log: text(&installation.log(database))? };
+    let data = &installation.data;
+    let lies_in = |half: &str, root: &Path| {
+        let half = Path::new(half);
+        disk::is_one_mount(half.parent().unwrap_or(half), root)
+    };
+    let log_root = if lies_in(&live.log, data)? { data } else { &installation.transactions };
+    let retired = halves(
+        &root_of_retired(data).join(id.as_str()),
+        &root_of_retired(log_root).join(id.as_str()),
+        database,
+    )?;
+    let staged = |root: &Path| root.join(".grap/candidate").join(format!("{id}.staged"));
+    let staged = halves(&staged(data), &staged(log_root), database)?;
+    let side = Halves {
+        store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
+        log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
+    };
+    Ok(Places { live, found, side, retired })
 }
 
 fn halves(data: &Path, logs: &Path, database: &str) -> Result<Halves> {
@@ -446,27 +508,49 @@ fn downtime(recovery: &Recovery) -> Option<Duration> {
     started.then(|| Duration::from_millis(down.sum()))
 }
 
+/// Of a live log that is written, and of one that had crashed, the last whole one.
+fn end_of(log: &str, database: &str) -> Option<TransactionEnd> {
+    let (_, span, _) = behind_newest_checkpoint(Path::new(log), database).ok()?;
+    Some(span.end)
+}
+
+/// What comes with the users of another time.
+fn told_of_system(system: &Switch) -> String {
+    let lost = match (end_of(&system.found.log, SYSTEM), end_of(&system.live.log, SYSTEM)) {
+        (Some(new), Some(live)) if new.id == live.id && new.checksum == live.checksum => {
+            "none of them has changed since".to_owned()
+        }
+        (Some(new), Some(live)) => {
+            format!("it ends with transaction {} there, and with {} now", new.id, live.id)
+        }
+        _ => "how far it goes here or there cannot be read now".to_owned(),
+    };
+    format!(
+        "`system` goes with it: users, passwords and settings of databases become what they were there ({lost}); where that of neo4j.auth was another one the promotion ends unconfirmed"
+    )
+}
+
 impl SwitchPlan {
     fn of(installation: &Installation, switch: Switch, target: String) -> Self {
-        // Of a live log that is written, and of one that had crashed, the last whole one.
-        let end = |log: &str| {
-            let (_, span, _) = behind_newest_checkpoint(Path::new(log), &switch.database).ok()?;
-            Some(span.end)
-        };
-        let (new_end, live_end) = (end(&switch.found.log), end(&switch.live.log));
-        let retired_bytes = bytes_of(&switch.live).unwrap_or(0);
+        let (new_end, live_end) =
+            (end_of(&switch.found.log, &switch.database), end_of(&switch.live.log, &switch.database));
+        let retired_bytes = switch.parts().filter_map(|part| bytes_of(&part.live).ok()).sum();
         let mut losses = Vec::new();
+        if let Some(system) = &switch.system {
+            losses.push(told_of_system(system));
+        }
         if live_end.is_none() {
             losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
         }
         if switch.live_is_lost {
-            losses.extend(given_up(&switch));
+            losses.extend(switch.parts().flat_map(given_up));
         }
         if let Some(why) = &switch.archive_unknown {
             losses.push(format!("how far the archive is cannot be said: {}", why.message));
         }
         for database in installation.databases.iter().filter(|name| !switch.archived.contains(name)) {
-            let whose = if *database == switch.database {
+            let goes = switch.parts().any(|part| part.database == *database);
+            let whose = if goes {
                 "the retired database is the only copy of what is not in a backup"
             } else {
                 "it stays live"
@@ -604,6 +688,7 @@ mod tests {
             let options = SwitchOptions {
                 retired: named.map(|id| id.parse().unwrap()),
                 live_is_lost: false,
+                with_system: false,
                 limits: SwitchLimits::default(),
             };
             let planner = Planner { options: &options, find: &find, open: &open, session: &session };

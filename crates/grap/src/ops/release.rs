@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use grap_core::recovery::{Phase, Recovery, RecoveryId, State, order};
-use grap_core::{BackupId, Verdict};
+use grap_core::{BackupId, SourceName, Verdict};
 use grap_neo4j::{StoreId, TransactionEnd};
 use grap_repository::Repository;
 use grap_task::{Finding, Unit};
@@ -147,7 +147,11 @@ fn decide<T>(
     })?;
     let repository = open()?.open_told(session)?;
     let lock = repository.lock_shared(session.holder, session.clock)?;
-    let done = match held(&store, (&id, &end), &repository, session)? {
+    let database = store.database.clone();
+    let done = match held((&store.plan.source, &database), (&id, &end), &repository, session)? {
+        Some(_) if !system_is_held(&store, &repository, session)? => {
+            Err(refused("the repository does not hold all of the `system` that went with it".to_owned()))
+        }
         Some(held) => act(StoreReleasePlan { store, end: Some(end), held: Some(held) }),
         None => Err(refused(format!(
             "it ends with {end}, and no backup of source `{}` leads there",
@@ -184,14 +188,21 @@ fn end_of_store(store: &RetiredStore) -> Result<TransactionEnd> {
     Ok(span.end)
 }
 
+/// As the user database, where it was retired.
+fn system_is_held(store: &RetiredStore, repository: &Repository, session: &Session<'_>) -> Result<bool> {
+    let Some(halves) = &store.system else { return Ok(true) };
+    let Ok(id) = store_id(&halves.store) else { return Ok(false) };
+    let Ok((_, span, _)) = behind_newest_checkpoint(halves.log.as_ref(), SYSTEM) else { return Ok(false) };
+    Ok(held((&store.plan.source, SYSTEM), (&id, &span.end), repository, session)?.is_some())
+}
+
 fn held(
-    store: &RetiredStore,
+    (source, database): (&SourceName, &str),
     (id, end): (&StoreId, &TransactionEnd),
     repository: &Repository,
     session: &Session<'_>,
 ) -> Result<Option<Held>> {
     session.monitor.begin("reading the archive", Unit::Items, None);
-    let (source, database) = (&store.plan.source, store.database.as_str());
     let catalog = Catalog::load(repository)?;
     let reader = repository.reader(session.monitor)?;
     let mut history = History::load(repository, &reader, &catalog, source, (session.monitor, session.stop))?;

@@ -157,6 +157,7 @@ impl Live {
             live_is_lost,
             made_of: None,
             limits: SwitchLimits::default(),
+            system: None,
         }
     }
 
@@ -309,7 +310,7 @@ impl Promote for Fake {
 
     fn guard(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<Guard>> {
         let (_, swap) = parts(recovery);
-        self.locked(recovery, || swap.guard(recovery, atlas::guard().end))
+        self.locked(recovery, || swap.guard(recovery, atlas::guard().end, None))
     }
 
     fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {

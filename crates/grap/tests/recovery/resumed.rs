@@ -19,7 +19,7 @@ fn not_found() -> grap::Result<LiveServer> {
 }
 
 fn options(live_is_lost: bool) -> SwitchOptions {
-    SwitchOptions { retired: None, live_is_lost, limits: SwitchLimits::default() }
+    SwitchOptions { retired: None, live_is_lost, with_system: false, limits: SwitchLimits::default() }
 }
 
 fn validated() -> World {

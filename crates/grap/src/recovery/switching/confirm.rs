@@ -53,7 +53,9 @@ impl LiveSwitch<'_> {
     ) -> Result<Confirmation> {
         let live = owed_still(self.live())?;
         let until = session.clock.since_boot() + seconds(switch.limits.confirm_s);
-        require_end(switch, guard)?;
+        for (part, guard) in switch.parts().zip(guard.parts()) {
+            require_end(part, guard)?;
+        }
         loop {
             let found = look(&live, recovery, switch, session)?;
             let is_late = session.clock.since_boot() >= until;

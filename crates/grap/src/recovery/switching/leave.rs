@@ -75,5 +75,5 @@ impl LiveSwitch<'_> {
 }
 
 fn is_in_the_middle(done: Swapped) -> bool {
-    matches!(done, Swapped::LogTaken | Swapped::StoresSwapped)
+    matches!(done, Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped)
 }

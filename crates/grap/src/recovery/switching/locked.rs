@@ -69,7 +69,10 @@ impl LiveSwitch<'_> {
 /// While no server has it open: neither has anybody else (`neo4j-admin database load`, `migrate` or `check` takes the lock of
 /// the database alone, and goes on by path).
 pub(super) fn require_nobody(switch: &Switch) -> Result<()> {
-    let store = std::path::Path::new(&switch.live.store);
+    switch.parts().try_for_each(|part| nobody_is_at(std::path::Path::new(&part.live.store)))
+}
+
+fn nobody_is_at(store: &std::path::Path) -> Result<()> {
     match ServerRun::of(store)? {
         ServerRun::NotSeen => Ok(()),
         run => {

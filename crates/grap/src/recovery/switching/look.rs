@@ -33,14 +33,14 @@ impl LiveSwitch<'_> {
         control.check(&installation)?;
         both_are_what_they_were(recovery, switch)?;
         if switch.live_is_lost {
-            for told in given_up(switch) {
+            for told in switch.parts().flat_map(given_up) {
                 session.monitor.finding(&Finding::warning(told));
             }
         }
-        let exchanges = can_be_exchanged(switch);
+        let exchanges = switch.parts().try_for_each(can_be_exchanged);
         swap.remove_empty()?;
         exchanges?;
-        no_half_is_a_mount(switch)?;
+        switch.parts().try_for_each(no_half_is_a_mount)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
         if runs {
             self.is_the_one(switch, session)?;
@@ -121,14 +121,17 @@ fn unless_lost(switch: &Switch, session: &Session<'_>, looked: Result<()>) -> Re
 
 /// Looked at before anything is done, and again under the lock, right before the first exchange.
 pub(super) fn both_are_what_they_were(recovery: &Recovery, switch: &Switch) -> Result<()> {
-    side_is_what_it_was(recovery, switch)?;
-    live_can_be_replaced(switch)
-}
-
-fn side_is_what_it_was(recovery: &Recovery, switch: &Switch) -> Result<()> {
     if !recovery.is_rollback() {
         Candidate::still_what_passed(recovery)?;
     }
+    for part in switch.parts() {
+        side_is_there(recovery, part)?;
+        live_can_be_replaced(part)?;
+    }
+    Ok(())
+}
+
+fn side_is_there(recovery: &Recovery, switch: &Switch) -> Result<()> {
     for half in [&switch.found.store, &switch.found.log] {
         if kind(half)? != Some(Kind::Directory) {
             return Err(Error::PromotionRefused { why: format!("{half} is no directory") });
@@ -169,7 +172,8 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
             let why = format!(
-                "the live database is of another store ({live:?}) than what is to replace it ({side:?}); with --live-is-lost it is given up"
+                "the live database `{}` is of another store ({live:?}) than what is to replace it ({side:?}); with --live-is-lost it is given up",
+                switch.database
             );
             Err(Error::PromotionRefused { why })
         }

@@ -104,8 +104,8 @@ impl<'a> LiveSwitch<'a> {
     /// What was copied beside the live database goes with the candidate; never what was live.
     pub(super) fn remove_staged(recovery: &Recovery) -> Result<()> {
         let Some(switch) = recovery.switch.as_deref() else { return Ok(()) };
-        if let Some(guard) = &recovery.guard {
-            for (half, old) in [(&switch.side.store, guard.live_store), (&switch.side.log, guard.live_log)] {
+        for (part, guard) in switch.parts().zip(recovery.guard.iter().flat_map(Guard::parts)) {
+            for (half, old) in [(&part.side.store, guard.live_store), (&part.side.log, guard.live_log)] {
                 if old.is_some() && is(identity(Path::new(half))?, old) {
                     let what = format!("what was live lies at {half}");
                     return Err(Error::SwapUnknown { what });
@@ -125,12 +125,12 @@ impl<'a> LiveSwitch<'a> {
     /// Of it no database has to be there.
     fn installation(&mut self, switch: &Switch) -> Result<Installation> {
         let installation = Installation::locate(&self.live()?.installation, &switch.database)?;
-        let places = [
-            (installation.store(&switch.database), &switch.live.store),
-            (installation.log(&switch.database), &switch.live.log),
-        ];
-        for (found, planned) in places {
-            if found != Path::new(planned) {
+        let places = |part: &Switch| {
+            let store = (installation.store(&part.database), part.live.store.clone());
+            [store, (installation.log(&part.database), part.live.log.clone())]
+        };
+        for (found, planned) in switch.parts().flat_map(places) {
+            if found != Path::new(&planned) {
                 let why =
                     format!("it began with the database at {planned}, and now it is {}", found.display());
                 return Err(Error::PromotionRefused { why });
@@ -142,13 +142,15 @@ impl<'a> LiveSwitch<'a> {
     /// The log of the live database, where it was stopped, can be read: or it is given up.
     fn require_readable(&self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let databases = self.stopped.iter().flat_map(StoppedServer::databases);
+        let replaced = |name: &String| switch.parts().any(|part| part.database == *name);
         for database in databases {
             let told = match &database.end {
                 LogEnd::Clean(_) => continue,
                 LogEnd::Crashed { why, .. } => format!("database `{}` was not closed: {why}", database.name),
-                LogEnd::Unreadable { why } if database.name == switch.database && !switch.live_is_lost => {
+                LogEnd::Unreadable { why } if replaced(&database.name) && !switch.live_is_lost => {
                     let why = format!(
-                        "the log of the live database cannot be read: {why}; with --live-is-lost it is given up"
+                        "the log of the live database `{}` cannot be read: {why}; with --live-is-lost it is given up",
+                        database.name
                     );
                     return Err(Error::PromotionRefused { why });
                 }
@@ -196,15 +198,21 @@ fn owed_still<T>(looked: Result<T>) -> Result<T> {
 }
 
 /// Whether something stands behind what the new database ended with, or it cannot be said. Nobody may write meanwhile.
+///
+/// In `system`, too, where that went with it: a user that was made, a password that was changed.
 fn is_written(guard: &Guard, switch: &Switch) -> bool {
-    let end = last_transaction(Path::new(&switch.live.log), &switch.database);
-    end.map_or(true, |end| (end.id, end.checksum) != (guard.end.id, guard.end.checksum))
+    switch.parts().zip(guard.parts()).any(|(part, guard)| {
+        let end = last_transaction(Path::new(&part.live.log), &part.database);
+        end.map_or(true, |end| (end.id, end.checksum) != (guard.end.id, guard.end.checksum))
+    })
 }
 
 /// Whether clients have written to it, as far as that can be seen while it serves.
 fn is_seen_written(guard: &Guard, switch: &Switch) -> bool {
-    let seen = behind_newest_checkpoint(Path::new(&switch.live.log), &switch.database);
-    seen.is_ok_and(|(_, span, _)| span.end.id > guard.end.id)
+    switch.parts().zip(guard.parts()).any(|(part, guard)| {
+        let seen = behind_newest_checkpoint(Path::new(&part.live.log), &part.database);
+        seen.is_ok_and(|(_, span, _)| span.end.id > guard.end.id)
+    })
 }
 
 /// What the database that is to become live ends with. One that was live until its server crashed may have the beginning of

@@ -1,6 +1,6 @@
 //! The orders of a switch, one by one.
 
-use grap_core::recovery::{Guard, Phase, Recovery};
+use grap_core::recovery::{Guard, Phase, Recovery, Switch};
 use grap_task::{Finding, Unit};
 
 use super::locked::require_nobody;
@@ -83,20 +83,24 @@ impl Promote for LiveSwitch<'_> {
         self.claim(switch)?;
         require_nobody(switch)?;
         look::both_are_what_they_were(recovery, switch)?;
-        let end = end_of_side(recovery, switch, &switch.side.log)?;
-        let guard = swap.guard(recovery, end)?;
+        let end = |part: &Switch| end_of_side(recovery, part, &part.side.log);
+        let of_system = switch.system.as_deref().map(end).transpose()?;
+        let guard = swap.guard(recovery, end(switch)?, of_system)?;
         progress::note(recovery, switch, &guard, session.clock.now())?;
         Ok(WhileLocked::Done(guard))
     }
 
-    fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
+    fn take_log(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<()>> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
         owed_still(self.claim(switch))?;
-        if owed_still(swap.look(guard))? == Swapped::Nothing {
-            if !owed_still(self.has_lock())? {
+        match owed_still(swap.look(guard))? {
+            Swapped::Nothing if !owed_still(self.has_lock())? => {
                 return Ok(WhileLocked::Lost(lock_is_lost()));
             }
-            require_nobody(switch)?;
+            Swapped::Nothing => require_nobody(switch)?,
+            // No server has opened anything since: the barrier of `system` lies there.
+            Swapped::Begun => owed_still(self.require_lock(switch, session))?,
+            Swapped::LogTaken | Swapped::StoresSwapped | Swapped::LogPut => {}
         }
         swap.take_log(guard).map(WhileLocked::Done)
     }
@@ -145,10 +149,11 @@ impl Promote for LiveSwitch<'_> {
     fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
         self.claim(switch)?;
-        if !swap.retire(guard)? {
+        for [here, there] in swap.retire(guard)? {
             let told = format!(
                 "the old store lies neither at {} nor at {}: somebody has taken it away, and no rollback puts it back",
-                switch.side.store, switch.retired.store
+                here.display(),
+                there.display()
             );
             session.monitor.finding(&Finding::warning(told));
         }

@@ -31,6 +31,18 @@ pub(crate) struct NotedSwitch {
     pub(crate) guard: Guard,
 }
 
+impl NotedSwitch {
+    /// A barrier of it lies where a live log should.
+    fn is_barred(&self) -> Result<bool> {
+        for (part, guard) in self.switch.parts().zip(self.guard.parts()) {
+            if is(identity(Path::new(&part.live.log))?, Some(guard.barrier)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Where a log should lie there is a file.
 #[derive(Debug)]
 pub(crate) struct Interrupted {
@@ -62,8 +74,7 @@ pub fn switch_in_progress(data: &Path) -> Result<bool> {
     let root = root_of_retired(data);
     for name in disk::list(&root)?.unwrap_or_default() {
         let Some(noted) = read(&root.join(name))? else { continue };
-        let is_barred = is(identity(Path::new(&noted.switch.live.log))?, Some(noted.guard.barrier));
-        if is_barred || Swap::of(&noted.switch).is_put(&noted.guard)? {
+        if noted.is_barred()? || Swap::of(&noted.switch).is_put(&noted.guard)? {
             return Ok(true);
         }
     }
@@ -124,7 +135,9 @@ fn noted(root: &Path, barrier: &Path) -> Result<Option<NotedSwitch>> {
     let (found, mut unreadable) = (identity(barrier)?, None);
     for name in disk::list(root)?.unwrap_or_default() {
         match read(&root.join(name)) {
-            Ok(Some(noted)) if is(found, Some(noted.guard.barrier)) => return Ok(Some(noted)),
+            Ok(Some(noted)) if noted.guard.parts().any(|guard| is(found, Some(guard.barrier))) => {
+                return Ok(Some(noted));
+            }
             Ok(_) => {}
             Err(error) => unreadable = Some(error),
         }

@@ -30,6 +30,9 @@ pub(super) struct Mark {
     database: String,
     /// Where it lies, as far as there was something.
     pub(super) halves: Halves,
+    /// The same of `system`, where that went with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system: Option<Halves>,
     /// Where it lay.
     live: Halves,
     /// Of that recovery: what came in its place.
@@ -43,6 +46,8 @@ pub struct RetiredStore {
     pub at: Timestamp,
     pub database: String,
     pub halves: Halves,
+    /// Of `system`, where that went with it.
+    pub system: Option<Halves>,
     /// What it was replaced by.
     pub plan: Plan,
     pub bytes: u64,
@@ -86,14 +91,15 @@ pub fn retired_stores(data: &Path) -> Result<RetiredStores> {
 fn retired_store(path: &Path) -> Result<Option<RetiredStore>> {
     let is_directory = disk::stat(path)?.is_some_and(|stat| stat.kind == Kind::Directory);
     let Some(mark) = (if is_directory { read(path)? } else { None }) else { return Ok(None) };
-    let missing = [&mark.halves.store, &mark.halves.log].into_iter().find_map(|half| {
+    let all = std::iter::once(&mark.halves).chain(&mark.system);
+    let missing = all.flat_map(|halves| [&halves.store, &halves.log]).find_map(|half| {
         let there = disk::stat_link(Path::new(half)).ok().flatten();
         (there.map(|stat| stat.kind) != Some(Kind::Directory)).then(|| half.clone())
     });
-    let bytes = bytes_of(&mark.halves)?;
-    let Mark { recovery, at, database, halves, plan, .. } = mark;
+    let bytes = bytes_of(&mark.halves)? + mark.system.as_ref().map_or(Ok(0), bytes_of)?;
+    let Mark { recovery, at, database, halves, system, plan, .. } = mark;
     let path = path.to_owned();
-    Ok(Some(RetiredStore { recovery, at, database, halves, plan, bytes, missing, path }))
+    Ok(Some(RetiredStore { recovery, at, database, halves, system, plan, bytes, missing, path }))
 }
 
 /// Of both halves together; of what is not there nothing.
@@ -121,6 +127,7 @@ pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Resu
         at: now,
         database: switch.database.clone(),
         halves: switch.retired.clone(),
+        system: switch.system.as_ref().map(|system| system.retired.clone()),
         live: switch.live.clone(),
         plan: Plan { backup: made_of(recovery).clone(), ..recovery.plan.clone() },
     };
@@ -133,7 +140,7 @@ pub(super) fn forget(recovery: &Recovery) -> Result<()> {
     let (switch, _) = switch_of(recovery)?;
     let place = place(&switch.found);
     disk::remove_file(&place.join(MARK))?;
-    for half in [&switch.found.store, &switch.found.log] {
+    for half in switch.parts().flat_map(|part| [&part.found.store, &part.found.log]) {
         let mut directory = parent(Path::new(half));
         while disk::list(directory)?.is_some_and(|names| names.is_empty()) {
             disk::remove_dir(directory)?;
@@ -191,6 +198,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             database: "neo4j".to_owned(),
             halves: switch.retired,
+            system: None,
             live: switch.live,
             plan: atlas::plan("/data/.grap/candidate/recovery-20261126-020000"),
         };

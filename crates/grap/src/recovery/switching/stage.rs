@@ -19,6 +19,10 @@ use crate::recovery::halves::{PRIVATE, parent};
 const BUFFER: usize = 1 << 20;
 
 pub(super) fn stage(switch: &Switch, data: &Path, session: &Session<'_>) -> Result<()> {
+    switch.parts().try_for_each(|part| stage_part(part, data, session))
+}
+
+fn stage_part(switch: &Switch, data: &Path, session: &Session<'_>) -> Result<()> {
     for half in [&switch.live.store, &switch.live.log] {
         make_parent(Path::new(half), data)?;
     }
@@ -69,9 +73,13 @@ fn give(path: &Path, found: &Stat, model: &Stat) -> Result<()> {
 
 /// What [`stage`] has copied.
 pub(super) fn remove(switch: &Switch) -> Result<()> {
-    for (found, side) in [(&switch.found.store, &switch.side.store), (&switch.found.log, &switch.side.log)] {
+    let halves = |part: &Switch| {
+        let store = (part.found.store.clone(), part.side.store.clone());
+        [store, (part.found.log.clone(), part.side.log.clone())]
+    };
+    for (found, side) in switch.parts().flat_map(halves) {
         if found != side {
-            disk::remove_tree(parent(parent(Path::new(side))))?;
+            disk::remove_tree(parent(parent(Path::new(&side))))?;
         }
     }
     Ok(())

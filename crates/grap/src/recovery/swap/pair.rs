@@ -1,29 +1,18 @@
-//! The swap of a database under a stopped server: three atomic exchanges with a barrier, each of which looks first.
+//! The swap of one database: three exchanges, each of which looks first.
 //!
-//! | done | live log | live store | place of the side's log | place of the side's store | place of the barrier |
-//! |---|---|---|---|---|---|
-//! | nothing | old | old | new | new | barrier (or, behind an undo, nothing) |
-//! | log taken | **barrier** | old | new | new | old log |
-//! | stores swapped | **barrier** | new | new | old store | old log |
-//! | log put | new | new | barrier | old store | old log |
-//!
-//! (docs/promotion.md says what a server does with each of them: in the middle it refuses the database.) What was noted
-//! right before the first exchange ([`Guard`]) tells on disk which of them are done, whatever a journal says; anything that
-//! is none of these rows is named, and nothing is touched. Where the old log or the old store is missing, a rename that
-//! replaces nothing stands for the exchange.
-//!
-//! Each step is durable when it returns: both directories are synced, also when it was done before and that is not known
-//! to be durable.
+//! What was noted right before the first exchange ([`Guard`]) tells on disk which of them are done, whatever a journal says;
+//! anything that is none of the rows is named, and nothing is touched. Where the old log or the old store is missing, a
+//! rename that replaces nothing stands for the exchange.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use grap_core::recovery::{Guard, Halves, Identity, Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_neo4j::TransactionEnd;
 
-use super::halves::{PRIVATE, identity, is, parent};
+use super::Swapped;
 use crate::error::{Error, Result};
+use crate::recovery::halves::{PRIVATE, identity, is, parent};
 
 /// A barrier is to be read by people, too.
 const READABLE: u32 = 0o644;
@@ -31,19 +20,9 @@ const READABLE: u32 = 0o644;
 /// What `disk` calls a file that is not published yet, or that it only tries something with.
 const UNPUBLISHED: &str = "tmp-";
 
-/// How much of the swap is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Swapped {
-    Nothing,
-    LogTaken,
-    StoresSwapped,
-    /// All of it.
-    LogPut,
-}
-
-/// The places of one swap.
+/// The places of one database.
 #[derive(Debug, Clone)]
-pub struct Swap {
+pub(super) struct Pair {
     live: Places,
     side: Places,
     retired: Places,
@@ -66,8 +45,8 @@ struct Seen {
     retired_log: Option<Identity>,
 }
 
-impl Swap {
-    pub fn of(switch: &Switch) -> Self {
+impl Pair {
+    pub(super) fn of(switch: &Switch) -> Self {
         Self {
             live: Places::of(&switch.live),
             side: Places::of(&switch.side),
@@ -76,7 +55,7 @@ impl Swap {
     }
 
     /// Write the barrier, and note what lies where. Nothing is exchanged yet.
-    pub fn guard(&self, recovery: &Recovery, end: TransactionEnd) -> Result<Guard> {
+    pub(super) fn guard(&self, recovery: &Recovery, end: TransactionEnd) -> Result<Guard> {
         for place in [&self.retired.store, &self.retired.log] {
             disk::make_dirs(parent(place), Some(PRIVATE))?;
         }
@@ -91,18 +70,19 @@ impl Swap {
             side_log: there(&self.side.log)?,
             barrier: there(&self.retired.log)?,
             end,
+            system: None,
         })
     }
 
     /// How much is done, by what lies where. Where nothing is, the barrier may be gone: an undo ends with that.
-    pub fn look(&self, guard: &Guard) -> Result<Swapped> {
+    pub(super) fn look(&self, guard: &Guard) -> Result<Swapped> {
         let seen = self.seen()?;
         seen.row(guard).ok_or_else(|| Error::SwapUnknown { what: self.told(&seen, guard) })
     }
 
-    /// As [`Swap::look`], for the way back: where what is new lies where it lay, and no barrier in the live place, there is
+    /// As [`Pair::look`], for the way back: where what is new lies where it lay, and no barrier in the live place, there is
     /// nothing to be taken back, whatever somebody has made of what is live.
-    pub fn look_back(&self, guard: &Guard) -> Result<Swapped> {
+    pub(super) fn look_back(&self, guard: &Guard) -> Result<Swapped> {
         let seen = self.seen()?;
         let is_nothing = seen.is_undone(guard).then_some(Swapped::Nothing);
         let row = seen.row(guard).or(is_nothing);
@@ -110,14 +90,14 @@ impl Swap {
     }
 
     /// From here on no server opens the database.
-    pub fn take_log(&self, guard: &Guard) -> Result<()> {
+    pub(super) fn take_log(&self, guard: &Guard) -> Result<()> {
         if self.require(guard, Swapped::Nothing)? == Swapped::Nothing {
             change_places(&self.live.log, &self.retired.log, guard.live_log.is_some())?;
         }
         synced(&self.live.log, &self.retired.log)
     }
 
-    pub fn swap_stores(&self, guard: &Guard) -> Result<()> {
+    pub(super) fn swap_stores(&self, guard: &Guard) -> Result<()> {
         if self.require(guard, Swapped::LogTaken)? == Swapped::LogTaken {
             change_places(&self.live.store, &self.side.store, guard.live_store.is_some())?;
         }
@@ -125,7 +105,7 @@ impl Swap {
     }
 
     /// In this instant the database is whole again, and the new one.
-    pub fn put_log(&self, guard: &Guard) -> Result<()> {
+    pub(super) fn put_log(&self, guard: &Guard) -> Result<()> {
         if self.require(guard, Swapped::StoresSwapped)? == Swapped::StoresSwapped {
             disk::exchange(&self.live.log, &self.side.log)?;
         }
@@ -133,22 +113,25 @@ impl Swap {
     }
 
     /// Back to what was, however much is done. The barrier stays.
-    pub fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
-        // What a process exchanged back that died before it was durable is not seen any more, and must not come undone alone.
-        self.settle()?;
-        while let Some((one, other, both)) = self.last_exchange(guard)? {
-            if both {
-                disk::exchange(one, other)?;
-            } else {
-                disk::rename_new(one, other)?;
-            }
-            synced(one, other)?;
-        }
+    pub(super) fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
+        while self.undo_last(guard)? {}
         Ok(())
     }
 
+    /// One exchange back; whether there was one.
+    pub(super) fn undo_last(&self, guard: &Guard) -> Result<bool> {
+        let Some((one, other, both)) = self.last_exchange(guard)? else { return Ok(false) };
+        if both {
+            disk::exchange(one, other)?;
+        } else {
+            disk::rename_new(one, other)?;
+        }
+        synced(one, other)?;
+        Ok(true)
+    }
+
     /// All that lies there now is durable.
-    pub fn settle(&self) -> Result<()> {
+    pub(super) fn settle(&self) -> Result<()> {
         for places in [&self.live, &self.side, &self.retired] {
             for place in [&places.store, &places.log] {
                 sync_parent(place)?;
@@ -158,13 +141,13 @@ impl Swap {
     }
 
     /// Whether what is new lies in the live places, wherever the rest has gone since.
-    pub fn is_put(&self, guard: &Guard) -> Result<bool> {
+    pub(super) fn is_put(&self, guard: &Guard) -> Result<bool> {
         let (store, log) = (identity(&self.live.store)?, identity(&self.live.log)?);
         Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
     /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
-    pub fn remove_barrier(&self) -> Result<()> {
+    pub(super) fn remove_barrier(&self) -> Result<()> {
         remove_barrier(&self.retired.log)?;
         self.remove_empty()
     }
@@ -188,7 +171,7 @@ impl Swap {
 
     /// The old halves lie in their places, and the barrier is gone. False: somebody has taken the old store away, and the new
     /// database is in place.
-    pub fn retire(&self, guard: &Guard) -> Result<bool> {
+    pub(super) fn retire(&self, guard: &Guard) -> Result<bool> {
         let mut is_there = true;
         if let Some(store) = guard.live_store
             && !is(identity(&self.retired.store)?, Some(store))
@@ -231,7 +214,7 @@ impl Swap {
     /// The exchange that was done last: to be done once more, or (of what was not there) back.
     fn last_exchange(&self, guard: &Guard) -> Result<Option<(&Path, &Path, bool)>> {
         Ok(match self.look_back(guard)? {
-            Swapped::Nothing => None,
+            Swapped::Nothing | Swapped::Begun => None,
             Swapped::LogTaken => Some((&self.live.log, &self.retired.log, guard.live_log.is_some())),
             Swapped::StoresSwapped => Some((&self.live.store, &self.side.store, guard.live_store.is_some())),
             Swapped::LogPut => Some((&self.live.log, &self.side.log, true)),
@@ -254,6 +237,11 @@ impl Swap {
             side_log: identity(&self.side.log)?,
             retired_log: identity(&self.retired.log)?,
         })
+    }
+
+    /// Where the old store lies until it is retired, and where then.
+    pub(super) fn places_of_old_store(&self) -> [&Path; 2] {
+        [&self.side.store, &self.retired.store]
     }
 
     fn told(&self, seen: &Seen, guard: &Guard) -> String {
@@ -307,17 +295,6 @@ impl Seen {
 impl Places {
     fn of(halves: &Halves) -> Self {
         Self { store: PathBuf::from(&halves.store), log: PathBuf::from(&halves.log) }
-    }
-}
-
-impl fmt::Display for Swapped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "nothing",
-            Self::LogTaken => "the first exchange",
-            Self::StoresSwapped => "the second exchange",
-            Self::LogPut => "everything",
-        })
     }
 }
 
@@ -375,7 +352,7 @@ fn remove_barrier(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn words(recovery: &Recovery, swap: &Swap) -> String {
+fn words(recovery: &Recovery, pair: &Pair) -> String {
     let what = match &recovery.plan.undoes {
         None => "the promotion of a restored database".to_owned(),
         Some(undone) => format!("the rollback of {undone}"),
@@ -388,8 +365,8 @@ fn words(recovery: &Recovery, swap: &Swap) -> String {
          old log: {}\nnew store: {}\nnew log: {}\n",
         recovery.id,
         recovery.verb(),
-        swap.retired.log.display(),
-        swap.side.store.display(),
-        swap.side.log.display(),
+        pair.retired.log.display(),
+        pair.side.store.display(),
+        pair.side.log.display(),
     )
 }
