@@ -102,7 +102,7 @@ impl<'a> LiveSwitch<'a> {
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
-    pub(super) fn remove_staged(recovery: &Recovery) -> Result<()> {
+    pub(crate) fn remove_staged(recovery: &Recovery) -> Result<()> {
         let Some(switch) = recovery.switch.as_deref() else { return Ok(()) };
         for (part, guard) in switch.parts().zip(recovery.guard.iter().flat_map(Guard::parts)) {
             for (half, old) in [(&part.side.store, guard.live_store), (&part.side.log, guard.live_log)] {
