@@ -191,7 +191,7 @@ fn end_of_store(store: &RetiredStore) -> Result<TransactionEnd> {
 /// As the user database, where it was retired.
 fn system_is_held(store: &RetiredStore, repository: &Repository, session: &Session<'_>) -> Result<bool> {
     let Some(halves) = &store.system else { return Ok(true) };
-    let Ok(id) = store_id(&halves.store) else { return Ok(false) };
+    let Ok(id) = store_id(halves.store.as_ref()) else { return Ok(false) };
     let Ok((_, span, _)) = behind_newest_checkpoint(halves.log.as_ref(), SYSTEM) else { return Ok(false) };
     Ok(held((&store.plan.source, SYSTEM), (&id, &span.end), repository, session)?.is_some())
 }

@@ -33,26 +33,28 @@ use crate::world::{scratch, turn};
 const BEFORE: &str = "recovery-20261126-020000";
 const MARK: &[u8] = include_bytes!("../../../../testdata/promotion-v1/retired.json");
 
-/// A live database, and a retired one of the same store.
+/// A live database, and a retired one of the same store; and as much of `system`, where that goes with it.
 struct World {
+    with_system: bool,
     folder: tempfile::TempDir,
     holder: LockHolder,
     stop: Stop,
-    old: Pair,
-    new: Pair,
+    old: Side,
+    new: Side,
 }
 
-/// Inodes of a store and its log.
-type Pair = (u64, u64);
+/// Inodes of a store and its log, of each database that goes.
+type Side = Vec<(u64, u64)>;
 
 impl World {
-    fn new(template: &Path) -> Self {
+    fn new(template: &Path, with_system: bool) -> Self {
         let folder = scratch();
         tree::copy(template, &folder.path().join("data")).unwrap();
         let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
-        let mut world = Self { folder, holder, stop: Stop::new(), old: (0, 0), new: (0, 0) };
-        world.old = pair(&world.live()).unwrap();
-        world.new = pair(&world.retired(BEFORE)).unwrap();
+        let (old, new) = (Vec::new(), Vec::new());
+        let mut world = Self { with_system, folder, holder, stop: Stop::new(), old, new };
+        world.old = world.side("").unwrap();
+        world.new = world.side(&format!(".grap/retired/{BEFORE}")).unwrap();
         world
     }
 
@@ -60,17 +62,26 @@ impl World {
         self.folder.path().join("data")
     }
 
-    fn halves(&self, below: &str) -> Halves {
-        let half = |side: &str| self.data().join(below).join(side).join("neo4j").display().to_string();
+    fn databases(&self) -> &[&str] {
+        if self.with_system { &["neo4j", "system"] } else { &["neo4j"] }
+    }
+
+    fn halves(&self, below: &str, database: &str) -> Halves {
+        let half = |side: &str| self.data().join(below).join(side).join(database).display().to_string();
         Halves { store: half("databases"), log: half("transactions") }
     }
 
-    fn live(&self) -> Halves {
-        self.halves("")
+    /// None: half of one of them is missing.
+    fn side(&self, below: &str) -> Option<Side> {
+        self.databases().iter().map(|database| pair(&self.halves(below, database))).collect()
     }
 
-    fn retired(&self, id: &str) -> Halves {
-        self.halves(&format!(".grap/retired/{id}"))
+    fn live(&self) -> Halves {
+        self.halves("", "neo4j")
+    }
+
+    fn barrier_of_system(&self) -> bool {
+        self.with_system && Path::new(&self.halves("", "system").log).is_file()
     }
 
     fn state(&self) -> Result<StateDirectory> {
@@ -100,18 +111,24 @@ impl World {
     }
 
     fn switch(&self, id: &RecoveryId) -> Switch {
-        let side = self.retired(BEFORE);
+        let system = || Box::new(self.switch_of(id, "system"));
+        Switch { system: self.with_system.then(system), ..self.switch_of(id, "neo4j") }
+    }
+
+    fn switch_of(&self, id: &RecoveryId, database: &str) -> Switch {
+        let side = self.halves(&format!(".grap/retired/{BEFORE}"), database);
         Switch {
-            database: "neo4j".to_owned(),
-            live: self.live(),
+            database: database.to_owned(),
+            live: self.halves("", database),
             found: side.clone(),
             side,
-            retired: self.retired(id.as_str()),
+            retired: self.halves(&format!(".grap/retired/{id}"), database),
             archived: Vec::new(),
             archive_unknown: None,
             live_is_lost: false,
             made_of: None,
             limits: SwitchLimits { start_s: 0, ..SwitchLimits::default() },
+            system: None,
         }
     }
 
@@ -145,31 +162,40 @@ impl World {
         self.process(confirms).unwrap_or_else(|error| panic!("{told}: {error}"))
     }
 
-    /// The journal is lost, and somebody resets.
-    fn reset(&self, told: &str) {
+    /// The journal is lost, and somebody resets. Whether it was taken back: what was being put aside already stays there.
+    fn reset(&self, told: &str) -> bool {
         let state = self.state().unwrap();
         std::fs::write(state.root().join("recovery.journal"), "lost").unwrap();
         let (find, open) = (
             || self.find(),
             || -> Result<Access> { Err(Error::NotOpenedAgain { why: "nobody asks".to_owned() }) },
         );
+        let is_new = self.side("").as_ref() == Some(&self.new);
         // The server that is not there is not seen to serve: the second reset leaves it.
-        if let Err(first) = reset_recovery(&find, &open, &state, &self.session()) {
-            assert_eq!(first.code(), Code::ServerStartFailed, "{told}: {first}");
-            reset_recovery(&find, &open, &state, &self.session())
-                .unwrap_or_else(|error| panic!("{told}: {error}"));
+        for _ in 0..2 {
+            match reset_recovery(&find, &open, &state, &self.session()) {
+                Ok(_) => return true,
+                Err(error) => assert_eq!(error.code(), Code::ServerStartFailed, "{told}: {error}"),
+            }
         }
+        // The new one is to serve before the rest of the old one is put aside.
+        assert!(is_new, "{told}: it is not taken back");
+        let ended = self.go_on(true, told);
+        self.assert_settled(&ended, told);
+        false
     }
 
     /// Nobody could be served a mix.
     fn assert_no_mix(&self, told: &str) {
         let live = self.live();
-        if Path::new(&live.log).is_file() {
-            let words = std::fs::read_to_string(&live.log).unwrap();
+        // A server ends where it finds that of `system`; where only the other lies there it serves `system`.
+        if self.barrier_of_system() || !self.with_system && Path::new(&live.log).is_file() {
+            let barrier = if self.with_system { self.halves("", "system").log } else { live.log };
+            let words = std::fs::read_to_string(barrier).unwrap();
             assert!(words.starts_with("Grap is in the middle of"), "{told}: {words}");
             return;
         }
-        let found = pair(&live).unwrap_or_else(|| panic!("{told}: half of the live database is missing"));
+        let found = self.side("").unwrap_or_else(|| panic!("{told}: half of the live database is missing"));
         assert!(found == self.old || found == self.new, "{told}: a mix");
     }
 
@@ -177,10 +203,7 @@ impl World {
         let recovery = state.recovery().unwrap_or_else(|| panic!("{told}: it is forgotten"));
         match state.status() {
             Status::Promoted => {
-                assert_eq!(pair(&self.live()), Some(self.new), "{told}");
-                let retired = retired_stores(&self.data()).unwrap();
-                let [store] = retired.stores.as_slice() else { panic!("{told}: {retired:?}") };
-                assert_eq!((&store.recovery, pair(&store.halves)), (&recovery.id, Some(self.old)), "{told}");
+                self.assert_are((&self.new, &self.old), recovery.id.as_str(), told);
             }
             Status::Failed => self.assert_as_it_was(told),
             other => panic!("{told}: {other}"),
@@ -189,10 +212,15 @@ impl World {
     }
 
     fn assert_as_it_was(&self, told: &str) {
-        assert_eq!(pair(&self.live()), Some(self.old), "{told}");
+        self.assert_are((&self.old, &self.new), BEFORE, told);
+    }
+
+    fn assert_are(&self, (live, aside): (&Side, &Side), whose: &str, told: &str) {
+        assert_eq!(self.side("").as_ref(), Some(live), "{told}");
         let retired = retired_stores(&self.data()).unwrap();
         let [store] = retired.stores.as_slice() else { panic!("{told}: {retired:?}") };
-        assert_eq!((store.recovery.as_str(), pair(&store.halves)), (BEFORE, Some(self.new)), "{told}");
+        let lies: Option<Side> = std::iter::once(&store.halves).chain(&store.system).map(pair).collect();
+        assert_eq!((store.recovery.as_str(), lies.as_ref()), (whose, Some(aside)), "{told}");
     }
 
     /// Beside the one that is retired.
@@ -203,7 +231,8 @@ impl World {
             .map(|entry| entry.path)
             .collect();
         let is_open = |path: &&PathBuf| {
-            path.ends_with("in-progress.json") || path.is_file() && path.ends_with("transactions/neo4j")
+            let is_log = path.ends_with("transactions/neo4j") || path.ends_with("transactions/system");
+            path.ends_with("in-progress.json") || path.is_file() && is_log
         };
         assert_eq!(left.iter().find(is_open), None, "{told}");
         // Beside them lies the lock of whoever changes what is live.
@@ -215,7 +244,7 @@ impl World {
     }
 }
 
-fn pair(halves: &Halves) -> Option<Pair> {
+fn pair(halves: &Halves) -> Option<(u64, u64)> {
     let inode =
         |half: &str| Some(std::fs::symlink_metadata(half).ok().filter(std::fs::Metadata::is_dir)?.ino());
     Some((inode(&halves.store)?, inode(&halves.log)?))
@@ -332,16 +361,27 @@ fn template() -> tempfile::TempDir {
         let live = data.join(side).join("neo4j");
         tree::copy(&live, &data.join(side).join("system")).unwrap();
         std::fs::create_dir_all(retired.join(side)).unwrap();
-        tree::copy(&live, &retired.join(side).join("neo4j")).unwrap();
+        for database in ["neo4j", "system"] {
+            tree::copy(&live, &retired.join(side).join(database)).unwrap();
+        }
     }
     folder
 }
 
-fn world(template: &tempfile::TempDir) -> World {
-    let world = World::new(&template.path().join("data"));
-    let data = world.data().display().to_string();
-    let mark = String::from_utf8_lossy(MARK).replace("\"/data/", &format!("\"{data}/"));
-    std::fs::write(world.data().join(".grap/retired").join(BEFORE).join("retired.json"), mark).unwrap();
+fn world(template: &tempfile::TempDir, with_system: bool) -> World {
+    let world = World::new(&template.path().join("data"), with_system);
+    let (data, retired) = (world.data().display().to_string(), world.data().join(".grap/retired").join(BEFORE));
+    let mut mark: serde_json::Value = serde_json::from_slice(MARK).unwrap();
+    if with_system {
+        let half = |side: &str| format!("/data/.grap/retired/{BEFORE}/{side}/system");
+        mark["system"] = serde_json::json!({ "store": half("databases"), "log": half("transactions") });
+    } else {
+        for side in ["databases", "transactions"] {
+            std::fs::remove_dir_all(retired.join(side).join("system")).unwrap();
+        }
+    }
+    let text = mark.to_string().replace("\"/data/", &format!("\"{data}/"));
+    std::fs::write(retired.join("retired.json"), text).unwrap();
     world
 }
 
@@ -364,20 +404,21 @@ fn assert_near_the_end(at: usize, count: usize, told: &str) {
     assert!(at + 10 > count, "{told}: it was not reached");
 }
 
-fn enumerate(mode: Mode, offset: usize) {
+fn enumerate(mode: Mode, offset: usize, with_system: bool) {
     let _turn = turn();
     let template = template();
     for confirms in [true, false] {
         faults::record();
-        let first = world(&template);
+        let first = world(&template, with_system);
         let state = first.process(confirms).unwrap();
         let count = faults::clear().iter().filter(|step| counts(step.call, &step.path)).count();
         first.assert_settled(&state, "unstruck");
         assert_eq!(state.status(), if confirms { Status::Promoted } else { Status::Failed });
         assert!(count > 150, "it makes {count} calls");
         for at in (1 + offset..=count).step_by(stride(17)) {
-            let told = format!("call {at} of {count}, {mode:?}, confirms: {confirms}");
-            let struck_one = world(&template);
+            let told =
+                format!("call {at} of {count}, {mode:?}, confirms: {confirms}, with system: {with_system}");
+            let struck_one = world(&template, with_system);
             if !struck(at, mode, &struck_one, confirms) {
                 assert_near_the_end(at, count, &told);
                 break;
@@ -390,33 +431,36 @@ fn enumerate(mode: Mode, offset: usize) {
 }
 
 /// Struck, and then the journal is lost: what stands beside the barrier is enough.
-fn enumerate_without_journal(mode: Mode, offset: usize) {
+fn enumerate_without_journal(mode: Mode, offset: usize, with_system: bool) {
     let _turn = turn();
     let template = template();
+    let new = || world(&template, with_system);
     let taken_back: usize =
-        [true, false].map(|confirms| without_journal(mode, offset, &template, confirms)).iter().sum();
+        [true, false].map(|confirms| without_journal(mode, offset, &new, confirms)).iter().sum();
     assert!(taken_back > 0);
 }
 
-fn without_journal(mode: Mode, offset: usize, template: &tempfile::TempDir, confirms: bool) -> usize {
+fn without_journal(mode: Mode, offset: usize, world: &dyn Fn() -> World, confirms: bool) -> usize {
     faults::record();
-    world(template).process(confirms).unwrap();
+    world().process(confirms).unwrap();
     let count = faults::clear().iter().filter(|step| counts(step.call, &step.path)).count();
     let mut taken_back = 0;
     for at in (1 + offset..=count).step_by(stride(17)) {
         let told = format!("call {at} of {count}, {mode:?}, confirms: {confirms}, without its journal");
-        let struck_one = world(template);
+        let struck_one = world();
         if !struck(at, mode, &struck_one, confirms) {
             assert_near_the_end(at, count, &told);
             break;
         }
         // Also behind the last exchange, where the old store lies under the name of what came.
         let is_mixed = Path::new(&struck_one.live().log).is_file()
+            || struck_one.barrier_of_system()
             || grap::recovery::switch_in_progress(&struck_one.data()).unwrap();
-        struck_one.reset(&told);
+        let is_taken_back = struck_one.reset(&told);
         struck_one.assert_no_mix(&told);
-        assert!(Path::new(&struck_one.live().log).is_dir(), "{told}: the barrier is left");
-        if is_mixed {
+        let is_left = Path::new(&struck_one.live().log).is_file() || struck_one.barrier_of_system();
+        assert!(!is_left, "{told}: the barrier is left");
+        if is_mixed && is_taken_back {
             struck_one.assert_as_it_was(&told);
             struck_one.assert_nothing_is_left(&told);
             taken_back += 1;
@@ -427,15 +471,18 @@ fn without_journal(mode: Mode, offset: usize, template: &tempfile::TempDir, conf
 
 #[test]
 fn every_call_fails() {
-    enumerate(Mode::Fail(crate::world::EIO), 0);
+    enumerate(Mode::Fail(crate::world::EIO), 0, false);
+    enumerate(Mode::Fail(crate::world::EIO), 2, true);
 }
 
 #[test]
 fn every_call_is_the_last() {
-    enumerate(Mode::Kill, 1);
+    enumerate(Mode::Kill, 1, false);
+    enumerate(Mode::Kill, 3, true);
 }
 
 #[test]
 fn every_call_is_the_last_and_its_journal_is_lost() {
-    enumerate_without_journal(Mode::Kill, 0);
+    enumerate_without_journal(Mode::Kill, 0, false);
+    enumerate_without_journal(Mode::Kill, 4, true);
 }

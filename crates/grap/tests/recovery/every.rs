@@ -168,8 +168,19 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
     orders.sort_unstable_by_key(ToString::to_string);
     orders.dedup();
     assert_eq!(orders.len(), 30, "{orders:?}");
+    assert!(strike(&ways, false) > 1000);
+}
+
+#[test]
+fn every_order_is_struck_and_taken_up_again_where_system_goes_with_it() {
+    let mut ways = ways();
+    ways.retain(|(state, _)| order(state).unwrap().is_of_switch());
+    assert!(strike(&ways, true) > 500);
+}
+
+fn strike(ways: &[(State, Vec<What>)], with_system: bool) -> usize {
     let mut struck = 0;
-    for (from, way) in &ways {
+    for (from, way) in ways {
         // No test instance lives on where there was none.
         let all = [How::Fail, How::Blind, How::Stop, How::Crash, How::CrashAlone];
         let crashes = if order(from).unwrap().is_of_switch() { 4 } else { 5 };
@@ -177,7 +188,7 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
             for when in [When::Before, When::Inside, When::After] {
                 let names: Vec<&str> = way.iter().map(What::name).collect();
                 let told = format!("{:?} {how:?} {when:?} at the end of {names:?}", order(from).unwrap());
-                let world = World::new();
+                let world = World::of(with_system);
                 let owed = order(from).unwrap();
                 go(&world, way, owed, (how, when)).unwrap_or_else(|why| panic!("{told}: {why}"));
                 let is_alive = !matches!(how, How::Crash | How::CrashAlone);
@@ -196,7 +207,7 @@ fn every_order_in_every_state_is_struck_and_taken_up_again() {
             }
         }
     }
-    assert!(struck > 1000, "{struck}");
+    struck
 }
 
 /// The old database does not come up, and somebody wants another one in its place: nobody starts it once more.

@@ -17,6 +17,8 @@ use super::world::Fake;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Live {
     data: PathBuf,
+    /// `system` goes with each promotion and each rollback.
+    with_system: bool,
     running: Running,
     lock: Option<u32>,
     pids: u32,
@@ -35,9 +37,9 @@ enum Running {
 }
 
 impl Live {
-    pub(crate) fn new(data: &Path) -> Self {
-        let mut live = Self { data: data.to_owned(), ..Self::default() };
-        write(&live.halves(""), "first");
+    pub(crate) fn new(data: &Path, with_system: bool) -> Self {
+        let mut live = Self { data: data.to_owned(), with_system, ..Self::default() };
+        live.write_side("", "first");
         live.start();
         live
     }
@@ -53,9 +55,12 @@ impl Live {
         }
     }
 
-    /// Somebody starts the server by hand, whatever stands in the way. It ends at once where the stores are locked.
+    /// Somebody starts the server by hand, whatever stands in the way. It ends at once where the stores are locked, and where it
+    /// finds a file in the place of the log of `system`.
     pub(crate) fn start(&mut self) {
-        if self.lock.is_some() || self.running != Running::Nothing {
+        let system = self.halves_of("", "system");
+        let is_ended = self.with_system && Path::new(&system.log).is_file();
+        if self.lock.is_some() || self.running != Running::Nothing || is_ended {
             return;
         }
         let live = self.halves("");
@@ -64,11 +69,19 @@ impl Live {
             (true, true) => {
                 let (store, log) = (whose(store), whose(log));
                 assert_eq!(store, log, "a mix is served");
+                if self.with_system {
+                    for half in [&system.store, &system.log] {
+                        assert_eq!(whose(Path::new(half)), store, "it is served with another one's `system`");
+                    }
+                }
                 Running::Serving(store)
             }
             (false, false) if !log.exists() => panic!("an empty database is served"),
             // The barrier, or half of it is missing.
-            _ => Running::Refusing,
+            _ => {
+                assert!(!self.with_system, "`system` is served without its database");
+                Running::Refusing
+            }
         };
     }
 
@@ -85,30 +98,39 @@ impl Live {
     }
 
     fn halves(&self, below: &str) -> Halves {
-        let half = |side: &str| self.data.join(below).join(side).join("neo4j").display().to_string();
+        self.halves_of(below, "neo4j")
+    }
+
+    fn halves_of(&self, below: &str, database: &str) -> Halves {
+        let half = |side: &str| self.data.join(below).join(side).join(database).display().to_string();
         Halves { store: half("databases"), log: half("transactions") }
+    }
+
+    fn write_side(&self, below: &str, whose: &str) {
+        write(&self.halves(below), whose);
+        if self.with_system {
+            write(&self.halves_of(below, "system"), whose);
+        }
     }
 
     /// Of the candidate of this recovery, which is there.
     pub(crate) fn promotion(&mut self, recovery: &Recovery, live_is_lost: bool) -> Switch {
-        let side = self.halves(&format!(".grap/candidate/{}/data", recovery.id));
-        write(&side, recovery.id.as_str());
-        self.switch(side, recovery.id.as_str(), live_is_lost)
+        let side = format!(".grap/candidate/{}/data", recovery.id);
+        self.write_side(&side, recovery.id.as_str());
+        self.switch(&side, recovery.id.as_str(), live_is_lost)
     }
 
     /// Of what the promotion retired, else of one that is there.
     pub(crate) fn rollback(&mut self, state: &State, id: &str, live_is_lost: bool) -> Switch {
         let promoted = state.recovery().filter(|_| state.status() == Status::Promoted);
-        let retired = promoted.and_then(|recovery| recovery.switch.as_ref());
-        let side = retired.map_or_else(
+        let side = promoted.map_or_else(
             || {
-                let side = self.halves(".grap/retired/before");
-                write(&side, "before");
-                side
+                self.write_side(".grap/retired/before", "before");
+                ".grap/retired/before".to_owned()
             },
-            |switch| switch.retired.clone(),
+            |recovery| format!(".grap/retired/{}", recovery.id),
         );
-        self.switch(side, id, live_is_lost)
+        self.switch(&side, id, live_is_lost)
     }
 
     /// A switch that was killed between its exchanges, with its journal lost: what was noted beside its barrier.
@@ -119,11 +141,11 @@ impl Live {
         live_is_lost: bool,
     ) -> (Switch, Guard) {
         let side = match &plan.undoes {
-            None => self.halves(&format!(".grap/candidate/{id}/data")),
-            Some(_) => self.halves(".grap/retired/before"),
+            None => format!(".grap/candidate/{id}/data"),
+            Some(_) => ".grap/retired/before".to_owned(),
         };
-        write(&side, "before");
-        let switch = self.switch(side, id.as_str(), live_is_lost);
+        self.write_side(&side, "before");
+        let switch = self.switch(&side, id.as_str(), live_is_lost);
         let what = What::SwitchFound {
             id: id.clone(),
             plan: plan.clone(),
@@ -132,7 +154,8 @@ impl Live {
         };
         let State::Active(recovery) = apply(State::Idle, &atlas::event(what)).unwrap() else { panic!() };
         let swap = Swap::of(&switch);
-        let guard = swap.guard(&recovery, atlas::guard().end).unwrap();
+        let end = atlas::guard().end;
+        let guard = swap.guard(&recovery, end, self.with_system.then_some(end)).unwrap();
         self.running = Running::Nothing;
         swap.take_log(&guard).unwrap();
         if plan.undoes.is_none() {
@@ -141,17 +164,22 @@ impl Live {
         (switch, guard)
     }
 
-    fn switch(&mut self, side: Halves, id: &str, live_is_lost: bool) -> Switch {
-        let live = self.halves("");
-        let (old, new) = (whose(Path::new(&live.store)), whose(Path::new(&side.store)));
-        let retired = self.halves(&format!(".grap/retired/{id}"));
-        self.wishes.insert(retired.store.clone(), (old, new));
+    fn switch(&mut self, side: &str, id: &str, live_is_lost: bool) -> Switch {
+        let switch = self.switch_of("neo4j", side, id, live_is_lost);
+        let (old, new) = (whose(Path::new(&switch.live.store)), whose(Path::new(&switch.side.store)));
+        self.wishes.insert(switch.retired.store.clone(), (old, new));
+        let system = || Box::new(self.switch_of("system", side, id, live_is_lost));
+        Switch { system: self.with_system.then(system), ..switch }
+    }
+
+    fn switch_of(&self, database: &str, side: &str, id: &str, live_is_lost: bool) -> Switch {
+        let side = self.halves_of(side, database);
         Switch {
-            database: "neo4j".to_owned(),
-            live,
+            database: database.to_owned(),
+            live: self.halves_of("", database),
             found: side.clone(),
             side,
-            retired,
+            retired: self.halves_of(&format!(".grap/retired/{id}"), database),
             archived: vec!["neo4j".to_owned()],
             archive_unknown: None,
             live_is_lost,
@@ -164,8 +192,10 @@ impl Live {
     /// What was stopped serves, or is in the middle of the exchanges.
     pub(crate) fn assert_not_left_down(&self, told: &str) {
         let live = self.halves("");
-        let is_mixed =
-            !Path::new(&live.log).is_dir() || whose(Path::new(&live.store)) != whose(Path::new(&live.log));
+        let is_barred = self.with_system && Path::new(&self.halves_of("", "system").log).is_file();
+        let is_mixed = is_barred
+            || !Path::new(&live.log).is_dir()
+            || whose(Path::new(&live.store)) != whose(Path::new(&live.log));
         assert!(is_mixed || matches!(self.running, Running::Serving(_)), "{told}: it is left down");
     }
 
@@ -177,16 +207,18 @@ impl Live {
         assert_eq!(self.running, Running::Serving(store.clone()), "{told}: it is not served");
         let Some(switch) = state.recovery().and_then(|recovery| recovery.switch.as_deref()) else { return };
         let (old, new) = self.wishes[&switch.retired.store].clone();
-        let other = if state.status() == Status::Promoted {
-            assert_eq!(store, new, "{told}");
-            (old, &switch.retired)
-        } else {
-            assert_eq!(store, old, "{told}");
-            assert!(!Path::new(&switch.retired.log).exists(), "{told}: the barrier is left");
-            (new, &switch.side)
-        };
-        for half in [&other.1.store, &other.1.log] {
-            assert_eq!(whose(Path::new(half)), other.0, "{told}: {half}");
+        let is_promoted = state.status() == Status::Promoted;
+        let (is, other) = if is_promoted { (new, old) } else { (old, new) };
+        assert_eq!(store, is, "{told}");
+        for part in switch.parts() {
+            let aside = if is_promoted { &part.retired } else { &part.side };
+            for (half, of) in
+                [(&part.live.store, &is), (&part.live.log, &is), (&aside.store, &other), (&aside.log, &other)]
+            {
+                assert_eq!(whose(Path::new(half)), *of, "{told}: {half}");
+            }
+            let barrier = Path::new(&part.retired.log);
+            assert!(is_promoted || !barrier.exists(), "{told}: the barrier is left");
         }
     }
 
@@ -309,8 +341,8 @@ impl Promote for Fake {
     }
 
     fn guard(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<Guard>> {
-        let (_, swap) = parts(recovery);
-        self.locked(recovery, || swap.guard(recovery, atlas::guard().end, None))
+        let ((switch, swap), end) = (parts(recovery), atlas::guard().end);
+        self.locked(recovery, || swap.guard(recovery, end, switch.system.as_ref().map(|_| end)))
     }
 
     fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
@@ -348,7 +380,7 @@ impl Promote for Fake {
     fn retire(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
         let ((_, swap), guard) = (parts(recovery), guard(recovery));
         self.order(recovery, |things, inside| {
-            assert!(swap.retire(guard)?, "the old store is there");
+            assert!(swap.retire(guard)?.is_empty(), "the old store is there");
             inside(things)?;
             if !recovery.is_rollback() {
                 things.folder = None;
@@ -399,7 +431,7 @@ impl Promote for Fake {
         let (pid, (_, swap)) = (self.pid, parts(recovery));
         if let Some(guard) = recovery.guard.as_ref()
             && self.things.borrow().live.is_ours(pid)
-            && matches!(swap.look_back(guard), Ok(Swapped::LogTaken | Swapped::StoresSwapped))
+            && matches!(swap.look_back(guard), Ok(Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped))
         {
             // As far as it goes: it may be struck, too.
             let _ = match recovery.phase {

@@ -147,6 +147,16 @@ impl Swap {
         Ok(self.user.is_put(guard)? && self.system_with(guard)?.map_or(Ok(true), is_put)?)
     }
 
+    /// Whether what was live is being put aside, or somebody has taken it away: the new database is in place as a whole, and no
+    /// exchange leads back from there.
+    pub fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
+        if !self.is_put(guard)? {
+            return Ok(false);
+        }
+        let of_system = |(pair, guard): (&Pair, &Guard)| pair.is_being_retired(guard);
+        Ok(self.user.is_being_retired(guard)? || self.system_with(guard)?.map_or(Ok(false), of_system)?)
+    }
+
     /// What an undo ends with: the barriers go, and the directories that were made for what did not come.
     pub fn remove_barrier(&self) -> Result<()> {
         self.pairs().try_for_each(Pair::remove_barrier)
@@ -174,7 +184,7 @@ impl Swap {
         std::iter::once(&self.user).chain(&self.system)
     }
 
-    fn system_with<'a>(&'a self, guard: &'a Guard) -> Result<Option<(&'a Pair, &'a Guard)>> {
+    fn system_with<'a, 'g>(&'a self, guard: &'g Guard) -> Result<Option<(&'a Pair, &'g Guard)>> {
         match (&self.system, guard.system.as_deref()) {
             (None, None) => Ok(None),
             (Some(pair), Some(guard)) => Ok(Some((pair, guard))),

@@ -146,6 +146,11 @@ impl Pair {
         Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
+    /// What is new lies in the live places, and what was live not all where it lay at the end of the exchanges.
+    pub(super) fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
+        Ok(self.is_put(guard)? && self.seen()?.row(guard).is_none())
+    }
+
     /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
     pub(super) fn remove_barrier(&self) -> Result<()> {
         remove_barrier(&self.retired.log)?;

@@ -25,6 +25,7 @@ impl LiveSwitch<'_> {
     fn serve_what_is_whole(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let (switch, swap) = switch_of(recovery)?;
         if let Some(guard) = &recovery.guard
+            && !swap.is_put(guard)?
             && is_in_the_middle(swap.look_back(guard)?)
             && let Err(why) = self.finish(recovery, switch, &swap, guard)
         {

@@ -183,6 +183,10 @@ impl Promote for LiveSwitch<'_> {
             return Ok(UndoEnd::Undone);
         };
         self.claim(switch)?;
+        // By whom it was confirmed a lost journal knew.
+        if swap.is_being_retired(guard)? {
+            return Ok(UndoEnd::Written);
+        }
         let seen = swap.look_back(guard)?;
         // Nobody need be kept from a database that stays.
         if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
