@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::pitr::{eventually, require};
+use crate::server::ServerBuilder;
 use crate::{Distribution, Grap, Server, tree};
 
 const LIMIT: Duration = Duration::from_mins(3);
@@ -24,6 +25,10 @@ pub struct Commanded {
     pub server: Server,
     pub grap: Grap,
     supervisor: Option<Child>,
+}
+
+fn auth(password: Option<&str>) -> String {
+    password.map_or_else(|| "none".to_owned(), |password| format!("neo4j/{password}"))
 }
 
 impl Drop for Commanded {
@@ -44,15 +49,21 @@ impl Commanded {
 
     /// As [`start`](Self::start), with these settings of the server.
     pub fn start_with(binary: &Path, distribution: &Distribution, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::begin(binary, distribution, None, settings)
+        Self::begin(Server::builder(distribution), binary, distribution, None, settings)
+    }
+
+    /// As [`start`](Self::start), with this password of user `neo4j`, and the program told so.
+    pub fn start_with_password(binary: &Path, distribution: &Distribution, password: &str) -> Result<Self> {
+        Self::begin(Server::builder(distribution).password(password), binary, distribution, None, &[])
     }
 
     /// As [`start`](Self::start), on a copy of this data directory.
     pub fn start_on(binary: &Path, distribution: &Distribution, data: Option<&Path>) -> Result<Self> {
-        Self::begin(binary, distribution, data, &[])
+        Self::begin(Server::builder(distribution), binary, distribution, data, &[])
     }
 
     fn begin(
+        builder: ServerBuilder,
         binary: &Path,
         distribution: &Distribution,
         data: Option<&Path>,
@@ -64,9 +75,7 @@ impl Commanded {
             fs::create_dir(&home).map_err(Error::file("make", &home))?;
             tree::copy(data, &home.join("data"))?;
         }
-        let builder = settings
-            .iter()
-            .fold(Server::builder(distribution), |builder, (key, value)| builder.setting(*key, *value));
+        let builder = settings.iter().fold(builder, |builder, (key, value)| builder.setting(*key, *value));
         let server = builder.prepare(&home)?;
         let lib = server.home().join("lib");
         std::os::unix::fs::symlink(distribution.folder().join("lib"), &lib)
@@ -77,7 +86,7 @@ impl Commanded {
             ("GRAP_RECOVERY_JAVA_HOME", distribution.java().home.display().to_string()),
             ("GRAP_NEO4J_HOME", server.home().display().to_string()),
             ("GRAP_NEO4J_URI", server.bolt_uri()),
-            ("GRAP_NEO4J_AUTH", "none".to_owned()),
+            ("GRAP_NEO4J_AUTH", auth(server.password())),
             ("GRAP_SERVER_STOP_COMMAND", script("stop.sh")),
             ("GRAP_SERVER_START_COMMAND", script("start.sh")),
         ] {
@@ -86,8 +95,18 @@ impl Commanded {
         let commanded = Self { folder, server, grap, supervisor: None };
         commanded.write_scripts()?;
         commanded.start_by_hand()?;
+        if let Some(password) = commanded.server.password() {
+            let set = || Ok(commanded.server.bolt().set_first_password(password).ok());
+            eventually("it takes its first password", LIMIT, set)?;
+        }
         commanded.await_online()?;
         Ok(commanded)
+    }
+
+    /// From here on the program is told this password of user `neo4j`.
+    pub fn tell_password(&mut self, password: &str) {
+        self.grap.environment.retain(|(name, _)| name != "GRAP_NEO4J_AUTH");
+        self.grap.environment.push(("GRAP_NEO4J_AUTH".into(), auth(Some(password))));
     }
 
     pub fn await_online(&self) -> Result<()> {

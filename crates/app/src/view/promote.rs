@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use grap::ops::{SwitchPlan, SwitchReport};
 use grap::recovery::RetiredStore;
-use grap_core::recovery::Recovery;
+use grap_core::recovery::{Recovery, Switch};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ fn plan_text(plan: &SwitchPlan) -> String {
         bytes(plan.retired_bytes),
         switch.retired.store,
         switch.retired.log,
-        if switch.system.is_some() { ", and `system` beside them" } else { "" }
+        and_system(switch)
     );
     let _ = writeln!(text, "  nobody is served for: {DOWNTIME}");
     text
@@ -139,11 +139,17 @@ pub(super) fn about(recovery: &Recovery) -> String {
     if recovery.status() == grap_core::recovery::Status::Promoted {
         let _ = writeln!(
             text,
-            "  what was live before: {} and {} (until it is released, `grap recover rollback` puts it back)",
-            switch.retired.store, switch.retired.log
+            "  what was live before: {} and {}{} (until it is released, `grap recover rollback` puts it back)",
+            switch.retired.store,
+            switch.retired.log,
+            and_system(switch)
         );
     }
     text
+}
+
+fn and_system(switch: &Switch) -> &'static str {
+    if switch.system.is_some() { ", and `system` beside them" } else { "" }
 }
 
 pub(super) fn switch_shape(recovery: &Recovery) -> Value {
@@ -177,11 +183,12 @@ pub(super) fn retired_shape(retired: &RetiredStore) -> Value {
 pub(super) fn retired_text(retired: &RetiredStore) -> String {
     let missing = retired.missing.as_ref().map_or_else(String::new, |missing| format!(", without {missing}"));
     format!(
-        "  retired by {} at {}: {} ({}{missing}), replaced by {}\n",
+        "  retired by {} at {}: {} ({}{}{missing}), replaced by {}\n",
         retired.recovery,
         second(retired.at),
         retired.path.display(),
         bytes(retired.bytes),
+        if retired.system.is_some() { ", with its `system`" } else { "" },
         retired.plan.target,
     )
 }

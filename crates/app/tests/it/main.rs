@@ -27,6 +27,7 @@ mod machine;
 mod open;
 mod pitr;
 mod promoted;
+mod promoted_whole;
 mod rebuild;
 mod recover;
 mod refused;

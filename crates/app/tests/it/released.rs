@@ -8,16 +8,26 @@ const ID: &str = "recovery-20261126-020000";
 
 /// The live database lies beside itself, as one that was retired.
 fn retire(world: &Stopped) {
+    retire_with(world, None);
+}
+
+/// And `system` with it: a copy of that database.
+fn retire_with(world: &Stopped, system: Option<&str>) {
     let data = world.path("data");
     let place = data.join(".grap/retired").join(ID);
-    let mut halves = Vec::new();
-    for side in ["databases", "transactions"] {
-        let half = place.join(side).join("neo4j");
-        std::fs::create_dir_all(half.parent().unwrap()).unwrap();
-        grap_testkit::tree::copy(&data.join(side).join("neo4j"), &half).unwrap();
-        halves.push(half.display().to_string());
-    }
-    let halves = json!({ "store": halves[0], "log": halves[1] });
+    std::fs::remove_dir_all(&place)
+        .or_else(|error| if place.exists() { Err(error) } else { Ok(()) })
+        .unwrap();
+    let put = |database: &str, copied: &str| {
+        let halves = ["databases", "transactions"].map(|side| {
+            let half = place.join(side).join(database);
+            std::fs::create_dir_all(half.parent().unwrap()).unwrap();
+            grap_testkit::tree::copy(&data.join(side).join(copied), &half).unwrap();
+            half.display().to_string()
+        });
+        json!({ "store": halves[0], "log": halves[1] })
+    };
+    let halves = put("neo4j", "neo4j");
     let limits = json!({
         "start_s": 1, "connectivity_s": 1, "schema_s": 1, "orphans_s": 1, "counts_s": 1, "custom_s": 1,
         "stop_s": 1, "store_s": 1,
@@ -26,10 +36,13 @@ fn retire(world: &Stopped) {
         "target": "latest", "source": "neo4j", "backup": "neo4j-20261125-020000", "timeline": null, "ends": [],
         "candidate": "/c", "bytes": 1, "limits": limits,
     });
-    let mark = json!({
+    let mut mark = json!({
         "version": 1, "recovery": ID, "at": "2026-11-26T02:00:00Z", "database": "neo4j", "halves": halves,
         "live": halves, "plan": plan,
     });
+    if let Some(copied) = system {
+        mark["system"] = put("system", copied);
+    }
     std::fs::write(place.join("retired.json"), mark.to_string()).unwrap();
 }
 
@@ -52,6 +65,12 @@ fn a_retired_database_goes_when_it_is_held_and_by_name() {
     assert_eq!((&plan["dry_run"], &plan["released"]["recovery"]), (&json!(true), &json!(ID)), "{plan:#}");
     assert_eq!(plan["released"]["held"], json!({ "backup": backup, "timeline": null }));
     assert!(world.path("data/.grap/retired").join(ID).is_dir());
+    // Of a `system` that went with it the repository is to hold as much.
+    retire_with(&world, Some("neo4j"));
+    let refused = release(&world, &["--dry-run"]).refused("RETIRED_NOT_BACKED_UP", 37);
+    assert!(refused.said().contains("`system`"), "{refused:?}");
+    retire_with(&world, Some("system"));
+    assert_eq!(release(&world, &["--dry-run"]).succeeded().json()["released"]["with_system"], true);
     let done = release(&world, &[ID]).succeeded().json();
     assert_eq!((&done["dry_run"], &done["released"]["held"]["backup"]), (&json!(false), &json!(backup)));
     assert!(!world.path("data/.grap/retired").join(ID).exists());

@@ -222,7 +222,12 @@ impl Recovery {
 
     /// How its switch is asked for: `grap recover <verb>`.
     pub fn verb(&self) -> &'static str {
-        if self.is_rollback() { "rollback" } else { "promote" }
+        let has_system = self.switch.as_ref().is_some_and(|switch| switch.system.is_some());
+        match (self.is_rollback(), has_system) {
+            (true, _) => "rollback",
+            (false, true) => "promote --with-system",
+            (false, false) => "promote",
+        }
     }
 
     fn started(&mut self, instance: &Instance) -> Phase {

@@ -113,8 +113,7 @@ fn nothing_is_owed(state: &State, options: &StoreReleaseOptions) -> Result<()> {
     if let Some((owed, recovery)) = order(state).zip(state.recovery()).filter(|(owed, _)| owed.is_of_switch())
     {
         let why = "and may need what is retired".to_owned();
-        let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
-        return Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why, verb });
+        return Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why, verb: recovery.verb() });
     }
     match interrupted(&Installation::locate(&options.installation, SYSTEM)?)? {
         None => Ok(()),

@@ -370,7 +370,8 @@ fn template() -> tempfile::TempDir {
 
 fn world(template: &tempfile::TempDir, with_system: bool) -> World {
     let world = World::new(&template.path().join("data"), with_system);
-    let (data, retired) = (world.data().display().to_string(), world.data().join(".grap/retired").join(BEFORE));
+    let (data, retired) =
+        (world.data().display().to_string(), world.data().join(".grap/retired").join(BEFORE));
     let mut mark: serde_json::Value = serde_json::from_slice(MARK).unwrap();
     if with_system {
         let half = |side: &str| format!("/data/.grap/retired/{BEFORE}/{side}/system");

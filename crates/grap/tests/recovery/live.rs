@@ -431,7 +431,10 @@ impl Promote for Fake {
         let (pid, (_, swap)) = (self.pid, parts(recovery));
         if let Some(guard) = recovery.guard.as_ref()
             && self.things.borrow().live.is_ours(pid)
-            && matches!(swap.look_back(guard), Ok(Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped))
+            && matches!(
+                swap.look_back(guard),
+                Ok(Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped)
+            )
         {
             // As far as it goes: it may be struck, too.
             let _ = match recovery.phase {

@@ -118,7 +118,8 @@ impl World {
         let folder =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let directory = StateDirectory::open(&folder.path().join("state")).unwrap();
-        let things = Things { live: Live::new(&folder.path().join("data"), with_system), ..Things::default() };
+        let things =
+            Things { live: Live::new(&folder.path().join("data"), with_system), ..Things::default() };
         let holder = LockHolder { hostname: "host".into(), username: "user".into(), uid: 0, gid: 0 };
         let clock = Clock::Manual(ManualClock::at("2026-11-26T02:00:00Z".parse().unwrap()));
         Self { _folder: folder, directory, things: Rc::new(RefCell::new(things)), clock, holder }

@@ -29,10 +29,16 @@ impl LiveSwitch<'_> {
             && is_in_the_middle(swap.look_back(guard)?)
             && let Err(why) = self.finish(recovery, switch, &swap, guard)
         {
-            let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
+            let refused = match &switch.system {
+                None => format!(
+                    "a server refuses database `{}`, for a barrier lies at {}",
+                    switch.database, switch.live.log
+                ),
+                Some(system) => format!("no server starts, for a barrier lies at {}", system.live.log),
+            };
             let told = format!(
-                "a server refuses database `{}`, for a barrier lies at {} ({why}): `grap recover {verb}` goes on, `grap recover cancel` takes it back",
-                switch.database, switch.live.log
+                "{refused} ({why}): `grap recover {}` goes on, `grap recover cancel` takes it back",
+                recovery.verb()
             );
             session.monitor.finding(&Finding::warning(told));
             return Ok(());
