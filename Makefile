@@ -4,13 +4,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench soak matrix
+.PHONY: help demo test lint docs bench soak matrix images stack stack-test
 
 # The binaries that `cargo build` leaves.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## back up a real Neo4j while clients write to it, restore it, and prove it equal (SPOIL=1: spoil the restored one first, to see it noticed)
 	@scripts/setup demo
@@ -66,3 +66,15 @@ matrix: ## the tests with real servers, and rounds under load, on every version 
 	@scripts/setup matrix
 	$(RELEASE)
 	@GRAP_BINARY=$(abspath $(TARGET))/release/grap scripts/matrix $(VERSIONS)
+
+images: ## the image of the stack in containers, on the official Neo4j image or, where no registry answers, on a base made here
+	@scripts/setup stack
+	@settings=$$(scripts/engine start) && eval "$$settings" && scripts/images
+
+stack: ## Neo4j and Grap in containers: image, secrets, repository; waits until both are healthy, and says what to do next
+	@scripts/setup stack
+	@settings=$$(scripts/engine start) && eval "$$settings" && scripts/images && scripts/stack
+
+# What cannot be tried here is no failure, and says so.
+stack-test: ## the stack in containers, tried from outside: kills, down and up, recovery, promotion, rollback (LONG=1: at every step)
+	@scripts/stack-test $(if $(LONG),long) || [ $$? = 3 ]

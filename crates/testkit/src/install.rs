@@ -51,16 +51,8 @@ impl Distribution {
     /// Installs a version if it is not yet in the cache (about half a minute), and opens it.
     pub fn ensure(version: &str) -> Result<Self> {
         let java = Java::for_neo4j(version)?;
-        let cache = cache_folder();
-        let folder = cache.join(version);
-        fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
-        let folder = folder.canonicalize().map_err(Error::file("resolve", &folder))?;
-        let lock = cache.join(format!("{version}.lock"));
-        let _held_until_return = lock_file(&lock)?;
+        let (folder, _held_until_return) = with_jars(version, &java)?;
         let lib = folder.join("lib");
-        if !lib.is_dir() {
-            fetch_jars(version, &java, &folder)?;
-        }
         let distribution = Self { version: version.to_owned(), java, classpath: classpath(&lib)?, folder };
         if !distribution.archive().is_file() {
             make_archive(&distribution)?;
@@ -69,6 +61,12 @@ impl Distribution {
             make_template(&distribution)?;
         }
         Ok(distribution)
+    }
+
+    /// The directory of a version's jars, fetched if needed, and nothing else of it.
+    pub fn jars(version: &str) -> Result<PathBuf> {
+        let (folder, _) = with_jars(version, &Java::for_neo4j(version)?)?;
+        Ok(folder.join("lib"))
     }
 
     /// Whether [`ensure`](Self::ensure) has nothing left to do.
@@ -137,6 +135,19 @@ impl Distribution {
     fn archive(&self) -> PathBuf {
         self.folder.join("classes.jsa")
     }
+}
+
+/// The folder of a version, with its jars; nobody else changes anything of it while the lock is held.
+fn with_jars(version: &str, java: &Java) -> Result<(PathBuf, File)> {
+    let cache = cache_folder();
+    let folder = cache.join(version);
+    fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
+    let folder = folder.canonicalize().map_err(Error::file("resolve", &folder))?;
+    let lock = lock_file(&cache.join(format!("{version}.lock")))?;
+    if !folder.join("lib").is_dir() {
+        fetch_jars(version, java, &folder)?;
+    }
+    Ok((folder, lock))
 }
 
 pub(crate) fn cache_folder() -> PathBuf {

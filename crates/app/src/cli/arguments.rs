@@ -313,6 +313,8 @@ pub(crate) enum RecoverVerb {
     Promote(PromoteArguments),
     /// Make a retired database the live one again; what is live now is retired. Finishes what was interrupted
     Rollback(RollbackArguments),
+    /// Remove a retired database, when the repository holds all of it
+    Release(StoreReleaseArguments),
     /// End it, whoever is at it; the candidate goes. A promotion is taken back, and its candidate stays
     Cancel,
     /// Behind its end: the candidate goes, and a new one can begin. Sets aside a journal that cannot be read
@@ -331,6 +333,20 @@ pub(crate) struct RollbackArguments {
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) switch: SwitchArguments,
+}
+
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub(crate) struct StoreReleaseArguments {
+    /// The recovery that retired it [default: the oldest]
+    pub(crate) id: Option<String>,
+    /// Show what would be removed, and what holds it; nothing is done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Whether it is held anywhere or not: what is nowhere else is lost
+    #[arg(long, requires = "id")]
+    pub(crate) give_up: bool,
+    #[command(flatten)]
+    pub(crate) installation: Installation,
 }
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -508,7 +524,8 @@ impl Verb {
                 RecoverVerb::Promote(PromoteArguments { switch })
                 | RecoverVerb::Rollback(RollbackArguments { switch, .. }),
             ) => !switch.dry_run,
-            Self::Gc(GcArguments { dry_run })
+            Self::Recover(RecoverVerb::Release(StoreReleaseArguments { dry_run, .. }))
+            | Self::Gc(GcArguments { dry_run })
             | Self::Expire(ExpireArguments { dry_run })
             | Self::Delete(DeleteArguments { dry_run, .. }) => !dry_run,
             Self::Init
@@ -617,7 +634,8 @@ impl Arguments {
                 | RecoverVerb::Promote(PromoteArguments { switch: SwitchArguments { installation, .. } })
                 | RecoverVerb::Rollback(RollbackArguments {
                     switch: SwitchArguments { installation, .. }, ..
-                }),
+                })
+                | RecoverVerb::Release(StoreReleaseArguments { installation, .. }),
             )
             | Verb::Drill(DrillArguments { installation, .. })
             | Verb::Doctor(installation)

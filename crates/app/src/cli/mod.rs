@@ -9,6 +9,7 @@ mod maintenance;
 mod open;
 mod promote;
 mod recover;
+mod release_store;
 mod resolve;
 mod retention;
 mod secret;

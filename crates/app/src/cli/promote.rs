@@ -2,7 +2,7 @@
 
 use grap::Error;
 use grap::live::Installation;
-use grap::ops::{self, SwitchOptions, SwitchReport};
+use grap::ops::{self, RecoverOptions, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
 use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, order};
 use grap_task::Finding;
@@ -34,6 +34,32 @@ impl Call<'_> {
             return self.output.switch_plan(&plan);
         }
         self.switched(&ops::rollback(&options, &find, &open, &self.state()?, self.session)?)
+    }
+
+    /// What is wrong with the settings of a promotion is said before the recovery, and not behind it.
+    pub(super) fn recover_and_promote(&self, recovery: &RecoverOptions) -> Result<(), Failure> {
+        let options = self.switch_options(&SwitchArguments::default(), None)?;
+        self.live_server()?;
+        let told = "what passes is promoted (promote.after_validation)";
+        self.session.monitor.finding(&Finding::info(told));
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        self.switched(&ops::recover_and_promote(
+            recovery,
+            &options,
+            &find,
+            &open,
+            &self.state()?,
+            self.session,
+        )?)
+    }
+
+    pub(super) fn promotes_what_passes(&self) -> Result<bool, Failure> {
+        let promotes = self.settings.parsed("promote.after_validation", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("true or false is wanted".to_owned()),
+        })?;
+        Ok(promotes.unwrap_or(false))
     }
 
     /// Whether something is owed of a promotion, and nobody is at it.

@@ -25,10 +25,12 @@ impl Call<'_> {
             RecoverVerb::Start(arguments) => self.recover_start(arguments),
             RecoverVerb::Status => {
                 let report = ops::recovery_status(&self.state()?, self.session)?;
-                self.output.recovery(&RecoveryReport { retired: self.retired()?, ..report })
+                let report = RecoveryReport { retired: self.retired()?, ..report };
+                self.output.recovery_status(&report, self.promotes_what_passes()?)
             }
             RecoverVerb::Promote(arguments) => self.promote(&arguments.switch),
             RecoverVerb::Rollback(arguments) => self.rollback(arguments),
+            RecoverVerb::Release(arguments) => self.release_store(arguments),
             RecoverVerb::Cancel => {
                 let find = || self.live_again();
                 self.output.recovery(&ops::cancel_recovery(&find, &self.state()?, self.session)?)
@@ -46,6 +48,9 @@ impl Call<'_> {
             timeline: arguments.timeline,
             ..self.recover_options(self.candidate_root()?)?
         };
+        if self.promotes_what_passes()? {
+            return self.recover_and_promote(&options);
+        }
         let report: RecoveryReport =
             ops::recover(&options, &|| self.access_again(), &self.state()?, self.session)?;
         self.output.recovery(&report)?;

@@ -28,7 +28,7 @@ impl Call<'_> {
             "server.systemd_unit" => ServerControl::systemd(&value.text).map_err(Error::from)?,
             _ => {
                 let start = self.settings.require("server.start_command", "the command that starts it")?;
-                ServerControl::Commands { stop: value.text.clone(), start: start.to_owned() }
+                ServerControl::Commands { stop: value.text.clone(), start: start.to_owned(), wanted: None }
             }
         })
     }

@@ -152,6 +152,7 @@ impl Call<'_> {
         percent_per_day(self.settings)?;
         daemon::check(self.settings)?;
         self.check_server_control()?;
+        self.promotes_what_passes()?;
         let _: Option<u16> = self.settings.number("drill.max_age_days", 1..=3650)?;
         if self.settings.text("drill.schedule").is_some_and(|schedule| schedule.trim() != "off") {
             self.drill_options(&DrillArguments::default())?;

@@ -478,6 +478,13 @@ pub(crate) const ALL: &[Key] = &[
         ..PLAIN
     },
     Key {
+        name: "promote.after_validation",
+        variables: &["GRAP_PROMOTE_AFTER_VALIDATION", "PROMOTE_AFTER_VALIDATION"],
+        default: Some("false"),
+        help: "whether `grap recover start` goes on and promotes a candidate that has passed: true or false",
+        ..PLAIN
+    },
+    Key {
         name: "promote.transaction_limit_s",
         variables: &["GRAP_PROMOTE_TRANSACTION_LIMIT_S"],
         default: Some("10"),

@@ -52,6 +52,9 @@ pub(super) struct Asked {
 impl Socket {
     /// No other thread of ours may make files meanwhile.
     pub(super) fn listen(path: &Path) -> Result<Self, String> {
+        let text = |error: disk::DiskError| grap::in_one_line(&grap::Error::from(error));
+        // On a volume that was made just now nothing is there yet.
+        path.parent().map_or(Ok(()), disk::create_dir_all).map_err(text)?;
         let lock = lock(path)?;
         require_free(path)?;
         let unnamed = beside(path, ".new");
@@ -59,7 +62,6 @@ impl Socket {
         if length > PATH_LENGTH_MAX {
             return Err(format!("its name would have {length} bytes; the system takes {PATH_LENGTH_MAX}"));
         }
-        let text = |error: disk::DiskError| grap::in_one_line(&grap::Error::from(error));
         disk::remove_file(&unnamed).map_err(text)?;
         let before = umask(Mode::RWXO | Mode::RWXG | Mode::XUSR);
         let bound = UnixListener::bind(&unnamed);

@@ -11,6 +11,7 @@ mod points;
 mod progress;
 mod promote;
 mod recover;
+mod release_store;
 mod retention;
 mod shapes;
 mod text;

@@ -134,7 +134,7 @@ pub(super) fn about(recovery: &Recovery) -> String {
     if recovery.status() == grap_core::recovery::Status::Promoted {
         let _ = writeln!(
             text,
-            "  what was live before: {} and {} (`grap recover rollback` puts it back)",
+            "  what was live before: {} and {} (until it is released, `grap recover rollback` puts it back)",
             switch.retired.store, switch.retired.log
         );
     }

@@ -16,6 +16,17 @@ impl Output<'_> {
         self.print(&shape(report), || text(report))
     }
 
+    /// `promotes`: what passes is promoted right behind.
+    pub(crate) fn recovery_status(self, report: &RecoveryReport, promotes: bool) -> Result<(), Failure> {
+        let mut shape = shape(report);
+        shape["promotes_what_passes"] = promotes.into();
+        let is_forward = report.recovery().is_some_and(|recovery| recovery.phase.is_forward());
+        self.print(&shape, || {
+            let told = "  when it has passed it is promoted (promote.after_validation)\n";
+            text(report) + if promotes && is_forward { told } else { "" }
+        })
+    }
+
     pub(crate) fn drill(self, report: &DrillReport) -> Result<(), Failure> {
         let shape = || {
             let mut shape = drill_shape(report);

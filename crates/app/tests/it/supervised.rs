@@ -357,10 +357,11 @@ fn a_socket_that_cannot_be_had_keeps_no_server_down() {
     kill_group(server);
 
     let folder = scratch();
-    let missing = folder.path().join("no/such/folder/s");
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let no_place = folder.path().join("file/s");
     let arguments = ["--restart", "never", "--socket"].map(str::to_owned);
     let mut command = Command::new(PROGRAM);
-    command.arg("supervise").args(arguments).arg(&missing).args(["--", "sh", "-c", "exit 6"]);
+    command.arg("supervise").args(arguments).arg(&no_place).args(["--", "sh", "-c", "exit 6"]);
     let mut without = Supervisor::spawn(folder.path(), command);
     assert_eq!(without.ends_within(SOON), 6);
     assert!(without.said().contains("there is no socket"), "{}", without.said());

@@ -224,6 +224,7 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
         // It tells only the JVM, and waits for it, as a stop command does.
         stop: format!("kill -TERM {first}; while kill -0 {first}; do sleep 0.1; done"),
         start: ":".to_owned(),
+        wanted: None,
     };
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
@@ -241,7 +242,8 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
     let second = world.holder().unwrap();
     fs::write(world.path("end"), "").unwrap();
     world.server.query("UNWIND range(1001, 2000) AS i CREATE (:Person {id: i})").unwrap();
-    let crash = ServerControl::Commands { stop: format!("kill -KILL {second}"), start: ":".to_owned() };
+    let crash =
+        ServerControl::Commands { stop: format!("kill -KILL {second}"), start: ":".to_owned(), wanted: None };
     let stopped = world.stop(&crash).unwrap();
     assert!(matches!(&stopped.databases()[0].end, LogEnd::Crashed { .. }), "{stopped:?}");
     assert!(!stopped.is_clean());

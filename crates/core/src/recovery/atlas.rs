@@ -204,6 +204,7 @@ pub fn switch(live_is_lost: bool) -> Switch {
         retired: halves(".grap/retired/recovery-20261126-020000/"),
         archived: vec!["neo4j".to_owned()],
         live_is_lost,
+        made_of: None,
         limits: SwitchLimits::default(),
     }
 }

@@ -8,6 +8,8 @@
 use grap_neo4j::TransactionEnd;
 use serde::{Deserialize, Serialize};
 
+use crate::BackupId;
+
 /// Fixed when it is asked for, in the journal before anything follows from it. Paths are UTF-8, so that a journal can hold
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Switch {
     /// The operator says that the live database is to be given up, whatever of it cannot be read, archived or put back.
     #[serde(default)]
     pub live_is_lost: bool,
+    /// The backup that a candidate was really made of: an older one than planned, where that was damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<BackupId>,
     pub limits: SwitchLimits,
 }
 

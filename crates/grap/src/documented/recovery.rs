@@ -108,7 +108,7 @@ Two more belong to the ways back: *end the test instance* (by any means), and *r
 On every way back a test instance is ended where one was started or was about to be, whether its start was seen to end or not; only then do its files
 go. Only a directory that carries the id of the recovery is removed.
 
-A reset is possible from every end. It removes the candidate; never what a promotion has retired.
+A reset is possible from every end. It removes the candidate; never what a promotion has retired: `grap recover release` does that.
 
 ## The journal
 

@@ -60,7 +60,7 @@ codes! {
     /// The backup is the last good one of its source, or the kept window of the archive begins from it. Nothing was deleted.
     BackupNeeded = "BACKUP_NEEDED", 19, "Take a newer backup and let it pass `grap verify ID`; a window that reaches less far back (retention.window_days) needs it no longer either.";
     /// The file system has not the room that the operation needs. Nothing was published.
-    NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. What was stored already is used by the next run.";
+    NoSpace = "BACKUP_NO_SPACE", 5, "Make room, or put the repository (or the target) on a larger file system. `grap expire`, then `grap gc` give room in a repository back, also where no byte is free. What was stored already is used by the next run.";
     /// The installation, or a database in it, is not where it was looked for.
     Neo4jNotFound = "NEO4J_NOT_FOUND", 4, "Give --neo4j-home (the directory with conf/ and data/) or --data (the directory with databases/), and --transactions where the logs lie elsewhere; `grap check` takes such a directory as it is. `grap doctor` says what it sees.";
     /// A format, release or setting that this program does not know. It refuses rather than guesses.
@@ -130,7 +130,7 @@ codes! {
     /// What answers at the address speaks no Bolt that Grap knows, or the TLS between does not agree.
     Neo4jNotBolt = "NEO4J_NOT_BOLT", 23, "NEO4J_URI names the port of Bolt (7687), not of HTTP (7474). A server with a certificate: bolt+s://; with one that nobody signed: bolt+ssc://.";
     /// The server refused: the message is its own.
-    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it.";
+    Neo4jRefused = "NEO4J_REFUSED", 23, "Where it is the password: NEO4J_AUTH is USER/PASSWORD, or none; or neo4j.auth_file names a file that holds it. Where a database is not available: debug.log in logs/ of Neo4j's home says why, docs/runbooks/lost-graph.md what to do.";
     /// Whether the server has done it is not known: the connection ended between the order and the answer.
     CommitInDoubt = "COMMIT_IN_DOUBT", 24, "Look before doing it again. `grap schema apply` may always be run again: it makes nothing twice.";
     /// A check of `grap health` failed. The report says which, and what it found.
@@ -155,6 +155,8 @@ codes! {
     SwapUnfinished = "SWAP_UNFINISHED", 35, "The message says what lies where, and docs/promotion.md what should. When each directory is in one of those places again: `grap recover promote` finishes, `grap recover cancel` takes it back.";
     /// No retired database is there to go back to.
     RetiredNotFound = "RETIRED_NOT_FOUND", 36, "`grap recover status` lists what was retired. Without one: `grap recover start TARGET`, and promote that.";
+    /// The repository does not hold all of a retired database, as far as can be seen. Nothing was removed.
+    RetiredNotBackedUp = "RETIRED_NOT_BACKED_UP", 37, "The message says what is missing. Does the archiver run, and is the repository in reach? `grap recover release ID --give-up` removes it all the same: what is nowhere else is lost then.";
     /// There is no Neo4j that could be started on a restored database, or no Java that runs it. Nothing was written.
     ServerNotStartable = "SERVER_NOT_STARTABLE", 4, "Name a home of Neo4j Community with its jars in lib/: --neo4j-home or recovery.neo4j_home. A Java is looked for in recovery.java_home, JAVA_HOME, PATH and /usr/lib/jvm.";
     /// The Neo4j that could be started is older than the one that wrote the database. Nothing was written.

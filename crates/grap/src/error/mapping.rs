@@ -97,6 +97,7 @@ impl Error {
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
             Self::SwapUnknown { .. } | Self::SwitchWithoutJournal { .. } => Code::SwapUnfinished,
             Self::NoRetired { .. } => Code::RetiredNotFound,
+            Self::RetiredNotBackedUp { .. } => Code::RetiredNotBackedUp,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
         }
     }

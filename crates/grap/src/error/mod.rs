@@ -200,6 +200,8 @@ pub enum Error {
     SwitchWithoutJournal { what: String },
     #[error("there is no retired database{}", named(id.as_ref()))]
     NoRetired { id: Option<RecoveryId> },
+    #[error("what {id} has retired is not released: {why}")]
+    RetiredNotBackedUp { id: RecoveryId, why: String },
     #[error("{asked} is not possible: there is no recovery")]
     NoRecovery { asked: &'static str },
 }

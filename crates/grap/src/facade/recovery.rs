@@ -9,7 +9,10 @@ use grap_core::recovery::Status;
 
 use super::{Caller, OpenRepository};
 use crate::error::{Code, Error, Result};
-use crate::ops::{self, RecoverOptions, RecoveryReport, SwitchOptions, SwitchReport};
+use crate::ops::{
+    self, RecoverOptions, RecoveryReport, StoreReleaseOptions, StoreReleaseReport, SwitchOptions,
+    SwitchReport, Which,
+};
 use crate::recovery::LiveServer;
 use crate::server::control::ControlError;
 use crate::state::StateDirectory;
@@ -78,10 +81,28 @@ impl RecoveryStateMachine {
         ops::promote(options, &find, &open, &self.state, &self.caller.session())
     }
 
+    /// From `NOT_RECOVERING` to `PROMOTED`: a candidate is made of the target (`None`: the newest point that there is now),
+    /// judged, and, only if it has passed, made live. After an interruption the same call goes on.
+    pub fn promote_backup_to_production(
+        &self,
+        target: Option<Target>,
+        options: &SwitchOptions,
+    ) -> Result<SwitchReport> {
+        let recovery = RecoverOptions { target, ..self.options.clone() };
+        let (find, open) = (|| self.live(), || (self.open)());
+        ops::recover_and_promote(&recovery, options, &find, &open, &self.state, &self.caller.session())
+    }
+
     /// What a promotion has retired becomes live again, and what is live now is retired.
     pub fn rollback(&self, options: &SwitchOptions) -> Result<SwitchReport> {
         let (find, open) = (|| self.live(), || (self.open)());
         ops::rollback(options, &find, &open, &self.state, &self.caller.session())
+    }
+
+    /// What was live once is removed: if the repository holds all of it, or if it is given up by name.
+    pub fn release(&self, which: Which) -> Result<StoreReleaseReport> {
+        let options = StoreReleaseOptions { installation: self.live()?.installation, which };
+        ops::release_store(&options, &|| (self.open)(), &self.state, &self.caller.session())
     }
 
     fn live(&self) -> Result<LiveServer> {

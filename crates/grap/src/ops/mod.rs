@@ -21,6 +21,7 @@ mod list;
 mod open;
 mod promote;
 mod recover;
+mod release;
 mod restore;
 mod schema;
 mod session;
@@ -56,12 +57,15 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use promote::{
-    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, resume_promotion,
-    rollback,
+    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, recover_and_promote,
+    resume_promotion, rollback,
 };
 pub use recover::{
     CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
     recovery_status, reset_recovery,
+};
+pub use release::{
+    Held, StoreReleaseOptions, StoreReleasePlan, StoreReleaseReport, Which, plan_store_release, release_store,
 };
 pub(crate) use restore::restore_to_ends;
 pub use restore::{

@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use grap_core::Target;
 use grap_core::recovery::{
-    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Switch, SwitchLimits, order,
+    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
 };
 use grap_disk as disk;
 use grap_neo4j::{TransactionEnd, TxId};
@@ -15,7 +16,7 @@ use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
 use super::Session;
-use super::recover::{RecoveryReport, perform};
+use super::recover::{RecoverOptions, RecoveryReport, is_another, perform, recover};
 use crate::archive::Archive;
 use crate::check::behind_newest_checkpoint;
 use crate::error::{Code, Error, Result, in_one_line};
@@ -97,6 +98,37 @@ pub fn promote(
         };
         go_on(machine, find, open, state, session)
     })
+}
+
+/// [`recover`], and behind a pass [`promote`]: of what failed nothing becomes live. Each call goes on where the last one was
+/// left, up to the promotion; behind that, as behind a failure, a reset comes first.
+///
+/// A candidate that had passed before is taken only for a target that says the same today as then: not for the newest point.
+pub fn recover_and_promote(
+    recovery: &RecoverOptions,
+    options: &SwitchOptions,
+    find: &FindLive<'_>,
+    open: &OpenAgain<'_>,
+    state: &StateDirectory,
+    session: &Session<'_>,
+) -> Result<SwitchReport> {
+    let found = Machine::open(state, Lane::Recovery, session.clock)?.state().clone();
+    if !is_past_validation(recovery, &found) {
+        let recovered = recover(recovery, open, state, session)?;
+        if recovered.status() != Status::Success {
+            return Ok(SwitchReport { recovery: recovered, downtime: None });
+        }
+    }
+    promote(options, find, open, state, session)
+}
+
+/// The same recovery, and what is owed now is its promotion.
+fn is_past_validation(options: &RecoverOptions, state: &State) -> bool {
+    let Some(recovery) = state.recovery().filter(|recovery| !recovery.is_rollback()) else { return false };
+    let goes_on = owed_of_switch(state).is_some() && recovery.phase != Phase::AskedAgain;
+    let is_fixed = !matches!(options.target, None | Some(Target::Latest));
+    let has_passed = is_fixed && recovery.phase == Phase::Validated;
+    (goes_on || has_passed) && !is_another(options, &recovery.plan)
 }
 
 /// What [`rollback`] would do. Nothing is done.
@@ -263,6 +295,8 @@ impl Planner<'_> {
         let found = halves(&data, &data, &database)?;
         let installation = self.installation(&database)?;
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
+        // One that cannot be read is not promoted: the look again says why.
+        let switch = Switch { made_of: Candidate::made_of(recovery).ok(), ..switch };
         Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone()))
     }
 
@@ -335,6 +369,7 @@ impl Planner<'_> {
             retired,
             archived,
             live_is_lost,
+            made_of: None,
             limits,
         })
     }
@@ -448,6 +483,9 @@ impl SwitchReport {
     /// Why it is not what was wanted, where it is not.
     pub fn failure(&self) -> Option<(Code, String)> {
         let recovery = self.recovery.recovery()?;
+        if recovery.switch.is_none() {
+            return self.recovery.failure();
+        }
         let told = |cause: &Cause| match cause {
             Cause::Cancelled => format!("{} was cancelled", recovery.id),
             Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),
@@ -463,5 +501,63 @@ impl SwitchReport {
             Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), told(cause))),
             _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, told(cause))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use grap_core::recovery::{Limits, What, apply, atlas};
+
+    use super::*;
+    use crate::recovery::CandidateOptions;
+    use crate::server::{InstallationPlace, JavaPlace};
+
+    fn wish(target: Option<&str>) -> RecoverOptions {
+        let home = PathBuf::from("/home");
+        let server = InstallationPlace { home, configuration: None, live: None, java: JavaPlace::default() };
+        let (heap, page_cache) = ("64m".to_owned(), "64m".to_owned());
+        let candidate = CandidateOptions { server, heap, page_cache, declared: None, checks: Vec::new() };
+        RecoverOptions {
+            target: target.map(|target| target.parse().unwrap()),
+            source: None,
+            timeline: None,
+            database: None,
+            root: PathBuf::from("/c"),
+            candidate,
+            limits: Limits::default(),
+        }
+    }
+
+    /// A candidate of last week is not promoted by who wants the newest point of today.
+    #[test]
+    fn what_had_passed_before_is_taken_only_for_the_same_point() {
+        let of = |target: &str| {
+            let What::Begun { id, plan } = atlas::begun() else { panic!() };
+            let plan = Plan { target: target.to_owned(), ..plan };
+            let mut state = apply(State::Idle, &atlas::event(What::Begun { id, plan })).unwrap();
+            while let Some(done) = atlas::done(&state) {
+                state = apply(state, &done).unwrap();
+            }
+            state
+        };
+        let id = "neo4j-20261125-020000";
+        assert!(is_past_validation(&wish(Some(id)), &of(id)));
+        assert!(!is_past_validation(&wish(Some("neo4j-20261124-020000")), &of(id)));
+        assert!(!is_past_validation(&wish(None), &of(id)));
+        assert!(!is_past_validation(&wish(Some("latest")), &of("latest")));
+        // Its promotion, once it was asked for, is gone on with by any of them but another target.
+        let asked = |state| {
+            apply(state, &atlas::event(What::PromoteAsked { switch: Box::new(atlas::switch(false)) }))
+        };
+        let promoting = asked(of("latest")).unwrap();
+        assert!(is_past_validation(&wish(Some("latest")), &promoting));
+        assert!(is_past_validation(&wish(None), &promoting));
+        assert!(!is_past_validation(&wish(Some(id)), &promoting));
+        let rollback = apply(State::Idle, &atlas::event(atlas::rollback_begun(false))).unwrap();
+        assert!(
+            !is_past_validation(&wish(None), &rollback) && !is_past_validation(&wish(None), &State::Idle)
+        );
     }
 }

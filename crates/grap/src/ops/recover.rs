@@ -407,7 +407,7 @@ fn release_needed(state: &State) -> Result<Option<String>> {
 }
 
 /// Whether something else is asked for than what goes on. What is not said is as it was.
-fn is_another(options: &RecoverOptions, plan: &Plan) -> bool {
+pub(super) fn is_another(options: &RecoverOptions, plan: &Plan) -> bool {
     let has = |database: &String| plan.ends.iter().any(|end| end.database == *database);
     options.target.as_ref().is_some_and(|target| target.to_string() != plan.target)
         || options.timeline.is_some_and(|timeline| Some(timeline) != plan.timeline)

@@ -38,7 +38,10 @@ pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
 pub use swap::{Swap, Swapped};
 pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores};
-pub(crate) use switching::{Interrupted, archived_databases, bytes_of, interrupted, root_of_retired};
+pub(crate) use switching::{
+    Interrupted, archived_databases, bytes_of, finish_released, interrupted, release_store, root_of_retired,
+    store_id,
+};
 
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::ops::Session;

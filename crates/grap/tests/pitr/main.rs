@@ -19,6 +19,7 @@ mod frozen;
 mod gc;
 mod joining;
 mod latest;
+mod released;
 mod status;
 mod upgrade;
 mod verdicts;

@@ -122,6 +122,7 @@ impl Live {
             retired,
             archived: vec!["neo4j".to_owned()],
             live_is_lost,
+            made_of: None,
             limits: SwitchLimits::default(),
         }
     }

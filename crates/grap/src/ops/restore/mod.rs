@@ -31,6 +31,7 @@ use crate::state::StateDirectory;
 use decide::{DatabaseDecision, Decision, Question, decide};
 pub(crate) use plan::plan_restore_from;
 pub use plan::{PlanReport, PlannedDatabase, plan_restore};
+pub(crate) use reach::reach;
 
 #[derive(Debug, Clone)]
 pub struct RestoreOptions {

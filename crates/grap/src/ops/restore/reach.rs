@@ -12,20 +12,20 @@ use crate::copy::LogExtension;
 use crate::error::{Error, Result};
 
 /// A transaction that can be reached.
-pub(super) struct PointOnPath<'h> {
+pub(crate) struct PointOnPath<'h> {
     pub(super) database: String,
-    pub(super) known: &'h KnownBackup,
+    pub(crate) known: &'h KnownBackup,
     pub(super) path: Path,
-    pub(super) plan: RestorePlan,
+    pub(crate) plan: RestorePlan,
     pub(super) extension: LogExtension,
     /// What the log up to it says about the schema.
     pub(super) schema: SchemaLook,
 }
 
 /// What the repository answered, or why there is no way.
-pub(super) type Way<T> = Result<std::result::Result<T, PlanRefusal>>;
+pub(crate) type Way<T> = Result<std::result::Result<T, PlanRefusal>>;
 
-pub(super) fn reach<'h>(
+pub(crate) fn reach<'h>(
     history: &'h History,
     database: &str,
     path: &Path,

@@ -19,6 +19,7 @@ mod judge;
 mod place;
 mod print;
 
+use grap_core::BackupId;
 use grap_core::recovery::{Instance, Recovery, Tier};
 use grap_core::schema::SchemaFile;
 use grap_repository::Repository;
@@ -112,6 +113,11 @@ impl<'a> Candidate<'a> {
     /// The release of the server that was last started on it, or was about to be.
     pub(crate) fn opened_by(recovery: &Recovery) -> Result<Option<String>> {
         Place::of(recovery).opener()
+    }
+
+    /// The backup that it was really made of.
+    pub(crate) fn made_of(recovery: &Recovery) -> Result<BackupId> {
+        Ok(data::restored(&Place::of(recovery))?.backup)
     }
 
     fn tools(&self) -> Result<&Tools<'a>> {

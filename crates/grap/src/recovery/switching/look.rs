@@ -132,7 +132,7 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
             let why = format!(
-                "the live database is of another store ({live:?}) than what is to replace it ({side:?})"
+                "the live database is of another store ({live:?}) than what is to replace it ({side:?}); with --live-is-lost it is given up"
             );
             Err(Error::PromotionRefused { why })
         }
@@ -178,7 +178,7 @@ fn kind(path: &str) -> Result<Option<Kind>> {
     Ok(disk::stat_link(Path::new(path))?.map(|stat| stat.kind))
 }
 
-fn store_id(store: &str) -> Result<StoreId> {
+pub(crate) fn store_id(store: &str) -> Result<StoreId> {
     let path = Path::new(store).join(METADATA);
     let bytes = disk::read(&path, METADATA_MAX)?;
     let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };

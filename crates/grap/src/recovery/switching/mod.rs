@@ -17,6 +17,7 @@ mod archive;
 mod confirm;
 mod look;
 mod progress;
+mod released;
 mod retired;
 mod stage;
 
@@ -24,6 +25,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::client::Options;
+use grap_core::BackupId;
 use grap_core::recovery::{Cause, Failure, Guard, Order, Recovery, Switch};
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
@@ -41,7 +43,9 @@ use crate::ops::Session;
 use crate::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
+pub(crate) use look::store_id;
 pub(crate) use progress::{Interrupted, interrupted};
+pub(crate) use released::{finish_released, release_store};
 pub use retired::{RetiredStore, RetiredStores, retired_stores};
 pub(crate) use retired::{bytes_of, root_of_retired};
 
@@ -223,6 +227,11 @@ fn end_of_side(recovery: &Recovery, switch: &Switch, log: &str) -> Result<Transa
     }
 }
 
+/// The backup that the new database was made of.
+fn made_of(recovery: &Recovery) -> &BackupId {
+    recovery.switch.as_ref().and_then(|switch| switch.made_of.as_ref()).unwrap_or(&recovery.plan.backup)
+}
+
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(u64::from(seconds))
 }
@@ -369,7 +378,7 @@ impl Promote for LiveSwitch<'_> {
         session.monitor.begin("opening the repository", Unit::Items, None);
         let repository = open()?.open()?;
         super::candidate::require_repository(recovery, &repository.id().to_string())?;
-        let (source, backup) = (&recovery.plan.source, &recovery.plan.backup);
+        let (source, backup) = (&recovery.plan.source, made_of(recovery));
         let promotion = notes::Promotion::of(recovery);
         notes::put_promotion(&repository, source, backup, &session.author(), &promotion).map(drop)
     }

@@ -2,7 +2,8 @@
 //! says what lies there, whose it was, when and why it went. The log lies there, too, or, where logs have a file system of
 //! their own, in the same place beside the logs.
 //!
-//! Only what has a mark is listed, and can come back. Nothing here is removed by Grap by itself.
+//! Only what has a mark is listed, and can come back. Nothing here is removed by Grap by itself; by an operator's word it is
+//! released ([`super::released`]).
 
 use std::path::{Path, PathBuf};
 
@@ -11,23 +12,24 @@ use grap_disk::{self as disk, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::switch_of;
+use super::released::counts_as_gone;
+use super::{made_of, switch_of};
 use crate::error::{Error, Result, in_one_line};
 use crate::recovery::swap::{make_private, parent};
 
-const MARK: &str = "retired.json";
+pub(super) const MARK: &str = "retired.json";
 const MARK_SIZE_MAX: u64 = 1 << 20;
 const VERSION: u32 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
+pub(super) struct Mark {
     version: u32,
     /// Whose promotion, or rollback, put it aside.
     recovery: RecoveryId,
     at: Timestamp,
     database: String,
     /// Where it lies, as far as there was something.
-    halves: Halves,
+    pub(super) halves: Halves,
     /// Where it lay.
     live: Halves,
     /// Of that recovery: what came in its place.
@@ -68,6 +70,9 @@ pub fn retired_stores(data: &Path) -> Result<RetiredStores> {
     let root = root_of_retired(data);
     let mut found = RetiredStores::default();
     for name in disk::list(&root)?.unwrap_or_default() {
+        if counts_as_gone(&name) {
+            continue;
+        }
         let path = root.join(&name);
         match retired_store(&path) {
             Ok(store) => found.stores.extend(store),
@@ -117,7 +122,7 @@ pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Resu
         database: switch.database.clone(),
         halves: switch.retired.clone(),
         live: switch.live.clone(),
-        plan: recovery.plan.clone(),
+        plan: Plan { backup: made_of(recovery).clone(), ..recovery.plan.clone() },
     };
     let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
     Ok(disk::replace(&place.join(MARK), &[&text])?)
@@ -143,7 +148,7 @@ pub(super) fn place(halves: &Halves) -> &Path {
     parent(parent(Path::new(&halves.store)))
 }
 
-fn read(path: &Path) -> Result<Option<Mark>> {
+pub(super) fn read(path: &Path) -> Result<Option<Mark>> {
     match disk::read(&path.join(MARK), MARK_SIZE_MAX) {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),

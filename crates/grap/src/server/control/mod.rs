@@ -44,7 +44,12 @@ use supervisor::SupervisorVerb;
 pub enum ServerControl {
     /// Commands for sh. The one that stops may end before the server has; the one that starts leaves it running, and must
     /// not let it keep its own output.
-    Commands { stop: String, start: String },
+    Commands {
+        stop: String,
+        start: String,
+        /// Ends well where somebody would have the server run, though it does not: who is between two starts of it.
+        wanted: Option<String>,
+    },
     /// The socket of the `grap supervise` that is its parent.
     Supervisor { socket: PathBuf },
 }
@@ -58,7 +63,10 @@ impl ServerControl {
         }
         // One that met our lock again and again has used up its starts: that is forgotten before it is started.
         let start = format!("systemctl reset-failed '{unit}' 2>/dev/null; systemctl start '{unit}'");
-        Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start })
+        let wanted = format!(
+            "case \"$(systemctl show -p ActiveState --value '{unit}')\" in active|activating|reloading) exit 0;; esac; exit 1"
+        );
+        Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start, wanted: Some(wanted) })
     }
 
     /// Whether it can be asked at all: what a promotion wants to know before it stops anything. Of commands nothing can be

@@ -26,13 +26,15 @@ const LOOK: Duration = Duration::from_millis(5);
 const FAILED_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two questions whether the supervisor has anything left to stop.
 const SUPERVISOR_LOOK: Duration = Duration::from_secs(1);
+/// Whether it is wanted, a service manager says at once.
+const QUESTION: Duration = Duration::from_secs(10);
 /// The command that stopped it has nothing to do any more, and must not meet the next server.
 const COMMAND_END: Duration = Duration::from_secs(30);
 
 /// A server that is stopped, and stays so for as long as this lives: its stores are locked.
 #[derive(Debug)]
 pub struct StoppedServer {
-    lock: StoresLock,
+    _lock: StoresLock,
     asked: Asked,
     databases: Vec<StoppedDatabase>,
     was_running: bool,
@@ -64,7 +66,13 @@ impl StoppedServer {
     /// Let go of the lock, when nothing of the stop runs any more.
     pub(super) fn release(mut self, session: &Session<'_>) {
         self.asked.end(session);
-        drop(self.lock);
+    }
+}
+
+/// A stop that goes on must not meet the next server, whoever starts it: it ends before the lock goes.
+impl Drop for StoppedServer {
+    fn drop(&mut self) {
+        self.asked.give_up();
     }
 }
 
@@ -94,7 +102,7 @@ pub(super) fn stop(
     });
     match stopped {
         Ok((lock, databases, until_lock)) => {
-            Ok(StoppedServer { lock, asked, databases, was_running: true, until_lock })
+            Ok(StoppedServer { _lock: lock, asked, databases, was_running: true, until_lock })
         }
         Err(error) => {
             // A stop that is not waited for must not meet a server that is started later.
@@ -112,7 +120,7 @@ fn keep_down(
     lock: StoresLock,
     wait: &Wait<'_>,
 ) -> StoppedServer {
-    let was_running = is_wanted(control);
+    let was_running = is_wanted(control, wait);
     let asked = Asked::ask(control).unwrap_or_else(|error| {
         let why = format!(
             "the server does not run, and nobody could be told to keep it so: {}",
@@ -121,14 +129,32 @@ fn keep_down(
         wait.session.monitor.finding(&Finding::warning(why));
         Asked::Nobody
     });
-    StoppedServer { lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+    StoppedServer { _lock: lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
 }
 
-/// Whether a supervisor would have it run: one that starts, or is started again after a pause, holds no stores.
-fn is_wanted(control: &ServerControl) -> bool {
-    let ServerControl::Supervisor { socket } = control else { return false };
-    let status = supervisor::ask(socket, SupervisorVerb::Status);
-    status.is_ok_and(|status| !matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped))
+/// Whether somebody would have it run: one that starts, or is started again after a pause, holds no stores.
+fn is_wanted(control: &ServerControl, wait: &Wait<'_>) -> bool {
+    match control {
+        ServerControl::Commands { wanted, .. } => {
+            wanted.as_ref().is_some_and(|wanted| ends_well(wanted, wait))
+        }
+        ServerControl::Supervisor { socket } => {
+            supervisor::ask(socket, SupervisorVerb::Status).is_ok_and(|status| {
+                !matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped)
+            })
+        }
+    }
+}
+
+/// A question that is not answered soon is none.
+fn ends_well(question: &str, wait: &Wait<'_>) -> bool {
+    let Ok(mut command) = RunningCommand::start(question) else { return false };
+    let until = wait.session.clock.since_boot() + QUESTION;
+    while command.ended().is_none() && wait.session.clock.since_boot() < until {
+        wait.session.clock.wait(LOOK, &Stop::new());
+    }
+    command.kill();
+    command.ended().is_some_and(|status| status.success())
 }
 
 fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result<StoresLock, ControlError> {

@@ -41,7 +41,7 @@ impl World {
 
     fn commands(&self, stop: &str, start: &str) -> ServerControl {
         let at = |command: &str| format!("cd '{}' && {{ {command}; }}", self.folder.path().display());
-        ServerControl::Commands { stop: at(stop), start: at(start) }
+        ServerControl::Commands { stop: at(stop), start: at(start), wanted: None }
     }
 
     fn stop(&self, control: &ServerControl) -> Result<StoppedServer, ControlError> {
@@ -105,6 +105,32 @@ fn a_server_that_does_not_run_is_kept_out_and_whoever_would_start_it_is_told() {
     assert!(StoresLock::try_take(&world.live.data).unwrap().is_none());
     drop(stopped);
     assert!(StoresLock::holder(&world.live.data).unwrap().is_none());
+}
+
+/// A unit between two starts of a server that crashes again and again.
+#[test]
+fn who_is_about_to_start_it_would_have_it_run() {
+    let world = World::new();
+    for (wanted, was_running) in [("true", true), ("false", false)] {
+        let ServerControl::Commands { stop, start, .. } = world.commands(":", ":") else { panic!() };
+        let control = ServerControl::Commands { stop, start, wanted: Some(wanted.to_owned()) };
+        assert_eq!(world.stop(&control).unwrap().was_running(), was_running, "{wanted}");
+    }
+}
+
+/// Called off: the server that is started next must not meet it.
+#[test]
+fn a_stop_command_that_goes_on_ends_with_the_lock() {
+    let world = World::new();
+    let server = world.server_until("asked");
+    let stopped = world.stop(&world.commands("echo $$ >asked; sleep 100; touch over", ":")).unwrap();
+    let pid = disk::read(&world.path("asked"), 100).unwrap();
+    let pid: u32 = String::from_utf8(pid).unwrap().trim().parse().unwrap();
+    assert!(disk::process_start(pid).unwrap().is_some());
+    drop(stopped);
+    assert!(disk::process_start(pid).unwrap().is_none());
+    assert!(StoresLock::try_take(&world.live.data).unwrap().is_some());
+    server.join().unwrap();
 }
 
 #[test]
@@ -249,8 +275,10 @@ fn a_server_that_is_not_the_supervisors_is_told_by_its_name() {
 
 #[test]
 fn the_name_of_a_unit_is_no_piece_of_a_command() {
+    let wanted = "case \"$(systemctl show -p ActiveState --value 'neo4j')\" in active|activating|reloading) exit 0;; esac; exit 1";
     let commands = |stop: &str, start: &str| {
-        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned() })
+        let wanted = Some(wanted.to_owned());
+        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned(), wanted })
     };
     let made = |unit: &str| ServerControl::systemd(unit).map_err(|error| error.to_string());
     assert_eq!(
