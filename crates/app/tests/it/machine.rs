@@ -21,6 +21,12 @@ use crate::support::PROGRAM;
 const PASSWORD: &str = "correct-horse-battery";
 /// Of the file system of the backups.
 const SMALL_MIB: u64 = 160;
+/// What the pages say has to hold on a machine, too, that does ten other things.
+const PATIENCE: [(&str, &str); 3] = [
+    ("GRAP_PROMOTE_CONFIRM_LIMIT_S", "300"),
+    ("GRAP_RECOVERY_CONNECTIVITY_LIMIT_S", "60"),
+    ("GRAP_RECOVERY_SCHEMA_LIMIT_S", "60"),
+];
 /// For a service to end.
 const STOP: Duration = Duration::from_mins(1);
 
@@ -101,6 +107,7 @@ impl Machine {
         command.env("PATH", format!("{}:{path}", self.at("bin").display()));
         command.env("GRAP_CONFIG", self.at("etc/grap/grap.toml"));
         command.envs(quick_java::environment(self.server.distribution()).unwrap());
+        command.envs(PATIENCE);
         command
     }
 
@@ -170,7 +177,8 @@ impl Machine {
             password.trim_end_matches('\'').clone_into(&mut self.password);
         }
         let row = |row: &Row| {
-            let value = |column| row.int(column).map_or_else(|| row.text(column), |number| number.to_string());
+            let value =
+                |column| row.int(column).map_or_else(|| row.text(column), |number| number.to_string());
             (0..row.0.len()).map(value).collect::<Vec<_>>().join(", ") + "\n"
         };
         Ok(rows.iter().map(row).collect())
@@ -212,7 +220,8 @@ impl Machine {
         let Some(child) = self.services.get(unit) else {
             return Err(Error::Claim(format!("{unit} does not run")));
         };
-        kill_process(Pid::from_child(child), signal).map_err(|error| Error::file("signal", unit)(error.into()))
+        kill_process(Pid::from_child(child), signal)
+            .map_err(|error| Error::file("signal", unit)(error.into()))
     }
 
     fn stop(&mut self, unit: &str) -> Result<(), Error> {

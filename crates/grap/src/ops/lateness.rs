@@ -17,8 +17,8 @@ pub(super) struct Late {
 #[derive(Default)]
 pub(super) struct Lateness {
     seen: Vec<Seen>,
-    /// It could not be measured.
-    failed: bool,
+    /// So often in a row it could not be measured.
+    failures: usize,
 }
 
 #[derive(Clone)]
@@ -33,22 +33,24 @@ struct Seen {
 }
 
 impl Lateness {
+    /// What cannot be measured once is no news: between two exchanges of a promotion there is no log to look at.
     pub(super) fn hear(
         &mut self,
         measured: Result<Vec<DatabaseLag>>,
         now: Duration,
         lag_max: Duration,
     ) -> Vec<Late> {
-        let failed_before = std::mem::replace(&mut self.failed, measured.is_err());
+        self.failures = if measured.is_err() { self.failures + 1 } else { 0 };
         match measured {
             Ok(lags) => {
                 let before = std::mem::take(&mut self.seen);
                 lags.iter().filter_map(|lag| self.hear_one(lag, &before, now, lag_max)).collect()
             }
+            Err(_) if self.failures == 1 => Vec::new(),
             Err(error) => {
                 let why = in_one_line(&error);
                 let text = format!("how far the archive is behind cannot be measured: {why}");
-                vec![Late { text, new: !failed_before }]
+                vec![Late { text, new: self.failures == 2 }]
             }
         }
     }
@@ -136,11 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_measured_is_late_and_told_once() {
+    fn what_cannot_be_measured_twice_is_late_and_told_once() {
         let mut lateness = Lateness::default();
-        let mut failed = || lateness.hear(Err(Error::NoSource), LAG_MAX, LAG_MAX);
-        assert_eq!(failed().len(), 1);
-        assert_eq!((failed().len(), news(failed()).len()), (1, 0));
+        let failed = |lateness: &mut Lateness| lateness.hear(Err(Error::NoSource), LAG_MAX, LAG_MAX);
+        for _ in 0..2 {
+            assert_eq!(failed(&mut lateness), [], "a promotion was under way");
+            hear(&mut lateness, 5, lag(Standing::Follows, 0));
+        }
+        failed(&mut lateness);
+        assert_eq!(news(failed(&mut lateness)).len(), 1);
+        let again = failed(&mut lateness);
+        assert_eq!((again.len(), news(again).len()), (1, 0));
     }
 
     #[test]

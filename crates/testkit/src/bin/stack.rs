@@ -4,7 +4,7 @@
 //! | part | what |
 //! |---|---|
 //! | `short` | up from nothing; secrets, volumes, networks; each container killed while a client writes; recovery, promotion, rollback; down and up; both containers killed in the middle of a rollback |
-//! | `long` | the same, and both containers killed behind every step of a rollback |
+//! | `long` | the same, and both containers killed behind every step of a rollback (`GRAP_SOAK_SECONDS` ends it early) |
 //! | `idle` | processor time and memory of the idle stack, for `GRAP_STACK_IDLE_SECONDS` (120) |
 //! | `jars VERSION` | the directory of that server's jars, fetched if need be: for `scripts/images` |
 
@@ -13,7 +13,7 @@
 use std::error::Error;
 
 use grap_testkit::Distribution;
-use grap_testkit::campaign::seconds;
+use grap_testkit::campaign::{deadline, seconds};
 use grap_testkit::stack::{idle, stack};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,8 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match words[..] {
         ["jars", version] => println!("{}", Distribution::jars(version)?.display()),
         ["idle"] => println!("{}", idle(seconds("GRAP_STACK_IDLE_SECONDS", 120), &tell)?),
-        ["long"] => println!("{}", stack(true, &tell)?),
-        [] | ["short"] => println!("{}", stack(false, &tell)?),
+        ["long"] => println!("{}", stack(true, deadline(), &tell)?),
+        [] | ["short"] => println!("{}", stack(false, None, &tell)?),
         _ => return Err(format!("stack {}: no such part", words.join(" ")).into()),
     }
     Ok(())

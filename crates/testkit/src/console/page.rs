@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn commands_what_they_print_and_actions_are_found() {
-        let text = "# A page\n<!-- test: until -->\n```console\n$ cat <<END\n> a\n>\n> END\na\n\n$ true\n```\n";
+        let text =
+            "# A page\n<!-- test: until -->\n```console\n$ cat <<END\n> a\n>\n> END\na\n\n$ true\n```\n";
         let page = Page::parse("p", text).unwrap();
         let action = Step { line: 2, what: What::Action("until".to_owned()) };
         assert_eq!(

@@ -161,14 +161,14 @@ impl Session {
         let printed: Vec<String> = ran.printed.iter().map(|line| self.outward(line)).collect();
         let fails = expected.iter().any(|line| line.trim_start().starts_with("error["));
         let is_fatal = (ran.status != 0) != fails;
-        let shown = |lines: &[String]| lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+        let shown = |lines: &[String]| lines.join("\n    ");
         let what = match (is_fatal, matches(expected, trimmed(&printed))) {
             (false, true) => return None,
             (true, _) => format!("it ended with status {}", ran.status),
             (false, false) => "it does not print that".to_owned(),
         };
-        let text =
-            format!("{what}: $ {text}\n  shown:\n{}  printed:\n{}", shown(expected), shown(&printed));
+        let (expected, printed) = (shown(expected), shown(&printed));
+        let text = format!("{what}: $ {text}\n  shown:\n    {expected}\n  printed:\n    {printed}\n");
         Some(Fault { text, is_fatal })
     }
 

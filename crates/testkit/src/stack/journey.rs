@@ -98,11 +98,11 @@ pub(super) fn recovered_and_promoted(place: &Place) -> Result<Journey> {
     Ok(journey)
 }
 
-/// Everything that was acknowledged and is not in the new database only.
+/// Everything that was acknowledged and is not in the new database only; what was there before this client began is in both.
 fn old_side(written: &[Written], new: &BTreeSet<i64>, good: SystemTime, begun: SystemTime) -> BTreeSet<i64> {
     let acknowledged = written.iter().filter_map(|one| Some((one.number, one.acknowledged?)));
     let old = acknowledged.filter(|(number, at)| *at < good || *at < begun || !new.contains(number));
-    old.map(|(number, _)| number).collect()
+    old.map(|(number, _)| number).chain(new.range(..FIRST).copied()).collect()
 }
 
 impl Journey {

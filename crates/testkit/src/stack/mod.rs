@@ -25,17 +25,17 @@ use place::Place;
 
 pub use idle::idle;
 
-/// Of the image that `GRAP_IMAGE` names. `long`: killed behind every step of a rollback.
-pub fn stack(long: bool, tell: Tell<'_>) -> Result<String> {
+/// Of the image that `GRAP_IMAGE` names. `long`: killed behind every step of a rollback, unless the time is over before.
+pub fn stack(long: bool, until: Option<Instant>, tell: Tell<'_>) -> Result<String> {
     let begun = Instant::now();
     let place = Place::make()?;
     let told = Told { tell, begun };
-    place.told_why(tell, stories(&place, long, &told))?;
+    place.told_why(tell, stories(&place, long, until, &told))?;
     place.remove()?;
     Ok(format!("stack: {} all is well, {} s", place.engine(), begun.elapsed().as_secs()))
 }
 
-fn stories(place: &Place, long: bool, told: &Told<'_>) -> Result<()> {
+fn stories(place: &Place, long: bool, until: Option<Instant>, told: &Told<'_>) -> Result<()> {
     place.up_from_nothing()?;
     told.about("up from nothing, and the declared schema is there");
     guarded::secrets_are_told_to_nobody(place)?;
@@ -58,6 +58,10 @@ fn stories(place: &Place, long: bool, told: &Told<'_>) -> Result<()> {
         &journey::MOMENTS[journey::IN_THE_MIDDLE..=journey::IN_THE_MIDDLE]
     };
     for moment in moments {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            told.about("STOPPED EARLY");
+            break;
+        }
         journey.struck(place, moment)?;
         told.about(&journey.said);
     }
