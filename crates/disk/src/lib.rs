@@ -25,6 +25,7 @@ pub use file::{Sink, Source, read};
 pub use journal::{Journal, JournalError};
 pub use lock::{FileLock, ForeignLock, Holder, holds_open, posix_lock_holder, process_start};
 pub use publish::{
-    exchange, publish, rename_new, replace, supports_directory_sync, supports_exchange, sync_dir, sync_tree,
+    exchange, make_dirs, publish, rename_new, replace, supports_directory_sync, supports_exchange, sync_dir,
+    sync_tree,
 };
 pub use stat::{Fingerprint, Kind, Space, Stat, absolute, is_one_mount, space, stat, stat_link};

@@ -122,6 +122,15 @@ impl ForeignLock {
             Err(error) => Err(failed(error.into())),
         }
     }
+
+    /// Whether this name still is the file that is locked: who has removed it has let in whoever makes it anew.
+    pub fn is_in_place(&self, path: &Path) -> Result<bool> {
+        step(Call::Stat, path)?;
+        let locked =
+            rustix::fs::fstat(&self.file).map_err(|error| DiskError::new(Call::Stat, path, error))?;
+        let found = crate::stat(path)?;
+        Ok(found.is_some_and(|found| (found.device, found.inode) == (locked.st_dev, locked.st_ino)))
+    }
 }
 
 impl Drop for ForeignLock {
@@ -215,10 +224,22 @@ mod tests {
         assert!(ForeignLock::try_take(&path).unwrap().is_none());
         assert_eq!(posix_lock_holder(&path).unwrap(), Some(Holder { pid: None, is_foreign_lock: true }));
         assert!(ForeignLock::try_take(&path).unwrap().is_none());
+        assert!(lock.is_in_place(&path).unwrap());
         drop(lock);
         assert_eq!(posix_lock_holder(&path).unwrap(), None);
         assert!(ForeignLock::try_take(&path).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store_lock");
+        let lock = ForeignLock::try_take(&path).unwrap().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!lock.is_in_place(&path).unwrap());
+        let other = ForeignLock::try_take(&path).unwrap().unwrap();
+        assert!(!lock.is_in_place(&path).unwrap() && other.is_in_place(&path).unwrap());
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::directory::{remove_file, rename};
+use crate::directory::{create_dir_all, remove_file, rename, set_mode};
 use crate::error::{Call, DiskError, Result};
 use crate::faults::step;
 use crate::file::Sink;
+use crate::stat::stat;
 
 /// Publish a new file made of `parts`. An existing one is left alone and is an error (`already_exists`), which
 /// comes only when its name is durable: whoever put it may have died, or failed, before the sync.
@@ -83,25 +84,70 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
         .map_err(|error| DiskError::new(Call::Rename, one, error))
 }
 
-/// Whether the file system of this directory can exchange: tried with two files that are removed again.
+/// Whether the file system of this directory can exchange: tried with a directory and a file, and with two directories (which an
+/// overlay does not rename that lie in a lower layer), that are removed again.
 pub fn supports_exchange(directory: &Path) -> Result<bool> {
-    let pair =
-        [write_temporary(&directory.join("one"), &[])?, write_temporary(&directory.join("other"), &[])?];
-    let tried = exchange(&pair[0], &pair[1]);
-    pair.iter().try_for_each(|path| remove_file(path))?;
+    let file = write_temporary(&directory.join("one"), &[])?;
+    let (one, other) = (beside(&file, "d"), beside(&file, "e"));
+    let tried = [&one, &other].into_iter().try_for_each(|path| crate::create_dir_all(path));
+    let tried = tried.and_then(|()| exchange(&one, &other)).and_then(|()| exchange(&one, &file));
+    // Whatever lies at each of the names now.
+    for path in [&file, &one, &other] {
+        match crate::stat_link(path)?.map(|stat| stat.kind) {
+            Some(crate::Kind::Directory) => crate::remove_dir(path)?,
+            Some(_) => remove_file(path)?,
+            None => {}
+        }
+    }
     match tried {
         Ok(()) => Ok(true),
-        Err(error)
-            if matches!(error.source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
+        Err(error) => match error.source.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::CrossesDevices => {
+                Ok(false)
+            }
+            _ => Err(error),
+        },
     }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 fn sync_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// A directory with every level above it, each that is made with this mode (else as the process makes them), and each durable
+/// in the one above it; whether it was made. Whoever has made the last level that is there may have died before it was durable,
+/// so that one is synced, too.
+pub fn make_dirs(path: &Path, mode: Option<u32>) -> Result<bool> {
+    let mut missing = Vec::new();
+    for level in path.ancestors().filter(|level| !level.as_os_str().is_empty()) {
+        if stat(level)?.is_some() {
+            sync_where_we_may(level)?;
+            break;
+        }
+        missing.push(level);
+    }
+    for level in missing.iter().rev() {
+        create_dir_all(level)?;
+        if let Some(mode) = mode {
+            set_mode(level, mode)?;
+        }
+        sync_parent(level)?;
+    }
+    Ok(!missing.is_empty())
+}
+
+/// Who may not even read the directory above it has not made it.
+fn sync_where_we_may(level: &Path) -> Result<()> {
+    match sync_parent(level) {
+        Err(error) if error.is_permission_denied() => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Make the entries of a directory durable. A file system that knows no such thing (EINVAL on some network

@@ -21,7 +21,7 @@ use crate::catalog::Backup;
 use crate::error::Result;
 use crate::series::{Series, number_of};
 
-pub use promotion::{Promotion, put_promotion};
+pub use promotion::{Promoted, Promotion, put_promotion};
 pub use validation::{StepTook, Validated, Validation, is_blind, is_death, put_validation};
 
 const FOLDER: &str = "grap/notes";
@@ -93,6 +93,8 @@ pub struct Standing {
     pub validated: Option<Validated>,
     /// A validation spoke against it, and none has passed since: nothing else takes that back.
     pub spoken_against: bool,
+    /// What the newest promotion of it, or the rollback of one, came to.
+    pub promoted: Option<Promoted>,
     /// Those that nobody released, oldest first.
     pub holds: Vec<Hold>,
     /// Those that somebody did.
@@ -186,7 +188,9 @@ impl Standing {
             NoteKind::Released { hold } => {
                 self.released.extend(self.holds.extract_if(.., |held| held.hold == hold));
             }
-            NoteKind::Promotion(_) => {}
+            NoteKind::Promotion(promotion) => {
+                self.promoted = Some(Promoted { at, host: note.host, promotion: *promotion });
+            }
             NoteKind::Expired { .. } => self.expired = Some(at),
         }
     }
@@ -284,15 +288,36 @@ pub fn put(
     author: &Author,
     kind: impl Fn(u64) -> NoteKind,
 ) -> Result<u64> {
-    let note = |number| Note {
-        version: VERSION,
-        at: author.at,
-        host: author.host.clone(),
-        program: author.program.clone(),
-        kind: kind(number),
-    };
     let series = series(repository, source, id);
-    Ok(series.put(series.listed()?, note)?)
+    Ok(series.put(series.listed()?, |number| Note::of(author, kind(number)))?)
+}
+
+/// As [`put`], unless this author has put such a one already; whether it was put.
+fn put_once(
+    (repository, source, id): (&Repository, &SourceName, &BackupId),
+    author: &Author,
+    is_it: impl Fn(&NoteKind) -> bool,
+    kind: impl Fn() -> NoteKind,
+) -> Result<bool> {
+    let series = series(repository, source, id);
+    let records = series.read::<Note>(series.listed()?)?;
+    if records.readable.iter().any(|note| note.host == author.host && is_it(&note.kind)) {
+        return Ok(false);
+    }
+    series.put(records.newest, |_| Note::of(author, kind()))?;
+    Ok(true)
+}
+
+impl Note {
+    fn of(author: &Author, kind: NoteKind) -> Self {
+        Self {
+            version: VERSION,
+            at: author.at,
+            host: author.host.clone(),
+            program: author.program.clone(),
+            kind,
+        }
+    }
 }
 
 impl NoteKind {

@@ -255,12 +255,20 @@ impl StateDirectory {
         let lock = FileLock::wait_exclusive(&self.lock_path(job), ASKED_MAX)
             .map_err(|source| self.unusable(source))?
             .ok_or_else(busy)?;
+        match self.close_abandoned(job, clock) {
+            // A database may be down: whether its recovery goes on does not hang on this journal. The next one closes it.
+            Err(_) if job == Job::Recovery => Ok(lock),
+            closed => closed.map(|()| lock),
+        }
+    }
+
+    fn close_abandoned(&self, job: Job, clock: &Clock) -> Result<(), StateError> {
         for operation in self.operations()?.into_iter().filter(|operation| job.runs(&operation.verb)) {
             if operation.outcome.is_none() {
                 self.end(&operation.name, clock.now(), Outcome::Abandoned)?;
             }
         }
-        Ok(lock)
+        Ok(())
     }
 
     /// Take the lock of the archiver of a source: one on each state directory.
@@ -347,6 +355,28 @@ impl StateDirectory {
         self.begin(&operation, verb, None, at)?;
         let result = run();
         self.end(&operation, clock.now(), Outcome::of(&result))?;
+        result
+    }
+
+    /// As [`StateDirectory::journaled`]; where that journal cannot be written it is said, and the operation is run all the
+    /// same: for what a database is down until it ends.
+    pub fn journaled_if_possible<T>(
+        &self,
+        verb: &str,
+        session: &crate::ops::Session<'_>,
+        run: impl FnOnce() -> crate::Result<T>,
+    ) -> crate::Result<T> {
+        let at = session.clock.now();
+        let operation = format!("{verb}-{}-{}", at.strftime("%Y%m%d-%H%M%S%.3f"), std::process::id());
+        let tell = |noted: Result<(), StateError>| {
+            if let Err(error) = noted {
+                let told = format!("it is not noted among the operations: {}", in_one_line(&error));
+                session.monitor.finding(&grap_task::Finding::warning(told));
+            }
+        };
+        tell(self.begin(&operation, verb, None, at));
+        let result = run();
+        tell(self.end(&operation, session.clock.now(), Outcome::of(&result)));
         result
     }
 

@@ -329,7 +329,7 @@ pub(crate) struct PromoteArguments {
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct RollbackArguments {
-    /// The recovery that retired it [default: the newest]
+    /// The recovery that retired it [default: the last promotion, or rollback]
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) switch: SwitchArguments,

@@ -1,5 +1,6 @@
 //! The canary, for `health --canary` and for the daemon; and the daemon's looks at the health.
 
+use grap::live::Installation;
 use grap::ops::{self, CanaryOptions, CanaryRun, HealthOptions, HealthReport};
 use grap_repository::Repository;
 
@@ -27,6 +28,13 @@ impl Call<'_> {
 
     pub(crate) fn canary(&self, repository: &Repository) -> Result<CanaryRun, Failure> {
         Ok(ops::canary(&self.canary_options()?, || Ok(repository.clone()), self.session))
+    }
+
+    /// Whether a promotion is between its barrier and its end: nothing of ours is to be written then.
+    pub(crate) fn is_switching(&self) -> Result<bool, Failure> {
+        let data = Installation::data_directory(&resolve::installation(self.settings)?)
+            .map_err(grap::Error::from)?;
+        Ok(grap::recovery::switch_in_progress(&data)?)
     }
 
     fn canary_options(&self) -> Result<CanaryOptions, Failure> {

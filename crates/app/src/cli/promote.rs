@@ -68,6 +68,11 @@ impl Call<'_> {
         Ok(!report.runs && order(&report.state).is_some_and(Order::is_of_switch))
     }
 
+    /// One that no journal knows of, and what is to be done about it.
+    pub(crate) fn lost_switch(&self) -> Result<Option<String>, Failure> {
+        Ok(ops::lost_switch(&|| self.live_again(), &self.state()?)?)
+    }
+
     /// Which recovery it is that was called off, or has failed, by what its last promotion or rollback came to.
     pub(crate) fn called_off(&self) -> Result<Option<RecoveryId>, Failure> {
         let report = ops::recovery_status(&self.state()?, self.session)?;
@@ -108,7 +113,7 @@ impl Call<'_> {
     pub(super) fn live_again(&self) -> grap::Result<LiveServer> {
         self.live_server().map_err(|failure| match failure {
             Failure::Operation(error) => error,
-            failure => Error::PromotionRefused { why: failure.to_string() },
+            failure => Error::LiveUnknown { why: failure.to_string() },
         })
     }
 

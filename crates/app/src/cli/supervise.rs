@@ -35,13 +35,14 @@ impl Call<'_> {
         }
         let policy = self.settings.parsed("supervise.restart", RestartPolicy::parse)?;
         let grace = self.settings.number("supervise.grace_s", 1..=86_400)?;
+        let installation = self.installation_to_look_at(&log);
         supervise(Options {
             command: arguments.command,
             policy: policy.unwrap_or(RestartPolicy::OnFailure),
             grace: Duration::from_secs(grace.unwrap_or(120)),
             socket: self.supervisor_socket().map_err(|failure| in_one_line(&failure)),
-            installation: self.installation_to_look_at(&log),
-            duties: self.duties(log),
+            installation: installation.clone(),
+            duties: self.duties(installation, log),
         })
     }
 
@@ -62,7 +63,7 @@ impl Call<'_> {
         })
     }
 
-    fn duties(&self, log: Log) -> Duties {
+    fn duties(&self, installation: Option<InstallationOptions>, log: Log) -> Duties {
         let parse = |text: &str| text.parse().map_err(|error: grap_bolt::Error| error.to_string());
         let address = self.settings.parsed::<Address>("neo4j.uri", parse);
         let bolt = match address {
@@ -79,6 +80,7 @@ impl Call<'_> {
             connection: self.connection().map_err(|failure| in_one_line(&failure)),
             read: schema_file,
         });
-        Duties { bolt, schema, log, holder: host::holder(self.environment), clock: Clock::System }
+        let holder = host::holder(self.environment);
+        Duties { bolt, schema, installation, log, holder, clock: Clock::System }
     }
 }

@@ -19,6 +19,8 @@ use crate::failure::Failure;
 
 /// A run adds two transactions to the log: not more often.
 const INTERVAL_MIN: Duration = Duration::from_secs(10);
+/// While a promotion is under way.
+const SWITCH_LOOK: Duration = Duration::from_secs(1);
 const OFF: &str = "off";
 /// A run ends within it, and within the limit of the archive: it asks three times, 10 s each.
 const RUN_MAX: Duration = Duration::from_secs(30);
@@ -113,6 +115,13 @@ impl Daemon {
         let Ok(repository) = self.reach_repository(CANARY, stop) else { return Ok(RunEnd::Done) };
         let mut failed_before = false;
         loop {
+            if self.own_call(CANARY, stop, |call| call.is_switching())? {
+                // It would be taken for a client that writes to the new database.
+                if self.clock.wait(SWITCH_LOOK, stop) {
+                    return Ok(RunEnd::Done);
+                }
+                continue;
+            }
             let run = self.own_call(CANARY, stop, |call| call.canary(&repository))?;
             if stop.requested() {
                 return Ok(RunEnd::Done);

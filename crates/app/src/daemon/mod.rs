@@ -1,7 +1,7 @@
 //! `grap serve`: one process of supervised jobs that nobody has to remember.
 //!
-//! - The archiver, the watch over lag and protection, the schedule and the control socket each have threads of their
-//!   own; whatever becomes of one of them, the others go on ([`job`]).
+//! - The archiver, the watch over lag and protection, the schedule, the one over promotions that nobody is at and the control
+//!   socket each have threads of their own; whatever becomes of one of them, the others go on ([`job`]).
 //! - Only a wrong setting, or a second daemon on the same state directory, ends the daemon at its start. A repository or
 //!   a database that is away is tried again.
 //! - It holds `serve.lock` in its state directory for its life. The operations take their own locks, as they do when
@@ -68,6 +68,9 @@ const STATE_INTERVAL: Duration = Duration::from_mins(1);
 /// The job that drives the schedule: it takes new settings without a new start.
 const SCHEDULER: &str = "scheduler";
 
+/// Takes what is set when it begins something.
+const PROMOTION: &str = "promotion";
+
 /// They are off by default.
 const HTTP: &str = "http";
 const CANARY: &str = "canary";
@@ -109,8 +112,7 @@ pub(crate) fn serve(arguments: &Arguments, call: &Call<'_>) -> Result<(), Failur
     let hangups = Hangups::listen()?;
     let _ = daemon.scheduler.set(daemon.make_scheduler()?);
     let server = Server::start(daemon.state.root(), &daemon)?;
-    let mut threads = daemon.start_jobs()?;
-    threads.push(daemon.start_promotion(call.session.stop)?);
+    let threads = daemon.start_jobs()?;
     notify::ready();
     daemon.log.info(&format!(
         "{} serves on the state directory {}",
@@ -172,11 +174,12 @@ impl Daemon {
     }
 
     fn start_jobs(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, Failure> {
-        let works: [(&'static str, OwnWork); 6] = [
+        let works: [(&'static str, OwnWork); 7] = [
             ("archiver", |daemon, stop| daemon.archive(stop)),
             ("watch", |daemon, stop| daemon.watch(stop)),
             (SCHEDULER, |daemon, stop| daemon.run_scheduler(stop)),
             ("space", |daemon, stop| daemon.measure_space(stop)),
+            (PROMOTION, |daemon, stop| daemon.watch_promotions(stop)),
             (CANARY, |daemon, stop| daemon.fly_canaries(stop)),
             (HTTP, Self::serve_http),
         ];

@@ -2,85 +2,120 @@
 //!
 //! For as long as the daemon lives it looks whether something is owed that nobody is at. It promotes nothing that was not
 //! under way: where nothing is exchanged yet, what was interrupted is called off. A critical alert is open until nothing is
-//! owed any more; and, of what was called off, until somebody has asked for something else.
+//! owed any more; and, of what was called off, until somebody has asked for something else. Which one that is the alert says
+//! itself: it outlives the daemon.
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use grap_core::AlertLevel;
 use grap_core::recovery::RecoveryId;
 use grap_task::Stop;
 
-use super::Daemon;
+use super::job::RunEnd;
+use super::{Daemon, PROMOTION};
+use crate::alert::AlertView;
 use crate::failure::Failure;
 
-const PROMOTION: &str = "promotion";
 const AGAIN: Duration = Duration::from_secs(30);
 
-#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
 impl Daemon {
-    /// A thread that ends at the stop.
-    pub(super) fn start_promotion(self: &Arc<Self>, stop: &Stop) -> Result<JoinHandle<()>, Failure> {
-        let (daemon, stop) = (Arc::clone(self), stop.clone());
-        let thread = std::thread::Builder::new().name(PROMOTION.to_owned());
-        Ok(thread.spawn(move || daemon.watch_promotions(&stop)).map_err(grap::Error::Thread)?)
-    }
-
-    fn watch_promotions(&self, stop: &Stop) {
-        let mut off = None;
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
+    pub(super) fn watch_promotions(&self, stop: &Stop) -> RunEnd {
         loop {
-            match self.own_call(PROMOTION, stop, |call| call.owes_promotion()) {
-                Ok(true) => off = self.finish_promotion(stop),
-                Ok(false) => off = self.still_off(off, stop),
+            match self.owes_promotion(stop) {
+                Ok(true) => self.finish_promotion(stop),
+                Ok(false) => match self.own_call(PROMOTION, stop, |call| call.lost_switch()) {
+                    Ok(Some(lost)) => self.tell(&lost),
+                    // Where the live server is not said, nobody can look.
+                    Ok(None) | Err(_) => self.clear_unless_called_off(stop),
+                },
                 // A journal that cannot be read is told by who looks after the state directory.
                 Err(_) => {}
             }
             if self.clock.wait(AGAIN, stop) {
-                return;
+                return RunEnd::Done;
             }
         }
     }
 
-    /// Which one was called off.
-    fn finish_promotion(&self, stop: &Stop) -> Option<RecoveryId> {
+    fn finish_promotion(&self, stop: &Stop) {
         let log = self.log.of(PROMOTION);
         log.info("what was interrupted of a promotion is finished");
         self.tell("a promotion is not finished, and nobody is at it: the database may be down");
         let ended = self.own_call(PROMOTION, stop, |call| call.finish_promotion());
-        let owes = self.own_call(PROMOTION, stop, |call| call.owes_promotion()).unwrap_or(true);
+        let owes = self.owes_promotion(stop).unwrap_or(true);
         match ended {
-            Ok(_) if !owes => {
+            Ok(_) if owes => {}
+            Ok(_) => {
                 log.info("nothing is owed of it any more");
                 self.alerts.clear(PROMOTION);
-                None
             }
-            Ok(_) => None,
             Err(failure) => {
                 log.error(&format!("error[{}]: {}", failure.code().name(), failure));
-                if owes {
-                    self.tell(&format!(
-                        "a promotion is not finished, and the database may be down: {failure}"
-                    ));
-                    return None;
-                }
-                self.tell(&format!("a promotion was interrupted, and did not come to its end: {failure}"));
-                self.own_call(PROMOTION, stop, |call| call.called_off()).ok().flatten()
+                self.tell(&match self.called_off(stop) {
+                    Ok(Some(id)) if !owes => of_what_was_called_off(&id, &failure),
+                    _ if owes => {
+                        format!("a promotion is not finished, and the database may be down: {failure}")
+                    }
+                    _ => format!("a promotion was interrupted: {failure}"),
+                });
             }
         }
     }
 
-    /// Until somebody has asked for something else.
-    fn still_off(&self, off: Option<RecoveryId>, stop: &Stop) -> Option<RecoveryId> {
-        let is = self.own_call(PROMOTION, stop, |call| call.called_off()).ok().flatten();
-        if off.is_some() && is == off {
-            return off;
+    /// Nothing is owed. Of what was called off the alert stays until somebody has asked for something else.
+    fn clear_unless_called_off(&self, stop: &Stop) {
+        let open = self.alerts.alerts().into_iter().find(|alert| alert.key == PROMOTION);
+        let Some(alert) = open else { return };
+        match self.called_off(stop) {
+            Ok(Some(id)) if is_about(&alert, &id) => {}
+            Ok(_) => self.alerts.clear(PROMOTION),
+            Err(_) => {}
         }
-        self.alerts.clear(PROMOTION);
-        None
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
+    fn owes_promotion(&self, stop: &Stop) -> Result<bool, Failure> {
+        self.own_call(PROMOTION, stop, |call| call.owes_promotion())
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is of one lifetime only")]
+    fn called_off(&self, stop: &Stop) -> Result<Option<RecoveryId>, Failure> {
+        self.own_call(PROMOTION, stop, |call| call.called_off())
     }
 
     fn tell(&self, text: &str) {
         self.alerts.raise(PROMOTION, AlertLevel::Critical, text);
+    }
+}
+
+fn of_what_was_called_off(id: &RecoveryId, failure: &Failure) -> String {
+    format!("the promotion {id} was interrupted, and did not come to its end: {failure}")
+}
+
+/// Its text names it, and not one whose id only begins so.
+fn is_about(alert: &AlertView, id: &RecoveryId) -> bool {
+    let is_of_id = |char: char| char.is_ascii_alphanumeric() || char == '-';
+    alert.message.split(|char| !is_of_id(char)).any(|word| word == id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alert_is_known_by_the_id_in_its_text() {
+        let id: RecoveryId = "recovery-20261126-020000".parse().unwrap();
+        let alert = |message: String| AlertView {
+            key: PROMOTION.to_owned(),
+            level: AlertLevel::Critical,
+            message,
+            since: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let failure = Failure::Usage("it was cancelled".to_owned());
+        assert!(is_about(&alert(of_what_was_called_off(&id, &failure)), &id));
+        let second: RecoveryId = "recovery-20261126-020000-2".parse().unwrap();
+        assert!(!is_about(&alert(of_what_was_called_off(&second, &failure)), &id));
+        assert!(!is_about(&alert("a promotion is not finished".to_owned()), &id));
     }
 }

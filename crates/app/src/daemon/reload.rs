@@ -12,7 +12,7 @@ use grap_task::Stop;
 use signal_hook::consts::SIGHUP;
 
 use super::alarms::sinks;
-use super::{CANARY, Daemon, HTTP, SCHEDULER};
+use super::{CANARY, Daemon, HTTP, PROMOTION, SCHEDULER};
 use crate::cli::LOCATIONS;
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -118,7 +118,7 @@ fn needs_new_start(job: &str, key: &str) -> bool {
     let archived =
         LOCATIONS.contains(&key) || key == "neo4j.conf" || parts.iter().any(|part| key.starts_with(part));
     match job {
-        SCHEDULER => false,
+        SCHEDULER | PROMOTION => false,
         HTTP => key.starts_with("http."),
         CANARY => archived || key == "health.canary" || LOGON.contains(&key),
         _ => archived,
@@ -142,6 +142,7 @@ mod tests {
             ("archiver", "repository", true),
             (HTTP, "http.listen", true),
             (SCHEDULER, "repository", false),
+            (PROMOTION, "repository", false),
         ] {
             assert_eq!(needs_new_start(job, key), anew, "{job} {key}");
         }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use grap::live::{Installation, InstallationOptions};
 use grap::ops::{self, SchemaOptions, SchemaReport, Session};
+use grap::recovery::switch_in_progress;
 use grap::{Code, Error, in_one_line};
 use grap_bolt::client::{Limits, Options, greet};
 use grap_core::schema::SchemaFile;
@@ -27,6 +29,8 @@ const GREETING: Limits = Limits {
     handshake: Duration::from_secs(5),
     exchange: Duration::from_secs(30),
 };
+/// While a promotion is under way.
+const SWITCH_LOOK: Duration = Duration::from_secs(1);
 /// Bolt may answer before the database does.
 const SCHEMA_PATIENCE: Duration = Duration::from_mins(2);
 const SCHEMA_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +43,8 @@ pub(crate) struct Duties {
     /// Where Bolt should answer; nobody logs on there.
     pub(crate) bolt: Option<Options>,
     pub(crate) schema: Option<Schema>,
+    /// Where a promotion may be under way, as far as it is known.
+    pub(crate) installation: Option<InstallationOptions>,
     pub(crate) log: Log,
     pub(crate) holder: LockHolder,
     pub(crate) clock: Clock,
@@ -90,9 +96,31 @@ impl Duties {
         if stop.requested() || tell.write_all(b"r").is_err() {
             return;
         }
-        if let Some(schema) = &self.schema {
+        if let Some(schema) = &self.schema
+            && self.awaited_switch(stop)
+        {
             self.apply(schema, stop);
         }
+    }
+
+    /// Until no promotion is between its barrier and its end: by what is written before that a new database would count as
+    /// written to, and would not be taken back. False: told to stop.
+    fn awaited_switch(&self, stop: &Stop) -> bool {
+        let is_under_way = || {
+            let known = self.installation.as_ref()?;
+            switch_in_progress(&Installation::data_directory(known).ok()?).ok()
+        };
+        let mut told = false;
+        while is_under_way() == Some(true) {
+            if !told {
+                self.log.info("Schema initialization waits until the promotion that is under way has ended");
+                told = true;
+            }
+            if self.clock.wait(SWITCH_LOOK, stop) {
+                return false;
+            }
+        }
+        true
     }
 
     fn apply(&self, schema: &Schema, stop: &Stop) {

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use grap::live::{Installation, InstallationOptions};
 use grap::server::control::supervisor::{
-    SupervisorAnswer, SupervisorState, SupervisorStatus, SupervisorVerb,
+    SupervisedStores, SupervisorAnswer, SupervisorState, SupervisorStatus, SupervisorVerb,
 };
 use grap::server::control::{Owner, StoresLock};
 use grap_task::Clock;
@@ -417,6 +417,13 @@ impl Supervisor {
             restarts: self.machine.restarts(),
             ready: state == SupervisorState::Running,
             message: self.machine.message().map(str::to_owned),
+            stores: self.stores(),
         }
+    }
+
+    /// Whoever would stop another's server is to see that it is another's.
+    fn stores(&self) -> Option<SupervisedStores> {
+        let data = Installation::data_directory(self.installation.as_ref()?).ok()?;
+        SupervisedStores::of(&data).ok()?
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use grap::ops::{SwitchPlan, SwitchReport};
 use grap::recovery::RetiredStore;
-use grap_core::recovery::{Cause, Recovery};
+use grap_core::recovery::Recovery;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -118,14 +118,17 @@ pub(super) fn about(recovery: &Recovery) -> String {
     let mut text = String::new();
     let Some(switch) = &recovery.switch else { return text };
     if let Some(cause) = &recovery.called_off {
-        let _ =
-            writeln!(text, "  the promotion was called off, and the old database is live: {}", told(cause));
+        let stands = if recovery.ran {
+            "the old database is live"
+        } else {
+            "the old database is what it was: no server had it open, and none was started"
+        };
+        let _ = writeln!(text, "  the promotion was called off, and {stands}: {cause}");
     }
     if let Some(cause) = &recovery.unconfirmed {
         let _ = writeln!(
             text,
-            "  NOT CONFIRMED: {}\n    look at it; `grap recover promote` asks it again, `grap recover rollback` puts the old one back",
-            told(cause)
+            "  NOT CONFIRMED: {cause}\n    look at it; `grap recover promote` asks it again, `grap recover rollback` puts the old one back"
         );
     }
     if let Some(missed) = &recovery.archive_missed {
@@ -149,8 +152,8 @@ pub(super) fn switch_shape(recovery: &Recovery) -> Value {
         "retired": switch.retired,
         "live_is_lost": switch.live_is_lost,
         "stops": recovery.stops,
-        "called_off": recovery.called_off.as_ref().map(told),
-        "unconfirmed": recovery.unconfirmed.as_ref().map(told),
+        "called_off": recovery.called_off.as_ref().map(ToString::to_string),
+        "unconfirmed": recovery.unconfirmed.as_ref().map(ToString::to_string),
         "archive_missed": recovery.archive_missed,
     })
 }
@@ -177,11 +180,4 @@ pub(super) fn retired_text(retired: &RetiredStore) -> String {
         bytes(retired.bytes),
         retired.plan.target,
     )
-}
-
-fn told(cause: &Cause) -> String {
-    match cause {
-        Cause::Cancelled => "it was cancelled".to_owned(),
-        Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),
-    }
 }

@@ -166,17 +166,17 @@ fn stands(report: &RecoveryReport) -> String {
     text += &about(recovery);
     if let Some(owed) = order(&report.state) {
         let who = if report.runs {
-            "now"
+            "now".to_owned()
         } else if recovery.phase.is_forward() {
             "next, and nobody is at it: `grap recover start` goes on, `grap recover cancel` turns back"
+                .to_owned()
         } else if owed.is_of_switch() {
-            if recovery.is_rollback() {
-                "owed, and nobody is at it: `grap recover rollback` goes on, `grap recover cancel` takes it back"
-            } else {
-                "owed, and nobody is at it: `grap recover promote` goes on, `grap recover cancel` takes it back"
-            }
+            format!(
+                "owed, and nobody is at it: `grap recover {}` goes on, `grap recover cancel` takes it back",
+                recovery.verb()
+            )
         } else {
-            "owed, and nobody is at it: `grap recover reset` does it"
+            "owed, and nobody is at it: `grap recover reset` does it".to_owned()
         };
         let _ = writeln!(text, "  {who}: {owed}");
     }
@@ -232,12 +232,8 @@ fn verdicts(recovery: &Recovery) -> String {
             let _ = writeln!(text, "  {}: {finding}", judgement.tier);
         }
     }
-    match &recovery.cause {
-        None => {}
-        Some(Cause::Cancelled) => text += "  it was cancelled\n",
-        Some(Cause::Failed { order, failure }) => {
-            let _ = writeln!(text, "  failed ({}): {order}: {}", failure.code, failure.message);
-        }
+    if let Some(cause) = &recovery.cause {
+        let _ = writeln!(text, "  it failed: {cause}");
     }
     if let Some(failure) = &recovery.unrecorded {
         let _ = writeln!(
@@ -308,7 +304,25 @@ fn column(order: Order) -> Option<&'static str> {
         Order::Judge(Tier::Store) => "check",
         Order::Judge(_) => "ask",
         Order::StopInstance => "stop",
-        _ => return None,
+        Order::WriteRecord
+        | Order::RemoveScratch
+        | Order::EndInstance
+        | Order::RemoveCandidate
+        | Order::LookAgain
+        | Order::Stage
+        | Order::Drain
+        | Order::StopLive
+        | Order::AwaitArchive
+        | Order::Guard
+        | Order::TakeLog
+        | Order::SwapStores
+        | Order::PutLog
+        | Order::StartLive
+        | Order::Confirm
+        | Order::Retire
+        | Order::RecordPromotion
+        | Order::Undo
+        | Order::StartOld => return None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What stays and what goes: plans and reports of expire, delete, hold, release; how a backup stands.
 
 use grap::archive::{Begins, Going, Keeping, KeptPath};
-use grap::notes::{Hold, Standing};
+use grap::notes::{Hold, Promoted, Standing};
 use grap::ops::{DeletePlan, ExpirePlan, ExpireReport, HoldReport, SourcePlan};
 use grap_core::{Decision, Outcome, Verdict};
 use serde_json::{Value, json};
@@ -82,9 +82,16 @@ pub(super) fn standing(standing: &Standing) -> Value {
         "verified_at": standing.judged.map(|judged| judged.at),
         "verified_read_percent": standing.judged.map(|judged| judged.read_data_percent),
         "validation": standing.validated.as_ref().map(validation::shape),
+        "promotion": standing.promoted.as_ref().map(promotion),
         "holds": holds(&standing.holds),
         "unreadable_notes": standing.unreadable,
     })
+}
+
+fn promotion(promoted: &Promoted) -> Value {
+    let mut shape = json!(promoted.promotion);
+    merge(&mut shape, json!({ "at": promoted.at, "host": promoted.host }));
+    shape
 }
 
 fn holds(holds: &[Hold]) -> Vec<Value> {
@@ -103,11 +110,29 @@ pub(super) fn standing_text(standing: &Standing) -> String {
         ),
     };
     text += &standing.validated.as_ref().map(validation::text).unwrap_or_default();
+    text += &standing.promoted.as_ref().map(promotion_text).unwrap_or_default();
     for hold in &standing.holds {
         text += &format!("held      by {hold}\n");
     }
     for unreadable in &standing.unreadable {
         text += &format!("note      {unreadable}\n");
+    }
+    text
+}
+
+fn promotion_text(promoted: &Promoted) -> String {
+    let promotion = &promoted.promotion;
+    let what = match &promotion.undoes {
+        None => format!("to {} by {}", promotion.target, promotion.recovery),
+        Some(undone) => format!("no more: {undone} was rolled back by {}", promotion.recovery),
+    };
+    let mut text = format!("promoted  {what} ({} on {})\n", second(promoted.at), promoted.host);
+    for (why, said) in
+        [("not confirmed", &promotion.unconfirmed), ("not all archived", &promotion.unarchived)]
+    {
+        if let Some(said) = said {
+            text += &format!("          {why}: {said}\n");
+        }
     }
     text
 }

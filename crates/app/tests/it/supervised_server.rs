@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use grap::live::{Installation, InstallationOptions};
 use grap::ops::Session;
 use grap::server::control::supervisor::SupervisorState;
-use grap::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
+use grap::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 use grap_bolt::client::{Auth, Options};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
@@ -89,14 +89,15 @@ impl World {
 
     fn start(&self, control: &ServerControl, stopped: StoppedServer) {
         let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
-        with_session(|session| control.start(Some(stopped), &self.live(), &bolt, LIMIT, session)).unwrap();
+        with_session(|session| control.start(Before::Stopped(stopped), &self.live(), &bolt, LIMIT, session))
+            .unwrap();
     }
 
     /// It serves already.
     fn make_sure(&self, control: &ServerControl) {
         let bolt = Options::new(self.server.bolt_uri().parse().unwrap(), Auth::None);
         let limit = Duration::from_secs(6);
-        with_session(|session| control.start(None, &self.live(), &bolt, limit, session)).unwrap();
+        with_session(|session| control.start(Before::Unknown, &self.live(), &bolt, limit, session)).unwrap();
     }
 
     fn count(&self) -> u64 {
@@ -144,10 +145,10 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     println!("supervise in memory: {:.1} MiB", process_memory(supervisor.child.id()));
 
     let control = ServerControl::Supervisor { socket: supervisor.socket() };
-    control.check().unwrap();
+    control.check(&world.live()).unwrap();
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
-    println!("lock after {:?}, all of it over after {:?}", stopped.until_lock(), begun.elapsed());
+    println!("all of it over after {:?}", begun.elapsed());
     assert!(stopped.is_clean() && stopped.was_running(), "{stopped:?}");
     assert!(matches!(&stopped.databases()[0].end, LogEnd::Clean(end) if end.id.0 > 4), "{stopped:?}");
     supervisor.await_state(SupervisorState::Stopped);
@@ -228,7 +229,7 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
     };
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
-    println!("lock after {:?}, all of it over after {:?}", stopped.until_lock(), begun.elapsed());
+    println!("all of it over after {:?}", begun.elapsed());
     assert!(stopped.is_clean() && stopped.was_running(), "{stopped:?}");
     let before = world.contents();
     let ends = || fs::read_to_string(world.path("ends")).unwrap_or_default();

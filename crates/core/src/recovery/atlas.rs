@@ -67,6 +67,7 @@ pub fn is_wish(event: &Event) -> bool {
             | What::ResetAsked
             | What::PromoteAsked { .. }
             | What::RollbackBegun { .. }
+            | What::SwitchFound { .. }
             | What::ConfirmAsked
     )
 }
@@ -104,6 +105,7 @@ fn switching() -> Vec<What> {
     for lost in [false, true] {
         all.push(What::PromoteAsked { switch: Box::new(switch(lost)) });
         all.push(rollback_begun(lost));
+        all.extend([switch_found(lost, false), switch_found(lost, true)]);
     }
     all.extend([
         What::LookedAgain { ran: true },
@@ -203,6 +205,7 @@ pub fn switch(live_is_lost: bool) -> Switch {
         side,
         retired: halves(".grap/retired/recovery-20261126-020000/"),
         archived: vec!["neo4j".to_owned()],
+        archive_unknown: None,
         live_is_lost,
         made_of: None,
         limits: SwitchLimits::default(),
@@ -214,6 +217,16 @@ pub fn rollback_begun(live_is_lost: bool) -> What {
     let plan = Plan { undoes: Some(undoes), ..plan("/data/.grap/retired/recovery-20261126-020000") };
     let id = "recovery-20261126-030000".parse().expect("it is an id");
     What::RollbackBegun { id, plan, switch: Box::new(switch(live_is_lost)) }
+}
+
+/// Of a promotion, or of a rollback.
+pub fn switch_found(live_is_lost: bool, of_rollback: bool) -> What {
+    let (id, plan, switch) = match (rollback_begun(live_is_lost), begun()) {
+        (What::RollbackBegun { id, plan, switch }, _) if of_rollback => (id, plan, switch),
+        (_, What::Begun { id, plan }) => (id, plan, Box::new(switch(live_is_lost))),
+        _ => unreachable!("both begin something"),
+    };
+    What::SwitchFound { id, plan, switch, guard: guard() }
 }
 
 pub fn guard() -> Guard {

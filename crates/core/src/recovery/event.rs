@@ -86,6 +86,14 @@ pub enum What {
         plan: Plan,
         switch: Box<Switch>,
     },
+    /// A barrier lies where the live log should be, and no journal knows of it: what was noted beside it is enough to
+    /// exchange everything back.
+    SwitchFound {
+        id: RecoveryId,
+        plan: Plan,
+        switch: Box<Switch>,
+        guard: Guard,
+    },
     /// Nothing speaks against it.
     LookedAgain {
         ran: bool,
@@ -172,6 +180,7 @@ impl What {
             | Self::ResetAsked
             | Self::PromoteAsked { .. }
             | Self::RollbackBegun { .. }
+            | Self::SwitchFound { .. }
             | Self::LockLost { .. }
             | Self::ArchiveMissed { .. }
             | Self::Unconfirmed { .. }
@@ -200,6 +209,7 @@ impl What {
             Self::ResetAsked => "reset_asked",
             Self::PromoteAsked { .. } => "promote_asked",
             Self::RollbackBegun { .. } => "rollback_begun",
+            Self::SwitchFound { .. } => "switch_found",
             Self::LookedAgain { .. } => "looked_again",
             Self::Staged => "staged",
             Self::Drained => "drained",

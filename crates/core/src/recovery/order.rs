@@ -29,7 +29,7 @@ pub enum Order {
     EndInstance,
     /// With all that is in it, if it is this recovery's. There may be none.
     RemoveCandidate,
-    /// At what was validated, and at what is live: nothing may speak against it. Nothing is changed.
+    /// At what was validated, and at what is live: nothing may speak against it. Nothing is left behind.
     LookAgain,
     /// Put the side where it can be exchanged.
     Stage,
@@ -135,6 +135,37 @@ impl Order {
     pub fn is_of_switch(self) -> bool {
         SWITCH.contains(&self) || matches!(self, Self::Undo | Self::StartOld)
     }
+
+    /// A step of one that goes well during which no database is served, but for the end of the last.
+    pub fn nobody_is_served(self) -> bool {
+        match self {
+            Self::StopLive
+            | Self::AwaitArchive
+            | Self::Guard
+            | Self::TakeLog
+            | Self::SwapStores
+            | Self::PutLog
+            | Self::StartLive => true,
+            Self::Reserve
+            | Self::Restore
+            | Self::Reread
+            | Self::StartInstance
+            | Self::Judge(_)
+            | Self::StopInstance
+            | Self::WriteRecord
+            | Self::RemoveScratch
+            | Self::EndInstance
+            | Self::RemoveCandidate
+            | Self::LookAgain
+            | Self::Stage
+            | Self::Drain
+            | Self::Confirm
+            | Self::Retire
+            | Self::RecordPromotion
+            | Self::Undo
+            | Self::StartOld => false,
+        }
+    }
 }
 
 impl fmt::Display for Order {
@@ -218,7 +249,23 @@ pub fn share(order: Order) -> u8 {
         Order::Reread | Order::Judge(Tier::Custom) | Order::StopInstance => 3,
         Order::Judge(Tier::Schema) => 2,
         Order::Reserve | Order::Judge(Tier::Connectivity) | Order::WriteRecord | Order::RemoveScratch => 1,
-        _ => 0,
+        Order::LookAgain
+        | Order::Stage
+        | Order::Drain
+        | Order::StopLive
+        | Order::AwaitArchive
+        | Order::Guard
+        | Order::TakeLog
+        | Order::SwapStores
+        | Order::PutLog
+        | Order::StartLive
+        | Order::Confirm
+        | Order::Retire
+        | Order::RecordPromotion
+        | Order::EndInstance
+        | Order::RemoveCandidate
+        | Order::Undo
+        | Order::StartOld => 0,
     }
 }
 

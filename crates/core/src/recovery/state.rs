@@ -1,5 +1,7 @@
 //! Where a recovery stands, and the table of what leads where.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::event::{CandidatePrint, Event, Failure, Instance, Plan, What};
@@ -100,6 +102,9 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
     let mut recovery = match (state, &event.what) {
         (State::Idle, What::Begun { id, plan }) => {
             return Ok(State::Active(Box::new(Recovery::begin(id, plan, event.at))));
+        }
+        (State::Idle, What::SwitchFound { id, plan, switch, guard }) => {
+            return Ok(State::Active(Box::new(Recovery::found(id, plan, switch, guard, event.at))));
         }
         (State::Active(recovery), _) => recovery,
         (State::Idle, What::RollbackBegun { id, plan, switch }) => {
@@ -215,6 +220,11 @@ impl Recovery {
         self.plan.undoes.is_some()
     }
 
+    /// How its switch is asked for: `grap recover <verb>`.
+    pub fn verb(&self) -> &'static str {
+        if self.is_rollback() { "rollback" } else { "promote" }
+    }
+
     fn started(&mut self, instance: &Instance) -> Phase {
         self.opened_by.clone_from(&instance.release);
         self.instance = Some(instance.clone());
@@ -283,6 +293,15 @@ impl Recovery {
 
     fn noted(&self) -> Phase {
         if self.fate == Fate::Kept { Phase::Failed } else { Phase::Dropping }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { order, failure } => write!(f, "{order}: {} ({})", failure.message, failure.code),
+            Self::Cancelled => f.write_str("it was cancelled"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 use grap_neo4j::TransactionEnd;
 use serde::{Deserialize, Serialize};
 
+use super::event::Failure;
 use crate::BackupId;
 
 /// Fixed when it is asked for, in the journal before anything follows from it. Paths are UTF-8, so that a journal can hold
@@ -25,6 +26,9 @@ pub struct Switch {
     pub retired: Halves,
     /// The log of these databases is archived: the archive is to hold all of it before the swap.
     pub archived: Vec<String>,
+    /// Of a database that is given up: why the archive could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_unknown: Option<Failure>,
     /// The operator says that the live database is to be given up, whatever of it cannot be read, archived or put back.
     #[serde(default)]
     pub live_is_lost: bool,

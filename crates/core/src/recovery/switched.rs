@@ -40,10 +40,16 @@ impl Recovery {
         Self { ran: self.ran, stops: 1, ..Self::begin_rollback(id, plan, switch, at) }
     }
 
-    /// A switch whose journal is lost: what was noted beside its barrier is enough to exchange it back.
-    pub fn interrupted(id: &RecoveryId, plan: &Plan, switch: &Switch, guard: &Guard, at: Timestamp) -> Self {
-        let begun = Self::begin_rollback(id, plan, switch, at);
-        Self { phase: Phase::Undoing, guard: Some(guard.clone()), ran: true, stops: 1, ..begun }
+    /// A switch whose journal is lost is exchanged back. What its candidate was nobody knows any more: it has failed.
+    pub(super) fn found(id: &RecoveryId, plan: &Plan, switch: &Switch, guard: &Guard, at: Timestamp) -> Self {
+        Self {
+            phase: Phase::Undoing,
+            guard: Some(guard.clone()),
+            ran: true,
+            stops: 1,
+            cause: Some(Cause::Cancelled),
+            ..Self::begin_rollback(id, plan, switch, at)
+        }
     }
 
     /// Where this leads, if it can follow.
@@ -127,7 +133,7 @@ impl Recovery {
             }
             // The old one does not come up again: who gives it up need not wait for it.
             (Phase::Restarting, What::PromoteAsked { switch })
-                if switch.live_is_lost && !self.is_rollback() =>
+                if switch.live_is_lost && !self.is_rollback() && self.has_passed() =>
             {
                 self.asked(switch)
             }
@@ -160,6 +166,11 @@ impl Recovery {
         if self.unconfirmed.is_some() { Phase::Confirmed } else { Phase::LiveStarted }
     }
 
+    /// That of a switch that was found is not known.
+    fn has_passed(&self) -> bool {
+        !self.judgements.is_empty()
+    }
+
     fn is_lost(&self) -> bool {
         self.switch.as_ref().is_some_and(|switch| switch.live_is_lost)
     }
@@ -183,7 +194,8 @@ impl Recovery {
     /// A candidate can be promoted again; a rollback that came to nothing has failed. The server may have been stopped from
     /// the moment that was owed, whether it was seen to or not; and a barrier may lie there since an earlier stop.
     fn call_off(&mut self, cause: Cause) -> Phase {
-        let untouched = matches!(self.phase, Phase::Asked | Phase::LookedAgain) && self.stops == 0;
+        let untouched =
+            matches!(self.phase, Phase::Asked | Phase::LookedAgain | Phase::Staged) && self.stops == 0;
         if self.is_rollback() {
             self.cause = Some(cause);
         } else {

@@ -215,8 +215,8 @@ fn between_the_first_exchange_and_the_last_there_is_a_guard_and_a_way_back() {
         }
         let cancelled = apply(state.clone(), &atlas::event(What::CancelAsked)).unwrap();
         let (end, orders) = performed(cancelled);
-        let may_be_stopped =
-            !matches!(recovery.phase, Phase::Asked | Phase::LookedAgain) || recovery.stops > 0;
+        let may_be_stopped = !matches!(recovery.phase, Phase::Asked | Phase::LookedAgain | Phase::Staged)
+            || recovery.stops > 0;
         let wanted: &[Order] = if may_be_stopped { &[Order::Undo, Order::StartOld] } else { &[] };
         assert_eq!(orders, wanted, "{state:?}");
         let end = end.recovery().unwrap();
@@ -282,6 +282,37 @@ fn what_does_not_confirm_goes_back_unless_it_was_written_to_or_the_old_one_was_g
         assert_eq!(orders, [Order::Confirm]);
         assert_eq!(confirmed.recovery().unwrap().unconfirmed, None);
     }
+}
+
+/// In good order each of them is owed where the live database is down, or about to be.
+#[test]
+fn nobody_is_served_while_the_live_database_is_down() {
+    for state in states(&EDGES) {
+        let Some((owed, recovery)) = order(&state).zip(state.recovery()) else { continue };
+        if !SWITCH.contains(&owed) {
+            assert!(!owed.nobody_is_served());
+            continue;
+        }
+        let begins = recovery.phase == Phase::Drained;
+        assert_eq!(owed.nobody_is_served(), recovery.phase.live_is_down() || begins, "{owed}");
+    }
+}
+
+/// It is exchanged back and started, and then it has failed: nobody knows what its candidate was.
+#[test]
+fn a_switch_that_no_journal_knows_goes_back_and_is_never_promoted() {
+    for of_rollback in [false, true] {
+        let found = apply(State::Idle, &atlas::event(atlas::switch_found(false, of_rollback))).unwrap();
+        let undone = apply(found.clone(), &atlas::event(What::Undone)).unwrap();
+        let wish = What::PromoteAsked { switch: Box::new(atlas::switch(true)) };
+        assert!(apply(undone, &atlas::event(wish)).is_err());
+        let (end, orders) = performed(found);
+        assert_eq!(orders, [Order::Undo, Order::StartOld]);
+        assert_eq!(end.recovery().unwrap().cause, Some(Cause::Cancelled));
+        assert_eq!((phase(&end), end.status()), (Some(Phase::Failed), Status::Failed));
+    }
+    let promoted = asked(atlas::validated());
+    assert!(apply(promoted, &atlas::event(atlas::switch_found(false, false))).is_err());
 }
 
 /// What ran stays to be started, whatever is asked for meanwhile.
@@ -355,8 +386,10 @@ fn success_means_that_every_tier_has_answered() {
     for state in states(&EDGES) {
         let has_passed = matches!(state.status(), Status::Success | Status::Promoted);
         let Some(recovery) = state.recovery().filter(|_| has_passed) else { continue };
-        // What comes back was live once, and nobody judged it.
-        if recovery.is_rollback() {
+        // What comes back was live once, and nobody judged it. How a switch was judged that was found, and that clients have
+        // written to, is not known any more: it stays.
+        let was_found = recovery.steps.iter().all(|step| step.order != Order::Reserve);
+        if recovery.is_rollback() || was_found {
             continue;
         }
         let tiers: Vec<Tier> = recovery.judgements.iter().map(|judgement| judgement.tier).collect();

@@ -42,10 +42,12 @@ pub struct DatabaseStatus {
     pub status: String,
     /// Why.
     pub message: String,
+    /// By which its store calls itself ([`grap_neo4j::metadata::Metadata::database_id`]); of one that is not there it may be missing.
+    pub id: Option<String>,
 }
 
-const DATABASES: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage \
-                         RETURN name, currentStatus, statusMessage ORDER BY name";
+const DATABASES: &str = "SHOW DATABASES YIELD name, currentStatus, statusMessage, databaseID \
+                         RETURN name, currentStatus, statusMessage, databaseID ORDER BY name";
 const INDEXES: &str = "SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, state, \
                        populationPercent, failureMessage, owningConstraint, options";
 const CONSTRAINTS: &str =
@@ -96,6 +98,7 @@ impl Asker {
             name: text(row, 0),
             status: text(row, 1),
             message: text(row, 2),
+            id: row.get(3).and_then(Value::as_text).filter(|id| !id.is_empty()).map(str::to_owned),
         };
         Ok(rows.iter().map(status).collect())
     }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use grap_disk::{self as disk, Source};
+use grap_neo4j::StoreId;
 use grap_neo4j::checkpoint::{CheckpointError, CheckpointLog, CheckpointRecord};
 use grap_neo4j::files::{LogFile, METADATA, STORE_LOCK};
 use grap_neo4j::ids::{LogVersion, TransactionEnd};
@@ -70,18 +71,25 @@ pub(crate) fn not_running(store: &Path) -> Result<(), CheckError> {
 }
 
 fn known_format(store: &Path) -> Result<(), CheckError> {
+    let id = store_id(store)?;
+    if (id.engine.as_str(), id.format.as_str()) == ("record", "aligned") {
+        return Ok(());
+    }
+    Err(CheckError::Format { path: store.join(METADATA), format: format!("{}-{}", id.engine, id.format) })
+}
+
+/// What the store says that it is.
+pub(crate) fn store_id(store: &Path) -> Result<StoreId, CheckError> {
+    Ok(metadata(store)?.store_id)
+}
+
+pub(crate) fn metadata(store: &Path) -> Result<Metadata, CheckError> {
     let path = store.join(METADATA);
     let bytes = match disk::read(&path, METADATA_MAX) {
         Err(error) if error.is_not_found() => return Err(CheckError::Missing { path }),
         other => other?,
     };
-    let id = Metadata::parse(&bytes)
-        .map_err(|source| CheckError::Metadata { path: path.clone(), source })?
-        .store_id;
-    if (id.engine.as_str(), id.format.as_str()) == ("record", "aligned") {
-        return Ok(());
-    }
-    Err(CheckError::Format { path, format: format!("{}-{}", id.engine, id.format) })
+    Metadata::parse(&bytes).map_err(|source| CheckError::Metadata { path, source })
 }
 
 /// The last record of the newest file that holds one.

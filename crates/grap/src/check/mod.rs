@@ -49,7 +49,7 @@ use stores::Stores;
 use tokens::Tokens;
 
 pub use clean::require_clean;
-pub(crate) use clean::{behind_newest_checkpoint, last_transaction, not_running};
+pub(crate) use clean::{behind_newest_checkpoint, last_transaction, metadata, not_running, store_id};
 pub use error::CheckError;
 pub use findings::{Finding, Findings, Problem};
 pub use rules::Rule;

@@ -306,10 +306,8 @@ impl Site {
     fn open(target: &Path) -> Result<Self, AssembleError> {
         let partial = target.join(PARTIAL);
         require_ours_or_empty(target, &partial)?;
-        let made = missing_levels(target)?;
-        disk::create_dir_all(&partial)?;
-        made.iter().filter_map(|level| level.parent()).try_for_each(disk::sync_dir)?;
-        let made_target = !made.is_empty();
+        let made_target = disk::make_dirs(target, None)?;
+        disk::make_dirs(&partial, None)?;
         if made_target {
             // As what will be in it: else a strict umask shuts the server out.
             disk::set_mode(target, 0o755)?;
@@ -438,18 +436,6 @@ fn open_directories(root: &Path, owner: Option<(u32, u32)>) -> Result<(), DiskEr
         }
     }
     disk::sync_tree(root)
-}
-
-/// The levels of a path that do not exist yet.
-fn missing_levels(path: &Path) -> Result<Vec<&Path>, DiskError> {
-    let mut missing = Vec::new();
-    for level in path.ancestors().filter(|level| !level.as_os_str().is_empty()) {
-        if disk::stat(level)?.is_some() {
-            break;
-        }
-        missing.push(level);
-    }
-    Ok(missing)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ the room of a second database there. `recovery.candidate_dir` names another plac
 | `home/` | what the test instance has of its own; it goes at the end |
 
 A journal that cannot be read is refused by all but `reset`, which sets it aside. Which recovery was under way is forgotten then: what lies in the directory of candidates is to be
-looked at, and removed by hand. No Neo4j of it runs: it ends with the process that started it. Where `grap serve` runs, such a journal is the alert `journal.recovery`.
+looked at, and removed by hand. (A promotion that was under way is found by what lies beside its barrier, and taken back, before that: where `reset` says that it could not look, remove nothing, the old database may lie there.) No Neo4j of it runs: it ends with the process that started it. Where `grap serve` runs, such a journal is the alert `journal.recovery`.
 
 Do not put a candidate in place by hand: its `data/` has no `system` database (no users, no passwords), and a store and a log that do not belong together are served as if they did. `grap recover promote`
 does it ([promotion.md](promotion.md)).

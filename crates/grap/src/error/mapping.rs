@@ -10,6 +10,7 @@ use crate::copy::{AssembleError, CaptureError, ManifestError};
 use crate::live::{FollowError, LayoutError, LogError, PinError};
 use crate::server::ServerError;
 use crate::server::control::ControlError;
+use crate::server::control::supervisor::SupervisorVerb;
 use crate::state::StateError;
 
 impl Error {
@@ -38,7 +39,8 @@ impl Error {
             | Self::OpenWhich { .. }
             | Self::SystemNotOpened
             | Self::CandidatePath { .. }
-            | Self::NotOpenedAgain { .. } => Code::Usage,
+            | Self::NotOpenedAgain { .. }
+            | Self::LiveUnknown { .. } => Code::Usage,
             Self::Server(error) => server(error),
             Self::Control(error) => control(error),
             Self::Reread(_) | Self::CandidateWrong { .. } => Code::RestoreWrong,
@@ -46,13 +48,13 @@ impl Error {
             Self::State(StateError::Busy { .. }) | Self::IdTaken { .. } | Self::DrillBesideRecovery => {
                 Code::JobRunning
             }
-            Self::State(_) => Code::StateUnusable,
+            Self::State(_) | Self::SwitchUnknown { .. } => Code::StateUnusable,
             Self::Disk(error) => target_disk(error),
             Self::Write(error) => write(error),
             Self::Check(error) => check(error),
             Self::Stopped(_) => Code::Interrupted,
             Self::Thread(_) => Code::FileFailed,
-            Self::NoSpace { .. } => Code::NoSpace,
+            Self::NoSpace { .. } | Self::NoRoomForJournal { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
             Self::LogsElsewhere { .. } => Code::Neo4jNotFound,
             Self::NoRepository { .. } => Code::RepositoryNotFound,
@@ -90,12 +92,12 @@ impl Error {
             | Self::OtherRepository { .. }
             | Self::OtherServer { .. }
             | Self::NoRecovery { .. }
-            | Self::PromotionUnderWay
+            | Self::CancelNotHeard { .. }
             | Self::SwitchOwed { .. } => Code::RecoveryState,
             Self::StillOwed(error) => error.code(),
             Self::PromotionRefused { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
-            Self::SwapUnknown { .. } | Self::SwitchWithoutJournal { .. } => Code::SwapUnfinished,
+            Self::SwapUnknown { .. } | Self::MarkUnreadable { .. } => Code::SwapUnfinished,
             Self::NoRetired { .. } => Code::RetiredNotFound,
             Self::RetiredNotBackedUp { .. } => Code::RetiredNotBackedUp,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,
@@ -281,9 +283,13 @@ fn control(error: &ControlError) -> Code {
         ControlError::Stopped(_) => Code::Interrupted,
         ControlError::NotSet => Code::ServerControlMissing,
         ControlError::NoUnit { .. } => Code::Usage,
-        ControlError::SupervisorSilent { .. } | ControlError::SupervisorRefuses { .. } => {
-            Code::SupervisorUnreachable
-        }
+        ControlError::SupervisorSilent { .. } => Code::SupervisorUnreachable,
+        ControlError::SupervisorRefuses { verb, .. } => match verb {
+            SupervisorVerb::Status => Code::SupervisorUnreachable,
+            SupervisorVerb::Stop | SupervisorVerb::Kill => Code::ServerStopFailed,
+            SupervisorVerb::Start | SupervisorVerb::Restart => Code::ServerStartFailed,
+        },
+        ControlError::SupervisorOfAnother { .. } => Code::PromotionRefused,
         ControlError::StopTimedOut { .. } => Code::ServerStopTimedOut,
         ControlError::StopNotRun { .. }
         | ControlError::StopFailed { .. }

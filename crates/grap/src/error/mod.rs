@@ -190,14 +190,22 @@ pub enum Error {
     /// What an order had to look at could not be looked at: that says nothing about it, and it stays owed.
     #[error(transparent)]
     StillOwed(Box<Error>),
-    #[error("a promotion or a rollback is under way")]
-    PromotionUnderWay,
     #[error(
         "{asked} is not possible: {id} owes `{owed}`, {why}: `grap recover {verb}` goes on with it, `grap recover cancel` takes it back where that can be"
     )]
     SwitchOwed { asked: &'static str, id: RecoveryId, owed: Order, why: String, verb: &'static str },
-    #[error("the journal of recoveries cannot be read, and {what}")]
-    SwitchWithoutJournal { what: String },
+    #[error(
+        "{id} was told to end within {seconds} s and has not: it is at `{owed}`, and may still be taken back"
+    )]
+    CancelNotHeard { id: RecoveryId, owed: Order, seconds: u64 },
+    #[error("{} cannot be read: {why}", path.display())]
+    MarkUnreadable { path: PathBuf, why: String },
+    #[error("of a promotion that is owed the journal does not say {what}")]
+    SwitchUnknown { what: &'static str },
+    #[error("{}: {free} bytes are left, and {wanted} are to be there for what is noted while the live server is stopped", path.display())]
+    NoRoomForJournal { path: PathBuf, free: u64, wanted: u64 },
+    #[error("which server is the live one, or how it is stopped, started and asked, is not set: {why}")]
+    LiveUnknown { why: String },
     #[error("there is no retired database{}", named(id.as_ref()))]
     NoRetired { id: Option<RecoveryId> },
     #[error("what {id} has retired is not released: {why}")]

@@ -2,13 +2,13 @@
 //!
 //! One recovery leaves one note, however often it is told to: host, id and beginning name it.
 
-use grap_core::recovery::{Cause, Recovery, RecoveryId};
+use grap_core::recovery::{Recovery, RecoveryId};
 use grap_core::{BackupId, SourceName};
 use grap_repository::Repository;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Note, NoteKind, VERSION, series};
+use super::{Author, NoteKind, put_once};
 use crate::error::Result;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,13 +29,17 @@ pub struct Promotion {
     pub unconfirmed: Option<String>,
 }
 
+/// One that is noted beside a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promoted {
+    pub at: Timestamp,
+    pub host: String,
+    pub promotion: Promotion,
+}
+
 impl Promotion {
     pub fn of(recovery: &Recovery) -> Self {
         let switch = recovery.switch.as_deref();
-        let told = |cause: &Cause| match cause {
-            Cause::Cancelled => "it was cancelled".to_owned(),
-            Cause::Failed { order, failure } => format!("{order}: {}", failure.message),
-        };
         Self {
             recovery: recovery.id.clone(),
             begun: recovery.begun,
@@ -44,7 +48,7 @@ impl Promotion {
             undoes: recovery.plan.undoes.clone(),
             live_was_lost: switch.is_some_and(|switch| switch.live_is_lost),
             unarchived: recovery.archive_missed.as_ref().map(|missed| missed.message.clone()),
-            unconfirmed: recovery.unconfirmed.as_ref().map(told),
+            unconfirmed: recovery.unconfirmed.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -57,24 +61,10 @@ pub fn put_promotion(
     author: &Author,
     promotion: &Promotion,
 ) -> Result<bool> {
-    let series = series(repository, source, id);
-    let records = series.read::<Note>(series.listed()?)?;
-    let is_ours = |note: &Note| match &note.kind {
-        NoteKind::Promotion(noted) => {
-            note.host == author.host && noted.recovery == promotion.recovery && noted.begun == promotion.begun
-        }
-        _ => false,
+    let is_its = |kind: &NoteKind| {
+        matches!(kind, NoteKind::Promotion(noted)
+            if noted.recovery == promotion.recovery && noted.begun == promotion.begun)
     };
-    if records.readable.iter().any(is_ours) {
-        return Ok(false);
-    }
-    let note = |_| Note {
-        version: VERSION,
-        at: author.at,
-        host: author.host.clone(),
-        program: author.program.clone(),
-        kind: NoteKind::Promotion(Box::new(promotion.clone())),
-    };
-    series.put(records.newest, note)?;
-    Ok(true)
+    let kind = || NoteKind::Promotion(Box::new(promotion.clone()));
+    put_once((repository, source, id), author, is_its, kind)
 }

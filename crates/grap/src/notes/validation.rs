@@ -11,7 +11,7 @@ use grap_repository::Repository;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Note, NoteKind, VERSION, series};
+use super::{Author, NoteKind, put_once};
 use crate::error::{Code, Result};
 use crate::live::SYSTEM;
 
@@ -150,28 +150,12 @@ pub fn put_validation(
     author: &Author,
     validation: &Validation,
 ) -> Result<bool> {
-    let series = series(repository, source, id);
-    let records = series.read::<Note>(series.listed()?)?;
-    let is_ours = |note: &Note| match &note.kind {
-        NoteKind::Validation(noted) => {
-            note.host == author.host
-                && noted.recovery == validation.recovery
-                && noted.begun == validation.begun
-        }
-        _ => false,
+    let is_its = |kind: &NoteKind| {
+        matches!(kind, NoteKind::Validation(noted)
+            if noted.recovery == validation.recovery && noted.begun == validation.begun)
     };
-    if records.readable.iter().any(is_ours) {
-        return Ok(false);
-    }
-    let note = |_| Note {
-        version: VERSION,
-        at: author.at,
-        host: author.host.clone(),
-        program: author.program.clone(),
-        kind: NoteKind::Validation(Box::new(validation.clone())),
-    };
-    series.put(records.newest, note)?;
-    Ok(true)
+    let kind = || NoteKind::Validation(Box::new(validation.clone()));
+    put_once((repository, source, id), author, is_its, kind)
 }
 
 #[cfg(test)]

@@ -61,8 +61,8 @@ pub use promote::{
     resume_promotion, rollback,
 };
 pub use recover::{
-    CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, recover, recovery_at_work,
-    recovery_status, reset_recovery,
+    CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, lost_switch, recover,
+    recovery_at_work, recovery_status, reset_recovery,
 };
 pub use release::{
     Held, StoreReleaseOptions, StoreReleasePlan, StoreReleaseReport, Which, plan_store_release, release_store,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use grap_core::Target;
 use grap_core::recovery::{
-    Cause, End, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, order,
+    Cause, End, Failure, Halves, Order, Phase, Plan, Recovery, RecoveryId, State, Status, Switch,
+    SwitchLimits, order,
 };
 use grap_disk as disk;
 use grap_neo4j::{TransactionEnd, TxId};
@@ -23,7 +24,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::recovery::{
     Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, RetiredStore, Swap, Swapped,
-    archived_databases, bytes_of, in_the_way, retired_stores, root_of_retired,
+    archived_databases, bytes_of, failure, given_up, in_the_way, retired_stores, root_of_retired,
+    switch_owed,
 };
 use crate::state::StateDirectory;
 
@@ -58,7 +60,8 @@ pub struct SwitchPlan {
 #[derive(Debug, Clone)]
 pub struct SwitchReport {
     pub recovery: RecoveryReport,
-    /// From the wish to stop the live server until the new one served.
+    /// How long the orders took during which nobody is served, from the last stop on; of what a kill lay between only they
+    /// count. Of a server that did not run, too.
     pub downtime: Option<Duration>,
 }
 
@@ -85,8 +88,8 @@ pub fn promote(
     session: &Session<'_>,
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
-        let machine = if goes_on(machine.state(), options, "a promotion", session)? {
+    state.journaled_if_possible("recover", session, || {
+        let machine = if goes_on(machine.state(), options, Wish::Promotion, session)? {
             machine
         } else if is_unconfirmed(machine.state()) {
             machine.ask_again(session.clock)?
@@ -141,7 +144,7 @@ pub fn plan_rollback(
 ) -> Result<SwitchPlan> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     let planner = Planner { options, find, open, session };
-    let retired = planner.retired()?;
+    let retired = planner.retired(machine.state())?;
     planner.rollback(&retired, &machine.next_id(session.clock.now()))
 }
 
@@ -154,8 +157,8 @@ pub fn rollback(
     session: &Session<'_>,
 ) -> Result<SwitchReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
-    state.journaled("recover", session.clock, || {
-        let machine = if goes_on(machine.state(), options, "a rollback", session)? {
+    state.journaled_if_possible("recover", session, || {
+        let machine = if goes_on(machine.state(), options, Wish::Rollback, session)? {
             machine
         } else {
             begin_rollback(machine, &Planner { options, find, open, session })?
@@ -166,7 +169,7 @@ pub fn rollback(
 
 fn begin_rollback(machine: Machine, planner: &Planner<'_>) -> Result<Machine> {
     let session = planner.session;
-    let retired = planner.retired()?;
+    let retired = planner.retired(machine.state())?;
     let id = machine.next_id(session.clock.now());
     let planned = planner.rollback(&retired, &id)?;
     planned.tell(session);
@@ -210,7 +213,7 @@ pub fn resume_promotion(
     if owed_of_switch(machine.state()).is_none() {
         return Ok(None);
     }
-    let resumed = state.journaled("recover", session.clock, || {
+    let resumed = state.journaled_if_possible("recover", session, || {
         let machine = if machine.state().recovery().is_some_and(nothing_is_exchanged) {
             machine.cancel(session.clock)?
         } else {
@@ -235,24 +238,19 @@ fn owed_of_switch(state: &State) -> Option<Order> {
 
 /// What is asked for is owed already. Something else that is owed stands in its way. Who gives the live database up need not
 /// wait for the old one to serve.
-fn goes_on(
-    state: &State,
-    options: &SwitchOptions,
-    asked: &'static str,
-    session: &Session<'_>,
-) -> Result<bool> {
+fn goes_on(state: &State, options: &SwitchOptions, wish: Wish, session: &Session<'_>) -> Result<bool> {
     let Some((owed, recovery)) = owed_of_switch(state).zip(state.recovery()) else { return Ok(false) };
     let is_lost = recovery.switch.as_ref().is_some_and(|switch| switch.live_is_lost);
-    let is_other_kind = recovery.is_rollback() != (asked == "a rollback");
+    let is_other_kind = recovery.is_rollback() != (wish == Wish::Rollback);
     let is_other_store = options.retired.is_some() && options.retired != recovery.plan.undoes;
     if !is_other_kind && owed == Order::StartOld && options.live_is_lost {
         return Ok(false);
     }
-    let why = if is_other_kind && recovery.is_rollback() {
-        "which is a step of a rollback"
-    } else if is_other_kind {
-        "which is a step of a promotion"
-    } else if is_other_store {
+    let asked = wish.name();
+    if is_other_kind {
+        return Err(switch_owed(asked, recovery, owed));
+    }
+    let why = if is_other_store {
         "which is a step of the rollback of another recovery"
     } else if options.live_is_lost && !is_lost {
         "and it was begun without --live-is-lost"
@@ -262,8 +260,24 @@ fn goes_on(
         session.monitor.finding(&Finding::info(format!("{} goes on: {owed}", recovery.id)));
         return Ok(true);
     };
-    let verb = if recovery.is_rollback() { "rollback" } else { "promote" };
-    Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why: why.to_owned(), verb })
+    let (id, why, verb) = (recovery.id.clone(), why.to_owned(), recovery.verb());
+    Err(Error::SwitchOwed { asked, id, owed, why, verb })
+}
+
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Promotion,
+    Rollback,
+}
+
+impl Wish {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Promotion => "a promotion",
+            Self::Rollback => "a rollback",
+        }
+    }
 }
 
 fn is_unconfirmed(state: &State) -> bool {
@@ -275,6 +289,12 @@ fn validated(state: &State) -> Result<&Recovery> {
     let asked = "a promotion";
     let recovery = state.recovery().ok_or(Error::NoRecovery { asked })?;
     match recovery.phase {
+        // A server has opened it since, and it is not what has passed any more.
+        Phase::Restarting if !recovery.is_rollback() && recovery.cause.is_some() => {
+            let path = recovery.plan.candidate.clone().into();
+            let why = "the live server had opened it before it was rolled back: `grap recover reset`, and recover anew".to_owned();
+            Err(Error::CandidateChanged { path, why })
+        }
         Phase::Validated | Phase::Restarting if !recovery.is_rollback() => Ok(recovery),
         _ => Err(in_the_way(asked, recovery)),
     }
@@ -315,16 +335,29 @@ impl Planner<'_> {
         Ok(SwitchPlan { undoes: Some(retired.recovery.clone()), fork, ..planned })
     }
 
-    fn retired(&self) -> Result<RetiredStore> {
+    /// The one that is named; else what the last promotion, or rollback, has retired. Where no journal knows that, the newest
+    /// by the clock, if all can be read.
+    fn retired(&self, state: &State) -> Result<RetiredStore> {
         let data = Installation::data_directory(&(self.find)()?.installation)?;
-        let wanted =
-            |store: &RetiredStore| self.options.retired.as_ref().is_none_or(|id| *id == store.recovery);
+        let last = state
+            .recovery()
+            .filter(|recovery| matches!(recovery.phase, Phase::Promoted | Phase::AskedAgain))
+            .map(|recovery| recovery.id.clone());
+        let id = self.options.retired.clone().or(last);
+        let wanted = |store: &RetiredStore| id.as_ref().is_none_or(|id| *id == store.recovery);
         let found = retired_stores(&data)?;
+        if id.is_none() && !found.unreadable.is_empty() {
+            let why = format!(
+                "which retired database is the newest cannot be said, please name one: {}",
+                found.unreadable.join("; ")
+            );
+            return Err(Error::PromotionRefused { why });
+        }
         for unreadable in &found.unreadable {
             self.session.monitor.finding(&Finding::warning(unreadable.clone()));
         }
         let newest = found.stores.into_iter().rfind(wanted);
-        newest.ok_or_else(|| Error::NoRetired { id: self.options.retired.clone() })
+        newest.ok_or(Error::NoRetired { id })
     }
 
     fn installation(&self, database: &str) -> Result<Installation> {
@@ -359,7 +392,7 @@ impl Planner<'_> {
             store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
             log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
         };
-        let archived = self.archived(installation, plan)?;
+        let (archived, archive_unknown) = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);
         Ok(Switch {
             database: database.to_owned(),
@@ -368,6 +401,7 @@ impl Planner<'_> {
             side,
             retired,
             archived,
+            archive_unknown,
             live_is_lost,
             made_of: None,
             limits,
@@ -375,7 +409,7 @@ impl Planner<'_> {
     }
 
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
-    fn archived(&self, installation: &Installation, plan: &Plan) -> Result<Vec<String>> {
+    fn archived(&self, installation: &Installation, plan: &Plan) -> Result<(Vec<String>, Option<Failure>)> {
         self.session.monitor.begin("opening the repository", Unit::Items, None);
         let looked = (self.open)().and_then(|access| {
             let archive = Archive::new(access.open()?, plan.source.clone());
@@ -385,9 +419,9 @@ impl Planner<'_> {
             Err(error) if self.options.live_is_lost && error.code() != Code::Interrupted => {
                 let told = format!("how far the archive is cannot be said: {}", in_one_line(&error));
                 self.session.monitor.finding(&Finding::warning(told));
-                Ok(Vec::new())
+                Ok((Vec::new(), Some(failure(&error))))
             }
-            looked => looked,
+            looked => Ok((looked?, None)),
         }
     }
 }
@@ -406,20 +440,9 @@ fn text(path: &Path) -> Result<String> {
 
 /// The orders during which nobody is served.
 fn downtime(recovery: &Recovery) -> Option<Duration> {
-    let is_down = |order: Order| {
-        matches!(
-            order,
-            Order::StopLive
-                | Order::AwaitArchive
-                | Order::Guard
-                | Order::TakeLog
-                | Order::SwapStores
-                | Order::PutLog
-                | Order::StartLive
-        )
-    };
     let started = recovery.steps.iter().any(|step| step.order == Order::StartLive);
-    let down = recovery.steps.iter().filter(|step| is_down(step.order)).filter_map(|step| step.took_ms);
+    let down =
+        recovery.steps.iter().filter(|step| step.order.nobody_is_served()).filter_map(|step| step.took_ms);
     started.then(|| Duration::from_millis(down.sum()))
 }
 
@@ -435,6 +458,12 @@ impl SwitchPlan {
         let mut losses = Vec::new();
         if live_end.is_none() {
             losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
+        }
+        if switch.live_is_lost {
+            losses.extend(given_up(&switch));
+        }
+        if let Some(why) = &switch.archive_unknown {
+            losses.push(format!("how far the archive is cannot be said: {}", why.message));
         }
         for database in installation.databases.iter().filter(|name| !switch.archived.contains(name)) {
             let whose = if *database == switch.database {
@@ -486,20 +515,16 @@ impl SwitchReport {
         if recovery.switch.is_none() {
             return self.recovery.failure();
         }
-        let told = |cause: &Cause| match cause {
-            Cause::Cancelled => format!("{} was cancelled", recovery.id),
-            Cause::Failed { order, failure } => format!("{order}: {} ({})", failure.message, failure.code),
-        };
         let code = |cause: &Cause| match cause {
             Cause::Failed { order: Order::StartLive | Order::Confirm, .. } => Code::PromotionRolledBack,
             _ => Code::PromotionCalledOff,
         };
         match recovery.phase {
             Phase::Promoted => {
-                recovery.unconfirmed.as_ref().map(|cause| (Code::PromotionUnconfirmed, told(cause)))
+                recovery.unconfirmed.as_ref().map(|cause| (Code::PromotionUnconfirmed, cause.to_string()))
             }
-            Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), told(cause))),
-            _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, told(cause))),
+            Phase::Failed => recovery.cause.as_ref().map(|cause| (code(cause), cause.to_string())),
+            _ => recovery.called_off.as_ref().map(|cause| (Code::PromotionCalledOff, cause.to_string())),
         }
     }
 }
@@ -511,7 +536,9 @@ mod tests {
     use grap_core::recovery::{Limits, What, apply, atlas};
 
     use super::*;
-    use crate::recovery::CandidateOptions;
+    use crate::live::InstallationOptions;
+    use crate::recovery::{CandidateOptions, LiveServer};
+    use crate::server::control::ServerControl;
     use crate::server::{InstallationPlace, JavaPlace};
 
     fn wish(target: Option<&str>) -> RecoverOptions {
@@ -528,6 +555,87 @@ mod tests {
             candidate,
             limits: Limits::default(),
         }
+    }
+
+    const MARK: &str = include_str!("../../../../testdata/promotion-v1/retired.json");
+
+    fn done(mut state: State) -> State {
+        while let Some(done) = atlas::done(&state) {
+            state = apply(state, &done).unwrap();
+        }
+        state
+    }
+
+    /// A clock that was ahead makes an older one the newest; a mark that cannot be read may be that of the newest.
+    #[test]
+    fn a_rollback_takes_what_the_last_promotion_has_retired() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
+        let put = |id: &str, at: &str| {
+            let text = MARK.replace("recovery-20261126-020000", id).replace("1970-01-01T00:00:00Z", at);
+            let place = root_of_retired(&data).join(id);
+            disk::create_dir_all(&place).unwrap();
+            disk::replace(&place.join("retired.json"), &[text.as_bytes()]).unwrap();
+        };
+        put("recovery-20261126-020000", "2026-11-26T02:00:00Z");
+        put("recovery-20991126-020000", "2099-11-26T02:00:00Z");
+        let find = || {
+            let installation =
+                InstallationOptions::Data { data: data.clone(), transactions: None, database: None };
+            let control = ServerControl::Commands { stop: String::new(), start: String::new(), wanted: None };
+            let connection = grap_bolt::client::Options::new(
+                "bolt://127.0.0.1:1".parse().unwrap(),
+                grap_bolt::client::Auth::None,
+            );
+            Ok(LiveServer { installation, control, connection })
+        };
+        let open = || -> Result<_> { panic!("the repository is not needed") };
+        let holder =
+            grap_repository::LockHolder { hostname: String::new(), username: String::new(), uid: 0, gid: 0 };
+        let (clock, stop) = (grap_task::Clock::System, grap_task::Stop::new());
+        let session = Session {
+            clock: &clock,
+            stop: &stop,
+            monitor: &grap_task::Silent,
+            holder: &holder,
+            program: "t",
+        };
+        let retired = |named: Option<&str>, state: &State| {
+            let options = SwitchOptions {
+                retired: named.map(|id| id.parse().unwrap()),
+                live_is_lost: false,
+                limits: SwitchLimits::default(),
+            };
+            let planner = Planner { options: &options, find: &find, open: &open, session: &session };
+            planner.retired(state).map(|store| store.recovery.to_string())
+        };
+        let asked = What::PromoteAsked { switch: Box::new(atlas::switch(false)) };
+        let promoted = done(apply(atlas::validated(), &atlas::event(asked)).unwrap());
+        assert_eq!(promoted.status(), Status::Promoted);
+        assert_eq!(retired(None, &promoted).unwrap(), "recovery-20261126-020000");
+        assert_eq!(retired(None, &State::Idle).unwrap(), "recovery-20991126-020000");
+        put("recovery-20270101-020000", "never");
+        assert!(matches!(retired(None, &State::Idle), Err(Error::PromotionRefused { .. })));
+        assert_eq!(retired(None, &promoted).unwrap(), "recovery-20261126-020000");
+        let named = "recovery-20991126-020000";
+        assert_eq!(retired(Some(named), &promoted).unwrap(), named);
+    }
+
+    /// What was rolled back a server has opened.
+    #[test]
+    fn a_candidate_that_was_rolled_back_is_refused_at_once() {
+        let asked = What::PromoteAsked { switch: Box::new(atlas::switch(false)) };
+        let mut state = apply(atlas::validated(), &atlas::event(asked)).unwrap();
+        while order(&state) != Some(Order::Confirm) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let failed = What::Failed { order: Order::Confirm, failure: atlas::failure() };
+        state = apply(state, &atlas::event(failed)).unwrap();
+        while order(&state) != Some(Order::StartOld) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        let told = validated(&state).unwrap_err().to_string();
+        assert!(told.contains("grap recover reset"), "{told}");
     }
 
     /// A candidate of last week is not promoted by who wants the newest point of today.

@@ -7,6 +7,8 @@
 //! - *Nothing is removed that a promotion or a rollback needs*: the lock of recoveries is held, nothing is owed, and no
 //!   barrier lies in the place of a live log.
 
+use std::path::Path;
+
 use grap_core::recovery::{Phase, Recovery, RecoveryId, State, order};
 use grap_core::{BackupId, Verdict};
 use grap_neo4j::{StoreId, TransactionEnd};
@@ -17,12 +19,12 @@ use super::Session;
 use super::restore::reach;
 use crate::archive::{History, RunNumber, end_of};
 use crate::catalog::Catalog;
-use crate::check::behind_newest_checkpoint;
+use crate::check::{behind_newest_checkpoint, store_id};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions, SYSTEM};
 use crate::notes::Notes;
 use crate::recovery::{
-    self, Lane, Machine, OpenAgain, RetiredStore, finish_released, interrupted, retired_stores, store_id,
+    self, Lane, Machine, OpenAgain, RetiredStore, finish_released, interrupted, retired_stores,
 };
 use crate::state::StateDirectory;
 
@@ -141,7 +143,7 @@ fn decide<T>(
         return Err(refused("what replaced it is not confirmed, and it may have to come back".to_owned()));
     }
     let (end, id) = end.map_err(|error| refused(in_one_line(&error))).and_then(|end| {
-        Ok((end, store_id(&store.halves.store).map_err(|error| refused(in_one_line(&error)))?))
+        Ok((end, store_id(Path::new(&store.halves.store)).map_err(|error| refused(in_one_line(&error)))?))
     })?;
     let repository = open()?.open_told(session)?;
     let lock = repository.lock_shared(session.holder, session.clock)?;

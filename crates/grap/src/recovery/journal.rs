@@ -68,11 +68,7 @@ impl RecoveryJournal {
         if free >= ROOM {
             return Ok(());
         }
-        let why = format!(
-            "the file system of {} has {free} bytes left, and {ROOM} are to be there",
-            self.journal.path().display()
-        );
-        Err(Error::PromotionRefused { why })
+        Err(Error::NoRoomForJournal { path: self.journal.path().to_owned(), free, wanted: ROOM })
     }
 
     /// Every event, oldest first.
@@ -128,7 +124,7 @@ fn ids(events: &[Event]) -> BTreeSet<RecoveryId> {
 /// Which recovery, or rollback, begins with it.
 fn begins(event: &Event) -> Option<&RecoveryId> {
     match &event.what {
-        What::Begun { id, .. } | What::RollbackBegun { id, .. } => Some(id),
+        What::Begun { id, .. } | What::RollbackBegun { id, .. } | What::SwitchFound { id, .. } => Some(id),
         _ => None,
     }
 }

@@ -13,6 +13,7 @@
 mod cancel;
 mod candidate;
 mod gauge;
+mod halves;
 mod history;
 mod journal;
 mod perform;
@@ -22,7 +23,7 @@ mod swap;
 mod switching;
 
 use grap_core::recovery::{
-    Event, Order, Phase, Plan, Recovery, RecoveryId, RecoveryKind, State, Switch, What, order,
+    Event, Guard, Order, Phase, Plan, Recovery, RecoveryId, RecoveryKind, State, Switch, What, apply, order,
 };
 use grap_disk::FileLock;
 use grap_task::{Clock, Stop, Unit};
@@ -33,14 +34,17 @@ pub use candidate::{Candidate, CandidateOptions, OpenAgain, room_for};
 pub use gauge::{Gauge, Reading};
 pub use history::{Past, past};
 pub use journal::RecoveryJournal;
+pub(crate) use perform::failure;
 pub use perform::{Answer, Perform, Start, WhileItRuns};
 pub use progress::{Progress, publishing};
 pub use promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
 pub use swap::{Swap, Swapped};
-pub use switching::{FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores};
+pub use switching::{
+    FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
+};
 pub(crate) use switching::{
-    Interrupted, archived_databases, bytes_of, finish_released, interrupted, release_store, root_of_retired,
-    store_id,
+    Interrupted, NotedSwitch, archived_databases, bytes_of, finish_released, given_up, interrupted,
+    release_store, root_of_retired,
 };
 
 use crate::error::{Code, Error, Result, in_one_line};
@@ -120,75 +124,66 @@ impl Machine {
     }
 
     /// From here on there is a recovery. Nothing else is done yet.
-    pub fn begin(mut self, id: RecoveryId, plan: Plan, clock: &Clock) -> Result<Self> {
-        if let Some(recovery) = self.state().recovery() {
-            return Err(in_the_way("a new recovery", recovery));
-        }
-        self.cancel.remove()?;
-        self.note(What::Begun { id, plan }, clock)?;
-        Ok(self)
+    pub fn begin(self, id: RecoveryId, plan: Plan, clock: &Clock) -> Result<Self> {
+        self.wish("a new recovery", What::Begun { id, plan }, clock)
     }
 
     /// Turn back, from wherever it is on its way.
-    pub fn cancel(mut self, clock: &Clock) -> Result<Self> {
-        let asked = "a cancellation";
-        let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
-        if !recovery.phase.can_be_cancelled() {
-            return Err(in_the_way(asked, recovery));
-        }
-        self.note(What::CancelAsked, clock)?;
-        self.cancel.remove()?;
-        Ok(self)
+    pub fn cancel(self, clock: &Clock) -> Result<Self> {
+        self.wish("a cancellation", What::CancelAsked, clock)
     }
 
     /// The candidate that has passed is to become the live database.
-    pub fn ask_promotion(mut self, switch: Switch, clock: &Clock) -> Result<Self> {
-        let asked = "a promotion";
-        let recovery = self.state().recovery().ok_or(Error::NoRecovery { asked })?;
-        let gives_up = recovery.phase == Phase::Restarting && switch.live_is_lost && !recovery.is_rollback();
-        if recovery.phase != Phase::Validated && !gives_up {
-            return Err(in_the_way(asked, recovery));
-        }
-        self.cancel.remove()?;
-        self.note(What::PromoteAsked { switch: Box::new(switch) }, clock)?;
-        Ok(self)
+    pub fn ask_promotion(self, switch: Switch, clock: &Clock) -> Result<Self> {
+        self.wish("a promotion", What::PromoteAsked { switch: Box::new(switch) }, clock)
     }
 
     /// A retired store is to become the live database.
-    pub fn begin_rollback(
-        mut self,
+    pub fn begin_rollback(self, id: RecoveryId, plan: Plan, switch: Switch, clock: &Clock) -> Result<Self> {
+        self.wish("a rollback", What::RollbackBegun { id, plan, switch: Box::new(switch) }, clock)
+    }
+
+    /// A switch that no journal knows of is to be exchanged back.
+    pub fn take_up(
+        self,
         id: RecoveryId,
         plan: Plan,
-        switch: Switch,
+        (switch, guard): (Switch, Guard),
         clock: &Clock,
     ) -> Result<Self> {
-        if let Some(recovery) = self.state().recovery() {
-            let gives_up =
-                recovery.phase == Phase::Restarting && switch.live_is_lost && recovery.is_rollback();
-            if recovery.phase != Phase::Promoted && !gives_up {
-                return Err(in_the_way("a rollback", recovery));
-            }
-        }
-        self.cancel.remove()?;
-        self.note(What::RollbackBegun { id, plan, switch: Box::new(switch) }, clock)?;
-        Ok(self)
+        self.wish("a way back", What::SwitchFound { id, plan, switch: Box::new(switch), guard }, clock)
     }
 
     /// The database that was promoted and not confirmed is to be asked again.
-    pub fn ask_again(mut self, clock: &Clock) -> Result<Self> {
-        self.note(What::ConfirmAsked, clock)?;
-        Ok(self)
+    pub fn ask_again(self, clock: &Clock) -> Result<Self> {
+        self.wish("to be asked again", What::ConfirmAsked, clock)
     }
 
     /// From any end: its candidate goes, and there is no recovery any more, once what is owed is performed.
-    pub fn reset(mut self, clock: &Clock) -> Result<Self> {
+    pub fn reset(self, clock: &Clock) -> Result<Self> {
         match self.state().recovery() {
-            None => return Ok(self),
-            Some(recovery) if recovery.phase == Phase::Resetting => return Ok(self),
-            Some(recovery) if !recovery.phase.can_be_reset() => return Err(in_the_way("a reset", recovery)),
-            Some(_) => {}
+            None => Ok(self),
+            Some(recovery) if recovery.phase == Phase::Resetting => Ok(self),
+            Some(_) => self.wish("a reset", What::ResetAsked, clock),
         }
-        self.note(What::ResetAsked, clock)?;
+    }
+
+    /// Note what somebody asks for, where the table lets it follow. A cancellation that was asked for before was not meant
+    /// for it.
+    fn wish(mut self, asked: &'static str, what: What, clock: &Clock) -> Result<Self> {
+        let event = Event { at: clock.now(), took_ms: None, what };
+        if apply(self.state().clone(), &event).is_err() {
+            let recovery = self.state().recovery();
+            return Err(recovery.map_or(Error::NoRecovery { asked }, |recovery| in_the_way(asked, recovery)));
+        }
+        let cancels = event.what == What::CancelAsked;
+        if !cancels {
+            self.cancel.remove()?;
+        }
+        self.journal.record(&event)?;
+        if cancels {
+            self.cancel.remove()?;
+        }
         Ok(self)
     }
 
@@ -302,10 +297,6 @@ impl Machine {
         }
     }
 
-    fn note(&mut self, what: What, clock: &Clock) -> Result<()> {
-        self.note_after(what, None, clock)
-    }
-
     fn note_after(&mut self, what: What, took_ms: Option<u64>, clock: &Clock) -> Result<()> {
         Ok(self.journal.record(&Event { at: clock.now(), took_ms, what })?)
     }
@@ -358,6 +349,12 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
     let left = reading.remaining.filter(|left| !left.is_zero());
     let left = left.map_or_else(String::new, |left| format!(", about {} s left", left.as_secs().max(1)));
     format!("{order} ({} % done{left})", reading.percent)
+}
+
+pub(crate) fn switch_owed(asked: &'static str, recovery: &Recovery, owed: Order) -> Error {
+    let kind = if recovery.is_rollback() { "a rollback" } else { "a promotion" };
+    let (id, why, verb) = (recovery.id.clone(), format!("which is a step of {kind}"), recovery.verb());
+    Error::SwitchOwed { asked, id, owed, why, verb }
 }
 
 pub(crate) fn in_the_way(asked: &'static str, recovery: &Recovery) -> Error {

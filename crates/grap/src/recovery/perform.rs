@@ -4,7 +4,7 @@ use grap_core::recovery::{
     CandidatePrint, Failure, Instance, Judgement, Measured, Order, Recovery, Tier, TierVerdict, What,
 };
 
-use super::promote::{self, Promote};
+use super::promote::{Archived, Promote};
 use crate::error::{Error, Result, in_one_line};
 use crate::ops::Session;
 
@@ -94,32 +94,57 @@ pub(super) fn perform(
     performer: &mut dyn Perform,
     session: &Session<'_>,
 ) -> Result<What> {
-    match order {
-        Order::Reserve => performer.reserve(recovery, session).map(|()| What::Reserved),
-        Order::Restore => performer.restore(recovery, session).map(|()| What::Restored),
-        Order::Reread => performer.reread(recovery, session).map(|()| What::Reread),
-        Order::StartInstance => performer.start_instance(recovery, session).map(|start| match start {
-            Start::Running(instance) => What::Started { instance },
-            Start::Refused(answer) => answer.of(Tier::Connectivity),
-        }),
-        Order::Judge(Tier::Store) => {
-            performer.check_store(recovery, session).map(|answer| answer.of(Tier::Store))
-        }
-        Order::Judge(tier) => performer.judge(tier, recovery, session).map(|asked| match asked {
-            WhileItRuns::Done(answer) => answer.of(tier),
-            WhileItRuns::Lost(failure) => What::InstanceLost { failure },
-        }),
-        Order::StopInstance => performer.stop_instance(recovery, session).map(|asked| match asked {
-            WhileItRuns::Done(()) => What::Stopped,
-            WhileItRuns::Lost(failure) => What::InstanceLost { failure },
-        }),
-        Order::WriteRecord => performer.write_record(recovery, session).map(|()| What::Recorded),
-        Order::RemoveScratch => performer.remove_scratch(recovery, session).map(|()| What::ScratchRemoved),
-        Order::EndInstance => performer.end_instance(recovery, session).map(|()| What::InstanceEnded),
+    Ok(match order {
+        Order::Reserve => performer.reserve(recovery, session).map(|()| What::Reserved)?,
+        Order::Restore => performer.restore(recovery, session).map(|()| What::Restored)?,
+        Order::Reread => performer.reread(recovery, session).map(|()| What::Reread)?,
+        Order::StartInstance => performer.start_instance(recovery, session)?.told(),
+        Order::Judge(Tier::Store) => performer.check_store(recovery, session)?.of(Tier::Store),
+        Order::Judge(tier) => performer.judge(tier, recovery, session)?.told(|answer| answer.of(tier)),
+        Order::StopInstance => performer.stop_instance(recovery, session)?.told(|()| What::Stopped),
+        Order::WriteRecord => performer.write_record(recovery, session).map(|()| What::Recorded)?,
+        Order::RemoveScratch => performer.remove_scratch(recovery, session).map(|()| What::ScratchRemoved)?,
+        Order::EndInstance => performer.end_instance(recovery, session).map(|()| What::InstanceEnded)?,
         Order::RemoveCandidate => {
-            performer.remove_candidate(recovery, session).map(|()| What::CandidateRemoved)
+            performer.remove_candidate(recovery, session).map(|()| What::CandidateRemoved)?
         }
-        order => promote::switch(order, recovery, performer, session),
+        Order::LookAgain => What::LookedAgain { ran: performer.promote()?.look_again(recovery, session)? },
+        Order::Stage => performer.promote()?.stage(recovery, session).map(|()| What::Staged)?,
+        Order::Drain => performer.promote()?.drain(recovery, session).map(|()| What::Drained)?,
+        Order::StopLive => What::LiveStopped { ran: performer.promote()?.stop_live(recovery, session)? },
+        Order::AwaitArchive => performer.promote()?.await_archive(recovery, session)?.told(Archived::told),
+        Order::Guard => performer.promote()?.guard(recovery, session)?.told(|guard| What::Guarded { guard }),
+        Order::TakeLog => performer.promote()?.take_log(recovery, session)?.told(|()| What::LogTaken),
+        Order::SwapStores => {
+            performer.promote()?.swap_stores(recovery, session).map(|()| What::StoresSwapped)?
+        }
+        Order::PutLog => performer.promote()?.put_log(recovery, session).map(|()| What::LogPut)?,
+        Order::StartLive => performer.promote()?.start_live(recovery, session).map(|()| What::LiveStarted)?,
+        Order::Confirm => performer.promote()?.confirm(recovery, session)?.told(),
+        Order::Retire => performer.promote()?.retire(recovery, session).map(|()| What::Retired)?,
+        Order::RecordPromotion => {
+            performer.promote()?.record_promotion(recovery, session).map(|()| What::PromotionRecorded)?
+        }
+        Order::Undo => performer.promote()?.undo(recovery, session)?.told(),
+        Order::StartOld => performer.promote()?.start_old(recovery, session).map(|()| What::OldStarted)?,
+    })
+}
+
+impl Start {
+    fn told(self) -> What {
+        match self {
+            Self::Running(instance) => What::Started { instance },
+            Self::Refused(answer) => answer.of(Tier::Connectivity),
+        }
+    }
+}
+
+impl<T> WhileItRuns<T> {
+    fn told(self, done: impl FnOnce(T) -> What) -> What {
+        match self {
+            Self::Done(value) => done(value),
+            Self::Lost(failure) => What::InstanceLost { failure },
+        }
     }
 }
 
@@ -135,6 +160,6 @@ impl Answer {
     }
 }
 
-pub(super) fn failure(error: &Error) -> Failure {
+pub(crate) fn failure(error: &Error) -> Failure {
     Failure { code: error.code().name().to_owned(), message: in_one_line(error) }
 }

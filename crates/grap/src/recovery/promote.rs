@@ -1,19 +1,18 @@
 //! What a promotion, or a rollback, does to the world: one method an order.
 
-use grap_core::recovery::{Failure, Guard, Order, Recovery, What};
+use grap_core::recovery::{Failure, Guard, Recovery, What};
 
-use super::perform::Perform;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::Session;
 
-/// Performs the orders of a switch. As of [`Perform`], each call may be the second one: it looks first.
+/// Performs the orders of a switch. As of [`super::Perform`], each call may be the second one: it looks first.
 ///
 /// The lock of the live server is this process's: what the journal says of it another process has seen. Where nothing is
 /// exchanged yet, a call without the lock answers [`WhileLocked::Lost`]. Where something is, it takes the lock first, from a
 /// server that somebody has started meanwhile if need be: that one refuses the database. Where everything is, a server that
 /// runs is whole, and is left alone.
 pub trait Promote {
-    /// Whether the server runs. Nothing is changed; an error is what speaks against it.
+    /// Whether the server runs. Nothing is left behind; an error is what speaks against it.
     fn look_again(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool>;
 
     /// The side lies on the file systems of what it replaces, and belongs to the server's user.
@@ -84,54 +83,38 @@ pub enum UndoEnd {
     Written,
 }
 
-/// Perform the order; what happened, as an event.
-pub(super) fn switch(
-    order: Order,
-    recovery: &Recovery,
-    performer: &mut dyn Perform,
-    session: &Session<'_>,
-) -> Result<What> {
-    let promote = performer.promote()?;
-    match order {
-        Order::LookAgain => promote.look_again(recovery, session).map(|ran| What::LookedAgain { ran }),
-        Order::Stage => promote.stage(recovery, session).map(|()| What::Staged),
-        Order::Drain => promote.drain(recovery, session).map(|()| What::Drained),
-        Order::StopLive => promote.stop_live(recovery, session).map(|ran| What::LiveStopped { ran }),
-        Order::AwaitArchive => promote.await_archive(recovery, session).map(|awaited| {
-            awaited.told(|archived| match archived {
-                Archived::Reached => What::ArchiveReached,
-                Archived::Missed(failure) => What::ArchiveMissed { failure },
-            })
-        }),
-        Order::Guard => {
-            promote.guard(recovery, session).map(|guarded| guarded.told(|guard| What::Guarded { guard }))
-        }
-        Order::TakeLog => promote.take_log(recovery, session).map(|taken| taken.told(|()| What::LogTaken)),
-        Order::SwapStores => promote.swap_stores(recovery, session).map(|()| What::StoresSwapped),
-        Order::PutLog => promote.put_log(recovery, session).map(|()| What::LogPut),
-        Order::StartLive => promote.start_live(recovery, session).map(|()| What::LiveStarted),
-        Order::Confirm => promote.confirm(recovery, session).map(|confirmation| match confirmation {
-            Confirmation::Confirmed => What::Confirmed,
-            Confirmation::Unsure(failure) => What::Unconfirmed { failure },
-        }),
-        Order::Retire => promote.retire(recovery, session).map(|()| What::Retired),
-        Order::RecordPromotion => {
-            promote.record_promotion(recovery, session).map(|()| What::PromotionRecorded)
-        }
-        Order::Undo => promote.undo(recovery, session).map(|end| match end {
-            UndoEnd::Undone => What::Undone,
-            UndoEnd::Written => What::Written,
-        }),
-        Order::StartOld => promote.start_old(recovery, session).map(|()| What::OldStarted),
-        order => Err(Error::SwapUnknown { what: format!("no promotion owes this: {order}") }),
-    }
-}
-
 impl<T> WhileLocked<T> {
-    fn told(self, done: impl FnOnce(T) -> What) -> What {
+    pub(super) fn told(self, done: impl FnOnce(T) -> What) -> What {
         match self {
             Self::Done(value) => done(value),
             Self::Lost(failure) => What::LockLost { failure },
+        }
+    }
+}
+
+impl Archived {
+    pub(super) fn told(self) -> What {
+        match self {
+            Self::Reached => What::ArchiveReached,
+            Self::Missed(failure) => What::ArchiveMissed { failure },
+        }
+    }
+}
+
+impl Confirmation {
+    pub(super) fn told(self) -> What {
+        match self {
+            Self::Confirmed => What::Confirmed,
+            Self::Unsure(failure) => What::Unconfirmed { failure },
+        }
+    }
+}
+
+impl UndoEnd {
+    pub(super) fn told(self) -> What {
+        match self {
+            Self::Undone => What::Undone,
+            Self::Written => What::Written,
         }
     }
 }

@@ -22,11 +22,14 @@ use grap_core::recovery::{Guard, Halves, Identity, Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_neo4j::TransactionEnd;
 
+use super::halves::{PRIVATE, identity, is, parent};
 use crate::error::{Error, Result};
 
 /// A barrier is to be read by people, too.
 const READABLE: u32 = 0o644;
-const PRIVATE: u32 = 0o700;
+
+/// What `disk` calls a file that is not published yet, or that it only tries something with.
+const UNPUBLISHED: &str = "tmp-";
 
 /// How much of the swap is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +78,7 @@ impl Swap {
     /// Write the barrier, and note what lies where. Nothing is exchanged yet.
     pub fn guard(&self, recovery: &Recovery, end: TransactionEnd) -> Result<Guard> {
         for place in [&self.retired.store, &self.retired.log] {
-            make_private(parent(place))?;
+            disk::make_dirs(parent(place), Some(PRIVATE))?;
         }
         disk::replace(&self.retired.log, &[words(recovery, self).as_bytes()])?;
         disk::set_mode(&self.retired.log, READABLE)?;
@@ -131,6 +134,8 @@ impl Swap {
 
     /// Back to what was, however much is done. The barrier stays.
     pub fn undo_exchanges(&self, guard: &Guard) -> Result<()> {
+        // What a process exchanged back that died before it was durable is not seen any more, and must not come undone alone.
+        self.settle()?;
         while let Some((one, other, both)) = self.last_exchange(guard)? {
             if both {
                 disk::exchange(one, other)?;
@@ -142,36 +147,85 @@ impl Swap {
         Ok(())
     }
 
-    /// And the barrier goes.
-    pub fn undo(&self, guard: Option<&Guard>) -> Result<()> {
-        if let Some(guard) = guard {
-            self.undo_exchanges(guard)?;
+    /// All that lies there now is durable.
+    pub fn settle(&self) -> Result<()> {
+        for places in [&self.live, &self.side, &self.retired] {
+            for place in [&places.store, &places.log] {
+                sync_parent(place)?;
+            }
         }
-        remove_barrier(&self.retired.log)?;
-        remove_empty(&self.retired)
+        Ok(())
     }
 
-    /// The old halves lie in their places, and the barrier is gone. What the side lay in is removed where it is empty.
-    pub fn retire(&self, guard: &Guard) -> Result<()> {
+    /// Whether what is new lies in the live places, wherever the rest has gone since.
+    pub fn is_put(&self, guard: &Guard) -> Result<bool> {
+        let (store, log) = (identity(&self.live.store)?, identity(&self.live.log)?);
+        Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
+    }
+
+    /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
+    pub fn remove_barrier(&self) -> Result<()> {
+        remove_barrier(&self.retired.log)?;
+        self.remove_empty()
+    }
+
+    /// The directories that were made for what is retired, where nothing lies in them but what a try that was struck has left.
+    pub(super) fn remove_empty(&self) -> Result<()> {
+        for place in [&self.retired.log, &self.retired.store] {
+            for name in disk::list(parent(place))?.unwrap_or_default() {
+                if name.starts_with(UNPUBLISHED) {
+                    remove_try(&parent(place).join(name))?;
+                }
+            }
+            for directory in [parent(place), parent(parent(place))] {
+                if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
+                    disk::remove_dir(directory)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The old halves lie in their places, and the barrier is gone. False: somebody has taken the old store away, and the new
+    /// database is in place.
+    pub fn retire(&self, guard: &Guard) -> Result<bool> {
+        let mut is_there = true;
         if let Some(store) = guard.live_store
             && !is(identity(&self.retired.store)?, Some(store))
         {
-            if !is(identity(&self.side.store)?, Some(store)) {
-                let what = format!("the old store is not at {}", self.side.store.display());
-                return Err(Error::SwapUnknown { what });
+            is_there = is(identity(&self.side.store)?, Some(store));
+            if is_there {
+                disk::rename_new(&self.side.store, &self.retired.store)?;
+            } else {
+                self.require_gone(guard)?;
             }
-            disk::rename_new(&self.side.store, &self.retired.store)?;
         }
-        for place in [&self.side.store, &self.retired.store] {
-            // What the side lay in may be gone already.
-            if disk::stat(parent(place))?.is_some() {
-                disk::sync_dir(parent(place))?;
-            }
+        // Its new name first: else it could be without one.
+        for place in [&self.retired.store, &self.side.store] {
+            sync_parent(place)?;
         }
         if is(identity(&self.side.log)?, Some(guard.barrier)) {
             remove_barrier(&self.side.log)?;
         }
-        Ok(())
+        Ok(is_there)
+    }
+
+    /// In neither of the places of the old store lies anything.
+    fn require_gone(&self, guard: &Guard) -> Result<()> {
+        for place in [&self.side.store, &self.retired.store] {
+            if identity(place)?.is_some() {
+                let what = format!("the old store is not at {}, something else is", place.display());
+                return Err(Error::SwapUnknown { what });
+            }
+        }
+        if self.is_put(guard)? {
+            return Ok(());
+        }
+        let what = format!(
+            "neither is the old store at {}, nor the new database in place",
+            self.side.store.display()
+        );
+        Err(Error::SwapUnknown { what })
     }
 
     /// The exchange that was done last: to be done once more, or (of what was not there) back.
@@ -285,26 +339,6 @@ fn expected(row: Swapped, guard: &Guard) -> Seen {
     }
 }
 
-/// What has this name. A symbolic link is what it is.
-pub(super) fn identity(path: &Path) -> Result<Option<Identity>> {
-    let of = |stat: disk::Stat| Identity {
-        inode: stat.inode,
-        born: stat.born.and_then(|born| i64::try_from(born).ok()),
-    };
-    Ok(disk::stat_link(path)?.map(of))
-}
-
-/// Whether it is the same thing. The time of birth counts where both have one: a kernel may not tell it any more.
-pub(super) fn is(one: Option<Identity>, other: Option<Identity>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            one.inode == other.inode && one.born.zip(other.born).is_none_or(|(one, other)| one == other)
-        }
-        (None, None) => true,
-        _ => false,
-    }
-}
-
 /// Or, where there is nothing at the live place, what is at the other one takes it.
 fn change_places(live: &Path, other: &Path, both: bool) -> Result<()> {
     let changed = if both { disk::exchange(live, other) } else { disk::rename_new(other, live) };
@@ -316,8 +350,20 @@ fn synced(one: &Path, other: &Path) -> Result<()> {
     Ok(disk::sync_dir(parent(other))?)
 }
 
-pub(super) fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
+/// A file, or an empty directory, that an exchange was tried with.
+fn remove_try(path: &Path) -> Result<()> {
+    match disk::stat_link(path)?.map(|stat| stat.kind) {
+        Some(Kind::Directory) => Ok(disk::remove_dir(path)?),
+        _ => Ok(disk::remove_file(path)?),
+    }
+}
+
+/// What it lay in may be gone already.
+fn sync_parent(place: &Path) -> Result<()> {
+    if disk::stat(parent(place))?.is_some() {
+        disk::sync_dir(parent(place))?;
+    }
+    Ok(())
 }
 
 /// A directory is no barrier.
@@ -329,48 +375,19 @@ fn remove_barrier(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// For its owner alone, and durable up to what was there.
-pub(super) fn make_private(directory: &Path) -> Result<()> {
-    let missing = |path: &&Path| disk::stat(path).map(|stat| stat.is_none());
-    let mut made = Vec::new();
-    for ancestor in directory.ancestors() {
-        if !missing(&ancestor)? {
-            break;
-        }
-        made.push(ancestor);
-    }
-    disk::create_dir_all(directory)?;
-    for path in made {
-        disk::set_mode(path, PRIVATE)?;
-        disk::sync_dir(parent(path))?;
-    }
-    Ok(())
-}
-
-/// The directories that were made for what did not come.
-fn remove_empty(places: &Places) -> Result<()> {
-    for place in [&places.log, &places.store] {
-        for directory in [parent(place), parent(parent(place))] {
-            if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
-                disk::remove_dir(directory)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn words(recovery: &Recovery, swap: &Swap) -> String {
-    let (what, verb) = match &recovery.plan.undoes {
-        None => ("the promotion of a restored database".to_owned(), "promote"),
-        Some(undone) => (format!("the rollback of {undone}"), "rollback"),
+    let what = match &recovery.plan.undoes {
+        None => "the promotion of a restored database".to_owned(),
+        Some(undone) => format!("the rollback of {undone}"),
     };
     format!(
         "Grap is in the middle of {what} ({}).\n\
          While this file lies where the transaction log of the database should be, no server opens the database: \
          its store and its log may not belong together.\n\
-         `grap recover {verb}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
+         `grap recover {}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
          old log: {}\nnew store: {}\nnew log: {}\n",
         recovery.id,
+        recovery.verb(),
         swap.retired.log.display(),
         swap.side.store.display(),
         swap.side.log.display(),

@@ -58,8 +58,7 @@ impl InstanceFolder {
     fn make_inside(scratch: &Path) -> Result<Self, ServerError> {
         let id = random_hex()?;
         let path = scratch.join(format!("{PREFIX}{id}"));
-        disk::create_dir_all(&path)?;
-        disk::set_mode(&path, PRIVATE)?;
+        disk::make_dirs(&path, Some(PRIVATE))?;
         Self::try_take(id, path.clone())?.ok_or(ServerError::Contended { path })
     }
 

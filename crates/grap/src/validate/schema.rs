@@ -54,7 +54,7 @@ fn against_declared(declared: Option<&SchemaFile>, live: &[LiveObject]) -> (Vec<
 }
 
 /// The server shows what the stores hold, and nothing else. An index of a constraint goes with its constraint.
-pub(crate) fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
+fn against_stores(rules: &[Rule], live: &[LiveObject]) -> Vec<String> {
     let mut wrong = not_shown(rules, live);
     let unknown = live.iter().filter(|object| !rules.iter().any(|rule| is_of(object, rule)));
     wrong.extend(

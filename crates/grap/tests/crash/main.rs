@@ -42,12 +42,14 @@ macro_rules! struck_by_every_fault {
 }
 
 mod backup;
+mod directories;
 mod expire;
 mod follow;
 mod point;
 mod recovery;
 mod restore;
 mod schedule;
+mod switch;
 mod world;
 
 /// How many calls are passed over between two that are tried.

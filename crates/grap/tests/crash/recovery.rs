@@ -10,8 +10,12 @@ mod fakes;
 #[path = "../recovery/live.rs"]
 mod live;
 
-use grap_core::recovery::{State, Status, What, atlas};
-use grap_disk::faults::Mode;
+use std::path::Path;
+
+use grap::recovery::Swap;
+use grap_core::recovery::{Guard, State, Status, Switch, What, atlas};
+use grap_disk::faults::{Mode, Step};
+use grap_disk::{self as disk, Call};
 
 use self::fakes as world;
 use self::fakes::{World, assert_settled};
@@ -97,6 +101,55 @@ fn enumerate_switches(mode: Mode) {
         assert_eq!(world.reset(), State::Idle, "{told}");
         assert_settled(&world.things.borrow(), &State::Idle, &told);
     }
+}
+
+/// The places of a swap that a process has left between its second exchange back and the sync.
+#[test]
+fn an_undo_that_is_taken_up_again_is_durable_as_a_whole() {
+    let _turn = turn();
+    let (_world, switch, swap, guard) = swapped();
+    swap.take_log(&guard).unwrap();
+    swap.swap_stores(&guard).unwrap();
+    let [live, side, retired] = [&switch.live, &switch.side, &switch.retired];
+    disk::exchange(Path::new(&live.store), Path::new(&side.store)).unwrap();
+    let calls = calls(|| swap.undo_exchanges(&guard).unwrap());
+    let renamed = calls.iter().position(|step| step.call == Call::Rename).unwrap();
+    for place in [&live.store, &side.store, &live.log, &side.log, &retired.log] {
+        let parent = Path::new(place).parent().unwrap();
+        let synced = |step: &Step| step.call == Call::SyncDirectory && step.path == parent;
+        assert!(calls[..renamed].iter().any(synced), "{place} is not durable before the next exchange");
+    }
+}
+
+/// A loss of power between the two syncs leaves the old store its new name, or its old one.
+#[test]
+fn what_is_retired_has_a_name_at_any_time() {
+    let _turn = turn();
+    let (_world, switch, swap, guard) = swapped();
+    swap.take_log(&guard).unwrap();
+    swap.swap_stores(&guard).unwrap();
+    swap.put_log(&guard).unwrap();
+    let calls = calls(|| assert!(swap.retire(&guard).unwrap()));
+    let synced = |place: &str| {
+        let parent = Path::new(place).parent().unwrap();
+        calls.iter().position(|step| step.call == Call::SyncDirectory && step.path == parent).unwrap()
+    };
+    assert!(synced(&switch.retired.store) < synced(&switch.side.store));
+    // Taken away, it keeps nobody from the end; and what lies in its place is nothing that Grap knows.
+    std::fs::remove_dir_all(&switch.retired.store).unwrap();
+    assert!(!swap.retire(&guard).unwrap());
+    std::fs::create_dir_all(&switch.side.store).unwrap();
+    assert!(swap.retire(&guard).is_err());
+}
+
+fn swapped() -> (World, Switch, Swap, Guard) {
+    let world = World::new();
+    let machine = world.run(world.begin().unwrap(), &mut world.fake([], None)).unwrap();
+    let recovery = machine.state().recovery().unwrap().clone();
+    let switch = world.things.borrow_mut().live.promotion(&recovery, false);
+    let swap = Swap::of(&switch);
+    let guard = swap.guard(&recovery, atlas::guard().end).unwrap();
+    (world, switch, swap, guard)
 }
 
 struck_by_every_fault!(enumerate);

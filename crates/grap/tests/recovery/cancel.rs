@@ -1,12 +1,17 @@
 //! A recovery that somebody does not want any more.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
-use grap::ops::Session;
-use grap::recovery::{self, Answer, Cancel, Gauge, Lane, Machine, Perform, Promote, Start, WhileItRuns};
-use grap::{Code, Result};
-use grap_core::recovery::{Cause, Recovery, Status, Tier};
-use grap_task::{Clock, Stop};
+use grap::ops::{Session, cancel_recovery};
+use grap::recovery::{
+    self, Answer, Cancel, Gauge, Lane, LiveServer, Machine, Perform, Promote, Start, WhileItRuns,
+};
+use grap::state::Job;
+use grap::{Code, Error, Result};
+use grap_core::recovery::{Cause, Recovery, Status, Tier, What, atlas};
+use grap_disk::FileLock;
+use grap_task::{Clock, Finding, Monitor, Stop, Unit};
 
 use crate::world::{World, assert_settled};
 
@@ -116,6 +121,51 @@ fn a_signal_is_no_cancellation() {
     assert_eq!(machine.state().status(), Status::Failed);
     let machine = world.run(machine, &mut world.fake([], None)).unwrap();
     assert_settled(&world.things.borrow(), machine.state(), "cancelled afterwards");
+}
+
+/// Who is at it does not hear: what nobody has seen taken back is none.
+#[test]
+fn a_promotion_that_is_not_seen_to_be_taken_back_is_no_success() {
+    let world = promoting();
+    let busy = world.directory.lock(Job::Recovery, &world.clock).unwrap();
+    let began = world.clock.since_boot();
+    let cancelled = cancel_recovery(&nowhere, &world.directory, &world.session(&Stop::new()));
+    assert!(matches!(cancelled, Err(Error::CancelNotHeard { .. })), "{cancelled:?}");
+    assert!(world.clock.since_boot() - began >= Duration::from_mins(5));
+    drop(busy);
+}
+
+/// Who was at it dies when it is told: we do it.
+#[test]
+fn a_promotion_is_taken_back_by_who_wants_it_where_nobody_is_left() {
+    struct Dies(Mutex<Option<FileLock>>);
+    impl Monitor for Dies {
+        fn finding(&self, _: &Finding) {
+            drop(self.0.lock().unwrap().take());
+        }
+        fn begin(&self, _: &str, _: Unit, _: Option<u64>) {}
+        fn advance(&self, _: u64) {}
+    }
+    let world = promoting();
+    let dies = Dies(Mutex::new(Some(world.directory.lock(Job::Recovery, &world.clock).unwrap())));
+    let stop = Stop::new();
+    let session = Session { monitor: &dies, ..world.session(&stop) };
+    let report = cancel_recovery(&nowhere, &world.directory, &session).unwrap();
+    let recovery = report.recovery().unwrap();
+    assert_eq!((report.status(), &recovery.called_off), (Status::Success, &Some(Cause::Cancelled)));
+    assert!(!world.directory.root().join("recovery.cancel").exists());
+}
+
+/// Killed when it was asked for.
+fn promoting() -> World {
+    let world = World::new();
+    drop(world.run(world.begin().unwrap(), &mut world.fake([], None)).unwrap());
+    drop(world.ask(&What::PromoteAsked { switch: Box::new(atlas::switch(false)) }).unwrap());
+    world
+}
+
+fn nowhere() -> Result<LiveServer> {
+    Err(Error::LiveUnknown { why: "nobody asks for it".to_owned() })
 }
 
 /// The wish was written, and whoever was to see it died: the next one sees it. That for another recovery means nothing.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use grap::Result;
 use grap::ops::Session;
 use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
-use grap_core::recovery::{Guard, Halves, Phase, Recovery, State, Status, Switch, SwitchLimits, What, atlas};
+use grap_core::recovery::{
+    Guard, Halves, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, What, apply, atlas,
+};
 
 use super::world::Fake;
 
@@ -109,6 +111,36 @@ impl Live {
         self.switch(side, id, live_is_lost)
     }
 
+    /// A switch that was killed between its exchanges, with its journal lost: what was noted beside its barrier.
+    pub(crate) fn interrupted(
+        &mut self,
+        id: &RecoveryId,
+        plan: &Plan,
+        live_is_lost: bool,
+    ) -> (Switch, Guard) {
+        let side = match &plan.undoes {
+            None => self.halves(&format!(".grap/candidate/{id}/data")),
+            Some(_) => self.halves(".grap/retired/before"),
+        };
+        write(&side, "before");
+        let switch = self.switch(side, id.as_str(), live_is_lost);
+        let what = What::SwitchFound {
+            id: id.clone(),
+            plan: plan.clone(),
+            switch: Box::new(switch.clone()),
+            guard: atlas::guard(),
+        };
+        let State::Active(recovery) = apply(State::Idle, &atlas::event(what)).unwrap() else { panic!() };
+        let swap = Swap::of(&switch);
+        let guard = swap.guard(&recovery, atlas::guard().end).unwrap();
+        self.running = Running::Nothing;
+        swap.take_log(&guard).unwrap();
+        if plan.undoes.is_none() {
+            swap.swap_stores(&guard).unwrap();
+        }
+        (switch, guard)
+    }
+
     fn switch(&mut self, side: Halves, id: &str, live_is_lost: bool) -> Switch {
         let live = self.halves("");
         let (old, new) = (whose(Path::new(&live.store)), whose(Path::new(&side.store)));
@@ -121,6 +153,7 @@ impl Live {
             side,
             retired,
             archived: vec!["neo4j".to_owned()],
+            archive_unknown: None,
             live_is_lost,
             made_of: None,
             limits: SwitchLimits::default(),
@@ -314,7 +347,7 @@ impl Promote for Fake {
     fn retire(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
         let ((_, swap), guard) = (parts(recovery), guard(recovery));
         self.order(recovery, |things, inside| {
-            swap.retire(guard)?;
+            assert!(swap.retire(guard)?, "the old store is there");
             inside(things)?;
             if !recovery.is_rollback() {
                 things.folder = None;
@@ -340,7 +373,10 @@ impl Promote for Fake {
                 return Ok(UndoEnd::Written);
             }
             inside(things)?;
-            swap.undo(recovery.guard.as_ref())?;
+            if let Some(guard) = &recovery.guard {
+                swap.undo_exchanges(guard)?;
+            }
+            swap.remove_barrier()?;
             Ok(UndoEnd::Undone)
         })
     }
@@ -360,6 +396,19 @@ impl Promote for Fake {
 
     fn leave(&mut self, recovery: &Recovery, _: &Session<'_>) {
         let (pid, (_, swap)) = (self.pid, parts(recovery));
+        if let Some(guard) = recovery.guard.as_ref()
+            && self.things.borrow().live.is_ours(pid)
+            && matches!(swap.look_back(guard), Ok(Swapped::LogTaken | Swapped::StoresSwapped))
+        {
+            // As far as it goes: it may be struck, too.
+            let _ = match recovery.phase {
+                Phase::Undoing => swap.undo_exchanges(guard),
+                _ => swap
+                    .take_log(guard)
+                    .and_then(|()| swap.swap_stores(guard))
+                    .and_then(|()| swap.put_log(guard)),
+            };
+        }
         let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard));
         let is_whole = matches!(done, Ok(Swapped::Nothing | Swapped::LogPut));
         let mut things = self.things.borrow_mut();

@@ -157,6 +157,16 @@ impl World {
                 let plan = Plan { undoes, ..atlas::plan("/data/.grap/retired/before") };
                 machine.begin_rollback(id, plan, switch, clock)
             }
+            What::SwitchFound { plan, switch, .. } => {
+                let id = machine.next_id(clock.now());
+                let mut things = self.things.borrow_mut();
+                if plan.undoes.is_none() {
+                    things.folder = Some(Folder { owner: Some(id.clone()), data: Data::Clean });
+                    things.restores = 1;
+                }
+                let found = things.live.interrupted(&id, plan, switch.live_is_lost);
+                machine.take_up(id, plan.clone(), found, clock)
+            }
             what => panic!("nobody asks for {}", what.name()),
         }
     }

@@ -162,13 +162,11 @@ impl LocalStore {
 
     /// Create a directory, with every level synced into the one above it.
     fn create_directory(directory: &Path) -> Result<(), DiskError> {
-        let missing: Vec<&Path> =
-            directory.ancestors().take_while(|level| matches!(grap_disk::stat(level), Ok(None))).collect();
-        if missing.is_empty() {
-            return Ok(());
+        // Each object asks for one, and mostly it is there.
+        if grap_disk::stat(directory)?.is_none() {
+            grap_disk::make_dirs(directory, None)?;
         }
-        grap_disk::create_dir_all(directory)?;
-        missing.iter().filter_map(|level| level.parent()).try_for_each(grap_disk::sync_dir)
+        Ok(())
     }
 
     fn list_into(&self, name: &str, found: &mut Vec<ObjectInfo>) -> Result<(), DiskError> {

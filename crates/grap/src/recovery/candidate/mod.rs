@@ -95,7 +95,7 @@ impl<'a> Candidate<'a> {
 
     /// It performs what is about the live database, too.
     #[must_use]
-    pub fn with_live(self, switch: LiveSwitch<'a>) -> Self {
+    pub(crate) fn with_live(self, switch: LiveSwitch<'a>) -> Self {
         Self { switch: Some(switch), ..self }
     }
 
@@ -201,7 +201,7 @@ impl Perform for Candidate<'_> {
     fn promote(&mut self) -> Result<&mut dyn Promote> {
         match &mut self.switch {
             Some(switch) => Ok(switch),
-            None => Err(Error::PromotionUnderWay),
+            None => Err(Error::SwitchUnknown { what: "how it is done here" }),
         }
     }
 }

@@ -128,14 +128,14 @@ impl Place {
             Owner::Another => return Err(Error::CandidateTaken { path: self.root.clone() }),
             Owner::Nobody | Owner::Unmarked => {}
         }
-        disk::create_dir_all(&self.root)?;
+        if let Some(parent) = self.root.parent() {
+            disk::make_dirs(parent, None)?;
+        }
+        disk::make_dirs(&self.root, Some(PRIVATE))?;
+        // It may be there from an earlier try that was struck before it had its mode.
         disk::set_mode(&self.root, PRIVATE)?;
         let text = serde_json::to_vec_pretty(&self.mark).unwrap_or_default();
-        disk::replace(&self.root.join(MARK), &[&text])?;
-        if let Some(parent) = self.root.parent() {
-            disk::sync_dir(parent)?;
-        }
-        Ok(())
+        Ok(disk::replace(&self.root.join(MARK), &[&text])?)
     }
 
     /// Before anything in it is changed.

@@ -10,6 +10,7 @@ use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
 use grap_task::Finding;
 
+use super::look::is_of_another;
 use super::{LiveServer, LiveSwitch, PAUSE, asker, owed_still, seconds};
 use crate::archive::ends_there;
 use crate::check::{Rule, read_rules};
@@ -33,6 +34,13 @@ enum Found {
     Unseen(Error),
     /// The server does not let us look.
     Blind(Error),
+}
+
+/// Why the database is not asked further.
+enum Unfit {
+    NotOnline(String),
+    /// Another server has answered.
+    Another(String),
 }
 
 impl LiveSwitch<'_> {
@@ -98,19 +106,27 @@ fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Sessi
     let asked = asker(live, SYSTEM, ANSWER).and_then(|mut system| {
         let databases = system.databases()?;
         let named = databases.into_iter().find(|database| database.name == switch.database);
+        if let Some(database) = &named
+            && let Some(why) = is_of_another(database, &switch.live.store)?
+        {
+            return Ok(Err(Unfit::Another(why)));
+        }
         Ok(match named {
             Some(database) if database.status == "online" => {
                 Ok(asker(live, &switch.database, ANSWER)?.schema()?)
             }
-            Some(database) => {
-                Err(format!("database `{}` is {} {}", database.name, database.status, database.message))
-            }
-            None => Err(format!("there is no database `{}`", switch.database)),
+            Some(database) => Err(Unfit::NotOnline(format!(
+                "database `{}` is {} {}",
+                database.name, database.status, database.message
+            ))),
+            None => Err(Unfit::NotOnline(format!("there is no database `{}`", switch.database))),
         })
     });
     let shown = match asked {
         Ok(Ok(shown)) => shown,
-        Ok(Err(why)) => return Ok(Found::NotYet(why)),
+        Ok(Err(Unfit::NotOnline(why))) => return Ok(Found::NotYet(why)),
+        // Of the new database it says nothing.
+        Ok(Err(Unfit::Another(why))) => return Ok(Found::Blind(Error::NotConfirmed { why })),
         Err(error) if error.code() == Code::Interrupted => return Err(error),
         // Whoever is not let in has not seen anything wrong.
         Err(error) if is_not_let_in(&error) => return Ok(Found::Blind(error)),

@@ -1,43 +1,72 @@
 //! The look before anything is done: at what was validated, at what is live, and at what is needed on the way. Nothing of
-//! the live database is changed; under `.grap/` two files are made and removed, to see that an exchange is possible there.
+//! the live database is changed; under `.grap/retired/` directories and two files are made and removed, to see that an
+//! exchange is possible there.
 
 use std::path::Path;
 
 use grap_core::recovery::{Recovery, Switch};
 use grap_disk::{self as disk, Kind};
-use grap_neo4j::StoreId;
-use grap_neo4j::files::METADATA;
-use grap_neo4j::metadata::Metadata;
 use grap_task::{Finding, Unit};
 
+use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
-use crate::check::not_running;
+use crate::ask::DatabaseStatus;
+use crate::check::{metadata, not_running, store_id};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
 use crate::ops::Session;
 use crate::recovery::Candidate;
-use crate::recovery::swap::{make_private, parent};
+use crate::recovery::halves::{PRIVATE, parent};
 use crate::server::ServerRelease;
 use crate::server::control::StoresLock;
 
-const METADATA_MAX: u64 = 1 << 20;
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl LiveSwitch<'_> {
     /// Whether the server runs; an error is what speaks against the switch.
     pub(super) fn look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
-        let (switch, _) = switch_of(recovery)?;
+        let (switch, swap) = switch_of(recovery)?;
         session.monitor.begin("look again", Unit::Items, None);
         let installation = self.installation(switch)?;
-        self.live()?.control.check()?;
+        self.claim(switch)?;
+        let control = self.live()?.control;
+        control.check(&installation)?;
         both_are_what_they_were(recovery, switch)?;
-        can_be_exchanged(switch)?;
+        if switch.live_is_lost {
+            for told in given_up(switch) {
+                session.monitor.finding(&Finding::warning(told));
+            }
+        }
+        let exchanges = can_be_exchanged(switch);
+        swap.remove_empty()?;
+        exchanges?;
         no_half_is_a_mount(switch)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
+        if runs {
+            self.is_the_one(switch, session)?;
+        } else {
+            require_nobody(switch)?;
+        }
         unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
         unless_lost(switch, session, self.followed(recovery, switch, session))?;
         self.looked = true;
-        Ok(runs)
+        // One that is about to be started again is one that the stop keeps down.
+        Ok(runs || control.is_wanted(session) == Some(true))
+    }
+
+    /// Whoever answers at the address serves this store: another server would be drained, and asked in the end.
+    fn is_the_one(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
+        let live = self.live()?;
+        let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
+            let databases = system.databases()?;
+            let named = databases.iter().find(|database| database.name == switch.database);
+            named.map_or(Ok(None), |database| is_of_another(database, &switch.live.store))
+        });
+        match asked {
+            Ok(Some(why)) => Err(Error::PromotionRefused { why }),
+            Ok(None) => Ok(()),
+            Err(error) => unless_lost(switch, session, Err(error)),
+        }
     }
 
     /// The live server's release opens what another one has opened; and it lets us in, to be asked later.
@@ -123,11 +152,19 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
                 continue;
             }
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
+            Some(Kind::File) if *half == switch.live.log => match progress::whose_barrier(switch)? {
+                Some(id) => format!(
+                    "{half} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back"
+                ),
+                None => format!(
+                    "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
+                ),
+            },
             Some(_) => format!("{half} is no directory: what is it?"),
         };
         return Err(Error::PromotionRefused { why });
     }
-    let (live, side) = (store_id(&switch.live.store), store_id(&switch.found.store)?);
+    let (live, side) = (store_id(Path::new(&switch.live.store)), store_id(Path::new(&switch.found.store))?);
     match live {
         Ok(live) if live == side => Ok(()),
         Ok(live) if !switch.live_is_lost => {
@@ -142,6 +179,42 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What is given up by name, and is not what it is taken for: said in the plan, and again when it is done.
+pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
+    let mut told = Vec::new();
+    for half in [&switch.live.store, &switch.live.log] {
+        let half = Path::new(half);
+        match disk::stat_link(half) {
+            Ok(Some(found)) if found.kind == Kind::Directory => {}
+            Ok(Some(_)) => told.push(format!("{} is no directory: it is put aside as it is", half.display())),
+            Ok(None) => {
+                told.push(format!("{} is missing: there is nothing of it to put aside", half.display()))
+            }
+            Err(error) => told.push(in_one_line(&error)),
+        }
+        if !matches!(disk::stat(parent(half)), Ok(Some(_))) {
+            told.push(format!(
+                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archive.md)",
+                parent(half).display()
+            ));
+        }
+    }
+    let ids = store_id(Path::new(&switch.live.store))
+        .and_then(|live| Ok((live, store_id(Path::new(&switch.found.store))?)));
+    match ids {
+        Ok((live, side)) if live != side => told.push(format!(
+            "{} is ANOTHER DATABASE ({live:?}), and no older state of what takes its place ({side:?})",
+            switch.live.store
+        )),
+        Ok(_) => {}
+        Err(error) => {
+            let why = in_one_line(&Error::from(error));
+            told.push(format!("of which store the live database is cannot be read: {why}"));
+        }
+    }
+    told
 }
 
 /// No name of a mount point can be exchanged.
@@ -161,7 +234,7 @@ fn can_be_exchanged(switch: &Switch) -> Result<()> {
         [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)]
     {
         let directory = parent(Path::new(retired));
-        make_private(directory)?;
+        disk::make_dirs(directory, Some(PRIVATE))?;
         let why = if !disk::supports_exchange(directory)? {
             "its file system cannot exchange two names (renameat2, RENAME_EXCHANGE)".to_owned()
         } else if !disk::is_one_mount(parent(Path::new(live)), directory)? {
@@ -178,9 +251,14 @@ fn kind(path: &str) -> Result<Option<Kind>> {
     Ok(disk::stat_link(Path::new(path))?.map(|stat| stat.kind))
 }
 
-pub(crate) fn store_id(store: &str) -> Result<StoreId> {
-    let path = Path::new(store).join(METADATA);
-    let bytes = disk::read(&path, METADATA_MAX)?;
-    let unreadable = |why| Error::PromotionRefused { why: format!("{}: {why}", path.display()) };
-    Ok(Metadata::parse(&bytes).map_err(|error| unreadable(error.to_string()))?.store_id)
+/// Why whoever answers is not the server of this store, where it says so: equal ids would prove that it is.
+pub(super) fn is_of_another(database: &DatabaseStatus, store: &str) -> Result<Option<String>> {
+    let lies_there = metadata(Path::new(store))?.database_id();
+    let another = database.id.as_ref().filter(|said| !said.eq_ignore_ascii_case(&lies_there));
+    Ok(another.map(|said| {
+        format!(
+            "the server that answers has another database `{}` (id {said}) than {store} (id {lies_there}): is neo4j.uri that of another server?",
+            database.name
+        )
+    }))
 }

@@ -15,36 +15,42 @@
 
 mod archive;
 mod confirm;
+mod leave;
+mod locked;
 mod look;
+mod orders;
 mod progress;
 mod released;
 mod retired;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::client::Options;
 use grap_core::BackupId;
-use grap_core::recovery::{Cause, Failure, Guard, Order, Recovery, Switch};
+use grap_core::recovery::{Failure, Guard, Recovery, Switch};
+use grap_disk::FileLock;
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
-use grap_task::{Finding, Unit};
+use grap_task::Finding;
 
-use super::promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
-use super::swap::{Swap, Swapped, identity, is};
-use super::{OpenAgain, perform};
+use super::OpenAgain;
+use super::halves::{identity, is};
+use super::swap::Swap;
 use crate::ask::Asker;
 use crate::check::{behind_newest_checkpoint, last_transaction};
-use crate::error::{Code, Error, Result, in_one_line};
+use crate::error::{Code, Error, Result};
 use crate::live::{Installation, InstallationOptions};
-use crate::notes;
 use crate::ops::Session;
-use crate::server::control::{ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
+use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer};
 
 pub(crate) use archive::archived_databases;
-pub(crate) use look::store_id;
-pub(crate) use progress::{Interrupted, interrupted};
+pub(crate) use look::given_up;
+pub use progress::switch_in_progress;
+pub(crate) use progress::{Interrupted, NotedSwitch, interrupted};
 pub(crate) use released::{finish_released, release_store};
 pub use retired::{RetiredStore, RetiredStores, retired_stores};
 pub(crate) use retired::{bytes_of, root_of_retired};
@@ -71,6 +77,10 @@ pub struct LiveSwitch<'a> {
     live: Option<LiveServer>,
     /// While its lock is ours.
     stopped: Option<StoppedServer>,
+    /// It was asked to stop by this process, and did not in time.
+    stop_failed: bool,
+    /// While no other Grap may change what is live.
+    claim: Option<FileLock>,
     /// By this process.
     looked: bool,
     /// A start was tried by this process, and whether the server served then.
@@ -79,7 +89,16 @@ pub struct LiveSwitch<'a> {
 
 impl<'a> LiveSwitch<'a> {
     pub fn new(find: &'a FindLive<'a>, open: Option<&'a OpenAgain<'a>>) -> Self {
-        Self { find, open, live: None, stopped: None, looked: false, served: None }
+        Self {
+            find,
+            open,
+            live: None,
+            stopped: None,
+            stop_failed: false,
+            claim: None,
+            looked: false,
+            served: None,
+        }
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
@@ -120,16 +139,6 @@ impl<'a> LiveSwitch<'a> {
         Ok(installation)
     }
 
-    /// Stopped, and its lock ours, when this returns; whoever has started a server meanwhile.
-    fn require_lock(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
-        if self.stopped.is_none() {
-            let installation = self.installation(switch)?;
-            let limit = seconds(switch.limits.stop_s);
-            self.stopped = Some(self.live()?.control.stop(&installation, limit, session)?);
-        }
-        Ok(())
-    }
-
     /// The log of the live database, where it was stopped, can be read: or it is given up.
     fn require_readable(&self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let databases = self.stopped.iter().flat_map(StoppedServer::databases);
@@ -153,9 +162,13 @@ impl<'a> LiveSwitch<'a> {
     fn start(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let installation = owed_still(self.installation(switch))?;
         let live = owed_still(self.live())?;
-        let stopped = self.stopped.take();
+        let before = match self.stopped.take() {
+            Some(stopped) => Before::Stopped(stopped),
+            None if std::mem::take(&mut self.stop_failed) => Before::StopFailed,
+            None => Before::Unknown,
+        };
         let limit = seconds(switch.limits.start_s);
-        let started = live.control.start(stopped, &installation, &live.connection, limit, session);
+        let started = live.control.start(before, &installation, &live.connection, limit, session);
         self.served = Some(started.is_ok());
         started.map_err(|error| match error {
             ControlError::Disk(_)
@@ -172,22 +185,6 @@ impl<'a> LiveSwitch<'a> {
     fn require_look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         if !self.looked {
             self.look(recovery, session)?;
-        }
-        Ok(())
-    }
-
-    /// Where the database is whole, and down because of us: or let go of the lock.
-    fn serve_what_is_whole(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let (switch, swap) = switch_of(recovery)?;
-        let done = recovery.guard.as_ref().map_or(Ok(Swapped::Nothing), |guard| swap.look_back(guard))?;
-        let is_whole = matches!(done, Swapped::Nothing | Swapped::LogPut);
-        let is_down = match &self.stopped {
-            Some(stopped) => recovery.ran || stopped.was_running(),
-            None if self.served.is_some() || !recovery.ran || !recovery.phase.live_may_be_down() => false,
-            None => StoresLock::holder(&self.installation(switch)?.data)?.is_none(),
-        };
-        if is_whole && is_down {
-            self.start(switch, session)?;
         }
         Ok(())
     }
@@ -238,196 +235,17 @@ fn seconds(seconds: u32) -> Duration {
 
 /// Of an order that is owed.
 fn switch_of(recovery: &Recovery) -> Result<(&Switch, Swap)> {
-    let none = || Error::SwapUnknown { what: "no promotion was planned".to_owned() };
-    let switch = recovery.switch.as_deref().ok_or_else(none)?;
+    let switch = recovery.switch.as_deref().ok_or(Error::SwitchUnknown { what: "what was planned" })?;
     Ok((switch, Swap::of(switch)))
 }
 
 fn guard_of(recovery: &Recovery) -> Result<&Guard> {
-    recovery.guard.as_ref().ok_or_else(|| Error::SwapUnknown { what: "no guard was noted".to_owned() })
+    recovery.guard.as_ref().ok_or(Error::SwitchUnknown { what: "what lay where before the first exchange" })
 }
 
 fn lock_is_lost() -> Failure {
     let message = "the process that had stopped the live server is gone, and its lock with it".to_owned();
     Failure { code: Code::ServerChanged.name().to_owned(), message }
-}
-
-impl Promote for LiveSwitch<'_> {
-    fn look_again(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
-        self.look(recovery, session)
-    }
-
-    fn stage(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        self.require_look(recovery, session)?;
-        let (switch, _) = switch_of(recovery)?;
-        let data = self.installation(switch)?.data;
-        stage::stage(switch, &data, session)
-    }
-
-    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        self.require_look(recovery, session)?;
-        let (switch, _) = switch_of(recovery)?;
-        let installation = self.installation(switch)?;
-        if StoresLock::holder(&installation.data)?.is_none() {
-            return Ok(());
-        }
-        match self.drained(switch, session) {
-            Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
-                let told = format!(
-                    "whether clients are in the middle of something is not known: {}",
-                    in_one_line(&error)
-                );
-                session.monitor.finding(&Finding::warning(told));
-                Ok(())
-            }
-            drained => drained,
-        }
-    }
-
-    fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
-        if self.stopped.is_none() {
-            self.require_look(recovery, session)?;
-        }
-        let (switch, _) = switch_of(recovery)?;
-        self.require_lock(switch, session)?;
-        self.require_readable(switch, session)?;
-        Ok(self.stopped.as_ref().is_some_and(StoppedServer::was_running))
-    }
-
-    fn await_archive(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Archived>> {
-        if self.stopped.is_none() {
-            return Ok(WhileLocked::Lost(lock_is_lost()));
-        }
-        let (switch, _) = switch_of(recovery)?;
-        match self.archived(recovery, switch, session) {
-            Ok(()) => Ok(WhileLocked::Done(Archived::Reached)),
-            Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
-                Ok(WhileLocked::Done(Archived::Missed(perform::failure(&error))))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn guard(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Guard>> {
-        if self.stopped.is_none() {
-            return Ok(WhileLocked::Lost(lock_is_lost()));
-        }
-        let (switch, swap) = switch_of(recovery)?;
-        look::both_are_what_they_were(recovery, switch)?;
-        let end = end_of_side(recovery, switch, &switch.side.log)?;
-        let guard = swap.guard(recovery, end)?;
-        progress::note(recovery, switch, &guard, session.clock.now())?;
-        Ok(WhileLocked::Done(guard))
-    }
-
-    fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
-        let ((_, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if self.stopped.is_none() && owed_still(swap.look(guard))? == Swapped::Nothing {
-            return Ok(WhileLocked::Lost(lock_is_lost()));
-        }
-        owed_still(swap.look(guard))?;
-        swap.take_log(guard).map(WhileLocked::Done)
-    }
-
-    fn swap_stores(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if owed_still(swap.look(guard))? < Swapped::StoresSwapped {
-            owed_still(self.require_lock(switch, session))?;
-        }
-        swap.swap_stores(guard)
-    }
-
-    fn put_log(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        if owed_still(swap.look(guard))? < Swapped::LogPut {
-            owed_still(self.require_lock(switch, session))?;
-        }
-        swap.put_log(guard)
-    }
-
-    fn start_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let (switch, _) = switch_of(recovery)?;
-        self.start(switch, session)
-    }
-
-    /// The time to answer in begins when it is seen to serve.
-    fn confirm(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Confirmation> {
-        let (switch, _) = switch_of(recovery)?;
-        if self.served != Some(true) {
-            self.start(switch, session)?;
-        }
-        self.confirmed(recovery, switch, guard_of(recovery)?, session)
-    }
-
-    fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
-        swap.retire(guard)?;
-        retired::mark(recovery, switch, session.clock.now())?;
-        progress::forget(switch)?;
-        if recovery.is_rollback() {
-            return retired::forget(recovery);
-        }
-        // What is left of the candidate is a copy of `system`, which is of no use any more.
-        Self::remove_staged(recovery)?;
-        super::candidate::remove_rest(recovery)
-    }
-
-    fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let open =
-            self.open.ok_or_else(|| Error::NotOpenedAgain { why: "it is not to be had".to_owned() })?;
-        session.monitor.begin("opening the repository", Unit::Items, None);
-        let repository = open()?.open()?;
-        super::candidate::require_repository(recovery, &repository.id().to_string())?;
-        let (source, backup) = (&recovery.plan.source, made_of(recovery));
-        let promotion = notes::Promotion::of(recovery);
-        notes::put_promotion(&repository, source, backup, &session.author(), &promotion).map(drop)
-    }
-
-    fn undo(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<UndoEnd> {
-        let (switch, swap) = switch_of(recovery)?;
-        let Some(guard) = &recovery.guard else {
-            progress::forget(switch)?;
-            swap.undo(None)?;
-            return Ok(UndoEnd::Undone);
-        };
-        let done = swap.look_back(guard)?;
-        // Nobody need be kept from a database that stays.
-        if done == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
-            return Ok(UndoEnd::Written);
-        }
-        if done > Swapped::Nothing {
-            self.require_lock(switch, session)?;
-        }
-        if done == Swapped::LogPut && is_written(guard, switch) {
-            return Ok(UndoEnd::Written);
-        }
-        swap.undo_exchanges(guard)?;
-        progress::forget(switch)?;
-        swap.undo(None)?;
-        Ok(UndoEnd::Undone)
-    }
-
-    fn start_old(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let (switch, _) = switch_of(recovery)?;
-        if !recovery.ran || was_never_stopped(recovery) {
-            self.stopped = None;
-            return Ok(());
-        }
-        self.start(switch, session)
-    }
-
-    fn leave(&mut self, recovery: &Recovery, session: &Session<'_>) {
-        if let Err(error) = self.serve_what_is_whole(recovery, session) {
-            let told = format!("the live server was not started: {}", in_one_line(&error));
-            session.monitor.finding(&Finding::warning(told));
-        }
-    }
-}
-
-/// Nobody was told to stop it: it is what it was.
-fn was_never_stopped(recovery: &Recovery) -> bool {
-    let cause = recovery.called_off.as_ref().or(recovery.cause.as_ref());
-    matches!(cause, Some(Cause::Failed { order: Order::Drain, .. })) && recovery.stops == 0
 }
 
 /// The connection that is asked, within a limit.

@@ -11,7 +11,7 @@ use grap_disk as disk;
 
 use super::retired::{MARK, RetiredStore, place, read, root_of_retired};
 use crate::error::{Error, Result};
-use crate::recovery::swap::parent;
+use crate::recovery::halves::parent;
 
 /// In front of the id of the recovery that had retired it.
 const GONE: &str = "released-";

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::released::counts_as_gone;
 use super::{made_of, switch_of};
 use crate::error::{Error, Result, in_one_line};
-use crate::recovery::swap::{make_private, parent};
+use crate::recovery::halves::{PRIVATE, parent};
 
 pub(super) const MARK: &str = "retired.json";
 const MARK_SIZE_MAX: u64 = 1 << 20;
@@ -111,7 +111,7 @@ pub(crate) fn bytes_of(halves: &Halves) -> Result<u64> {
 /// Say what lies there now.
 pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Result<()> {
     let place = place(&switch.retired);
-    make_private(place)?;
+    disk::make_dirs(place, Some(PRIVATE))?;
     if read(place)?.is_some_and(|mark| mark.recovery == recovery.id) {
         return Ok(());
     }
@@ -152,13 +152,54 @@ pub(super) fn read(path: &Path) -> Result<Option<Mark>> {
     match disk::read(&path.join(MARK), MARK_SIZE_MAX) {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
-        Ok(text) => match serde_json::from_slice::<Mark>(&text) {
-            Ok(mark) if mark.version == VERSION => Ok(Some(mark)),
-            Ok(mark) => {
-                let why = format!("its mark has version {}, and this program knows {VERSION}", mark.version);
-                Err(Error::CandidateWrong { path: path.to_owned(), why })
-            }
-            Err(error) => Err(Error::CandidateWrong { path: path.to_owned(), why: error.to_string() }),
-        },
+        Ok(text) => {
+            let path = path.join(MARK);
+            require_version(&path, &text, VERSION)?;
+            let mark = serde_json::from_slice(&text);
+            mark.map(Some).map_err(|error| Error::MarkUnreadable { path, why: error.to_string() })
+        }
+    }
+}
+
+/// Before anything else in it is read: another version may have other fields.
+pub(super) fn require_version(path: &Path, text: &[u8], known: u32) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let why = match serde_json::from_slice::<Version>(text) {
+        Ok(Version { version }) if version == known => return Ok(()),
+        Ok(Version { version }) => format!("it has version {version}, and this program knows {known}"),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::MarkUnreadable { path: path.to_owned(), why })
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_core::recovery::atlas;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_a_mark_are_kept_and_those_of_another_version_refused() {
+        let frozen = include_bytes!("../../../../../testdata/promotion-v1/retired.json");
+        let switch = atlas::switch(false);
+        let mark = Mark {
+            version: VERSION,
+            recovery: "recovery-20261126-020000".parse().unwrap(),
+            at: Timestamp::UNIX_EPOCH,
+            database: "neo4j".to_owned(),
+            halves: switch.retired,
+            live: switch.live,
+            plan: atlas::plan("/data/.grap/candidate/recovery-20261126-020000"),
+        };
+        assert_eq!(serde_json::from_slice::<Mark>(frozen).unwrap(), mark);
+        assert_eq!(serde_json::to_vec_pretty(&mark).unwrap(), frozen.trim_ascii_end());
+        let folder = tempfile::tempdir().unwrap();
+        let newer = String::from_utf8_lossy(frozen).replacen("\"version\": 1", "\"version\": 2", 1);
+        disk::replace(&folder.path().join(MARK), &[newer.as_bytes()]).unwrap();
+        let told = read(folder.path()).unwrap_err().to_string();
+        assert!(told.contains("retired.json") && told.contains("version 2"), "{told}");
     }
 }

@@ -14,7 +14,7 @@ use grap_task::Unit;
 
 use crate::error::{Error, Result};
 use crate::ops::Session;
-use crate::recovery::swap::{make_private, parent};
+use crate::recovery::halves::{PRIVATE, parent};
 
 const BUFFER: usize = 1 << 20;
 
@@ -47,20 +47,21 @@ fn make_parent(half: &Path, data: &Path) -> Result<()> {
         let why = format!("{} is not there: is its file system mounted?", directory.display());
         return Err(Error::PromotionRefused { why });
     }
-    make_private(directory)?;
+    disk::make_dirs(directory, Some(PRIVATE))?;
     if let Some(model) = disk::stat(data)? {
         for made in directory.ancestors().take_while(|path| *path != data) {
             disk::set_mode(made, model.mode)?;
-            give(made, &model)?;
+            if let Some(found) = disk::stat(made)? {
+                give(made, &found, &model)?;
+            }
         }
     }
     Ok(disk::sync_dir(directory)?)
 }
 
 /// To whom the model belongs.
-fn give(path: &Path, model: &Stat) -> Result<()> {
-    let is_its = disk::stat(path)?.is_some_and(|stat| (stat.uid, stat.gid) == (model.uid, model.gid));
-    if !is_its {
+fn give(path: &Path, found: &Stat, model: &Stat) -> Result<()> {
+    if (found.uid, found.gid) != (model.uid, model.gid) {
         disk::chown(path, model.uid, model.gid)?;
     }
     Ok(())
@@ -77,7 +78,7 @@ pub(super) fn remove(switch: &Switch) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path, session: &Session<'_>) -> Result<()> {
-    make_private(parent(to))?;
+    disk::make_dirs(parent(to), Some(PRIVATE))?;
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let partial = to.with_file_name(format!(".partial-{name}"));
     disk::remove_tree(&partial)?;
@@ -130,18 +131,11 @@ fn give_to_owner(side: &Path, live: &Path) -> Result<()> {
         None => disk::stat(parent(live))?,
     };
     let Some(model) = model else { return Ok(()) };
-    let give = |path: &Path, stat: &Stat| {
-        if (stat.uid, stat.gid) == (model.uid, model.gid) {
-            Ok(())
-        } else {
-            disk::chown(path, model.uid, model.gid)
-        }
-    };
     for entry in disk::walk(side)? {
-        give(&entry.path, &entry.stat)?;
+        give(&entry.path, &entry.stat, &model)?;
     }
     if let Some(stat) = disk::stat(side)? {
-        give(side, &stat)?;
+        give(side, &stat, &model)?;
     }
     Ok(disk::sync_dir(side)?)
 }

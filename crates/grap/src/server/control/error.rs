@@ -8,6 +8,8 @@ use std::time::Duration;
 use grap_disk::DiskError;
 use grap_task::Stopped;
 
+use super::supervisor::SupervisorVerb;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     #[error(transparent)]
@@ -22,8 +24,10 @@ pub enum ControlError {
     NoUnit { unit: String },
     #[error("no answer from the supervisor at {}", socket.display())]
     SupervisorSilent { socket: PathBuf, source: io::Error },
-    #[error("the supervisor at {} refuses: {said}", socket.display())]
-    SupervisorRefuses { socket: PathBuf, said: String },
+    #[error("the supervisor at {} refuses `{}`: {said}", socket.display(), verb.name())]
+    SupervisorRefuses { socket: PathBuf, verb: SupervisorVerb, said: String },
+    #[error("the supervisor at {} is that of {}, and not of {}", socket.display(), theirs.display(), ours.display())]
+    SupervisorOfAnother { socket: PathBuf, theirs: PathBuf, ours: PathBuf },
     // The stop.
     #[error("`{command}`, which stops the server, cannot be run")]
     StopNotRun { command: String, source: io::Error },

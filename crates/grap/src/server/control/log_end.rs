@@ -31,14 +31,6 @@ impl LogEnd {
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Clean(_))
     }
-
-    /// The last complete transaction of the log, as far as one can be read.
-    pub fn transaction(&self) -> Option<&TransactionEnd> {
-        match self {
-            Self::Clean(end) | Self::Crashed { end, .. } => Some(end),
-            Self::Unreadable { .. } => None,
-        }
-    }
 }
 
 /// Of each database of the installation. Nobody may write meanwhile.

@@ -54,6 +54,16 @@ pub enum ServerControl {
     Supervisor { socket: PathBuf },
 }
 
+/// What is known of the server that is to be started.
+#[derive(Debug)]
+pub enum Before {
+    /// It is stopped, and the lock is ours.
+    Stopped(StoppedServer),
+    /// We have asked for its end, and it did not come in time.
+    StopFailed,
+    Unknown,
+}
+
 impl ServerControl {
     /// The commands for a unit of systemd.
     pub fn systemd(unit: &str) -> Result<Self, ControlError> {
@@ -64,18 +74,28 @@ impl ServerControl {
         // One that met our lock again and again has used up its starts: that is forgotten before it is started.
         let start = format!("systemctl reset-failed '{unit}' 2>/dev/null; systemctl start '{unit}'");
         let wanted = format!(
-            "case \"$(systemctl show -p ActiveState --value '{unit}')\" in active|activating|reloading) exit 0;; esac; exit 1"
+            "case \"$(systemctl show -p ActiveState --value '{unit}')\" in active|activating|reloading|failed) exit 0;; esac; exit 1"
         );
         Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start, wanted: Some(wanted) })
     }
 
-    /// Whether it can be asked at all: what a promotion wants to know before it stops anything. Of commands nothing can be
-    /// said without running them.
-    pub fn check(&self) -> Result<(), ControlError> {
-        match self {
-            Self::Commands { .. } => Ok(()),
-            Self::Supervisor { socket } => supervisor::ask(socket, SupervisorVerb::Status).map(drop),
+    /// Whether it can be asked at all, and is that of these stores: what a promotion wants to know before it stops anything.
+    /// Of commands nothing can be said without running them.
+    pub fn check(&self, live: &Installation) -> Result<(), ControlError> {
+        let Self::Supervisor { socket } = self else { return Ok(()) };
+        match supervisor::ask(socket, SupervisorVerb::Status)?.stores {
+            Some(theirs) if !theirs.is_of(&live.data)? => {
+                let (socket, ours) = (socket.clone(), live.data.clone());
+                Err(ControlError::SupervisorOfAnother { socket, theirs: theirs.path, ours })
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Whether somebody would have it run, who holds no stores: a supervisor, or a service manager, between two starts.
+    /// `None`: nobody can say.
+    pub fn is_wanted(&self, session: &Session<'_>) -> Option<bool> {
+        stop::is_wanted(self, session)
     }
 
     /// Stops it, and takes the lock of its stores. One that does not run is told all the same, as well as it goes: who starts
@@ -97,15 +117,16 @@ impl ServerControl {
     ///
     /// Without a [`StoppedServer`] it makes sure that a server serves, whatever was asked of it before: one that runs and
     /// goes on answering is not touched. It may be ending all the while: so its database must be online for a time, too;
-    /// where that cannot be asked, this is told as a finding.
+    /// where that cannot be asked, this is told as a finding. And where a stop was asked for that has failed the command that
+    /// starts it is run in any case: a service manager keeps that for when it has ended.
     pub fn start(
         &self,
-        stopped: Option<StoppedServer>,
+        before: Before,
         live: &Installation,
         bolt: &Options,
         limit: Duration,
         session: &Session<'_>,
     ) -> Result<(), ControlError> {
-        start::start(self, stopped, live, bolt, limit, session)
+        start::start(self, before, live, bolt, limit, session)
     }
 }

@@ -59,6 +59,7 @@ mod tests {
             name: name.to_owned(),
             status: status.to_owned(),
             message: "why".to_owned(),
+            id: None,
         };
         let judge = |status: &str| {
             judge(

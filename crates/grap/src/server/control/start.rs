@@ -14,9 +14,8 @@ use grap_task::{Finding, Unit};
 
 use super::command::RunningCommand;
 use super::serving::{Serving, serving};
-use super::stop::StoppedServer;
 use super::supervisor::{self, SupervisorVerb};
-use super::{ControlError, ServerControl, StoresLock};
+use super::{Before, ControlError, ServerControl, StoresLock};
 use crate::error::in_one_line;
 use crate::live::Installation;
 use crate::ops::Session;
@@ -32,17 +31,20 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) fn start(
     control: &ServerControl,
-    stopped: Option<StoppedServer>,
+    before: Before,
     live: &Installation,
     bolt: &Options,
     limit: Duration,
     session: &Session<'_>,
 ) -> Result<(), ControlError> {
     session.monitor.begin("start the server", Unit::Items, None);
-    let steady = if stopped.is_some() { Duration::ZERO } else { STEADY.min(limit / 2) };
-    if let Some(stopped) = stopped {
+    let early = matches!(before, Before::StopFailed).then(|| control.start_command()).flatten();
+    let steady = if let Before::Stopped(stopped) = before {
         stopped.release(session);
-    }
+        Duration::ZERO
+    } else {
+        STEADY.min(limit / 2)
+    };
     let limits = Limits { connect: Duration::from_secs(2), handshake: Duration::from_secs(5), ..bolt.limits };
     let bolt = Options { limits, ..bolt.clone() };
     let mut start = Starting {
@@ -53,6 +55,10 @@ pub(super) fn start(
         asked: Asked::Nobody { again_at: None, why: None },
         seen: Seen::Nobody,
     };
+    // That it meets the server which has not ended is no failure; a service manager keeps it for when it has.
+    let _early = early.map(RunningCommand::start).transpose().map_err(|source| {
+        ControlError::StartNotRun { command: early.unwrap_or_default().to_owned(), source }
+    })?;
     let begun = session.clock.since_boot();
     loop {
         let now = session.clock.since_boot();
@@ -200,6 +206,13 @@ impl Starting<'_> {
 }
 
 impl ServerControl {
+    fn start_command(&self) -> Option<&str> {
+        match self {
+            Self::Commands { start, .. } => Some(start),
+            Self::Supervisor { .. } => None,
+        }
+    }
+
     fn supervisor_says(&self) -> String {
         let Self::Supervisor { socket } = self else { return String::new() };
         match supervisor::ask(socket, SupervisorVerb::Status) {

@@ -34,11 +34,10 @@ const COMMAND_END: Duration = Duration::from_secs(30);
 /// A server that is stopped, and stays so for as long as this lives: its stores are locked.
 #[derive(Debug)]
 pub struct StoppedServer {
-    _lock: StoresLock,
+    lock: StoresLock,
     asked: Asked,
     databases: Vec<StoppedDatabase>,
     was_running: bool,
-    until_lock: Duration,
 }
 
 impl StoppedServer {
@@ -58,9 +57,9 @@ impl StoppedServer {
         self.was_running
     }
 
-    /// From the wish to stop it to the lock.
-    pub fn until_lock(&self) -> Duration {
-        self.until_lock
+    /// Whether the lock still keeps servers out.
+    pub fn is_locked(&self) -> Result<bool, ControlError> {
+        Ok(self.lock.is_in_place()?)
     }
 
     /// Let go of the lock, when nothing of the stop runs any more.
@@ -90,20 +89,17 @@ pub(super) fn stop(
     let owner = Owner::of(&live.data)?;
     let mut asked = Asked::ask(control)?;
     let stopped = await_lock(live, &mut asked, &wait).and_then(|lock| {
-        let until_lock = wait.gone();
         let databases = log_ends(live);
         if databases.iter().all(|database| database.end.is_clean()) {
             asked.hurry(owner.as_ref(), session);
-            return Ok((lock, databases, until_lock));
+            return Ok((lock, databases));
         }
         asked.await_end(owner.as_ref(), &wait)?;
         // What was not closed may have been written to until now.
-        Ok((lock, log_ends(live), until_lock))
+        Ok((lock, log_ends(live)))
     });
     match stopped {
-        Ok((lock, databases, until_lock)) => {
-            Ok(StoppedServer { _lock: lock, asked, databases, was_running: true, until_lock })
-        }
+        Ok((lock, databases)) => Ok(StoppedServer { lock, asked, databases, was_running: true }),
         Err(error) => {
             // A stop that is not waited for must not meet a server that is started later.
             asked.give_up();
@@ -120,7 +116,8 @@ fn keep_down(
     lock: StoresLock,
     wait: &Wait<'_>,
 ) -> StoppedServer {
-    let was_running = is_wanted(control, wait);
+    // What we call off by the stop is started again, whoever would have done it.
+    let was_running = is_wanted(control, wait.session) != Some(false);
     let asked = Asked::ask(control).unwrap_or_else(|error| {
         let why = format!(
             "the server does not run, and nobody could be told to keep it so: {}",
@@ -129,32 +126,32 @@ fn keep_down(
         wait.session.monitor.finding(&Finding::warning(why));
         Asked::Nobody
     });
-    StoppedServer { _lock: lock, asked, databases: log_ends(live), was_running, until_lock: wait.gone() }
+    StoppedServer { lock, asked, databases: log_ends(live), was_running }
 }
 
-/// Whether somebody would have it run: one that starts, or is started again after a pause, holds no stores.
-fn is_wanted(control: &ServerControl, wait: &Wait<'_>) -> bool {
+/// One that starts, or is started again after a pause, holds no stores.
+pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Option<bool> {
     match control {
         ServerControl::Commands { wanted, .. } => {
-            wanted.as_ref().is_some_and(|wanted| ends_well(wanted, wait))
+            wanted.as_ref().and_then(|wanted| ends_well(wanted, session))
         }
         ServerControl::Supervisor { socket } => {
-            supervisor::ask(socket, SupervisorVerb::Status).is_ok_and(|status| {
-                !matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped)
-            })
+            let status = supervisor::ask(socket, SupervisorVerb::Status).ok()?;
+            Some(!matches!(status.state, SupervisorState::Stopping | SupervisorState::Stopped))
         }
     }
 }
 
 /// A question that is not answered soon is none.
-fn ends_well(question: &str, wait: &Wait<'_>) -> bool {
-    let Ok(mut command) = RunningCommand::start(question) else { return false };
-    let until = wait.session.clock.since_boot() + QUESTION;
-    while command.ended().is_none() && wait.session.clock.since_boot() < until {
-        wait.session.clock.wait(LOOK, &Stop::new());
+fn ends_well(question: &str, session: &Session<'_>) -> Option<bool> {
+    let mut command = RunningCommand::start(question).ok()?;
+    let until = session.clock.since_boot() + QUESTION;
+    while command.ended().is_none() && session.clock.since_boot() < until {
+        session.clock.wait(LOOK, &Stop::new());
     }
+    let status = command.ended();
     command.kill();
-    command.ended().is_some_and(|status| status.success())
+    Some(status?.success())
 }
 
 fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result<StoresLock, ControlError> {

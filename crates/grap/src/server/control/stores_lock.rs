@@ -12,13 +12,20 @@ use grap_neo4j::files::STORE_LOCK;
 /// Held until dropped.
 #[derive(Debug)]
 pub struct StoresLock {
-    _lock: ForeignLock,
+    lock: ForeignLock,
+    path: PathBuf,
 }
 
 impl StoresLock {
     /// `None` when a server holds it, or somebody else.
     pub fn try_take(data: &Path) -> Result<Option<Self>, DiskError> {
-        Ok(ForeignLock::try_take(&path(data))?.map(|lock| Self { _lock: lock }))
+        let path = path(data);
+        Ok(ForeignLock::try_take(&path)?.map(|lock| Self { lock, path }))
+    }
+
+    /// Whether it keeps servers out: a file that was removed, and made anew, is another one's lock.
+    pub fn is_in_place(&self) -> Result<bool, DiskError> {
+        self.lock.is_in_place(&self.path)
     }
 
     /// Who holds it; it is not taken.

@@ -5,9 +5,10 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use grap_disk::{self as disk, DiskError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,37 @@ pub struct SupervisorStatus {
     pub ready: bool,
     /// Why it is so, where there is something to say.
     pub message: Option<String>,
+    /// Whose server it is, where it knows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stores: Option<SupervisedStores>,
+}
+
+/// The directory `databases` of a data directory. It may be seen at another path from another container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisedStores {
+    pub path: PathBuf,
+    pub inode: u64,
+    /// Nanoseconds since 1970, where the file system keeps the time of birth.
+    pub born: Option<i64>,
+}
+
+impl SupervisedStores {
+    /// `None`: it is not there.
+    pub fn of(data: &Path) -> Result<Option<Self>, DiskError> {
+        let path = data.join("databases");
+        let found = disk::stat(&path)?;
+        Ok(found.map(|found| {
+            let born = found.born.and_then(|born| i64::try_from(born).ok());
+            Self { path, inode: found.inode, born }
+        }))
+    }
+
+    /// What cannot be compared is not told apart.
+    pub(super) fn is_of(&self, data: &Path) -> Result<bool, DiskError> {
+        let Some(ours) = Self::of(data)? else { return Ok(true) };
+        let is_born_then = self.born.zip(ours.born).is_none_or(|(theirs, ours)| theirs == ours);
+        Ok(self.inode == ours.inode && is_born_then)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +131,7 @@ pub fn ask(socket: &Path, verb: SupervisorVerb) -> Result<SupervisorStatus, Cont
         SupervisorAnswer::Status(status) => Ok(status),
         SupervisorAnswer::Refused { error } => {
             let said = format!("{} [{}]", error.message, error.code);
-            Err(ControlError::SupervisorRefuses { socket: socket.to_owned(), said })
+            Err(ControlError::SupervisorRefuses { socket: socket.to_owned(), verb, said })
         }
     }
 }

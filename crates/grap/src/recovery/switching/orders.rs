@@ -1,0 +1,212 @@
+//! The orders of a switch, one by one.
+
+use grap_core::recovery::{Guard, Phase, Recovery};
+use grap_task::{Finding, Unit};
+
+use super::locked::require_nobody;
+use super::{
+    LiveSwitch, end_of_side, guard_of, is_seen_written, is_written, lock_is_lost, look, made_of, owed_still,
+    progress, retired, stage, switch_of,
+};
+use crate::error::{Code, Error, Result, in_one_line};
+use crate::notes;
+use crate::ops::Session;
+use crate::recovery::promote::{Archived, Confirmation, Promote, UndoEnd, WhileLocked};
+use crate::recovery::swap::Swapped;
+use crate::recovery::{candidate, perform};
+use crate::server::control::StoresLock;
+
+impl Promote for LiveSwitch<'_> {
+    fn look_again(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        self.look(recovery, session)
+    }
+
+    fn stage(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.require_look(recovery, session)?;
+        let (switch, _) = switch_of(recovery)?;
+        let data = self.installation(switch)?.data;
+        stage::stage(switch, &data, session)
+    }
+
+    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        self.require_look(recovery, session)?;
+        let (switch, _) = switch_of(recovery)?;
+        let installation = self.installation(switch)?;
+        if StoresLock::holder(&installation.data)?.is_none() {
+            return Ok(());
+        }
+        match self.drained(switch, session) {
+            Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
+                let told = format!(
+                    "whether clients are in the middle of something is not known: {}",
+                    in_one_line(&error)
+                );
+                session.monitor.finding(&Finding::warning(told));
+                Ok(())
+            }
+            drained => drained,
+        }
+    }
+
+    fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
+        if self.stopped.is_none() {
+            self.require_look(recovery, session)?;
+        }
+        let (switch, _) = switch_of(recovery)?;
+        self.require_lock(switch, session)?;
+        self.require_readable(switch, session)?;
+        Ok(self.was_running())
+    }
+
+    fn await_archive(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Archived>> {
+        if !self.has_lock()? {
+            return Ok(WhileLocked::Lost(lock_is_lost()));
+        }
+        let (switch, _) = switch_of(recovery)?;
+        if let Some(failure) = &switch.archive_unknown {
+            return Ok(WhileLocked::Done(Archived::Missed(failure.clone())));
+        }
+        match self.archived(recovery, switch, session) {
+            Ok(()) => Ok(WhileLocked::Done(Archived::Reached)),
+            Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
+                Ok(WhileLocked::Done(Archived::Missed(perform::failure(&error))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn guard(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<WhileLocked<Guard>> {
+        if !self.has_lock()? {
+            return Ok(WhileLocked::Lost(lock_is_lost()));
+        }
+        let (switch, swap) = switch_of(recovery)?;
+        self.claim(switch)?;
+        require_nobody(switch)?;
+        look::both_are_what_they_were(recovery, switch)?;
+        let end = end_of_side(recovery, switch, &switch.side.log)?;
+        let guard = swap.guard(recovery, end)?;
+        progress::note(recovery, switch, &guard, session.clock.now())?;
+        Ok(WhileLocked::Done(guard))
+    }
+
+    fn take_log(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<WhileLocked<()>> {
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if owed_still(swap.look(guard))? == Swapped::Nothing {
+            if !owed_still(self.has_lock())? {
+                return Ok(WhileLocked::Lost(lock_is_lost()));
+            }
+            require_nobody(switch)?;
+        }
+        swap.take_log(guard).map(WhileLocked::Done)
+    }
+
+    fn swap_stores(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if owed_still(swap.look(guard))? < Swapped::StoresSwapped {
+            owed_still(self.require_lock(switch, session))?;
+        }
+        swap.swap_stores(guard)
+    }
+
+    fn put_log(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if owed_still(swap.look(guard))? < Swapped::LogPut {
+            owed_still(self.require_lock(switch, session))?;
+        }
+        swap.put_log(guard)
+    }
+
+    fn start_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let (switch, _) = switch_of(recovery)?;
+        self.start(switch, session)
+    }
+
+    /// The time to answer in begins when it is seen to serve.
+    fn confirm(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<Confirmation> {
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        owed_still(self.claim(switch))?;
+        if !owed_still(swap.is_put(guard))? {
+            // By whom, nobody knows: it is another database that would be asked.
+            if recovery.phase != Phase::AskedAgain {
+                owed_still(swap.look(guard))?;
+            }
+            let why = format!("the new database does not lie at {} any more", switch.live.store);
+            return Err(Error::NotConfirmed { why });
+        }
+        if self.served != Some(true) {
+            self.start(switch, session)?;
+        }
+        self.confirmed(recovery, switch, guard, session)
+    }
+
+    fn retire(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let ((switch, swap), guard) = (switch_of(recovery)?, guard_of(recovery)?);
+        self.claim(switch)?;
+        if !swap.retire(guard)? {
+            let told = format!(
+                "the old store lies neither at {} nor at {}: somebody has taken it away, and no rollback puts it back",
+                switch.side.store, switch.retired.store
+            );
+            session.monitor.finding(&Finding::warning(told));
+        }
+        retired::mark(recovery, switch, session.clock.now())?;
+        progress::forget(switch)?;
+        if recovery.is_rollback() {
+            return retired::forget(recovery);
+        }
+        // What is left of the candidate is a copy of `system`, which is of no use any more.
+        Self::remove_staged(recovery)?;
+        candidate::remove_rest(recovery)
+    }
+
+    fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        session.monitor.begin("opening the repository", Unit::Items, None);
+        let repository = self.repository(recovery)?;
+        let (source, backup) = (&recovery.plan.source, made_of(recovery));
+        let promotion = notes::Promotion::of(recovery);
+        notes::put_promotion(&repository, source, backup, &session.author(), &promotion).map(drop)
+    }
+
+    fn undo(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<UndoEnd> {
+        let (switch, swap) = switch_of(recovery)?;
+        let Some(guard) = &recovery.guard else {
+            progress::forget(switch)?;
+            swap.remove_barrier()?;
+            return Ok(UndoEnd::Undone);
+        };
+        self.claim(switch)?;
+        let seen = swap.look_back(guard)?;
+        // Nobody need be kept from a database that stays.
+        if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
+            return Ok(UndoEnd::Written);
+        }
+        if seen > Swapped::Nothing {
+            self.require_lock(switch, session)?;
+        }
+        // What was seen before the lock was ours may not be so any more.
+        let done = swap.look_back(guard)?;
+        if done == Swapped::LogPut && is_written(guard, switch) {
+            return Ok(UndoEnd::Written);
+        }
+        swap.undo_exchanges(guard)?;
+        progress::forget(switch)?;
+        swap.remove_barrier()?;
+        Ok(UndoEnd::Undone)
+    }
+
+    fn start_old(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+        let (switch, _) = switch_of(recovery)?;
+        if !recovery.ran {
+            self.stopped = None;
+            return Ok(());
+        }
+        self.start(switch, session)
+    }
+
+    fn leave(&mut self, recovery: &Recovery, session: &Session<'_>) {
+        self.leave_behind(recovery, session);
+    }
+}
