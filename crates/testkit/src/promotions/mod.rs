@@ -38,6 +38,8 @@ pub struct Setting<'a> {
     pub distribution: &'a Distribution,
     /// So many strikes are enough; all by default.
     pub strikes: Option<usize>,
+    /// Those of a short run begin with another one each time; with this one where it is said.
+    pub first: Option<usize>,
     /// And then it is over.
     pub until: Option<Instant>,
 }
@@ -89,8 +91,10 @@ fn campaign(
     let all = Strike::all(struck);
     let mut place = Place::make(setting, part == "supervised")?;
     tell(&format!("{part}: promoted with nothing in its way, {:.0?}", begun.elapsed()));
+    let first = setting.first.unwrap_or_else(|| rand::Rng::random_range(&mut rand::rng(), 0..all.len()));
+    let turned = spread(&all).into_iter().enumerate().cycle().skip(first).take(all.len());
     let mut tally = Tally::default();
-    for (number, strike) in spread(&all).into_iter().take(setting.strikes.unwrap_or(all.len())).enumerate() {
+    for (number, strike) in turned.take(setting.strikes.unwrap_or(all.len())) {
         if setting.until.is_some_and(|until| Instant::now() >= until) {
             break;
         }
