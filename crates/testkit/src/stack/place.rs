@@ -58,7 +58,9 @@ impl Place {
         }
         let configuration = folder.path().join("deploy/grap.toml");
         let patient = fs::read_to_string(&configuration).map(|text| text + PATIENCE);
-        patient.and_then(|text| fs::write(&configuration, text)).map_err(Error::file("add to", &configuration))?;
+        patient
+            .and_then(|text| fs::write(&configuration, text))
+            .map_err(Error::file("add to", &configuration))?;
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(Error::file("find", "a free port"))?.port();
         Ok(Self { folder, name, image, port, removed: false.into() })
