@@ -134,6 +134,10 @@ pub(in crate::ops) fn clear_away(
             format!("what was found does not stand beside the backup: {}: {}", missed.code, missed.message);
         session.monitor.finding(&Finding::warning(text));
     }
+    // A rollback has no candidate that its copies would go with.
+    if let Some(rollback) = machine.state().recovery().filter(|recovery| recovery.is_rollback()) {
+        LiveSwitch::remove_staged(rollback)?;
+    }
     let machine = machine.reset(session.clock)?;
     perform(machine, lane, &mut candidate, state, session)
 }

@@ -102,7 +102,7 @@ impl<'a> LiveSwitch<'a> {
     }
 
     /// What was copied beside the live database goes with the candidate; never what was live.
-    pub(super) fn remove_staged(recovery: &Recovery) -> Result<()> {
+    pub(crate) fn remove_staged(recovery: &Recovery) -> Result<()> {
         let Some(switch) = recovery.switch.as_deref() else { return Ok(()) };
         if let Some(guard) = &recovery.guard {
             for (half, old) in [(&switch.side.store, guard.live_store), (&switch.side.log, guard.live_log)] {

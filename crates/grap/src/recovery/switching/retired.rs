@@ -135,7 +135,8 @@ pub(super) fn forget(recovery: &Recovery) -> Result<()> {
     disk::remove_file(&place.join(MARK))?;
     for half in [&switch.found.store, &switch.found.log] {
         let mut directory = parent(Path::new(half));
-        while disk::list(directory)?.is_some_and(|names| names.is_empty()) {
+        // One that is gone was removed by whoever was at it before.
+        while disk::list(directory)?.is_none_or(|names| names.is_empty()) {
             disk::remove_dir(directory)?;
             directory = parent(directory);
         }
