@@ -163,6 +163,13 @@ impl Swap {
         Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
+    /// As far as what is retired has begun to go to its place.
+    pub(super) fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
+        let is_moved = guard.live_store.is_some() && is(identity(&self.retired.store)?, guard.live_store);
+        let is_barrier = is(identity(&self.side.log)?, Some(guard.barrier));
+        Ok(self.is_put(guard)? && (is_moved || !is_barrier))
+    }
+
     /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
     pub fn remove_barrier(&self) -> Result<()> {
         remove_barrier(&self.retired.log)?;

@@ -152,10 +152,10 @@ impl Promote for LiveSwitch<'_> {
             );
             session.monitor.finding(&Finding::warning(told));
         }
-        retired::mark(recovery, switch, session.clock.now())?;
+        retired::mark(&recovery.id, &recovery.plan, switch, session.clock.now())?;
         progress::forget(switch)?;
         if recovery.is_rollback() {
-            return retired::forget(recovery);
+            return retired::forget(switch);
         }
         // What is left of the candidate is a copy of `system`, which is of no use any more.
         Self::remove_staged(recovery)?;
@@ -165,7 +165,8 @@ impl Promote for LiveSwitch<'_> {
     fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         session.monitor.begin("opening the repository", Unit::Items, None);
         let repository = self.repository(recovery)?;
-        let (source, backup) = (&recovery.plan.source, made_of(recovery));
+        let (switch, _) = switch_of(recovery)?;
+        let (source, backup) = (&recovery.plan.source, made_of(&recovery.plan, switch));
         let promotion = notes::Promotion::of(recovery);
         notes::put_promotion(&repository, source, backup, &session.author(), &promotion).map(drop)
     }
