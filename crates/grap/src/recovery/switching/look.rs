@@ -196,7 +196,7 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
         }
         if !matches!(disk::stat(parent(half)), Ok(Some(_))) {
             told.push(format!(
-                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archive.md)",
+                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archiving.md)",
                 parent(half).display()
             ));
         }
