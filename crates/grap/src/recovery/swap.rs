@@ -179,12 +179,12 @@ impl Swap {
     /// The directories that were made for what is retired, where nothing lies in them but what a try that was struck has left.
     pub(super) fn remove_empty(&self) -> Result<()> {
         for place in [&self.retired.log, &self.retired.store] {
-            for name in disk::list(parent(place))?.unwrap_or_default() {
-                if name.starts_with(UNPUBLISHED) {
-                    remove_try(&parent(place).join(name))?;
-                }
-            }
             for directory in [parent(place), parent(parent(place))] {
+                for name in disk::list(directory)?.unwrap_or_default() {
+                    if name.starts_with(UNPUBLISHED) {
+                        remove_try(&directory.join(name))?;
+                    }
+                }
                 if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
                     disk::remove_dir(directory)?;
                 }
