@@ -87,8 +87,8 @@ impl World {
         }
     }
 
-    fn find(&self) -> Result<LiveServer> {
-        Ok(LiveServer {
+    fn server(&self) -> LiveServer {
+        LiveServer {
             installation: InstallationOptions::Data {
                 data: self.data(),
                 transactions: None,
@@ -96,7 +96,7 @@ impl World {
             },
             control: ServerControl::Commands { stop: ":".to_owned(), start: ":".to_owned(), wanted: None },
             connection: Options::new("bolt://127.0.0.1:1".parse().unwrap(), Auth::None),
-        })
+        }
     }
 
     fn switch(&self, id: &RecoveryId) -> Switch {
@@ -130,7 +130,7 @@ impl World {
         } else {
             machine
         };
-        let find = || self.find();
+        let find = || Ok(self.server());
         let mut performer = Served { inner: LiveSwitch::new(&find, None), confirms };
         Ok(machine.run(&mut performer, &self.session(), &Gauge::default())?.state().clone())
     }
@@ -150,7 +150,7 @@ impl World {
         let state = self.state().unwrap();
         std::fs::write(state.root().join("recovery.journal"), "lost").unwrap();
         let (find, open) = (
-            || self.find(),
+            || Ok(self.server()),
             || -> Result<Access> { Err(Error::NotOpenedAgain { why: "nobody asks".to_owned() }) },
         );
         // The server that is not there is not seen to serve: the second reset leaves it.

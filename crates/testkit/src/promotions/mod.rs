@@ -1,10 +1,10 @@
 //! What a promotion and a rollback are worth when they are struck, on real servers.
 //!
-//! - `strikes`: Grap and the server are killed, and fail, before, inside and behind every order ([`table`]); each second
+//! - `strikes`: Grap and the server are killed, and fail, before, inside and behind every order (`table`); each second
 //!   time somebody starts the server by hand then; and it is gone on with by the same verb, by `grap serve`, or taken back
 //!   by `cancel`, while the other verb is refused.
 //! - `supervised`: the same, with the server under `grap supervise`, which is killed, or does not answer.
-//! - `cases`: what may be wrong with the live database, the archive, the stop ([`cases`]).
+//! - `cases`: what may be wrong with the live database, the archive, the stop (`cases`).
 //! - `versions`: a promotion, a rollback and a strike on each version that is named.
 //!
 //! Each time one whole database serves: the one that the state says, to the last write that was acknowledged; the other one
