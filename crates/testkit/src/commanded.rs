@@ -37,7 +37,8 @@ impl Drop for Commanded {
             let _ = supervisor.kill();
             let _ = supervisor.wait();
         }
-        self.signal_server(Signal::KILL);
+        // Its files go next.
+        let _ = self.end_server(Signal::KILL, || Ok(()));
     }
 }
 

@@ -115,7 +115,12 @@ impl Daemon {
         let Ok(repository) = self.reach_repository(CANARY, stop) else { return Ok(RunEnd::Done) };
         let mut failed_before = false;
         loop {
-            if self.own_call(CANARY, stop, |call| call.is_switching())? {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method itself is not of every lifetime"
+            )]
+            let is_switching = self.own_call(CANARY, stop, |call| call.is_switching())?;
+            if is_switching {
                 // It would be taken for a client that writes to the new database.
                 if self.clock.wait(SWITCH_LOOK, stop) {
                     return Ok(RunEnd::Done);

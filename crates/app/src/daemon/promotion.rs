@@ -42,6 +42,10 @@ impl Daemon {
         let log = self.log.of(PROMOTION);
         log.info("what was interrupted of a promotion is finished");
         self.tell("a promotion is not finished, and nobody is at it: the database may be down");
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method itself is not of every lifetime"
+        )]
         let ended = self.own_call(PROMOTION, stop, |call| call.finish_promotion());
         let owes = self.owes_promotion(stop).unwrap_or(true);
         match ended {

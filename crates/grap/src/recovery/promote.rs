@@ -79,7 +79,7 @@ pub enum Confirmation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UndoEnd {
     Undone,
-    /// It stays: clients have written to it, or what was live is put aside already.
+    /// Clients have written to it.
     Written,
 }
 

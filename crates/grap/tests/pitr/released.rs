@@ -89,8 +89,7 @@ fn it_goes_when_a_backup_and_the_archive_reach_its_end() {
     let released = release(&world, Which::Of(id())).unwrap();
     assert_eq!(released.released.unwrap().held, plan.held);
     assert!(stores(&world).is_empty() && !retired(&world).exists());
-    let (code, _) = (release(&world, Which::Oldest).unwrap_err().code().name(), ());
-    assert_eq!(code, "RETIRED_NOT_FOUND");
+    assert_eq!(release(&world, Which::Oldest).unwrap_err().code().name(), "RETIRED_NOT_FOUND");
 }
 
 #[test]
@@ -134,8 +133,7 @@ fn what_is_given_up_by_name_goes_all_the_same() {
     retire(&world, 120);
     std::fs::rename(world.path("repository"), world.path("away")).unwrap();
     std::fs::remove_dir_all(retired(&world).join("transactions")).unwrap();
-    let (code, _) = (release(&world, Which::Oldest).unwrap_err().code().name(), ());
-    assert_eq!(code, "RETIRED_NOT_BACKED_UP");
+    assert_eq!(release(&world, Which::Oldest).unwrap_err().code().name(), "RETIRED_NOT_BACKED_UP");
     let released = release(&world, Which::GivenUp(id())).unwrap().released.unwrap();
     assert!(released.held.is_none() && released.end.is_none() && stores(&world).is_empty());
 }

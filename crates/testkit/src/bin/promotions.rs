@@ -2,7 +2,7 @@
 //! database, the archive or the stop is not as it should be. The exit status is 0 only when one whole database served each
 //! time, with every acknowledged write.
 //!
-//! `promotions [strikes|supervised|cases|versions]`; all of them by default. `GRAP_STRIKES` are enough of the first two each;
+//! `promotions [strikes|supervised|cases|versions]`; all of them by default. `GRAP_STRIKES` are enough of the first two each, from one that is drawn, or from `GRAP_STRIKES_FROM`;
 //! `GRAP_SOAK_SECONDS` ends each part early, after the strike or the case under way: its last line says what share of the whole
 //! was made. `promotions cases NAME...` are some cases. `GRAP_TEST_VERSIONS` are the versions; `GRAP_BINARY` is the program under
 //! test (beside this one by default).
@@ -32,7 +32,9 @@ fn run(part: &str, only: &[String], binary: &Path, standard: &Distribution) -> R
     let tell = |text: &str| println!("{text}");
     let wanted = number("GRAP_STRIKES", 0);
     let strikes_wanted = (wanted > 0).then_some(wanted);
-    let setting = Setting { binary, distribution: standard, strikes: strikes_wanted, until: deadline() };
+    let first = std::env::var("GRAP_STRIKES_FROM").ok().and_then(|text| text.parse().ok());
+    let setting =
+        Setting { binary, distribution: standard, strikes: strikes_wanted, first, until: deadline() };
     match part {
         "strikes" => println!("{}", strikes(&setting, &tell)?),
         "supervised" => println!("{}", supervised(&setting, &tell)?),

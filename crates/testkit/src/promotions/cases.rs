@@ -376,6 +376,8 @@ impl Drop for Mounted {
 fn the_logs_lie_elsewhere(setting: &Setting<'_>) -> Result<Option<String>> {
     let folder = tempfile::tempdir().map_err(Error::file("make", "a scratch directory"))?;
     let Some(mounted) = Mounted::at(folder.path()) else { return Ok(None) };
+    // Where the server begins with them.
+    crate::tree::copy(&setting.distribution.template().join("transactions"), &mounted.0)?;
     let root = mounted.0.display().to_string();
     let mut place = Place::make_with(setting, false, &[("server.directories.transaction.logs.root", &root)])?;
     place.write()?;

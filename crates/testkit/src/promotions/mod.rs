@@ -1,10 +1,10 @@
 //! What a promotion and a rollback are worth when they are struck, on real servers.
 //!
-//! - `strikes`: Grap and the server are killed, and fail, before, inside and behind every order ([`table`]); each second
+//! - `strikes`: Grap and the server are killed, and fail, before, inside and behind every order (`table`); each second
 //!   time somebody starts the server by hand then; and it is gone on with by the same verb, by `grap serve`, or taken back
 //!   by `cancel`, while the other verb is refused.
 //! - `supervised`: the same, with the server under `grap supervise`, which is killed, or does not answer.
-//! - `cases`: what may be wrong with the live database, the archive, the stop ([`cases`]).
+//! - `cases`: what may be wrong with the live database, the archive, the stop (`cases`).
 //! - `versions`: a promotion, a rollback and a strike on each version that is named.
 //!
 //! Each time one whole database serves: the one that the state says, to the last write that was acknowledged; the other one
@@ -38,6 +38,8 @@ pub struct Setting<'a> {
     pub distribution: &'a Distribution,
     /// So many strikes are enough; all by default.
     pub strikes: Option<usize>,
+    /// Those of a short run begin with another one each time; with this one where it is said.
+    pub first: Option<usize>,
     /// And then it is over.
     pub until: Option<Instant>,
 }
@@ -89,8 +91,10 @@ fn campaign(
     let all = Strike::all(struck);
     let mut place = Place::make(setting, part == "supervised")?;
     tell(&format!("{part}: promoted with nothing in its way, {:.0?}", begun.elapsed()));
+    let first = setting.first.unwrap_or_else(|| rand::Rng::random_range(&mut rand::rng(), 0..all.len()));
+    let turned = spread(&all).into_iter().enumerate().cycle().skip(first).take(all.len());
     let mut tally = Tally::default();
-    for (number, strike) in spread(&all).into_iter().take(setting.strikes.unwrap_or(all.len())).enumerate() {
+    for (number, strike) in turned.take(setting.strikes.unwrap_or(all.len())) {
         if setting.until.is_some_and(|until| Instant::now() >= until) {
             break;
         }

@@ -26,9 +26,10 @@ const RESET: [&str; 2] = ["recover", "reset"];
 /// Short where the campaign waits for them, long enough for a busy machine.
 const LIMITS: [(&str, &str); 2] = [("GRAP_SERVER_START_LIMIT_S", "90"), ("GRAP_SERVER_STOP_LIMIT_S", "60")];
 
+/// Dropped in this order: who writes there ends before the files go.
 pub(super) struct Place {
-    pub(super) commanded: Commanded,
     pub(super) archiver: Option<Archiver>,
+    pub(super) commanded: Commanded,
     /// A candidate is made of it.
     pub(super) backup: String,
     candidate: CypherGraph,

@@ -1,9 +1,9 @@
 //! The stack in containers, driven as its user drives it: `scripts/stack`, compose, `docker exec`, and clients at Bolt. It
 //! has a project, containers, volumes and secrets of its own; all of them go at the end.
 //!
-//! - [`guarded`]: who reaches what, and who reads what; each refusal beside the same thing allowed.
-//! - [`kills`]: SIGKILL of each container while a client writes; `down` and `up`; the declared schema.
-//! - [`journey`]: corrupted by Cypher, recovered to just before, promoted, rolled back; both containers killed in the middle.
+//! - `guarded`: who reaches what, and who reads what; each refusal beside the same thing allowed.
+//! - `kills`: SIGKILL of each container while a client writes; `down` and `up`; the declared schema.
+//! - `journey`: corrupted by Cypher, recovered to just before, promoted, rolled back; both containers killed in the middle.
 //!
 //! A client on the host reaches Bolt by the container's own address: Docker lets processes of the host do that, and nobody
 //! else.

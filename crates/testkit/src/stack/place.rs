@@ -25,6 +25,13 @@ const COPIED: [&str; 6] = [
     "scripts/compose",
     "scripts/stack",
 ];
+/// On a machine that is busy with other tests a server takes minutes to start, and seconds to answer.
+const PATIENCE: &str = "
+[promote]
+drain_limit_s = 600
+archive_limit_s = 600
+confirm_limit_s = 600
+";
 /// What of the caller's environment would change the stack.
 const NOT_OURS: [&str; 4] = ["BACKUP_", "NEO4J_", "GRAP_PASSWORD", "LOG_LEVEL"];
 
@@ -49,6 +56,11 @@ impl Place {
             fs::create_dir_all(parent).map_err(Error::file("make", parent))?;
             fs::copy(&from, &to).map_err(Error::file("copy", &from))?;
         }
+        let configuration = folder.path().join("deploy/grap.toml");
+        let patient = fs::read_to_string(&configuration).map(|text| text + PATIENCE);
+        patient
+            .and_then(|text| fs::write(&configuration, text))
+            .map_err(Error::file("add to", &configuration))?;
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.map_err(Error::file("find", "a free port"))?.port();
         Ok(Self { folder, name, image, port, removed: false.into() })

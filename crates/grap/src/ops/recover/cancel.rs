@@ -59,14 +59,13 @@ fn heard(until: Duration, state: &StateDirectory, session: &Session<'_>) -> Resu
         let is_taken_back = recovery.called_off.is_some() || recovery.cause.is_some();
         let turns = is_taken_back || can_be_cancelled(&report);
         match (order(&report.state), report.runs) {
-            (None, _) if is_taken_back => return Ok(Heard::Told(report)),
             (Some(_), false) if turns => return Ok(Heard::ByNobody(report)),
             (Some(owed), true) if turns && !owed.is_of_switch() => return Ok(Heard::Told(report)),
             (Some(_), true) if turns && session.clock.since_boot() < until => {
                 session.clock.wait(LOOK, session.stop);
                 session.stop.check()?;
             }
-            (Some(_), true) if is_taken_back => return Ok(Heard::Told(report)),
+            (None, _) | (Some(_), true) if is_taken_back => return Ok(Heard::Told(report)),
             (Some(owed), true) if turns => {
                 let (id, seconds) = (recovery.id.clone(), HEARD_WITHIN.as_secs());
                 return Err(Error::CancelNotHeard { id, owed, seconds });

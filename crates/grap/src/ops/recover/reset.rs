@@ -86,6 +86,10 @@ fn take_up(
         // All that lies beside its logs is looked at.
         Ok(installation) => match interrupted(&installation)? {
             None => return Ok(machine),
+            Some(Interrupted { noted: Some(noted), .. }) if noted.has_confirmed()? => {
+                noted.finish(session.clock.now())?;
+                format!("{} had confirmed: what it has replaced is retired now", noted.recovery)
+            }
             Some(Interrupted { noted: Some(noted), .. }) => {
                 let told =
                     format!("{} is taken back, or finished where clients have written to it", noted.recovery);

@@ -147,9 +147,8 @@ impl Swap {
         Ok(self.user.is_put(guard)? && self.system_with(guard)?.map_or(Ok(true), is_put)?)
     }
 
-    /// Whether what was live is being put aside, or somebody has taken it away: the new database is in place as a whole, and no
-    /// exchange leads back from there.
-    pub fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
+    /// As far as what is retired has begun to go to its place.
+    pub(super) fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
         if !self.is_put(guard)? {
             return Ok(false);
         }

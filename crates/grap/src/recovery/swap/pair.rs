@@ -146,9 +146,11 @@ impl Pair {
         Ok(is(store, Some(guard.side_store)) && is(log, Some(guard.side_log)))
     }
 
-    /// What is new lies in the live places, and what was live not all where it lay at the end of the exchanges.
+    /// As far as what is retired has begun to go to its place.
     pub(super) fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
-        Ok(self.is_put(guard)? && self.seen()?.row(guard).is_none())
+        let is_moved = guard.live_store.is_some() && is(identity(&self.retired.store)?, guard.live_store);
+        let is_barrier = is(identity(&self.side.log)?, Some(guard.barrier));
+        Ok(self.is_put(guard)? && (is_moved || !is_barrier))
     }
 
     /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
@@ -160,12 +162,12 @@ impl Pair {
     /// The directories that were made for what is retired, where nothing lies in them but what a try that was struck has left.
     pub(super) fn remove_empty(&self) -> Result<()> {
         for place in [&self.retired.log, &self.retired.store] {
-            for name in disk::list(parent(place))?.unwrap_or_default() {
-                if name.starts_with(UNPUBLISHED) {
-                    remove_try(&parent(place).join(name))?;
-                }
-            }
             for directory in [parent(place), parent(parent(place))] {
+                for name in disk::list(directory)?.unwrap_or_default() {
+                    if name.starts_with(UNPUBLISHED) {
+                        remove_try(&directory.join(name))?;
+                    }
+                }
                 if disk::list(directory)?.is_some_and(|names| names.is_empty()) {
                     disk::remove_dir(directory)?;
                 }

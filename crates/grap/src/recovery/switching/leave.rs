@@ -69,13 +69,13 @@ impl LiveSwitch<'_> {
             Ok(false) => return Err("the lock of its stores is not ours".to_owned()),
             Err(error) => return Err(in_one_line(&error)),
         }
-        let finished = locked::require_nobody(switch).and_then(|()| match recovery.phase {
-            Phase::Undoing => swap.undo_exchanges(guard),
-            _ => {
-                swap.take_log(guard)?;
-                swap.swap_stores(guard)?;
-                swap.put_log(guard)
+        let finished = locked::require_nobody(switch).and_then(|()| {
+            if recovery.phase == Phase::Undoing {
+                return swap.undo_exchanges(guard);
             }
+            swap.take_log(guard)?;
+            swap.swap_stores(guard)?;
+            swap.put_log(guard)
         });
         finished.map_err(|error| in_one_line(&error))
     }

@@ -194,13 +194,13 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
             Ok(Some(found)) if found.kind == Kind::Directory => {}
             Ok(Some(_)) => told.push(format!("{} is no directory: it is put aside as it is", half.display())),
             Ok(None) => {
-                told.push(format!("{} is missing: there is nothing of it to put aside", half.display()))
+                told.push(format!("{} is missing: there is nothing of it to put aside", half.display()));
             }
             Err(error) => told.push(in_one_line(&error)),
         }
         if !matches!(disk::stat(parent(half)), Ok(Some(_))) {
             told.push(format!(
-                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archive.md)",
+                "{} is missing, and made anew: the archiver takes it for another place, and needs to be told (docs/archiving.md)",
                 parent(half).display()
             ));
         }

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use grap_bolt::client::Options;
 use grap_core::BackupId;
-use grap_core::recovery::{Failure, Guard, Recovery, Switch};
+use grap_core::recovery::{Failure, Guard, Plan, Recovery, Switch};
 use grap_disk::FileLock;
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
@@ -233,8 +233,8 @@ fn end_of_side(recovery: &Recovery, switch: &Switch, log: &str) -> Result<Transa
 }
 
 /// The backup that the new database was made of.
-fn made_of(recovery: &Recovery) -> &BackupId {
-    recovery.switch.as_ref().and_then(|switch| switch.made_of.as_ref()).unwrap_or(&recovery.plan.backup)
+fn made_of<'a>(plan: &'a Plan, switch: &'a Switch) -> &'a BackupId {
+    switch.made_of.as_ref().unwrap_or(&plan.backup)
 }
 
 fn seconds(seconds: u32) -> Duration {

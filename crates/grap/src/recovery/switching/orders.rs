@@ -157,10 +157,10 @@ impl Promote for LiveSwitch<'_> {
             );
             session.monitor.finding(&Finding::warning(told));
         }
-        retired::mark(recovery, switch, session.clock.now())?;
+        retired::mark(&recovery.id, &recovery.plan, switch, session.clock.now())?;
         progress::forget(switch)?;
         if recovery.is_rollback() {
-            return retired::forget(recovery);
+            return retired::forget(switch);
         }
         // What is left of the candidate is a copy of `system`, which is of no use any more.
         Self::remove_staged(recovery)?;
@@ -170,7 +170,8 @@ impl Promote for LiveSwitch<'_> {
     fn record_promotion(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         session.monitor.begin("opening the repository", Unit::Items, None);
         let repository = self.repository(recovery)?;
-        let (source, backup) = (&recovery.plan.source, made_of(recovery));
+        let (switch, _) = switch_of(recovery)?;
+        let (source, backup) = (&recovery.plan.source, made_of(&recovery.plan, switch));
         let promotion = notes::Promotion::of(recovery);
         notes::put_promotion(&repository, source, backup, &session.author(), &promotion).map(drop)
     }
@@ -183,10 +184,6 @@ impl Promote for LiveSwitch<'_> {
             return Ok(UndoEnd::Undone);
         };
         self.claim(switch)?;
-        // By whom it was confirmed a lost journal knew.
-        if swap.is_being_retired(guard)? {
-            return Ok(UndoEnd::Written);
-        }
         let seen = swap.look_back(guard)?;
         // Nobody need be kept from a database that stays.
         if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {

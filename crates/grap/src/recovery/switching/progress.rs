@@ -10,7 +10,7 @@ use grap_disk::{self as disk, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::retired::{place, require_version, root_of_retired};
+use super::retired::{self, place, require_version, root_of_retired};
 use crate::error::{Error, Result};
 use crate::live::Installation;
 use crate::recovery::halves::{identity, is};
@@ -49,6 +49,21 @@ pub(crate) struct Interrupted {
     pub(crate) barrier: PathBuf,
     /// As far as it is known.
     pub(crate) noted: Option<Box<NotedSwitch>>,
+}
+
+impl NotedSwitch {
+    /// Whether it has confirmed, and only the end of it is missing: what was live lies where it is kept, or the barrier is gone.
+    pub(crate) fn has_confirmed(&self) -> Result<bool> {
+        Swap::of(&self.switch).is_being_retired(&self.guard)
+    }
+
+    /// That end. Whoever is killed within leaves the rest of it to the next one.
+    pub(crate) fn finish(&self, now: Timestamp) -> Result<()> {
+        Swap::of(&self.switch).retire(&self.guard)?;
+        retired::mark(&self.recovery, &self.plan, &self.switch, now)?;
+        forget(&self.switch)?;
+        if self.plan.undoes.is_some() { retired::forget(&self.switch) } else { Ok(()) }
+    }
 }
 
 pub(super) fn note(recovery: &Recovery, switch: &Switch, guard: &Guard, now: Timestamp) -> Result<()> {

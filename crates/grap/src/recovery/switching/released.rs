@@ -93,7 +93,7 @@ mod tests {
             disk::create_dir_all(Path::new(half)).unwrap();
             disk::replace(&Path::new(half).join("file"), &[b"x"]).unwrap();
         }
-        mark(recovery, &switch, recovery.begun).unwrap();
+        mark(&recovery.id, &recovery.plan, &switch, recovery.begun).unwrap();
         retired_stores(data).unwrap().stores.remove(0)
     }
 
@@ -106,8 +106,8 @@ mod tests {
         switch.retired.store = folder.path().join(".grap/retired/x/databases/neo4j").display().to_string();
         switch.made_of = Some(older);
         recovery.switch = Some(Box::new(switch.clone()));
-        assert_eq!(made_of(&recovery).as_str(), "neo4j-20261120-020000");
-        mark(&recovery, &switch, recovery.begun).unwrap();
+        assert_eq!(made_of(&recovery.plan, &switch).as_str(), "neo4j-20261120-020000");
+        mark(&recovery.id, &recovery.plan, &switch, recovery.begun).unwrap();
         let found = retired_stores(folder.path()).unwrap().stores.remove(0);
         assert_eq!(found.plan.backup.as_str(), "neo4j-20261120-020000");
     }

@@ -7,13 +7,13 @@
 
 use std::path::{Path, PathBuf};
 
-use grap_core::recovery::{Halves, Plan, Recovery, RecoveryId, Switch};
+use grap_core::recovery::{Halves, Plan, RecoveryId, Switch};
 use grap_disk::{self as disk, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::made_of;
 use super::released::counts_as_gone;
-use super::{made_of, switch_of};
 use crate::error::{Error, Result, in_one_line};
 use crate::recovery::halves::{PRIVATE, parent};
 
@@ -115,29 +115,28 @@ pub(crate) fn bytes_of(halves: &Halves) -> Result<u64> {
 }
 
 /// Say what lies there now.
-pub(super) fn mark(recovery: &Recovery, switch: &Switch, now: Timestamp) -> Result<()> {
+pub(super) fn mark(recovery: &RecoveryId, plan: &Plan, switch: &Switch, now: Timestamp) -> Result<()> {
     let place = place(&switch.retired);
     disk::make_dirs(place, Some(PRIVATE))?;
-    if read(place)?.is_some_and(|mark| mark.recovery == recovery.id) {
+    if read(place)?.is_some_and(|mark| mark.recovery == *recovery) {
         return Ok(());
     }
     let mark = Mark {
         version: VERSION,
-        recovery: recovery.id.clone(),
+        recovery: recovery.clone(),
         at: now,
         database: switch.database.clone(),
         halves: switch.retired.clone(),
         system: switch.system.as_ref().map(|system| system.retired.clone()),
         live: switch.live.clone(),
-        plan: Plan { backup: made_of(recovery).clone(), ..recovery.plan.clone() },
+        plan: Plan { backup: made_of(plan, switch).clone(), ..plan.clone() },
     };
     let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
     Ok(disk::replace(&place.join(MARK), &[&text])?)
 }
 
 /// What a rollback has put back is no retired store any more: its mark goes, and its directories where they are empty.
-pub(super) fn forget(recovery: &Recovery) -> Result<()> {
-    let (switch, _) = switch_of(recovery)?;
+pub(super) fn forget(switch: &Switch) -> Result<()> {
     let place = place(&switch.found);
     disk::remove_file(&place.join(MARK))?;
     for half in switch.parts().flat_map(|part| [&part.found.store, &part.found.log]) {

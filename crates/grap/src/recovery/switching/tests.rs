@@ -183,28 +183,6 @@ fn two_graps_do_not_change_one_data_directory() {
     assert_eq!(swap.look(recovery.guard.as_ref().unwrap()).unwrap(), Swapped::Nothing);
 }
 
-/// Its journal is lost while what was live is put aside: from there no exchange leads back, and it was confirmed.
-#[test]
-fn what_is_being_put_aside_is_not_taken_back() {
-    let mut world = World::new();
-    let live = world.live();
-    let find = || Ok(live.clone());
-    let mut orders = LiveSwitch::new(&find, None);
-    world.guarded(&mut orders);
-    let (recovery, swap) = (&world.recovery, world.swap());
-    let guard = recovery.guard.as_ref().unwrap();
-    with_session(|session| {
-        orders.take_log(recovery, session).unwrap();
-        orders.swap_stores(recovery, session).unwrap();
-        orders.put_log(recovery, session).unwrap();
-        assert!(!swap.is_being_retired(guard).unwrap());
-        assert!(swap.retire(guard).unwrap().is_empty());
-        assert!(swap.is_being_retired(guard).unwrap());
-        assert_eq!(orders.undo(recovery, session).unwrap(), UndoEnd::Written);
-        assert!(swap.is_put(guard).unwrap());
-    });
-}
-
 /// As where the journal has no room for what was done.
 #[test]
 fn what_is_half_exchanged_is_finished_and_started_where_the_lock_is_ours() {
