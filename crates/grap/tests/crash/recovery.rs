@@ -86,12 +86,20 @@ fn promotion_and_rollback(world: &World) -> grap::Result<()> {
 /// Whatever was struck, somebody starts the server by hand before the next process goes on: one whole database is served
 /// at the end, and nothing of the other is lost.
 fn enumerate_switches(mode: Mode) {
+    enumerate_switches_of(false, mode);
+}
+
+fn enumerate_switches_with_system(mode: Mode) {
+    enumerate_switches_of(true, mode);
+}
+
+fn enumerate_switches_of(with_system: bool, mode: Mode) {
     let _turn = turn();
-    let world = World::new();
+    let world = World::of(with_system);
     let count = calls(|| promotion_and_rollback(&world).unwrap()).len();
     assert!(count > 200, "it makes {count} calls");
     for at in (1..=count).step_by(stride(1)) {
-        let world = World::new();
+        let world = World::of(with_system);
         let (result, hit) = struck(at, mode, || promotion_and_rollback(&world));
         assert!(hit, "call {at} of {count} was not reached");
         let told = format!("call {at} of {count}, {mode:?}, {result:?}");
@@ -158,4 +166,10 @@ mod switches {
     use super::{Mode, enumerate_switches};
 
     struck_by_every_fault!(enumerate_switches);
+}
+
+mod switches_with_system {
+    use super::{Mode, enumerate_switches_with_system};
+
+    struck_by_every_fault!(enumerate_switches_with_system);
 }

@@ -23,14 +23,21 @@ fn options(live_is_lost: bool) -> SwitchOptions {
 }
 
 fn validated() -> World {
-    let world = World::new();
+    validated_in(World::new())
+}
+
+fn validated_in(world: World) -> World {
     drop(world.run(world.begin().unwrap(), &mut world.fake([], None)).unwrap());
     world
 }
 
 /// A validated candidate; asked for, and killed at this order.
 fn killed_at(wish: &What, owed: Order, when: When) -> World {
-    let world = validated();
+    killed_in(World::new(), wish, owed, when)
+}
+
+fn killed_in(world: World, wish: &What, owed: Order, when: When) -> World {
+    let world = validated_in(world);
     let mut state = apply(atlas::validated(), &atlas::event(wish.clone()))
         .unwrap_or_else(|_| apply(State::Idle, &atlas::event(wish.clone())).unwrap());
     if matches!(wish, What::RollbackBegun { .. }) {
@@ -127,6 +134,14 @@ fn something_else_that_is_owed_stands_in_the_way_by_name() {
     let world = killed_at(&promotion(true), Order::Drain, When::Before);
     let said = told(&world, false, &options(false));
     assert!(said.contains("with --live-is-lost"), "{said}");
+    let with_system = SwitchOptions { with_system: true, ..options(false) };
+    let world = killed_at(&promotion(false), Order::Drain, When::Before);
+    let said = told(&world, false, &with_system);
+    assert!(said.contains("without --with-system"), "{said}");
+    let world = killed_in(World::of(true), &promotion(false), Order::Drain, When::Before);
+    let said = told(&world, false, &options(false));
+    assert!(said.contains("begun with --with-system"), "{said}");
+    assert!(said.contains("`grap recover promote --with-system`"), "{said}");
     let world = killed_at(&atlas::rollback_begun(false), Order::Drain, When::Before);
     let said = told(&world, false, &options(false));
     assert!(said.contains("step of a rollback") && said.contains("`grap recover rollback`"), "{said}");

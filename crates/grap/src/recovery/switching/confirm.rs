@@ -130,6 +130,8 @@ fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Sessi
         // Of the new database it says nothing.
         Ok(Err(Unfit::Another(why))) => return Ok(Found::Blind(Error::NotConfirmed { why })),
         Err(error) if error.code() == Code::Interrupted => return Err(error),
+        // That somebody was wrong before is no answer; it passes.
+        Err(error) if is_to_wait(&error) => return Ok(Found::Unseen(error)),
         // Whoever is not let in has not seen anything wrong.
         Err(error) if is_not_let_in(&error) => return Ok(Found::Blind(error)),
         Err(error) if is_answer(&error) => return Ok(Found::NotYet(in_one_line(&error))),
@@ -164,6 +166,12 @@ fn judged(rules: &[Rule], shown: &[LiveObject], recovery: &Recovery, session: &S
 /// The server has said so.
 fn is_answer(error: &Error) -> bool {
     matches!(error, Error::Bolt(BoltError::Server { .. }))
+}
+
+/// For some seconds a server asks nobody for a password by whose name three wrong ones were said.
+fn is_to_wait(error: &Error) -> bool {
+    matches!(error, Error::Bolt(BoltError::Server { failure, .. })
+        if failure.code() == "Neo.ClientError.Security.AuthenticationRateLimit")
 }
 
 fn is_not_let_in(error: &Error) -> bool {

@@ -184,6 +184,9 @@ mod tests {
 
     const FROZEN: &[u8] = include_bytes!("../../../../../testdata/promotion-v1/in-progress.json");
 
+    const FROZEN_WITH_SYSTEM: &[u8] =
+        include_bytes!("../../../../../testdata/promotion-v1/in-progress-with-system.json");
+
     struct World {
         _folder: tempfile::TempDir,
         installation: Installation,
@@ -306,5 +309,12 @@ mod tests {
         };
         assert_eq!(noted, written);
         assert_eq!(serde_json::to_vec_pretty(&written).unwrap(), FROZEN.trim_ascii_end());
+        let written = NotedSwitch {
+            switch: Switch { system: Some(Box::new(written.switch.clone())), ..written.switch },
+            guard: Guard { system: Some(Box::new(written.guard.clone())), ..written.guard },
+            ..written
+        };
+        assert_eq!(serde_json::from_slice::<NotedSwitch>(FROZEN_WITH_SYSTEM).unwrap(), written);
+        assert_eq!(serde_json::to_vec_pretty(&written).unwrap(), FROZEN_WITH_SYSTEM.trim_ascii_end());
     }
 }

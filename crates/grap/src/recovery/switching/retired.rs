@@ -204,6 +204,10 @@ mod tests {
         };
         assert_eq!(serde_json::from_slice::<Mark>(frozen).unwrap(), mark);
         assert_eq!(serde_json::to_vec_pretty(&mark).unwrap(), frozen.trim_ascii_end());
+        let with_system = include_bytes!("../../../../../testdata/promotion-v1/retired-with-system.json");
+        let mark = Mark { system: Some(mark.halves.clone()), ..mark };
+        assert_eq!(serde_json::from_slice::<Mark>(with_system).unwrap(), mark);
+        assert_eq!(serde_json::to_vec_pretty(&mark).unwrap(), with_system.trim_ascii_end());
         let folder = tempfile::tempdir().unwrap();
         let newer = String::from_utf8_lossy(frozen).replacen("\"version\": 1", "\"version\": 2", 1);
         disk::replace(&folder.path().join(MARK), &[newer.as_bytes()]).unwrap();
