@@ -285,7 +285,7 @@ fn killed_with_its_watcher(live: &Live) {
     assert_eq!(watchers.len(), 1);
     kill_process(Pid::from_raw(watchers[0].try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
     open.end(Signal::KILL);
-    assert_eq!(processes(&id_of(&directory)), [server]);
+    eventually("the end of the watcher", || processes(&id_of(&directory)) == [server]);
     next_run_removes(live, &directory);
 }
 
