@@ -1,6 +1,6 @@
 //! A run of the program that is struck at the very call, by strace: no clock and no load of the machine has a say in it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
@@ -30,16 +30,31 @@ pub enum Does {
     Fail,
 }
 
+/// Whether a process may be struck here: not everywhere may one trace another.
+pub fn can_strike() -> Result<bool> {
+    let mut sleep = Command::new("sleep");
+    let child = sleep.arg("60").spawn().map_err(Error::file("start", "sleep"))?;
+    let struck = Running { child };
+    let call = Call { names: "fsync", path: None, number: 1 };
+    let mut strace = Running { child: strace(struck.child.id(), &call, Does::Kill)? };
+    Ok(has_attached(&mut strace.child))
+}
+
+/// Its stderr is kept open: who writes to a pipe that is closed dies of it.
+fn has_attached(strace: &mut Child) -> bool {
+    let Some(said) = strace.stderr.as_mut() else { return false };
+    let mut lines = BufReader::new(said).lines().map_while(std::result::Result::ok);
+    lines.any(|line| line.contains("attached"))
+}
+
 /// Run it, and strike it there; how it ended. What its children do is theirs.
 pub fn struck(grap: &Grap, arguments: &[&str], call: &Call, does: Does) -> Result<ExitStatus> {
     let mut grap = Running::start(grap, arguments, &[])?;
     grap.signal(Signal::STOP);
     let mut strace = Running { child: strace(grap.child.id(), call, does)? };
-    // It is read from to the end of this: who writes to a pipe that is closed dies of it.
-    let mut said = strace.child.stderr.take().map(BufReader::new);
-    let lines = said.iter_mut().flat_map(|said| said.by_ref().lines());
-    let attached = lines.map_while(std::result::Result::ok).any(|line| line.contains("attached"));
-    require(attached, || "strace could not attach to grap: is ptrace allowed here?".to_owned())?;
+    require(has_attached(&mut strace.child), || {
+        "strace could not attach to grap: is ptrace allowed here?".to_owned()
+    })?;
     grap.signal(Signal::CONT);
     grap.ended()
 }
