@@ -9,7 +9,7 @@ use grap_testkit::Distribution;
 use grap_testkit::bolt::Bolt;
 use grap_testkit::commanded::Commanded;
 use grap_testkit::pitr::archiver::Archiver;
-use grap_testkit::struck::{Call, Does, struck};
+use grap_testkit::struck::{Call, Does, can_strike, struck};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -103,8 +103,14 @@ fn the_users_of_a_backup_become_live_and_those_of_now_are_put_back() {
     assert_eq!(plan["with_system"], true);
     let (then, now) = ends_of_system(&plan);
     assert!(now > then, "{plan:#}");
-    is_killed_behind_the_barrier_of_system(&world);
-    Ran::grap(&world.grap, &["recover", "promote"]).refused("RECOVERY_STATE", 27);
+    if can_strike().unwrap() {
+        is_killed_behind_the_barrier_of_system(&world);
+        Ran::grap(&world.grap, &["recover", "promote"]).refused("RECOVERY_STATE", 27);
+    } else {
+        eprintln!(
+            "SKIPPED: a promotion that is killed within the swap: strace may not attach to a process here"
+        );
+    }
     world.is_unconfirmed_until_it_is_told(&["recover", "promote", "--with-system"], THEN);
     assert_eq!((world.users(), world.steps()), (vec!["neo4j".to_owned()], 1));
     let status = world.said(&["recover", "status"]);
