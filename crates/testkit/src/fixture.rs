@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::tree;
 
 /// The folder `testdata/` of the workspace.
 pub fn testdata() -> PathBuf {
@@ -33,4 +34,14 @@ pub fn store_fixture(name: &str, data: &Path) -> Result<()> {
     let file = File::open(&packed).map_err(Error::file("open", &packed))?;
     let unpacked = zstd::Decoder::new(file).map_err(Error::file("decompress", &packed))?;
     tar::Archive::new(unpacked).unpack(data).map_err(Error::file("unpack", &packed))
+}
+
+/// As [`store_fixture`], with a copy of it in the place of `system`: for what asks for both and starts no server.
+pub fn installation_fixture(name: &str, data: &Path) -> Result<()> {
+    store_fixture(name, data)?;
+    for side in ["databases", "transactions"] {
+        let side = data.join(side);
+        tree::copy(&side.join("neo4j"), &side.join("system"))?;
+    }
+    Ok(())
 }

@@ -42,7 +42,7 @@ pub mod value;
 pub mod workload;
 
 pub use error::{Error, Result};
-pub use fixture::store_fixture;
+pub use fixture::{installation_fixture, store_fixture};
 pub use install::Distribution;
 pub use judge::{Judge, Verdict, judge_server};
 pub use keeper::LogKeeper;

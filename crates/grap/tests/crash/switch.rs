@@ -25,7 +25,7 @@ use grap_core::recovery::{
 use grap_disk::faults::{self, Fault, Mode};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
-use grap_testkit::{store_fixture, tree};
+use grap_testkit::{installation_fixture, tree};
 
 use crate::stride;
 use crate::world::{scratch, turn};
@@ -366,11 +366,10 @@ impl Perform for Served<'_> {
 fn template() -> tempfile::TempDir {
     let folder = scratch();
     let data = folder.path().join("data");
-    store_fixture("5.26.30", &data).unwrap();
+    installation_fixture("5.26.30", &data).unwrap();
     let retired = data.join(".grap/retired").join(BEFORE);
     for side in ["databases", "transactions"] {
         let live = data.join(side).join("neo4j");
-        tree::copy(&live, &data.join(side).join("system")).unwrap();
         std::fs::create_dir_all(retired.join(side)).unwrap();
         for database in ["neo4j", "system"] {
             tree::copy(&live, &retired.join(side).join(database)).unwrap();

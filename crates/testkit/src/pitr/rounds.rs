@@ -150,7 +150,8 @@ impl Round<'_> {
             let target = format!("time={at}");
             if self.unsure(&target, ms)? {
                 unsure += 1;
-                require(unsure < wanted * 2, || "most instants are unsure".to_owned())?;
+                // A few in a row say nothing.
+                require(unsure < wanted * 2 + 8, || "most instants are unsure".to_owned())?;
                 continue;
             }
             if self.judged_at(&target, expected)? {

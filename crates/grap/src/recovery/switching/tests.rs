@@ -23,10 +23,9 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        grap_testkit::store_fixture("5.26.30", &data).unwrap();
+        grap_testkit::installation_fixture("5.26.30", &data).unwrap();
         for side in ["databases", "transactions"] {
             let (half, retired) = (data.join(side), data.join(".grap/retired/before").join(side));
-            grap_testkit::tree::copy(&half.join("neo4j"), &half.join("system")).unwrap();
             disk::create_dir_all(&retired).unwrap();
             grap_testkit::tree::copy(&half.join("neo4j"), &retired.join("neo4j")).unwrap();
         }

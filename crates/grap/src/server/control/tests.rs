@@ -25,11 +25,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        grap_testkit::store_fixture("5.26.30", &data).unwrap();
-        for side in ["databases", "transactions"] {
-            let side = data.join(side);
-            grap_testkit::tree::copy(&side.join("neo4j"), &side.join("system")).unwrap();
-        }
+        grap_testkit::installation_fixture("5.26.30", &data).unwrap();
         let options =
             InstallationOptions::Data { data, transactions: None, database: Some("neo4j".to_owned()) };
         let live = Installation::find(&options).unwrap();
