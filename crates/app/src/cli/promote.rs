@@ -2,7 +2,7 @@
 
 use grap::Error;
 use grap::live::Installation;
-use grap::ops::{self, RecoverOptions, SwitchOptions, SwitchReport};
+use grap::ops::{self, RecoverOptions, SwitchAccess, SwitchOptions, SwitchReport};
 use grap::recovery::{LiveServer, RetiredStore, retired_stores};
 use grap_core::recovery::{InvalidRecoveryId, Order, Recovery, RecoveryId, order};
 use grap_task::Finding;
@@ -17,12 +17,11 @@ impl Call<'_> {
         let PromoteArguments { switch: arguments, with_system } = arguments;
         let options = self.switch_options(arguments, None)?;
         let options = SwitchOptions { with_system: *with_system, ..options };
-        let (find, open) = (|| self.live_again(), || self.access_again());
         if arguments.dry_run {
-            let plan = ops::plan_promotion(&options, &find, &open, &self.state()?, self.session)?;
+            let plan = self.switch(|access| ops::plan_promotion(&options, access))?;
             return self.output.switch_plan(&plan);
         }
-        self.switched(&ops::promote(&options, &find, &open, &self.state()?, self.session)?)
+        self.switched(&self.switch(|access| ops::promote(&options, access))?)
     }
 
     pub(super) fn rollback(&self, arguments: &RollbackArguments) -> Result<(), Failure> {
@@ -30,12 +29,11 @@ impl Call<'_> {
         let id = arguments.id.as_ref().map(parse).transpose();
         let id = id.map_err(|error: InvalidRecoveryId| Failure::Usage(error.to_string()))?;
         let options = self.switch_options(&arguments.switch, id)?;
-        let (find, open) = (|| self.live_again(), || self.access_again());
         if arguments.switch.dry_run {
-            let plan = ops::plan_rollback(&options, &find, &open, &self.state()?, self.session)?;
+            let plan = self.switch(|access| ops::plan_rollback(&options, access))?;
             return self.output.switch_plan(&plan);
         }
-        self.switched(&ops::rollback(&options, &find, &open, &self.state()?, self.session)?)
+        self.switched(&self.switch(|access| ops::rollback(&options, access))?)
     }
 
     /// What is wrong with the settings of a promotion is said before the recovery, and not behind it.
@@ -44,15 +42,7 @@ impl Call<'_> {
         self.live_server()?;
         let told = "what passes is promoted (promote.after_validation)";
         self.session.monitor.finding(&Finding::info(told));
-        let (find, open) = (|| self.live_again(), || self.access_again());
-        self.switched(&ops::recover_and_promote(
-            recovery,
-            &options,
-            &find,
-            &open,
-            &self.state()?,
-            self.session,
-        )?)
+        self.switched(&self.switch(|access| ops::recover_and_promote(recovery, &options, access))?)
     }
 
     pub(super) fn promotes_what_passes(&self) -> Result<bool, Failure> {
@@ -84,11 +74,14 @@ impl Call<'_> {
 
     /// Whether there was something.
     pub(crate) fn finish_promotion(&self) -> Result<bool, Failure> {
-        let (find, open) = (|| self.live_again(), || self.access_again());
-        let Some(report) = ops::resume_promotion(&find, &open, &self.state()?, self.session)? else {
-            return Ok(false);
-        };
+        let Some(report) = self.switch(ops::resume_promotion)? else { return Ok(false) };
         self.switched(&report).map(|()| true)
+    }
+
+    fn switch<T>(&self, act: impl FnOnce(&SwitchAccess<'_>) -> grap::Result<T>) -> Result<T, Failure> {
+        let (find, open) = (|| self.live_again(), || self.access_again());
+        let access = SwitchAccess { find: &find, open: &open, state: &self.state()?, session: self.session };
+        Ok(act(&access)?)
     }
 
     fn switched(&self, report: &SwitchReport) -> Result<(), Failure> {

@@ -10,8 +10,8 @@ use grap_core::recovery::Status;
 use super::{Caller, OpenRepository};
 use crate::error::{Code, Error, Result};
 use crate::ops::{
-    self, RecoverOptions, RecoveryReport, StoreReleaseOptions, StoreReleaseReport, SwitchOptions,
-    SwitchReport, Which,
+    self, RecoverOptions, RecoveryReport, StoreReleaseOptions, StoreReleaseReport, SwitchAccess,
+    SwitchOptions, SwitchReport, Which,
 };
 use crate::recovery::LiveServer;
 use crate::server::control::ControlError;
@@ -77,8 +77,7 @@ impl RecoveryStateMachine {
     /// From `SUCCESS` to `PROMOTED`: what has passed becomes the live database, and what was live is retired. Whether it
     /// was promoted the report says; called off, it is `SUCCESS` with the reason.
     pub fn promote_to_production(&self, options: &SwitchOptions) -> Result<SwitchReport> {
-        let (find, open) = (|| self.live(), || (self.open)());
-        ops::promote(options, &find, &open, &self.state, &self.caller.session())
+        self.switch(|access| ops::promote(options, access))
     }
 
     /// From `NOT_RECOVERING` to `PROMOTED`: a candidate is made of the target (`None`: the newest point that there is now),
@@ -89,20 +88,23 @@ impl RecoveryStateMachine {
         options: &SwitchOptions,
     ) -> Result<SwitchReport> {
         let recovery = RecoverOptions { target, ..self.options.clone() };
-        let (find, open) = (|| self.live(), || (self.open)());
-        ops::recover_and_promote(&recovery, options, &find, &open, &self.state, &self.caller.session())
+        self.switch(|access| ops::recover_and_promote(&recovery, options, access))
     }
 
     /// What a promotion has retired becomes live again, and what is live now is retired.
     pub fn rollback(&self, options: &SwitchOptions) -> Result<SwitchReport> {
-        let (find, open) = (|| self.live(), || (self.open)());
-        ops::rollback(options, &find, &open, &self.state, &self.caller.session())
+        self.switch(|access| ops::rollback(options, access))
     }
 
     /// What was live once is removed: if the repository holds all of it, or if it is given up by name.
     pub fn release(&self, which: Which) -> Result<StoreReleaseReport> {
         let options = StoreReleaseOptions { installation: self.live()?.installation, which };
         ops::release_store(&options, &|| (self.open)(), &self.state, &self.caller.session())
+    }
+
+    fn switch<T>(&self, act: impl FnOnce(&SwitchAccess<'_>) -> T) -> T {
+        let (find, open) = (|| self.live(), || (self.open)());
+        act(&SwitchAccess { find: &find, open: &open, state: &self.state, session: &self.caller.session() })
     }
 
     fn live(&self) -> Result<LiveServer> {

@@ -57,8 +57,8 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use promote::{
-    SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote, recover_and_promote,
-    resume_promotion, rollback,
+    SwitchAccess, SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote,
+    recover_and_promote, resume_promotion, rollback,
 };
 pub use recover::{
     CandidateIs, RecoverOptions, RecoveryReport, begin_recovery, cancel_recovery, lost_switch, recover,

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use grap::ops::{SwitchOptions, SwitchPlan, promote, resume_promotion, rollback};
+use grap::ops::{SwitchAccess, SwitchOptions, SwitchPlan, promote, resume_promotion, rollback};
 use grap::recovery::{LiveServer, Swap, Swapped, retired_stores};
 use grap::{Code, Error};
 use grap_core::recovery::{Cause, Order, Phase, State, Status, SwitchLimits, What, apply, atlas, order};
@@ -62,7 +62,9 @@ fn promotion(lost: bool) -> What {
 
 fn resume(world: &World) -> grap::Result<Option<grap::ops::SwitchReport>> {
     let open = || -> grap::Result<_> { panic!("the repository is not needed") };
-    resume_promotion(&not_found, &open, &world.directory, &world.session(&Stop::new()))
+    let (state, stop) = (&world.directory, Stop::new());
+    let session = &world.session(&stop);
+    resume_promotion(&SwitchAccess { find: &not_found, open: &open, state, session })
 }
 
 fn state(world: &World) -> State {
@@ -115,12 +117,9 @@ fn something_else_that_is_owed_stands_in_the_way_by_name() {
     let open = || -> grap::Result<_> { panic!("the repository is not needed") };
     let told = |world: &World, is_rollback: bool, options: &SwitchOptions| {
         let (before, session_stop) = (state(world), Stop::new());
-        let session = world.session(&session_stop);
-        let asked = if is_rollback {
-            rollback(options, &not_found, &open, &world.directory, &session)
-        } else {
-            promote(options, &not_found, &open, &world.directory, &session)
-        };
+        let (directory, session) = (&world.directory, &world.session(&session_stop));
+        let access = SwitchAccess { find: &not_found, open: &open, state: directory, session };
+        let asked = if is_rollback { rollback(options, &access) } else { promote(options, &access) };
         let error = asked.unwrap_err();
         assert_eq!(state(world), before, "something was done");
         assert_eq!(error.code(), Code::RecoveryState, "{error}");
