@@ -4,13 +4,14 @@
 //! - *Held is what a restore would be granted for*: the last transaction of its log, by id, checksum and time, is the end of
 //!   a backup, or is reached on a timeline from one, with nothing missing in between ([`reach`]). A backup that something
 //!   speaks against counts for nothing. The repository is locked while that is looked at and acted upon.
-//! - *Nothing is removed that a promotion or a rollback needs*: the lock of recoveries is held, nothing is owed, and no
-//!   barrier lies in the place of a live log.
+//! - *Nothing is removed that a promotion or a rollback needs*, of this state directory or of another one: the lock of
+//!   recoveries is held, and the claim of the data directory; nothing is owed, and nothing lies exchanged but not retired.
 
 use std::path::Path;
 
 use grap_core::recovery::{Phase, Recovery, RecoveryId, State, order};
 use grap_core::{BackupId, SourceName, Verdict};
+use grap_disk::{self as disk, FileLock};
 use grap_neo4j::{StoreId, TransactionEnd};
 use grap_repository::Repository;
 use grap_task::{Finding, Unit};
@@ -24,7 +25,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions, SYSTEM};
 use crate::notes::Notes;
 use crate::recovery::{
-    self, Lane, Machine, OpenAgain, RetiredStore, finish_released, interrupted, retired_stores,
+    self, Lane, Machine, OpenAgain, RetiredStore, claim, finish_released, interrupted, retired_stores,
+    root_of_retired, switch_in_progress,
 };
 use crate::state::StateDirectory;
 
@@ -90,8 +92,10 @@ pub fn release_store(
 ) -> Result<StoreReleaseReport> {
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled("recover", session.clock, || {
+        let data = Installation::data_directory(&options.installation)?;
+        let _claim = claim_of_retired(&data)?;
         nothing_is_owed(machine.state(), options)?;
-        let finished = finish_released(&Installation::data_directory(&options.installation)?)?;
+        let finished = finish_released(&data)?;
         let released = decide(options, open, machine.state(), session, |plan| {
             recovery::release_store(&plan.store)?;
             Ok(plan)
@@ -115,13 +119,24 @@ fn nothing_is_owed(state: &State, options: &StoreReleaseOptions) -> Result<()> {
         let why = "and may need what is retired".to_owned();
         return Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why, verb: recovery.verb() });
     }
-    match interrupted(&Installation::locate(&options.installation, SYSTEM)?)? {
-        None => Ok(()),
-        Some(found) => {
-            let what = format!("{} is a barrier, and nobody is known to be at it", found.barrier.display());
-            Err(Error::SwapUnknown { what })
-        }
+    let installation = Installation::locate(&options.installation, SYSTEM)?;
+    if let Some(found) = interrupted(&installation)? {
+        let what = format!("{} is a barrier, and nobody is known to be at it", found.barrier.display());
+        return Err(Error::SwapUnknown { what });
     }
+    // Between the last exchange and the end what was live lies where the retired one was.
+    if switch_in_progress(&installation.data)? {
+        let what = "a promotion or a rollback, of another state directory, is not finished".to_owned();
+        return Err(Error::SwapUnknown { what });
+    }
+    Ok(())
+}
+
+/// Where something was ever retired.
+fn claim_of_retired(data: &Path) -> Result<Option<FileLock>> {
+    let root = root_of_retired(data);
+    let is_there = disk::stat(&root)?.is_some();
+    is_there.then(|| claim(&root)).transpose()
 }
 
 /// Under the repository's lock, unless it is given up.

@@ -43,7 +43,7 @@ pub use switching::{
     FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
 };
 pub(crate) use switching::{
-    Interrupted, NotedSwitch, archived_databases, bytes_of, finish_released, given_up, interrupted,
+    Interrupted, NotedSwitch, archived_databases, bytes_of, claim, finish_released, given_up, interrupted,
     release_store, root_of_retired,
 };
 

@@ -1,11 +1,13 @@
 //! A retired database goes when all of it can be restored, and by name; never what a switch that is owed needs.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use grap::Result;
 use grap::ops::{self, Held, StoreReleaseOptions, StoreReleaseReport, Which};
 use grap::recovery::{Lane, Machine, RetiredStore, retired_stores};
 use grap_core::recovery::{RecoveryId, What, atlas};
+use grap_disk::FileLock;
 use grap_testkit::tree;
 
 use crate::world::{Start, World, put_all, segments};
@@ -159,7 +161,28 @@ fn what_a_switch_needs_that_is_owed_stays_even_when_it_is_given_up() {
     assert_eq!(refused(&world, Which::GivenUp(id())).0, "SWAP_UNFINISHED");
     std::fs::remove_file(&log).unwrap();
     std::fs::rename(world.path("log"), &log).unwrap();
+    // Of another state directory: while it runs, and where it has died behind its last exchange.
+    let claim = FileLock::try_exclusive(&world.path("data/.grap/retired/switch.lock")).unwrap().unwrap();
+    assert_eq!(refused(&world, Which::Of(id())).0, "PROMOTION_REFUSED");
+    drop(claim);
+    let other = world.path("data/.grap/retired/recovery-20261127-020000");
+    note_of_a_switch_that_is_put(&world, &other);
+    assert_eq!(refused(&world, Which::GivenUp(id())).0, "SWAP_UNFINISHED");
+    std::fs::remove_dir_all(&other).unwrap();
     release(&world, Which::Of(id())).unwrap();
+}
+
+/// What is live is what it has put there.
+fn note_of_a_switch_that_is_put(world: &World, place: &Path) {
+    let frozen = include_str!("../../../../testdata/promotion-v1/in-progress.json");
+    let mut noted: serde_json::Value = serde_json::from_str(frozen).unwrap();
+    for (half, side) in [("store", "databases"), ("log", "transactions")] {
+        let live = world.path("data").join(side).join("neo4j");
+        noted["guard"][format!("side_{half}")]["inode"] = std::fs::metadata(&live).unwrap().ino().into();
+        noted["switch"]["live"][half] = live.display().to_string().into();
+    }
+    std::fs::create_dir_all(place).unwrap();
+    std::fs::write(place.join("in-progress.json"), noted.to_string()).unwrap();
 }
 
 /// Killed behind the rename: it counts as gone, and who asks for it again is told that it is.
@@ -172,5 +195,8 @@ fn a_release_that_was_struck_is_finished_by_the_next_one() {
     let report = release(&world, Which::Of(id())).unwrap();
     assert!(report.released.is_none());
     assert_eq!(report.finished, [id()]);
-    assert_eq!(grap_disk::list(&world.path("data/.grap/retired")).unwrap(), Some(Vec::new()));
+    assert_eq!(
+        grap_disk::list(&world.path("data/.grap/retired")).unwrap(),
+        Some(vec!["switch.lock".to_owned()])
+    );
 }

@@ -4,6 +4,8 @@
 //! The first is a lock of ours in the data directory, for two Graps may have two state directories: `.grap/retired/switch.lock`,
 //! from the look on until the process ends. The others are looked at right before anything is exchanged.
 
+use std::path::Path;
+
 use grap_core::recovery::Switch;
 use grap_disk::{self as disk, FileLock};
 
@@ -25,16 +27,8 @@ impl LiveSwitch<'_> {
         }
         let root = parent(place(&switch.retired));
         disk::make_dirs(root, Some(PRIVATE))?;
-        let path = root.join(LOCK);
-        self.claim = FileLock::try_exclusive(&path)?;
-        if self.claim.is_some() {
-            return Ok(());
-        }
-        let why = format!(
-            "another grap, of another state directory, is in the middle of a promotion or a rollback here: it holds {}",
-            path.display()
-        );
-        Err(Error::PromotionRefused { why })
+        self.claim = Some(claim(root)?);
+        Ok(())
     }
 
     /// Whether the lock of the stores is ours, and keeps servers out.
@@ -66,13 +60,25 @@ impl LiveSwitch<'_> {
     }
 }
 
+/// Of what is live and what is retired in one data directory, until it is dropped.
+pub(crate) fn claim(root: &Path) -> Result<FileLock> {
+    let path = root.join(LOCK);
+    FileLock::try_exclusive(&path)?.ok_or_else(|| {
+        let why = format!(
+            "another grap, of another state directory, is in the middle of a promotion, a rollback or a release here: it holds {}",
+            path.display()
+        );
+        Error::PromotionRefused { why }
+    })
+}
+
 /// While no server has it open: neither has anybody else (`neo4j-admin database load`, `migrate` or `check` takes the lock of
 /// the database alone, and goes on by path).
 pub(super) fn require_nobody(switch: &Switch) -> Result<()> {
-    switch.parts().try_for_each(|part| nobody_is_at(std::path::Path::new(&part.live.store)))
+    switch.parts().try_for_each(|part| nobody_is_at(Path::new(&part.live.store)))
 }
 
-fn nobody_is_at(store: &std::path::Path) -> Result<()> {
+fn nobody_is_at(store: &Path) -> Result<()> {
     match ServerRun::of(store)? {
         ServerRun::NotSeen => Ok(()),
         run => {

@@ -48,6 +48,7 @@ use crate::ops::Session;
 use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer};
 
 pub(crate) use archive::archived_databases;
+pub(crate) use locked::claim;
 pub(crate) use look::given_up;
 pub use progress::switch_in_progress;
 pub(crate) use progress::{Interrupted, NotedSwitch, interrupted};
