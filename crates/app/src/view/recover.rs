@@ -86,7 +86,10 @@ fn candidate_unchanged(candidate: &CandidateIs) -> Option<bool> {
 
 fn recovery_shape(recovery: &Recovery) -> Value {
     let plan = &recovery.plan;
-    let ends = plan.ends.iter().map(|end| json!({ "database": end.database, "tx_id": end.tx_id }));
+    let ends = plan
+        .ends
+        .iter()
+        .map(|end| json!({ "database": end.database, "tx_id": end.tx_id, "short": end.short }));
     json!({
         "id": recovery.id,
         "begun": recovery.begun,
@@ -209,8 +212,10 @@ fn about(recovery: &Recovery) -> String {
     let plan = &recovery.plan;
     let ends: Vec<String> =
         plan.ends.iter().map(|end| format!("{} at transaction {}", end.database, end.tx_id)).collect();
+    let short = plan.ends.iter().filter_map(|end| Some((&end.database, end.short.as_ref()?)));
+    let short: String = short.map(|(database, why)| format!("\n  {database}: {why}")).collect();
     format!(
-        "{} of {}: to {}, from backup {} ({}): {}\n",
+        "{} of {}: to {}, from backup {} ({}): {}{short}\n",
         recovery.id,
         second(recovery.begun),
         plan.target,

@@ -183,7 +183,7 @@ pub fn plan(candidate: &str) -> Plan {
         source: "neo4j".parse().expect("it is a name"),
         backup: "neo4j-20261125-020000".parse().expect("it is an id"),
         timeline: Some(1),
-        ends: vec![End { database: "neo4j".to_owned(), tx_id: TxId(140) }],
+        ends: vec![End { database: "neo4j".to_owned(), tx_id: TxId(140), short: None }],
         candidate: candidate.to_owned(),
         bytes: 1 << 20,
         limits: Limits::default(),

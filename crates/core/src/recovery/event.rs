@@ -264,6 +264,9 @@ pub struct Plan {
 pub struct End {
     pub database: String,
     pub tx_id: TxId,
+    /// Why it may not be where the target is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short: Option<String>,
 }
 
 /// How long each part of a validation may take, seconds.

@@ -222,8 +222,7 @@ impl Recovery {
 
     /// How its switch is asked for: `grap recover <verb>`.
     pub fn verb(&self) -> &'static str {
-        let has_system = self.switch.as_ref().is_some_and(|switch| switch.system.is_some());
-        match (self.is_rollback(), has_system) {
+        match (self.is_rollback(), self.has_system()) {
             (true, _) => "rollback",
             (false, true) => "promote --with-system",
             (false, false) => "promote",

@@ -5,7 +5,8 @@
 //!   is what it was. So does somebody who wants an end to it, until the last exchange.
 //! - What is exchanged is exchanged back by the same order, however many of the three exchanges were done: it looks.
 //! - From the last exchange on only what the new database shows leads back, and only where nobody has written to it, and
-//!   the old one was not given up. Else it stays, and is called unconfirmed.
+//!   the old one was not given up. Else it stays, and is called unconfirmed. A server that does not come up leads back to an
+//!   old `system` all the same.
 //! - The lock of the live server goes with the process that holds it. Where nothing is exchanged yet its loss leads back
 //!   to before the stop, for whoever started the server meanwhile may have written. From then on the barrier keeps servers
 //!   from the database.
@@ -155,9 +156,10 @@ impl Recovery {
     }
 
     /// Nothing leads back from the last exchange, and a server that was not started is no reason to go on: the start stays
-    /// owed.
+    /// owed. Where `system` went with it, what keeps the server down may be that: the old one leads back, whatever was lost.
     pub fn stays_owed(&self) -> bool {
-        self.phase == Phase::LogPut && (self.is_lost() || self.unconfirmed.is_some())
+        let nothing_leads_back = self.is_lost() && !self.has_system();
+        self.phase == Phase::LogPut && (nothing_leads_back || self.unconfirmed.is_some())
     }
 
     /// Whatever ran before: it is we who have started it.
@@ -169,6 +171,10 @@ impl Recovery {
     /// That of a switch that was found is not known.
     fn has_passed(&self) -> bool {
         !self.judgements.is_empty()
+    }
+
+    pub(super) fn has_system(&self) -> bool {
+        self.switch.as_ref().is_some_and(|switch| switch.system.is_some())
     }
 
     fn is_lost(&self) -> bool {
@@ -210,7 +216,8 @@ impl Recovery {
 
     /// The new database is in place, and is not what it should be.
     fn withdraw(&mut self, order: Order, failure: &Failure) -> Phase {
-        if self.is_lost() {
+        let may_be_the_system = order == Order::StartLive && self.has_system();
+        if self.is_lost() && !may_be_the_system {
             return self.leave_unconfirmed(order, failure, Phase::Confirmed);
         }
         self.cause = Some(Cause::Failed { order, failure: failure.clone() });

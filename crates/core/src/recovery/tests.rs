@@ -523,3 +523,21 @@ proptest! {
         prop_assert!(order(&perform(folded)).is_none());
     }
 }
+
+/// A lost database is not waited for; but a server that an old `system` would let start does not stay down.
+#[test]
+fn a_system_that_keeps_the_server_down_leads_back_even_to_what_was_lost() {
+    for with_system in [false, true] {
+        let lost = atlas::switch(true);
+        let system = with_system.then(|| Box::new(lost.clone()));
+        let switch = Box::new(Switch { system, ..lost });
+        let mut state = apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
+        while order(&state) != Some(Order::StartLive) {
+            state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+        }
+        assert_eq!(state.recovery().unwrap().stays_owed(), !with_system);
+        let failed = What::Failed { order: Order::StartLive, failure: atlas::failure() };
+        let next = apply(state, &atlas::event(failed));
+        assert_eq!(next.ok().and_then(|state| order(&state)), with_system.then_some(Order::Undo));
+    }
+}

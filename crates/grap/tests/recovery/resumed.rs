@@ -227,7 +227,7 @@ fn what_is_retired_and_cannot_be_read_hides_nothing_else() {
         })
     };
     for (name, text) in
-        [("good", mark(1).to_string()), ("newer", mark(2).to_string()), ("torn", "{".to_owned())]
+        [("good", mark(1).to_string()), ("newer", mark(3).to_string()), ("torn", "{".to_owned())]
     {
         fs::create_dir_all(root.join(name)).unwrap();
         fs::write(root.join(name).join("retired.json"), text).unwrap();

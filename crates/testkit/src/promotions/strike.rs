@@ -159,7 +159,7 @@ impl Place {
                 self.run(&verb, &[("GRAP_PROMOTE_ARCHIVE_LIMIT_S", "8")])?;
                 self.signal_archiver(Signal::CONT);
             }
-            Order::Guard => self.while_the_side_goes_away(strike)?,
+            Order::Guard => return self.while_the_side_goes_away(strike),
             Order::StartLive | Order::StartOld => {
                 let arguments = if strike.is_of_way_back() { &CANCEL } else { &verb };
                 self.run(
@@ -168,7 +168,7 @@ impl Place {
                 )?;
             }
             Order::Confirm => self.while_the_side_is_spoiled(strike)?,
-            Order::RecordPromotion => self.while_the_repository_is_gone(strike)?,
+            Order::RecordPromotion => return self.while_the_repository_is_gone(strike),
             order => require(false, || format!("nothing is known that {order} needs"))?,
         }
         Ok(Hit::Struck)
@@ -190,7 +190,7 @@ impl Place {
     }
 
     /// Between the stop and the first exchange.
-    fn while_the_side_goes_away(&mut self, strike: Strike) -> Result<()> {
+    fn while_the_side_goes_away(&mut self, strike: Strike) -> Result<Hit> {
         let side = self.side_store(strike.verb)?;
         let away = side.with_extension("away");
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(Error::file("rename", from));
@@ -202,7 +202,7 @@ impl Place {
         self.signal_archiver(Signal::CONT);
         grap.ended()?;
         rename(&away, &side)?;
-        require(comes, || "the live server is not stopped".to_owned())
+        Ok(if comes { Hit::Struck } else { Hit::Missed })
     }
 
     fn while_the_side_is_spoiled(&self, strike: Strike) -> Result<()> {
@@ -227,7 +227,7 @@ impl Place {
         write_unseen(&path, bytes)
     }
 
-    fn while_the_repository_is_gone(&self, strike: Strike) -> Result<()> {
+    fn while_the_repository_is_gone(&self, strike: Strike) -> Result<Hit> {
         let repository = &self.commanded.grap.repository;
         let away = repository.with_extension("away");
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(Error::file("rename", from));
@@ -238,7 +238,7 @@ impl Place {
         // What somebody may have begun to make there anew is not the repository.
         crate::tree::remove_if_there(repository)?;
         rename(&away, repository)?;
-        require(comes, || "the live server is not started".to_owned())
+        Ok(if comes { Hit::Struck } else { Hit::Missed })
     }
 }
 

@@ -52,12 +52,21 @@ impl Planner<'_> {
         let switch = self.switch(&installation, &recovery.id, &recovery.plan, found, &database)?;
         // One that cannot be read is not promoted: the look again says why.
         let switch = Switch { made_of: Candidate::made_of(recovery).ok(), ..switch };
-        let switch = if self.options.with_system {
-            with_system(switch, &installation, &recovery.id, restored_system(recovery)?)?
-        } else {
-            switch
-        };
-        Ok(SwitchPlan::of(&installation, switch, recovery.plan.target.clone()))
+        let target = recovery.plan.target.clone();
+        if !self.options.with_system {
+            return Ok(SwitchPlan::of(&installation, switch, target));
+        }
+        let (end, found) = restored_system(recovery)?;
+        let switch = with_system(switch, &installation, &recovery.id, found)?;
+        let mut plan = SwitchPlan::of(&installation, switch, target);
+        plan.losses.push(
+            "the restored `system` was judged as files only: the live server is the first that opens it"
+                .to_owned(),
+        );
+        if let Some(short) = &end.short {
+            plan.losses.push(format!("the restored `system` ends with transaction {}: {short}", end.tx_id));
+        }
+        Ok(plan)
     }
 
     pub(super) fn rollback(&self, retired: &RetiredStore, id: &RecoveryId) -> Result<SwitchPlan> {
@@ -175,13 +184,13 @@ fn with_system(
 }
 
 /// Of a candidate. No server has opened it.
-fn restored_system(recovery: &Recovery) -> Result<Halves> {
-    if !recovery.plan.ends.iter().any(|end| end.database == SYSTEM) {
+fn restored_system(recovery: &Recovery) -> Result<(&End, Halves)> {
+    let end = recovery.plan.ends.iter().find(|end| end.database == SYSTEM).ok_or_else(|| {
         let why = "what was restored has no `system`: promote it without --with-system".to_owned();
-        return Err(Error::PromotionRefused { why });
-    }
+        Error::PromotionRefused { why }
+    })?;
     let data = Path::new(&recovery.plan.candidate).join(SYSTEM);
-    halves(&data, &data, SYSTEM)
+    Ok((end, halves(&data, &data, SYSTEM)?))
 }
 
 impl SwitchPlan {
@@ -228,7 +237,8 @@ impl SwitchPlan {
     }
 
     pub(super) fn ends(&self) -> Vec<End> {
-        let end = |end: TransactionEnd| End { database: self.switch.database.clone(), tx_id: end.id };
+        let end =
+            |end: TransactionEnd| End { database: self.switch.database.clone(), tx_id: end.id, short: None };
         self.new_end.map(end).into_iter().collect()
     }
 

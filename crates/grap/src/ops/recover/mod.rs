@@ -205,6 +205,7 @@ pub(super) fn plan(
     let end = |database: &&PlannedDatabase| End {
         database: database.name.clone(),
         tx_id: TxId(database.end.tx_id),
+        short: database.short.clone(),
     };
     Ok(Plan {
         target: report.target.clone(),

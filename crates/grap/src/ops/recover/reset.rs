@@ -97,10 +97,13 @@ fn take_up(
                 let NotedSwitch { recovery, plan, switch, guard, .. } = *noted;
                 return machine.take_up(recovery, plan, (switch, guard), session.clock);
             }
-            Some(Interrupted { barrier, noted: None }) => format!(
-                "{} is a file, and what it stands for is noted nowhere: the database is to be recovered, and promoted with --live-is-lost",
-                barrier.display()
-            ),
+            Some(Interrupted { barrier, noted: None }) => {
+                let with = if barrier == installation.log(SYSTEM) { "--with-system " } else { "" };
+                format!(
+                    "{} is a file, and what it stands for is noted nowhere: the database is to be recovered, and promoted with {with}--live-is-lost",
+                    barrier.display()
+                )
+            }
         },
         // A journal that is empty says nothing either; mostly there was nothing.
         Err(_) if !journal_was_lost => return Ok(machine),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::Error as BoltError;
-use grap_core::recovery::{Guard, Recovery, Switch};
+use grap_core::recovery::{Cause, Guard, Order, Recovery, Switch};
 use grap_core::schema::{Drift, DriftKind, LiveObject, LiveState, faults};
 use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
@@ -75,6 +75,16 @@ impl LiveSwitch<'_> {
             session.clock.wait(PAUSE, session.stop);
             session.stop.check()?;
         }
+    }
+
+    /// Whether clients may have been let in since the last exchange: not where the start has failed, and nobody answers.
+    pub(super) fn may_have_served(&mut self, recovery: &Recovery) -> bool {
+        let has_failed = matches!(recovery.cause, Some(Cause::Failed { order: Order::StartLive, .. }));
+        let answers = |live: LiveServer| match asker(&live, SYSTEM, ANSWER) {
+            Ok(_) => true,
+            Err(error) => is_answer(&error) || is_not_let_in(&error),
+        };
+        !has_failed || self.live().map_or(true, answers)
     }
 }
 
@@ -174,7 +184,7 @@ fn is_to_wait(error: &Error) -> bool {
         if failure.code() == "Neo.ClientError.Security.AuthenticationRateLimit")
 }
 
-fn is_not_let_in(error: &Error) -> bool {
+pub(super) fn is_not_let_in(error: &Error) -> bool {
     match error {
         Error::Bolt(BoltError::Tls { .. }) => true,
         Error::Bolt(BoltError::Server { failure, .. }) => {
@@ -234,6 +244,6 @@ mod tests {
         let name = LogFile::Transactions(grap_neo4j::LogVersion(4)).to_string();
         disk::replace(&folder.path().join(name), &[b"later"]).unwrap();
         assert!(require_end(&switch, &guard).is_ok());
-        assert!(is_written(&guard, &switch));
+        assert!(is_written(&guard, &switch, true));
     }
 }

@@ -8,6 +8,7 @@ use grap_core::recovery::{Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_task::{Finding, Unit};
 
+use super::confirm::is_not_let_in;
 use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
 use crate::ask::DatabaseStatus;
@@ -31,7 +32,7 @@ impl LiveSwitch<'_> {
         self.claim(switch)?;
         let control = self.live()?.control;
         control.check(&installation)?;
-        both_are_what_they_were(recovery, switch)?;
+        both_are_what_they_were(recovery, switch, &installation)?;
         if switch.live_is_lost {
             for told in switch.parts().flat_map(given_up) {
                 session.monitor.finding(&Finding::warning(told));
@@ -43,19 +44,21 @@ impl LiveSwitch<'_> {
         switch.parts().try_for_each(no_half_is_a_mount)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
         if runs {
-            self.is_the_one(switch, session)?;
+            self.is_the_one(recovery, switch, session)?;
         } else {
             require_nobody(switch)?;
         }
-        unless_lost(switch, session, self.opens_it(recovery, &installation, switch, runs, session))?;
-        unless_lost(switch, session, self.followed(recovery, switch, session))?;
+        let opens_it = self.opens_it(recovery, &installation, switch, runs, session);
+        unless_passed_over(recovery, switch, session, opens_it)?;
+        let followed = self.followed(recovery, switch, session);
+        unless_passed_over(recovery, switch, session, followed)?;
         self.looked = true;
         // One that is about to be started again is one that the stop keeps down.
         Ok(runs || control.is_wanted(session) == Some(true))
     }
 
     /// Whoever answers at the address serves this store: another server would be drained, and asked in the end.
-    fn is_the_one(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
+    fn is_the_one(&mut self, recovery: &Recovery, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let live = self.live()?;
         let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
             let databases = system.databases()?;
@@ -65,7 +68,7 @@ impl LiveSwitch<'_> {
         match asked {
             Ok(Some(why)) => Err(Error::PromotionRefused { why }),
             Ok(None) => Ok(()),
-            Err(error) => unless_lost(switch, session, Err(error)),
+            Err(error) => unless_passed_over(recovery, switch, session, Err(error)),
         }
     }
 
@@ -78,11 +81,11 @@ impl LiveSwitch<'_> {
         runs: bool,
         session: &Session<'_>,
     ) -> Result<()> {
-        let run = ServerRun::of(&installation.store(SYSTEM))?;
-        let agent = if runs {
-            Some(asker(&self.live()?, SYSTEM, ANSWER)?.agent().trim_start_matches("Neo4j/").to_owned())
-        } else {
-            None
+        let (live, run) = (self.live()?, ServerRun::of(&installation.store(SYSTEM))?);
+        let agent = match runs.then(|| asker(&live, SYSTEM, ANSWER)) {
+            Some(Ok(asker)) => Some(asker.agent().trim_start_matches("Neo4j/").to_owned()),
+            Some(Err(error)) if !is_passed_over(recovery, switch, &error) => return Err(error),
+            _ => None,
         };
         let known = release(installation, &run).or(agent);
         let parsed = |text: &str| text.parse::<ServerRelease>().ok();
@@ -109,9 +112,14 @@ impl LiveSwitch<'_> {
 }
 
 /// What stands in the way of a database that was given up is told, and no more.
-fn unless_lost(switch: &Switch, session: &Session<'_>, looked: Result<()>) -> Result<()> {
+fn unless_passed_over(
+    recovery: &Recovery,
+    switch: &Switch,
+    session: &Session<'_>,
+    looked: Result<()>,
+) -> Result<()> {
     match looked {
-        Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
+        Err(error) if is_passed_over(recovery, switch, &error) => {
             session.monitor.finding(&Finding::warning(in_one_line(&error)));
             Ok(())
         }
@@ -119,16 +127,48 @@ fn unless_lost(switch: &Switch, session: &Session<'_>, looked: Result<()>) -> Re
     }
 }
 
+/// Of a live database that was given up. And a rollback takes away a `system` with the passwords of another time: that it lets
+/// nobody in is what the rollback is for.
+pub(super) fn is_passed_over(recovery: &Recovery, switch: &Switch, error: &Error) -> bool {
+    let is_of_then = recovery.is_rollback() && switch.system.is_some();
+    (switch.live_is_lost && error.code() != Code::Interrupted) || (is_of_then && is_not_let_in(error))
+}
+
 /// Looked at before anything is done, and again under the lock, right before the first exchange.
-pub(super) fn both_are_what_they_were(recovery: &Recovery, switch: &Switch) -> Result<()> {
+pub(super) fn both_are_what_they_were(
+    recovery: &Recovery,
+    switch: &Switch,
+    installation: &Installation,
+) -> Result<()> {
     if !recovery.is_rollback() {
         Candidate::still_what_passed(recovery)?;
+    }
+    if switch.system.is_none() {
+        no_barrier_of_system(switch, &installation.log(SYSTEM))?;
     }
     for part in switch.parts() {
         side_is_there(recovery, part)?;
         live_can_be_replaced(part)?;
     }
     Ok(())
+}
+
+/// Behind it no server starts, whichever database is put there; and it may be that of another switch, which is not finished.
+fn no_barrier_of_system(switch: &Switch, log: &Path) -> Result<()> {
+    if disk::stat_link(log)?.map(|stat| stat.kind) != Some(Kind::File) {
+        return Ok(());
+    }
+    let why = match progress::whose_barrier(switch, log)? {
+        Some(id) => format!(
+            "{} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back",
+            log.display()
+        ),
+        None => format!(
+            "{} is no directory, and what it stands for is noted nowhere: no server starts; with --with-system --live-is-lost `system` is given up, too",
+            log.display()
+        ),
+    };
+    Err(Error::PromotionRefused { why })
 }
 
 fn side_is_there(recovery: &Recovery, switch: &Switch) -> Result<()> {
@@ -155,14 +195,16 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
                 continue;
             }
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
-            Some(Kind::File) if *half == switch.live.log => match progress::whose_barrier(switch)? {
-                Some(id) => format!(
-                    "{half} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back"
-                ),
-                None => format!(
-                    "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
-                ),
-            },
+            Some(Kind::File) if *half == switch.live.log => {
+                match progress::whose_barrier(switch, Path::new(half))? {
+                    Some(id) => format!(
+                        "{half} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back"
+                    ),
+                    None => format!(
+                        "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
+                    ),
+                }
+            }
             Some(_) => format!("{half} is no directory: what is it?"),
         };
         return Err(Error::PromotionRefused { why });

@@ -198,19 +198,24 @@ fn owed_still<T>(looked: Result<T>) -> Result<T> {
     looked.map_err(|error| Error::StillOwed(Box::new(error)))
 }
 
+/// In which databases a client can have written: in `system`, too, where that went with it (a user that was made, a password
+/// that was changed). Of a server that has let nobody in, what stands behind the end of `system` is its own: it writes there
+/// when it opens one of an older release.
+fn writable(switch: &Switch, served: bool) -> usize {
+    if served { switch.parts().count() } else { 1 }
+}
+
 /// Whether something stands behind what the new database ended with, or it cannot be said. Nobody may write meanwhile.
-///
-/// In `system`, too, where that went with it: a user that was made, a password that was changed.
-fn is_written(guard: &Guard, switch: &Switch) -> bool {
-    switch.parts().zip(guard.parts()).any(|(part, guard)| {
+fn is_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
+    switch.parts().zip(guard.parts()).take(writable(switch, served)).any(|(part, guard)| {
         let end = last_transaction(Path::new(&part.live.log), &part.database);
         end.map_or(true, |end| (end.id, end.checksum) != (guard.end.id, guard.end.checksum))
     })
 }
 
 /// Whether clients have written to it, as far as that can be seen while it serves.
-fn is_seen_written(guard: &Guard, switch: &Switch) -> bool {
-    switch.parts().zip(guard.parts()).any(|(part, guard)| {
+fn is_seen_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
+    switch.parts().zip(guard.parts()).take(writable(switch, served)).any(|(part, guard)| {
         let seen = behind_newest_checkpoint(Path::new(&part.live.log), &part.database);
         seen.is_ok_and(|(_, span, _)| span.end.id > guard.end.id)
     })

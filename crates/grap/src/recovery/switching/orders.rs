@@ -36,7 +36,7 @@ impl Promote for LiveSwitch<'_> {
             return Ok(());
         }
         match self.drained(switch, session) {
-            Err(error) if switch.live_is_lost && error.code() != Code::Interrupted => {
+            Err(error) if look::is_passed_over(recovery, switch, &error) => {
                 let told = format!(
                     "whether clients are in the middle of something is not known: {}",
                     in_one_line(&error)
@@ -82,7 +82,7 @@ impl Promote for LiveSwitch<'_> {
         let (switch, swap) = switch_of(recovery)?;
         self.claim(switch)?;
         require_nobody(switch)?;
-        look::both_are_what_they_were(recovery, switch)?;
+        look::both_are_what_they_were(recovery, switch, &self.installation(switch)?)?;
         let end = |part: &Switch| end_of_side(recovery, part, &part.side.log);
         let of_system = switch.system.as_deref().map(end).transpose()?;
         let guard = swap.guard(recovery, end(switch)?, of_system)?;
@@ -185,8 +185,9 @@ impl Promote for LiveSwitch<'_> {
         };
         self.claim(switch)?;
         let seen = swap.look_back(guard)?;
+        let served = self.may_have_served(recovery);
         // Nobody need be kept from a database that stays.
-        if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch) {
+        if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch, served) {
             return Ok(UndoEnd::Written);
         }
         if seen > Swapped::Nothing {
@@ -194,7 +195,7 @@ impl Promote for LiveSwitch<'_> {
         }
         // What was seen before the lock was ours may not be so any more.
         let done = swap.look_back(guard)?;
-        if done == Swapped::LogPut && is_written(guard, switch) {
+        if done == Swapped::LogPut && is_written(guard, switch, served) {
             return Ok(UndoEnd::Written);
         }
         swap.undo_exchanges(guard)?;

@@ -10,7 +10,7 @@ use grap_disk::{self as disk, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::retired::{self, place, require_version, root_of_retired};
+use super::retired::{self, place, require_version, root_of_retired, version};
 use crate::error::{Error, Result};
 use crate::live::Installation;
 use crate::recovery::halves::{identity, is};
@@ -18,7 +18,6 @@ use crate::recovery::swap::Swap;
 
 const NAME: &str = "in-progress.json";
 const SIZE_MAX: u64 = 1 << 20;
-const VERSION: u32 = 1;
 
 /// A switch, as it is noted beside its barrier.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +67,7 @@ impl NotedSwitch {
 
 pub(super) fn note(recovery: &Recovery, switch: &Switch, guard: &Guard, now: Timestamp) -> Result<()> {
     let noted = NotedSwitch {
-        version: VERSION,
+        version: version(switch.system.is_some()),
         recovery: recovery.id.clone(),
         at: now,
         plan: recovery.plan.clone(),
@@ -132,10 +131,10 @@ fn put(root: &Path) -> Result<Option<NotedSwitch>> {
     Ok(None)
 }
 
-/// Whose barrier lies where the live log should be.
-pub(super) fn whose_barrier(switch: &Switch) -> Result<Option<RecoveryId>> {
+/// Whose barrier lies where this live log should be.
+pub(super) fn whose_barrier(switch: &Switch, log: &Path) -> Result<Option<RecoveryId>> {
     let root = place(&switch.retired).parent().unwrap_or(Path::new("/"));
-    Ok(noted(root, Path::new(&switch.live.log))?.map(|noted| noted.recovery))
+    Ok(noted(root, log)?.map(|noted| noted.recovery))
 }
 
 /// A barrier that nobody has noted anything about: of a live database that is given up it counts as no log.
@@ -166,7 +165,7 @@ fn read(place: &Path) -> Result<Option<NotedSwitch>> {
         return Ok(None);
     }
     let text = disk::read(&path, SIZE_MAX)?;
-    require_version(&path, &text, VERSION)?;
+    require_version(&path, &text)?;
     let noted = serde_json::from_slice(&text);
     noted.map(Some).map_err(|error| Error::MarkUnreadable { path, why: error.to_string() })
 }
@@ -280,7 +279,7 @@ mod tests {
         world.note(&world.put("neo4j"));
         let text = String::from_utf8(disk::read(&world.path(), SIZE_MAX).unwrap()).unwrap();
         for (wrong, why) in
-            [(text.replace("\"version\": 1", "\"version\": 2"), "version 2"), ("{".to_owned(), "EOF")]
+            [(text.replace("\"version\": 1", "\"version\": 3"), "version 3"), ("{".to_owned(), "EOF")]
         {
             disk::replace(&world.path(), &[wrong.as_bytes()]).unwrap();
             for error in [
@@ -300,7 +299,7 @@ mod tests {
         };
         let noted: NotedSwitch = serde_json::from_slice(FROZEN).unwrap();
         let written = NotedSwitch {
-            version: VERSION,
+            version: 1,
             recovery: recovery.id,
             at: Timestamp::UNIX_EPOCH,
             plan: recovery.plan,
@@ -312,6 +311,7 @@ mod tests {
         let written = NotedSwitch {
             switch: Switch { system: Some(Box::new(written.switch.clone())), ..written.switch },
             guard: Guard { system: Some(Box::new(written.guard.clone())), ..written.guard },
+            version: 2,
             ..written
         };
         assert_eq!(serde_json::from_slice::<NotedSwitch>(FROZEN_WITH_SYSTEM).unwrap(), written);

@@ -19,7 +19,12 @@ use crate::recovery::halves::{PRIVATE, parent};
 
 pub(super) const MARK: &str = "retired.json";
 const MARK_SIZE_MAX: u64 = 1 << 20;
-const VERSION: u32 = 1;
+
+/// Of what says what was put aside, and what is going on: the second, where `system` goes with it. Who knows the first only
+/// must not take it for a database alone.
+pub(super) fn version(with_system: bool) -> u32 {
+    if with_system { 2 } else { 1 }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
@@ -121,18 +126,28 @@ pub(super) fn mark(recovery: &RecoveryId, plan: &Plan, switch: &Switch, now: Tim
     if read(place)?.is_some_and(|mark| mark.recovery == *recovery) {
         return Ok(());
     }
+    let system = match &switch.system {
+        Some(system) if is_there(&system.retired)? => Some(system.retired.clone()),
+        _ => None,
+    };
     let mark = Mark {
-        version: VERSION,
+        version: version(system.is_some()),
         recovery: recovery.clone(),
         at: now,
         database: switch.database.clone(),
         halves: switch.retired.clone(),
-        system: switch.system.as_ref().map(|system| system.retired.clone()),
+        system,
         live: switch.live.clone(),
         plan: Plan { backup: made_of(plan, switch).clone(), ..plan.clone() },
     };
     let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
     Ok(disk::replace(&place.join(MARK), &[&text])?)
+}
+
+/// Of one that was missing, and given up, nothing is.
+fn is_there(halves: &Halves) -> Result<bool> {
+    let there = |half: &String| disk::stat_link(Path::new(half));
+    Ok(there(&halves.store)?.is_some() || there(&halves.log)?.is_some())
 }
 
 /// What a rollback has put back is no retired store any more: its mark goes, and its directories where they are empty.
@@ -161,7 +176,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Mark>> {
         Err(error) => Err(error.into()),
         Ok(text) => {
             let path = path.join(MARK);
-            require_version(&path, &text, VERSION)?;
+            require_version(&path, &text)?;
             let mark = serde_json::from_slice(&text);
             mark.map(Some).map_err(|error| Error::MarkUnreadable { path, why: error.to_string() })
         }
@@ -169,14 +184,14 @@ pub(super) fn read(path: &Path) -> Result<Option<Mark>> {
 }
 
 /// Before anything else in it is read: another version may have other fields.
-pub(super) fn require_version(path: &Path, text: &[u8], known: u32) -> Result<()> {
+pub(super) fn require_version(path: &Path, text: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
     }
     let why = match serde_json::from_slice::<Version>(text) {
-        Ok(Version { version }) if version == known => return Ok(()),
-        Ok(Version { version }) => format!("it has version {version}, and this program knows {known}"),
+        Ok(Version { version: 1 | 2 }) => return Ok(()),
+        Ok(Version { version }) => format!("it has version {version}, and this program knows 1 and 2"),
         Err(error) => error.to_string(),
     };
     Err(Error::MarkUnreadable { path: path.to_owned(), why })
@@ -193,7 +208,7 @@ mod tests {
         let frozen = include_bytes!("../../../../../testdata/promotion-v1/retired.json");
         let switch = atlas::switch(false);
         let mark = Mark {
-            version: VERSION,
+            version: 1,
             recovery: "recovery-20261126-020000".parse().unwrap(),
             at: Timestamp::UNIX_EPOCH,
             database: "neo4j".to_owned(),
@@ -205,13 +220,13 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Mark>(frozen).unwrap(), mark);
         assert_eq!(serde_json::to_vec_pretty(&mark).unwrap(), frozen.trim_ascii_end());
         let with_system = include_bytes!("../../../../../testdata/promotion-v1/retired-with-system.json");
-        let mark = Mark { system: Some(mark.halves.clone()), ..mark };
+        let mark = Mark { version: 2, system: Some(mark.halves.clone()), ..mark };
         assert_eq!(serde_json::from_slice::<Mark>(with_system).unwrap(), mark);
         assert_eq!(serde_json::to_vec_pretty(&mark).unwrap(), with_system.trim_ascii_end());
         let folder = tempfile::tempdir().unwrap();
-        let newer = String::from_utf8_lossy(frozen).replacen("\"version\": 1", "\"version\": 2", 1);
+        let newer = String::from_utf8_lossy(frozen).replacen("\"version\": 1", "\"version\": 3", 1);
         disk::replace(&folder.path().join(MARK), &[newer.as_bytes()]).unwrap();
         let told = read(folder.path()).unwrap_err().to_string();
-        assert!(told.contains("retired.json") && told.contains("version 2"), "{told}");
+        assert!(told.contains("retired.json") && told.contains("version 3"), "{told}");
     }
 }

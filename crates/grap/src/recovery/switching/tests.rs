@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{Halves, Phase, SwitchLimits, What, apply, atlas};
+use grap_core::recovery::{Cause, Halves, Order, Phase, SwitchLimits, What, apply, atlas};
 use grap_disk::{self as disk, ForeignLock};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
 
 use super::*;
+use crate::live::SYSTEM;
 use crate::recovery::promote::{Promote as _, UndoEnd, WhileLocked};
 use crate::recovery::swap::Swapped;
 use crate::server::control::StoresLock;
@@ -48,6 +49,30 @@ impl World {
             apply(grap_core::recovery::State::Idle, &atlas::event(What::RollbackBegun { id, plan, switch }));
         let recovery = begun.unwrap().recovery().unwrap().clone();
         Self { folder, recovery }
+    }
+
+    /// And of its `system`.
+    fn with_system() -> Self {
+        let mut world = Self::new();
+        let data = world.data();
+        for side in ["databases", "transactions"] {
+            let (half, retired) = (data.join(side), data.join(".grap/retired/before").join(side));
+            grap_testkit::tree::copy(&half.join(SYSTEM), &retired.join(SYSTEM)).unwrap();
+        }
+        let of_system = |halves: &Halves| {
+            let other = |half: &String| half.replace("/neo4j", "/system");
+            Halves { store: other(&halves.store), log: other(&halves.log) }
+        };
+        let switch = world.recovery.switch.as_deref_mut().unwrap();
+        switch.system = Some(Box::new(Switch {
+            database: SYSTEM.to_owned(),
+            live: of_system(&switch.live),
+            found: of_system(&switch.found),
+            side: of_system(&switch.side),
+            retired: of_system(&switch.retired),
+            ..switch.clone()
+        }));
+        world
     }
 
     fn data(&self) -> PathBuf {
@@ -205,4 +230,55 @@ fn what_is_half_exchanged_is_finished_and_started_where_the_lock_is_ours() {
         assert_eq!(swap.look(recovery.guard.as_ref().unwrap()).unwrap(), whole, "{phase:?}");
         assert!(world.is_started());
     }
+}
+
+/// The old `system` comes back, whatever a server has written to the new one that did not come up with it.
+#[test]
+fn a_server_that_did_not_come_up_has_let_nobody_write_to_system() {
+    for (order, end) in [(Order::Confirm, UndoEnd::Written), (Order::StartLive, UndoEnd::Undone)] {
+        let mut world = World::with_system();
+        let live = world.live();
+        let find = || Ok(live.clone());
+        let mut orders = LiveSwitch::new(&find, None);
+        world.guarded(&mut orders);
+        let cause = Cause::Failed { order, failure: atlas::failure() };
+        (world.recovery.phase, world.recovery.cause) = (Phase::Undoing, Some(cause));
+        with_session(|session| {
+            orders.take_log(&world.recovery, session).unwrap();
+            orders.swap_stores(&world.recovery, session).unwrap();
+            orders.put_log(&world.recovery, session).unwrap();
+            // Behind its end stands what cannot be read.
+            let log = world.data().join("transactions/system");
+            for file in disk::list(&log).unwrap().unwrap() {
+                disk::replace(&log.join(file), &[b"no log"]).unwrap();
+            }
+            assert_eq!(orders.undo(&world.recovery, session).unwrap(), end, "{order:?}");
+        });
+    }
+}
+
+/// In three rows of a switch with `system` the log of the database is a directory, and no server starts.
+#[test]
+fn no_switch_passes_by_a_barrier_of_system() {
+    let mut world = World::with_system();
+    let live = world.live();
+    let find = || Ok(live.clone());
+    let mut orders = LiveSwitch::new(&find, None);
+    world.guarded(&mut orders);
+    let guard = world.recovery.guard.take().unwrap();
+    let log = world.data().join("transactions/system");
+    disk::exchange(&log, &world.data().join(".grap/retired/now/transactions/system")).unwrap();
+    assert_eq!(world.swap().look(&guard).unwrap(), Swapped::Begun);
+    drop(orders);
+    let switch = world.recovery.switch.as_deref_mut().unwrap();
+    (switch.system, switch.live_is_lost) = (None, true);
+    let refused = |world: &World| {
+        let mut orders = LiveSwitch::new(&find, None);
+        with_session(|session| orders.look_again(&world.recovery, session)).unwrap_err().to_string()
+    };
+    let told = refused(&world);
+    assert!(told.contains("is the barrier of") && told.contains("grap recover reset"), "{told}");
+    disk::remove_file(&world.data().join(".grap/retired/now/in-progress.json")).unwrap();
+    let told = refused(&world);
+    assert!(told.contains("--with-system --live-is-lost"), "{told}");
 }
