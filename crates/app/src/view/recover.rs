@@ -212,8 +212,12 @@ fn about(recovery: &Recovery) -> String {
     let plan = &recovery.plan;
     let ends: Vec<String> =
         plan.ends.iter().map(|end| format!("{} at transaction {}", end.database, end.tx_id)).collect();
-    let short = plan.ends.iter().filter_map(|end| Some((&end.database, end.short.as_ref()?)));
-    let short: String = short.map(|(database, why)| format!("\n  {database}: {why}")).collect();
+    let mut short = String::new();
+    for end in &plan.ends {
+        if let Some(why) = &end.short {
+            let _ = write!(short, "\n  {}: {why}", end.database);
+        }
+    }
     format!(
         "{} of {}: to {}, from backup {} ({}): {}{short}\n",
         recovery.id,
