@@ -36,12 +36,13 @@ pub fn store_fixture(name: &str, data: &Path) -> Result<()> {
     tar::Archive::new(unpacked).unpack(data).map_err(Error::file("unpack", &packed))
 }
 
-/// As [`store_fixture`], with a copy of it in the place of `system`: for what asks for both and starts no server.
+/// As [`store_fixture`], with another one in the place of `system`: for what asks for both and starts no server.
 pub fn installation_fixture(name: &str, data: &Path) -> Result<()> {
     store_fixture(name, data)?;
+    let other = data.join("other");
+    store_fixture(if name == "5.13.0" { "5.26.30" } else { "5.13.0" }, &other)?;
     for side in ["databases", "transactions"] {
-        let side = data.join(side);
-        tree::copy(&side.join("neo4j"), &side.join("system"))?;
+        tree::copy(&other.join(side).join("neo4j"), &data.join(side).join("system"))?;
     }
-    Ok(())
+    std::fs::remove_dir_all(&other).map_err(Error::file("remove", &other))
 }

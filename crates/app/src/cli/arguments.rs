@@ -323,7 +323,7 @@ pub(crate) enum RecoverVerb {
 
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub(crate) struct PromoteArguments {
-    /// Of the candidate `system` becomes live, too: users and passwords are those of the target
+    /// Make the candidate's `system` live, too: users and passwords are those of the target
     #[arg(long)]
     pub(crate) with_system: bool,
     #[command(flatten)]

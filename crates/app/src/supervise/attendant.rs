@@ -108,7 +108,8 @@ impl Duties {
     fn awaited_switch(&self, stop: &Stop) -> bool {
         let is_under_way = || {
             let known = self.installation.as_ref()?;
-            switch_in_progress(&Installation::data_directory(known).ok()?).ok()
+            // A note that cannot be read is one all the same.
+            Some(switch_in_progress(&Installation::data_directory(known).ok()?).unwrap_or(true))
         };
         let mut told = false;
         while is_under_way() == Some(true) {

@@ -89,7 +89,16 @@ fn plan_text(plan: &SwitchPlan) -> String {
         let _ = writeln!(text, "  {loss}");
     }
     if switch.live_is_lost {
-        text += "  the live database is given up: what of it cannot be read or archived is lost, and it is not put back by itself\n";
+        let back = match switch.system {
+            None => "it is not put back by itself",
+            Some(_) => {
+                "it is put back only where it is there, and no server comes up with the other `system`"
+            }
+        };
+        let _ = writeln!(
+            text,
+            "  the live database is given up: what of it cannot be read or archived is lost, and {back}"
+        );
     }
     let _ = writeln!(
         text,

@@ -176,7 +176,7 @@ fn stands(report: &RecoveryReport) -> String {
         } else if owed.is_of_switch() {
             format!(
                 "owed, and nobody is at it: `grap recover {}` goes on, `grap recover cancel` takes it back",
-                recovery.verb()
+                recovery.words()
             )
         } else {
             "owed, and nobody is at it: `grap recover reset` does it".to_owned()

@@ -41,6 +41,7 @@ fn retire_with(world: &Stopped, system: Option<&str>) {
         "live": halves, "plan": plan,
     });
     if let Some(copied) = system {
+        mark["version"] = 2.into();
         mark["system"] = put("system", copied);
     }
     std::fs::write(place.join("retired.json"), mark.to_string()).unwrap();

@@ -220,12 +220,16 @@ impl Recovery {
         self.plan.undoes.is_some()
     }
 
-    /// How its switch is asked for: `grap recover <verb>`.
-    pub fn verb(&self) -> &'static str {
-        match (self.is_rollback(), self.has_system()) {
-            (true, _) => "rollback",
-            (false, true) => "promote --with-system",
-            (false, false) => "promote",
+    /// How its switch is gone on with: `grap recover <words>`.
+    pub fn words(&self) -> &'static str {
+        let is_lost = self.switch.as_ref().is_some_and(|switch| switch.live_is_lost);
+        match (self.is_rollback(), self.has_system(), is_lost) {
+            (true, _, false) => "rollback",
+            (true, _, true) => "rollback --live-is-lost",
+            (false, false, false) => "promote",
+            (false, false, true) => "promote --live-is-lost",
+            (false, true, false) => "promote --with-system",
+            (false, true, true) => "promote --with-system --live-is-lost",
         }
     }
 

@@ -93,11 +93,14 @@ impl Error {
             | Self::OtherServer { .. }
             | Self::NoRecovery { .. }
             | Self::CancelNotHeard { .. }
-            | Self::SwitchOwed { .. } => Code::RecoveryState,
+            | Self::SwitchOwed { .. }
+            | Self::ClaimHeld { .. } => Code::RecoveryState,
             Self::StillOwed(error) => error.code(),
             Self::PromotionRefused { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
-            Self::SwapUnknown { .. } | Self::MarkUnreadable { .. } => Code::SwapUnfinished,
+            Self::SwapUnknown { .. } | Self::MarkUnreadable { .. } | Self::BarrierOfAnother { .. } => {
+                Code::SwapUnfinished
+            }
             Self::NoRetired { .. } => Code::RetiredNotFound,
             Self::RetiredNotBackedUp { .. } => Code::RetiredNotBackedUp,
             Self::CandidateChanged { .. } | Self::CandidateUnprinted { .. } => Code::CandidateChanged,

@@ -183,6 +183,12 @@ pub enum Error {
     NoDrillTarget { why: String },
     #[error("{why}")]
     PromotionRefused { why: String },
+    #[error("{} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back", .path.display())]
+    BarrierOfAnother { path: PathBuf, id: RecoveryId },
+    #[error(
+        "another grap, of another state directory, is in the middle of a promotion, a rollback or a release here: it holds {}", .path.display()
+    )]
+    ClaimHeld { path: PathBuf },
     #[error("the new database is not what it should be: {why}")]
     NotConfirmed { why: String },
     #[error("what lies on disk is not what was noted, and nothing was touched: {what}")]

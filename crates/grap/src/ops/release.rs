@@ -5,13 +5,13 @@
 //!   a backup, or is reached on a timeline from one, with nothing missing in between ([`reach`]). A backup that something
 //!   speaks against counts for nothing. The repository is locked while that is looked at and acted upon.
 //! - *Nothing is removed that a promotion or a rollback needs*, of this state directory or of another one: the lock of
-//!   recoveries is held, and the claim of the data directory; nothing is owed, and nothing lies exchanged but not retired.
+//!   recoveries is held, and the claim of the data directory; nothing is owed, nothing lies exchanged but not retired, and no
+//!   note of a switch names it.
 
 use std::path::Path;
 
 use grap_core::recovery::{Phase, Recovery, RecoveryId, State, order};
 use grap_core::{BackupId, SourceName, Verdict};
-use grap_disk::{self as disk, FileLock};
 use grap_neo4j::{StoreId, TransactionEnd};
 use grap_repository::Repository;
 use grap_task::{Finding, Unit};
@@ -25,8 +25,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions, SYSTEM};
 use crate::notes::Notes;
 use crate::recovery::{
-    self, Lane, Machine, OpenAgain, RetiredStore, claim, finish_released, interrupted, retired_stores,
-    root_of_retired, switch_in_progress,
+    self, Lane, Machine, OpenAgain, RetiredStore, claim_if_retired, finish_released, in_use_by, interrupted,
+    retired_stores,
 };
 use crate::state::StateDirectory;
 
@@ -93,7 +93,7 @@ pub fn release_store(
     let machine = Machine::open(state, Lane::Recovery, session.clock)?;
     state.journaled("recover", session.clock, || {
         let data = Installation::data_directory(&options.installation)?;
-        let _claim = claim_of_retired(&data)?;
+        let _claim = claim_if_retired(&data)?;
         nothing_is_owed(machine.state(), options)?;
         let finished = finish_released(&data)?;
         let released = decide(options, open, machine.state(), session, |plan| {
@@ -117,26 +117,13 @@ fn nothing_is_owed(state: &State, options: &StoreReleaseOptions) -> Result<()> {
     if let Some((owed, recovery)) = order(state).zip(state.recovery()).filter(|(owed, _)| owed.is_of_switch())
     {
         let why = "and may need what is retired".to_owned();
-        return Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why, verb: recovery.verb() });
+        return Err(Error::SwitchOwed { asked, id: recovery.id.clone(), owed, why, verb: recovery.words() });
     }
-    let installation = Installation::locate(&options.installation, SYSTEM)?;
-    if let Some(found) = interrupted(&installation)? {
+    if let Some(found) = interrupted(&Installation::locate(&options.installation, SYSTEM)?)? {
         let what = format!("{} is a barrier, and nobody is known to be at it", found.barrier.display());
         return Err(Error::SwapUnknown { what });
     }
-    // Between the last exchange and the end what was live lies where the retired one was.
-    if switch_in_progress(&installation.data)? {
-        let what = "a promotion or a rollback, of another state directory, is not finished".to_owned();
-        return Err(Error::SwapUnknown { what });
-    }
     Ok(())
-}
-
-/// Where something was ever retired.
-fn claim_of_retired(data: &Path) -> Result<Option<FileLock>> {
-    let root = root_of_retired(data);
-    let is_there = disk::stat(&root)?.is_some();
-    is_there.then(|| claim(&root)).transpose()
 }
 
 /// Under the repository's lock, unless it is given up.
@@ -163,10 +150,8 @@ fn decide<T>(
     let lock = repository.lock_shared(session.holder, session.clock)?;
     let database = store.database.clone();
     let done = match held((&store.plan.source, &database), (&id, &end), &repository, session)? {
-        Some(_) if !system_is_held(&store, &repository, session)? => {
-            Err(refused("the repository does not hold all of the `system` that went with it".to_owned()))
-        }
-        Some(held) => act(StoreReleasePlan { store, end: Some(end), held: Some(held) }),
+        Some(held) => system_is_held(&store, &repository, session)
+            .and_then(|()| act(StoreReleasePlan { store, end: Some(end), held: Some(held) })),
         None => Err(refused(format!(
             "it ends with {end}, and no backup of source `{}` leads there",
             store.plan.source
@@ -182,7 +167,8 @@ fn is_needed(recovery: &Recovery, store: &RetiredStore) -> bool {
 }
 
 fn chosen(options: &StoreReleaseOptions, session: &Session<'_>) -> Result<RetiredStore> {
-    let found = retired_stores(&Installation::data_directory(&options.installation)?)?;
+    let data = Installation::data_directory(&options.installation)?;
+    let found = retired_stores(&data)?;
     for unreadable in &found.unreadable {
         session.monitor.finding(&Finding::warning(unreadable.clone()));
     }
@@ -191,9 +177,16 @@ fn chosen(options: &StoreReleaseOptions, session: &Session<'_>) -> Result<Retire
         Which::Of(id) | Which::GivenUp(id) => Some(id),
     };
     let mut stores = found.stores.into_iter();
-    stores
+    let store = stores
         .find(|store| id.is_none_or(|id| *id == store.recovery))
-        .ok_or_else(|| Error::NoRetired { id: id.cloned() })
+        .ok_or_else(|| Error::NoRetired { id: id.cloned() })?;
+    match in_use_by(&data, &store.path)? {
+        None => Ok(store),
+        Some(other) => {
+            let what = format!("{other} was to put {} back, and is not finished", store.path.display());
+            Err(Error::SwapUnknown { what })
+        }
+    }
 }
 
 /// Of one whose server had crashed, the last whole transaction.
@@ -202,12 +195,19 @@ fn end_of_store(store: &RetiredStore) -> Result<TransactionEnd> {
     Ok(span.end)
 }
 
-/// As the user database, where it was retired.
-fn system_is_held(store: &RetiredStore, repository: &Repository, session: &Session<'_>) -> Result<bool> {
-    let Some(halves) = &store.system else { return Ok(true) };
-    let Ok(id) = store_id(halves.store.as_ref()) else { return Ok(false) };
-    let Ok((_, span, _)) = behind_newest_checkpoint(halves.log.as_ref(), SYSTEM) else { return Ok(false) };
-    Ok(held((&store.plan.source, SYSTEM), (&id, &span.end), repository, session)?.is_some())
+/// As the user database, where it was retired. Else why not.
+fn system_is_held(store: &RetiredStore, repository: &Repository, session: &Session<'_>) -> Result<()> {
+    let Some(halves) = &store.system else { return Ok(()) };
+    let refused = |why: String| Error::RetiredNotBackedUp { id: store.recovery.clone(), why };
+    let unreadable = |error: &Error| refused(format!("of its `system`: {}", in_one_line(error)));
+    let id = store_id(Path::new(&halves.store)).map_err(|error| unreadable(&error.into()))?;
+    let end = behind_newest_checkpoint(Path::new(&halves.log), SYSTEM);
+    let (_, span, _) = end.map_err(|error| unreadable(&error.into()))?;
+    let source = &store.plan.source;
+    let held = held((source, SYSTEM), (&id, &span.end), repository, session)?;
+    let nowhere =
+        || format!("its `system` ends with {}, and no backup of source `{source}` leads there", span.end);
+    held.map(drop).ok_or_else(|| refused(nowhere()))
 }
 
 fn held(

@@ -43,8 +43,8 @@ pub use switching::{
     FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
 };
 pub(crate) use switching::{
-    Interrupted, NotedSwitch, archived_databases, bytes_of, claim, finish_released, given_up, interrupted,
-    release_store, root_of_retired,
+    Interrupted, NotedSwitch, archived_databases, bytes_of, claim_if_retired, finish_released, given_up,
+    in_use_by, interrupted, release_store, root_of_retired,
 };
 
 use crate::error::{Code, Error, Result, in_one_line};
@@ -353,7 +353,7 @@ fn announced(order: Order, gauge: &Gauge, clock: &Clock) -> String {
 
 pub(crate) fn switch_owed(asked: &'static str, recovery: &Recovery, owed: Order) -> Error {
     let kind = if recovery.is_rollback() { "a rollback" } else { "a promotion" };
-    let (id, why, verb) = (recovery.id.clone(), format!("which is a step of {kind}"), recovery.verb());
+    let (id, why, verb) = (recovery.id.clone(), format!("which is a step of {kind}"), recovery.words());
     Error::SwitchOwed { asked, id, owed, why, verb }
 }
 

@@ -362,17 +362,16 @@ impl Perform for Served<'_> {
     }
 }
 
-/// A data directory with its `system`, and a retired `neo4j`.
+/// A data directory with its `system`, and both of them retired.
 fn template() -> tempfile::TempDir {
     let folder = scratch();
     let data = folder.path().join("data");
     installation_fixture("5.26.30", &data).unwrap();
     let retired = data.join(".grap/retired").join(BEFORE);
     for side in ["databases", "transactions"] {
-        let live = data.join(side).join("neo4j");
         std::fs::create_dir_all(retired.join(side)).unwrap();
         for database in ["neo4j", "system"] {
-            tree::copy(&live, &retired.join(side).join(database)).unwrap();
+            tree::copy(&data.join(side).join(database), &retired.join(side).join(database)).unwrap();
         }
     }
     folder
@@ -385,6 +384,7 @@ fn world(template: &tempfile::TempDir, with_system: bool) -> World {
     let mut mark: serde_json::Value = serde_json::from_slice(MARK).unwrap();
     if with_system {
         let half = |side: &str| format!("/data/.grap/retired/{BEFORE}/{side}/system");
+        mark["version"] = 2.into();
         mark["system"] = serde_json::json!({ "store": half("databases"), "log": half("transactions") });
     } else {
         for side in ["databases", "transactions"] {

@@ -163,22 +163,26 @@ fn what_a_switch_needs_that_is_owed_stays_even_when_it_is_given_up() {
     std::fs::rename(world.path("log"), &log).unwrap();
     // Of another state directory: while it runs, and where it has died behind its last exchange.
     let claim = FileLock::try_exclusive(&world.path("data/.grap/retired/switch.lock")).unwrap().unwrap();
-    assert_eq!(refused(&world, Which::Of(id())).0, "PROMOTION_REFUSED");
+    assert_eq!(refused(&world, Which::Of(id())).0, "RECOVERY_STATE");
     drop(claim);
     let other = world.path("data/.grap/retired/recovery-20261127-020000");
-    note_of_a_switch_that_is_put(&world, &other);
-    assert_eq!(refused(&world, Which::GivenUp(id())).0, "SWAP_UNFINISHED");
+    for is_put in [true, false] {
+        note_of_a_switch(&world, &other, is_put);
+        assert_eq!(refused(&world, Which::GivenUp(id())).0, "SWAP_UNFINISHED", "{is_put}");
+    }
     std::fs::remove_dir_all(&other).unwrap();
     release(&world, Which::Of(id())).unwrap();
 }
 
-/// What is live is what it has put there.
-fn note_of_a_switch_that_is_put(world: &World, place: &Path) {
+/// That puts this store back. What is live is what it has put there, or nothing is exchanged yet.
+fn note_of_a_switch(world: &World, place: &Path, is_put: bool) {
     let frozen = include_str!("../../../../testdata/promotion-v1/in-progress.json");
     let mut noted: serde_json::Value = serde_json::from_str(frozen).unwrap();
     for (half, side) in [("store", "databases"), ("log", "transactions")] {
         let live = world.path("data").join(side).join("neo4j");
-        noted["guard"][format!("side_{half}")]["inode"] = std::fs::metadata(&live).unwrap().ino().into();
+        let inode = if is_put { std::fs::metadata(&live).unwrap().ino() } else { 1 };
+        noted["guard"][format!("side_{half}")]["inode"] = inode.into();
+        noted["switch"]["found"][half] = retired(world).join(side).join("neo4j").display().to_string().into();
         noted["switch"]["live"][half] = live.display().to_string().into();
     }
     std::fs::create_dir_all(place).unwrap();

@@ -433,7 +433,7 @@ impl Promote for Fake {
             && self.things.borrow().live.is_ours(pid)
             && matches!(
                 swap.look_back(guard),
-                Ok(Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped)
+                Ok(Swapped::SystemTaken | Swapped::LogTaken | Swapped::StoresSwapped)
             )
         {
             // As far as it goes: it may be struck, too.

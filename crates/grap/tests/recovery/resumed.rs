@@ -141,6 +141,9 @@ fn something_else_that_is_owed_stands_in_the_way_by_name() {
     let said = told(&world, false, &options(false));
     assert!(said.contains("begun with --with-system"), "{said}");
     assert!(said.contains("`grap recover promote --with-system`"), "{said}");
+    let world = killed_in(World::of(true), &promotion(true), Order::Drain, When::Before);
+    let said = told(&world, true, &options(false));
+    assert!(said.contains("`grap recover promote --with-system --live-is-lost`"), "{said}");
     let world = killed_at(&atlas::rollback_begun(false), Order::Drain, When::Before);
     let said = told(&world, false, &options(false));
     assert!(said.contains("step of a rollback") && said.contains("`grap recover rollback`"), "{said}");

@@ -65,7 +65,7 @@ pub(super) fn goes_on(
         session.monitor.finding(&Finding::info(format!("{} goes on: {owed}", recovery.id)));
         return Ok(true);
     };
-    let (id, why, verb) = (recovery.id.clone(), why.to_owned(), recovery.verb());
+    let (id, why, verb) = (recovery.id.clone(), why.to_owned(), recovery.words());
     Err(Error::SwitchOwed { asked, id, owed, why, verb })
 }
 

@@ -10,7 +10,7 @@
 //! (docs/promotion.md says what a server does with each of them: in the middle it refuses the database.)
 //!
 //! Where `system` goes with it, the same is done to both, and one of the two cannot be served without the other: a server
-//! that finds the barrier of `system` ends, and has touched no file of any database. So that barrier is the first to come and
+//! that finds the barrier of `system` ends, or never serves, and has touched no file of any database. So that barrier is the first to come and
 //! the last to go. Between the two databases, what lies where is then one of these, in this order, or the same backwards:
 //!
 //! | `system` | the database | |
@@ -46,7 +46,7 @@ use pair::Pair;
 pub enum Swapped {
     Nothing,
     /// Of two databases the barrier of `system` lies in its place, and the other one is what it was.
-    Begun,
+    SystemTaken,
     LogTaken,
     StoresSwapped,
     /// All of it.
@@ -100,24 +100,16 @@ impl Swap {
 
     /// From here on no server opens the database; where `system` goes too, none opens any.
     pub fn take_log(&self, guard: &Guard) -> Result<()> {
-        if let Some((pair, guard)) = self.system_with(guard)? {
-            pair.take_log(guard)?;
-        }
-        self.user.take_log(guard)
+        self.both(guard)?.into_iter().rev().try_for_each(|(pair, guard)| pair.take_log(guard))
     }
 
     pub fn swap_stores(&self, guard: &Guard) -> Result<()> {
-        if let Some((pair, guard)) = self.system_with(guard)? {
-            pair.swap_stores(guard)?;
-        }
-        self.user.swap_stores(guard)
+        self.both(guard)?.into_iter().rev().try_for_each(|(pair, guard)| pair.swap_stores(guard))
     }
 
     /// In the instant of its last exchange the database is whole again, and the new one.
     pub fn put_log(&self, guard: &Guard) -> Result<()> {
-        let system = self.system_with(guard)?;
-        self.user.put_log(guard)?;
-        system.map_or(Ok(()), |(pair, guard)| pair.put_log(guard))
+        self.both(guard)?.into_iter().try_for_each(|(pair, guard)| pair.put_log(guard))
     }
 
     /// Back to what was, however much is done. The barriers stay.
@@ -143,17 +135,34 @@ impl Swap {
 
     /// Whether what is new lies in the live places, wherever the rest has gone since.
     pub fn is_put(&self, guard: &Guard) -> Result<bool> {
-        let is_put = |(pair, guard): (&Pair, &Guard)| pair.is_put(guard);
-        Ok(self.user.is_put(guard)? && self.system_with(guard)?.map_or(Ok(true), is_put)?)
+        for (pair, guard) in self.both(guard)? {
+            if !pair.is_put(guard)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// As far as what is retired has begun to go to its place.
     pub(super) fn is_being_retired(&self, guard: &Guard) -> Result<bool> {
-        if !self.is_put(guard)? {
-            return Ok(false);
+        if self.is_put(guard)? {
+            for (pair, guard) in self.both(guard)? {
+                if pair.is_being_retired(guard)? {
+                    return Ok(true);
+                }
+            }
         }
-        let of_system = |(pair, guard): (&Pair, &Guard)| pair.is_being_retired(guard);
-        Ok(self.user.is_being_retired(guard)? || self.system_with(guard)?.map_or(Ok(false), of_system)?)
+        Ok(false)
+    }
+
+    /// Behind the last exchange: what was live are directories, each of them.
+    pub(super) fn old_are_whole(&self) -> Result<bool> {
+        for pair in self.pairs() {
+            if !pair.old_is_whole()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What an undo ends with: the barriers go, and the directories that were made for what did not come.
@@ -169,9 +178,8 @@ impl Swap {
     /// The old halves lie in their places, and the barriers are gone. What somebody has taken away of them, with the new
     /// database in place, is named: the two places where it could be.
     pub fn retire(&self, guard: &Guard) -> Result<Vec<[&Path; 2]>> {
-        let system = self.system_with(guard)?;
         let mut missing = Vec::new();
-        for (pair, guard) in std::iter::once((&self.user, guard)).chain(system) {
+        for (pair, guard) in self.both(guard)? {
             if !pair.retire(guard)? {
                 missing.push(pair.places_of_old_store());
             }
@@ -181,6 +189,11 @@ impl Swap {
 
     fn pairs(&self) -> impl Iterator<Item = &Pair> {
         std::iter::once(&self.user).chain(&self.system)
+    }
+
+    /// The database first.
+    fn both<'a, 'g>(&'a self, guard: &'g Guard) -> Result<Vec<(&'a Pair, &'g Guard)>> {
+        Ok(std::iter::once((&self.user, guard)).chain(self.system_with(guard)?).collect())
     }
 
     fn system_with<'a, 'g>(&'a self, guard: &'g Guard) -> Result<Option<(&'a Pair, &'g Guard)>> {
@@ -194,15 +207,16 @@ impl Swap {
 
 /// Of both, by the second table above.
 fn together(user: Swapped, system: Swapped) -> Result<Swapped> {
-    let is_barred = matches!(system, Swapped::LogTaken | Swapped::StoresSwapped);
-    if user == system {
-        Ok(user)
-    } else if is_barred {
-        Ok(user.min(system).max(Swapped::Begun))
-    } else {
+    let is_row = match system {
+        Swapped::LogTaken => user <= Swapped::LogTaken,
+        Swapped::StoresSwapped => true,
+        _ => user == system,
+    };
+    if !is_row {
         let what = format!("of the database {user} is done, and of `system` {system}");
-        Err(Error::SwapUnknown { what })
+        return Err(Error::SwapUnknown { what });
     }
+    Ok(if user == system { user } else { user.min(system).max(Swapped::SystemTaken) })
 }
 
 fn unclear() -> Error {
@@ -213,7 +227,7 @@ impl fmt::Display for Swapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "nothing",
-            Self::Begun => "the first exchange of `system`",
+            Self::SystemTaken => "the first exchange of `system`",
             Self::LogTaken => "the first exchange",
             Self::StoresSwapped => "the second exchange",
             Self::LogPut => "everything",
@@ -228,26 +242,26 @@ mod tests {
     /// Where the barrier of `system` does not lie in its place, both are the same.
     #[test]
     fn one_of_the_two_is_never_ahead_without_the_barrier_of_system() {
-        use Swapped::{Begun, LogPut, LogTaken, Nothing, StoresSwapped};
-        let known = [
+        use Swapped::{LogPut, LogTaken, Nothing, StoresSwapped, SystemTaken};
+        let rows = [
             ((Nothing, Nothing), Nothing),
-            ((Nothing, LogTaken), Begun),
+            ((Nothing, LogTaken), SystemTaken),
             ((LogTaken, LogTaken), LogTaken),
             ((LogTaken, StoresSwapped), LogTaken),
             ((StoresSwapped, StoresSwapped), StoresSwapped),
             ((LogPut, StoresSwapped), StoresSwapped),
             ((LogPut, LogPut), LogPut),
             // On the way back.
-            ((Nothing, StoresSwapped), Begun),
+            ((Nothing, StoresSwapped), SystemTaken),
         ];
-        for ((user, system), done) in known {
-            assert_eq!(together(user, system).unwrap(), done, "{user:?} {system:?}");
-        }
-        for (user, system) in
-            [(LogTaken, Nothing), (LogPut, Nothing), (Nothing, LogPut), (StoresSwapped, LogPut)]
-        {
-            let told = together(user, system).unwrap_err().to_string();
-            assert!(told.contains("`system`"), "{told}");
+        let all = [Nothing, LogTaken, StoresSwapped, LogPut];
+        for (user, system) in all.into_iter().flat_map(|user| all.map(|system| (user, system))) {
+            let row = rows.iter().find(|(row, _)| *row == (user, system));
+            match (together(user, system), row) {
+                (Ok(done), Some((_, row))) => assert_eq!(done, *row, "{user:?} {system:?}"),
+                (Err(error), None) => assert!(error.to_string().contains("`system`"), "{error}"),
+                (done, row) => panic!("{user:?} {system:?}: {done:?}, {row:?}"),
+            }
         }
     }
 }

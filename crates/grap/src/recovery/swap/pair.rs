@@ -12,6 +12,7 @@ use grap_neo4j::TransactionEnd;
 
 use super::Swapped;
 use crate::error::{Error, Result};
+use crate::live::SYSTEM;
 use crate::recovery::halves::{PRIVATE, identity, is, parent};
 
 /// A barrier is to be read by people, too.
@@ -153,6 +154,13 @@ impl Pair {
         Ok(self.is_put(guard)? && (is_moved || !is_barrier))
     }
 
+    pub(super) fn old_is_whole(&self) -> Result<bool> {
+        let is_directory = |path: &Path| -> Result<bool> {
+            Ok(disk::stat_link(path)?.is_some_and(|stat| stat.kind == Kind::Directory))
+        };
+        Ok(is_directory(&self.side.store)? && is_directory(&self.retired.log)?)
+    }
+
     /// What an undo ends with: the barrier goes, and the directories that were made for what did not come.
     pub(super) fn remove_barrier(&self) -> Result<()> {
         remove_barrier(&self.retired.log)?;
@@ -221,7 +229,7 @@ impl Pair {
     /// The exchange that was done last: to be done once more, or (of what was not there) back.
     fn last_exchange(&self, guard: &Guard) -> Result<Option<(&Path, &Path, bool)>> {
         Ok(match self.look_back(guard)? {
-            Swapped::Nothing | Swapped::Begun => None,
+            Swapped::Nothing | Swapped::SystemTaken => None,
             Swapped::LogTaken => Some((&self.live.log, &self.retired.log, guard.live_log.is_some())),
             Swapped::StoresSwapped => Some((&self.live.store, &self.side.store, guard.live_store.is_some())),
             Swapped::LogPut => Some((&self.live.log, &self.side.log, true)),
@@ -360,18 +368,21 @@ fn remove_barrier(path: &Path) -> Result<()> {
 }
 
 fn words(recovery: &Recovery, pair: &Pair) -> String {
+    let database = pair.live.log.file_name().unwrap_or_default().to_string_lossy();
+    let nobody =
+        if database == SYSTEM { "no server serves anything" } else { "no server opens that database" };
     let what = match &recovery.plan.undoes {
         None => "the promotion of a restored database".to_owned(),
         Some(undone) => format!("the rollback of {undone}"),
     };
     format!(
         "Grap is in the middle of {what} ({}).\n\
-         While this file lies where the transaction log of the database should be, no server opens the database: \
-         its store and its log may not belong together.\n\
+         While this file lies where the transaction log of `{database}` should be, {nobody}: \
+         store and log may not belong together.\n\
          `grap recover {}` finishes it, `grap recover cancel` takes it back. Please remove nothing by hand.\n\
          old log: {}\nnew store: {}\nnew log: {}\n",
         recovery.id,
-        recovery.verb(),
+        recovery.words(),
         pair.retired.log.display(),
         pair.side.store.display(),
         pair.side.log.display(),

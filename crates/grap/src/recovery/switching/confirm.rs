@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::Error as BoltError;
-use grap_core::recovery::{Cause, Guard, Order, Recovery, Switch};
+use grap_core::recovery::{Guard, Recovery, Switch};
 use grap_core::schema::{Drift, DriftKind, LiveObject, LiveState, faults};
 use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
@@ -75,16 +75,6 @@ impl LiveSwitch<'_> {
             session.clock.wait(PAUSE, session.stop);
             session.stop.check()?;
         }
-    }
-
-    /// Whether clients may have been let in since the last exchange: not where the start has failed, and nobody answers.
-    pub(super) fn may_have_served(&mut self, recovery: &Recovery) -> bool {
-        let has_failed = matches!(recovery.cause, Some(Cause::Failed { order: Order::StartLive, .. }));
-        let answers = |live: LiveServer| match asker(&live, SYSTEM, ANSWER) {
-            Ok(_) => true,
-            Err(error) => is_answer(&error) || is_not_let_in(&error),
-        };
-        !has_failed || self.live().map_or(true, answers)
     }
 }
 
@@ -184,14 +174,14 @@ fn is_to_wait(error: &Error) -> bool {
         if failure.code() == "Neo.ClientError.Security.AuthenticationRateLimit")
 }
 
-pub(super) fn is_not_let_in(error: &Error) -> bool {
-    match error {
-        Error::Bolt(BoltError::Tls { .. }) => true,
-        Error::Bolt(BoltError::Server { failure, .. }) => {
-            failure.code().starts_with("Neo.ClientError.Security.")
-        }
-        _ => false,
-    }
+fn is_not_let_in(error: &Error) -> bool {
+    matches!(error, Error::Bolt(BoltError::Tls { .. })) || is_wrong_password(error)
+}
+
+/// Or a user that does not exist, or may not.
+pub(super) fn is_wrong_password(error: &Error) -> bool {
+    matches!(error, Error::Bolt(BoltError::Server { failure, .. })
+        if failure.code().starts_with("Neo.ClientError.Security."))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl LiveSwitch<'_> {
             };
             let told = format!(
                 "{refused} ({why}): `grap recover {}` goes on, `grap recover cancel` takes it back",
-                recovery.verb()
+                recovery.words()
             );
             session.monitor.finding(&Finding::warning(told));
             return Ok(());
@@ -82,5 +82,5 @@ impl LiveSwitch<'_> {
 }
 
 fn is_in_the_middle(done: Swapped) -> bool {
-    matches!(done, Swapped::Begun | Swapped::LogTaken | Swapped::StoresSwapped)
+    matches!(done, Swapped::SystemTaken | Swapped::LogTaken | Swapped::StoresSwapped)
 }

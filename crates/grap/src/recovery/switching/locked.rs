@@ -9,7 +9,7 @@ use std::path::Path;
 use grap_core::recovery::Switch;
 use grap_disk::{self as disk, FileLock};
 
-use super::retired::place;
+use super::retired::{place, root_of_retired};
 use super::{LiveSwitch, seconds};
 use crate::error::{Error, Result};
 use crate::live::ServerRun;
@@ -27,7 +27,7 @@ impl LiveSwitch<'_> {
         }
         let root = parent(place(&switch.retired));
         disk::make_dirs(root, Some(PRIVATE))?;
-        self.claim = Some(claim(root)?);
+        self.claim = Some(claimed(root)?);
         Ok(())
     }
 
@@ -60,16 +60,16 @@ impl LiveSwitch<'_> {
     }
 }
 
-/// Of what is live and what is retired in one data directory, until it is dropped.
-pub(crate) fn claim(root: &Path) -> Result<FileLock> {
+/// Of what is live and what is retired in a data directory, until it is dropped. None: nothing was ever retired there.
+pub(crate) fn claim_if_retired(data: &Path) -> Result<Option<FileLock>> {
+    let root = root_of_retired(data);
+    let is_there = disk::stat(&root)?.is_some();
+    is_there.then(|| claimed(&root)).transpose()
+}
+
+fn claimed(root: &Path) -> Result<FileLock> {
     let path = root.join(LOCK);
-    FileLock::try_exclusive(&path)?.ok_or_else(|| {
-        let why = format!(
-            "another grap, of another state directory, is in the middle of a promotion, a rollback or a release here: it holds {}",
-            path.display()
-        );
-        Error::PromotionRefused { why }
-    })
+    FileLock::try_exclusive(&path)?.ok_or(Error::ClaimHeld { path })
 }
 
 /// While no server has it open: neither has anybody else (`neo4j-admin database load`, `migrate` or `check` takes the lock of

@@ -8,7 +8,7 @@ use grap_core::recovery::{Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_task::{Finding, Unit};
 
-use super::confirm::is_not_let_in;
+use super::confirm::is_wrong_password;
 use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
 use crate::ask::DatabaseStatus;
@@ -127,11 +127,12 @@ fn unless_passed_over(
     }
 }
 
-/// Of a live database that was given up. And a rollback takes away a `system` with the passwords of another time: that it lets
-/// nobody in is what the rollback is for.
+/// Of a live database that was given up. And a rollback takes away a `system` with the passwords of another time: that it does
+/// not let Grap in is what the rollback is for. Whether it is the server of this store is not known then; that it has stopped
+/// is seen by its lock.
 pub(super) fn is_passed_over(recovery: &Recovery, switch: &Switch, error: &Error) -> bool {
     let is_of_then = recovery.is_rollback() && switch.system.is_some();
-    (switch.live_is_lost && error.code() != Code::Interrupted) || (is_of_then && is_not_let_in(error))
+    (switch.live_is_lost && error.code() != Code::Interrupted) || (is_of_then && is_wrong_password(error))
 }
 
 /// Looked at before anything is done, and again under the lock, right before the first exchange.
@@ -158,17 +159,15 @@ fn no_barrier_of_system(switch: &Switch, log: &Path) -> Result<()> {
     if disk::stat_link(log)?.map(|stat| stat.kind) != Some(Kind::File) {
         return Ok(());
     }
-    let why = match progress::whose_barrier(switch, log)? {
-        Some(id) => format!(
-            "{} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back",
-            log.display()
-        ),
-        None => format!(
-            "{} is no directory, and what it stands for is noted nowhere: no server starts; with --with-system --live-is-lost `system` is given up, too",
-            log.display()
-        ),
-    };
-    Err(Error::PromotionRefused { why })
+    match progress::whose_barrier(switch, log)? {
+        Some(id) => Err(Error::BarrierOfAnother { path: log.to_owned(), id }),
+        None => Err(Error::PromotionRefused {
+            why: format!(
+                "{} is no directory, and what it stands for is noted nowhere: no server starts; a promotion with --with-system --live-is-lost gives `system` up, too",
+                log.display()
+            ),
+        }),
+    }
 }
 
 fn side_is_there(recovery: &Recovery, switch: &Switch) -> Result<()> {
@@ -197,9 +196,7 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
             Some(Kind::File) if *half == switch.live.log => {
                 match progress::whose_barrier(switch, Path::new(half))? {
-                    Some(id) => format!(
-                        "{half} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back"
-                    ),
+                    Some(id) => return Err(Error::BarrierOfAnother { path: half.into(), id }),
                     None => format!(
                         "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
                     ),

@@ -8,7 +8,7 @@
 //!   where one is missing the lock is taken from a server that somebody has started.
 //! - *Nothing of the old database is removed*: it is renamed to its place under `.grap/retired/`, with a mark beside it.
 //! - *Nobody's writes are taken back*: an undo decides under the lock, by the end of the log. One that cannot be read counts as
-//!   written to.
+//!   written to. Only what a server that did not come up has left in a restored `system` is, and that is told.
 //! - *What was looked at is looked at anew by each process*, and once more under the lock.
 //! - *What could not be looked at says nothing*: from the first exchange on it leaves the order owed
 //!   ([`Error::StillOwed`]); only a step that failed, and a server that was seen to refuse the database, lead back.
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use grap_bolt::client::Options;
 use grap_core::BackupId;
-use grap_core::recovery::{Failure, Guard, Plan, Recovery, Switch};
+use grap_core::recovery::{Cause, Failure, Guard, Order, Plan, Recovery, Switch};
 use grap_disk::FileLock;
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
@@ -43,15 +43,15 @@ use super::swap::Swap;
 use crate::ask::Asker;
 use crate::check::{behind_newest_checkpoint, last_transaction};
 use crate::error::{Code, Error, Result};
-use crate::live::{Installation, InstallationOptions};
+use crate::live::{Installation, InstallationOptions, SYSTEM};
 use crate::ops::Session;
-use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer};
+use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
-pub(crate) use locked::claim;
+pub(crate) use locked::claim_if_retired;
 pub(crate) use look::given_up;
 pub use progress::switch_in_progress;
-pub(crate) use progress::{Interrupted, NotedSwitch, interrupted};
+pub(crate) use progress::{Interrupted, NotedSwitch, in_use_by, interrupted};
 pub(crate) use released::{finish_released, release_store};
 pub use retired::{RetiredStore, RetiredStores, retired_stores};
 pub(crate) use retired::{bytes_of, root_of_retired};
@@ -198,16 +198,27 @@ fn owed_still<T>(looked: Result<T>) -> Result<T> {
     looked.map_err(|error| Error::StillOwed(Box::new(error)))
 }
 
-/// In which databases a client can have written: in `system`, too, where that went with it (a user that was made, a password
-/// that was changed). Of a server that has let nobody in, what stands behind the end of `system` is its own: it writes there
-/// when it opens one of an older release.
-fn writable(switch: &Switch, served: bool) -> usize {
-    if served { switch.parts().count() } else { 1 }
+/// Whether clients may have been let in since the last exchange: not where the start has failed, and no server holds the
+/// stores any more.
+fn may_have_served(recovery: &Recovery, installation: &Installation) -> Result<bool> {
+    let has_failed = matches!(recovery.cause, Some(Cause::Failed { order: Order::StartLive, .. }));
+    Ok(!has_failed || StoresLock::holder(&installation.data)?.is_some())
+}
+
+/// Where a client can have written: to `system`, too, where that went with it (a user that was made, a password that was
+/// changed). Of a server that has let nobody in, what stands behind the end of `system` is its own: it writes there when it
+/// opens one of an older release.
+fn writable<'a>(
+    guard: &'a Guard,
+    switch: &'a Switch,
+    served: bool,
+) -> impl Iterator<Item = (&'a Guard, &'a Switch)> {
+    guard.parts().zip(switch.parts()).filter(move |(_, part)| served || part.database != SYSTEM)
 }
 
 /// Whether something stands behind what the new database ended with, or it cannot be said. Nobody may write meanwhile.
 fn is_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
-    switch.parts().zip(guard.parts()).take(writable(switch, served)).any(|(part, guard)| {
+    writable(guard, switch, served).any(|(guard, part)| {
         let end = last_transaction(Path::new(&part.live.log), &part.database);
         end.map_or(true, |end| (end.id, end.checksum) != (guard.end.id, guard.end.checksum))
     })
@@ -215,7 +226,7 @@ fn is_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
 
 /// Whether clients have written to it, as far as that can be seen while it serves.
 fn is_seen_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
-    switch.parts().zip(guard.parts()).take(writable(switch, served)).any(|(part, guard)| {
+    writable(guard, switch, served).any(|(guard, part)| {
         let seen = behind_newest_checkpoint(Path::new(&part.live.log), &part.database);
         seen.is_ok_and(|(_, span, _)| span.end.id > guard.end.id)
     })

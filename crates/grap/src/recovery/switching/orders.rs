@@ -5,8 +5,8 @@ use grap_task::{Finding, Unit};
 
 use super::locked::require_nobody;
 use super::{
-    LiveSwitch, end_of_side, guard_of, is_seen_written, is_written, lock_is_lost, look, made_of, owed_still,
-    progress, retired, stage, switch_of,
+    LiveSwitch, end_of_side, guard_of, is_seen_written, is_written, lock_is_lost, look, made_of,
+    may_have_served, owed_still, progress, retired, stage, switch_of,
 };
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::notes;
@@ -99,7 +99,7 @@ impl Promote for LiveSwitch<'_> {
             }
             Swapped::Nothing => require_nobody(switch)?,
             // No server has opened anything since: the barrier of `system` lies there.
-            Swapped::Begun => owed_still(self.require_lock(switch, session))?,
+            Swapped::SystemTaken => owed_still(self.require_lock(switch, session))?,
             Swapped::LogTaken | Swapped::StoresSwapped | Swapped::LogPut => {}
         }
         swap.take_log(guard).map(WhileLocked::Done)
@@ -124,8 +124,15 @@ impl Promote for LiveSwitch<'_> {
     }
 
     fn start_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
-        let (switch, _) = switch_of(recovery)?;
-        self.start(switch, session)
+        let (switch, swap) = switch_of(recovery)?;
+        let started = self.start(switch, session);
+        match started {
+            // Back to where no server serves nothing leads: it stays owed.
+            Err(error) if !matches!(error, Error::StillOwed(_)) && !swap.old_are_whole()? => {
+                Err(Error::StillOwed(Box::new(error)))
+            }
+            started => started,
+        }
     }
 
     /// The time to answer in begins when it is seen to serve.
@@ -162,7 +169,7 @@ impl Promote for LiveSwitch<'_> {
         if recovery.is_rollback() {
             return retired::forget(switch);
         }
-        // What is left of the candidate is a copy of `system`, which is of no use any more.
+        // What is left of the candidate is of no use any more: a copy of `system`, unless that went with it.
         Self::remove_staged(recovery)?;
         candidate::remove_rest(recovery)
     }
@@ -185,7 +192,7 @@ impl Promote for LiveSwitch<'_> {
         };
         self.claim(switch)?;
         let seen = swap.look_back(guard)?;
-        let served = self.may_have_served(recovery);
+        let served = seen != Swapped::LogPut || may_have_served(recovery, &self.installation(switch)?)?;
         // Nobody need be kept from a database that stays.
         if seen == Swapped::LogPut && self.stopped.is_none() && is_seen_written(guard, switch, served) {
             return Ok(UndoEnd::Written);
@@ -197,6 +204,10 @@ impl Promote for LiveSwitch<'_> {
         let done = swap.look_back(guard)?;
         if done == Swapped::LogPut && is_written(guard, switch, served) {
             return Ok(UndoEnd::Written);
+        }
+        if done == Swapped::LogPut && is_written(guard, switch, true) {
+            let told = "behind the end of the restored `system` something was written, by the server that did not come up with it: it is put aside with the candidate";
+            session.monitor.finding(&Finding::warning(told));
         }
         swap.undo_exchanges(guard)?;
         progress::forget(switch)?;

@@ -95,6 +95,19 @@ pub fn switch_in_progress(data: &Path) -> Result<bool> {
     Ok(false)
 }
 
+/// Which switch, of whatever state directory, has something to do with what lies here. What cannot be read may have.
+pub(crate) fn in_use_by(data: &Path, store: &Path) -> Result<Option<RecoveryId>> {
+    let root = root_of_retired(data);
+    for name in disk::list(&root)?.unwrap_or_default() {
+        let Some(noted) = read(&root.join(name))? else { continue };
+        let halves = |part: &Switch| [PathBuf::from(&part.found.store), PathBuf::from(&part.found.log)];
+        if noted.switch.parts().flat_map(halves).any(|half| half.starts_with(store)) {
+            return Ok(Some(noted.recovery));
+        }
+    }
+    Ok(None)
+}
+
 /// A switch that was interrupted between its first exchange and its end: one that is known, else a file that lies where
 /// the log of a database should.
 pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrupted>> {

@@ -75,6 +75,23 @@ impl World {
         world
     }
 
+    /// Killed in between.
+    fn take_log_of_system(&self) {
+        let log = |of: &str| self.data().join(of).join("transactions/system");
+        disk::exchange(&log(""), &log(".grap/retired/now")).unwrap();
+    }
+
+    /// Up to the last exchange.
+    fn put(&mut self, find: &FindLive<'_>) {
+        let mut orders = LiveSwitch::new(find, None);
+        self.guarded(&mut orders);
+        with_session(|session| {
+            orders.take_log(&self.recovery, session).unwrap();
+            orders.swap_stores(&self.recovery, session).unwrap();
+            orders.put_log(&self.recovery, session).unwrap();
+        });
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -100,6 +117,20 @@ impl World {
 
     fn swap(&self) -> Swap {
         switch_of(&self.recovery).unwrap().1
+    }
+
+    /// It is free. (A program that another test of this process starts holds it from its fork to its exec.)
+    fn await_claim(&self) {
+        let is_free = || super::locked::claim_if_retired(&self.data()).is_ok();
+        with_session(|session| {
+            for _ in 0..1000 {
+                if is_free() {
+                    return;
+                }
+                session.clock.wait(Duration::from_millis(10), session.stop);
+            }
+            panic!("it is held");
+        });
     }
 
     fn is_started(&self) -> bool {
@@ -197,9 +228,11 @@ fn two_graps_do_not_change_one_data_directory() {
         ours.swap_stores(recovery, session).unwrap();
         ours.put_log(recovery, session).unwrap();
         drop(ours);
+        world.await_claim();
         // What they have exchanged back meanwhile is not confirmed.
         assert!(matches!(theirs.undo(recovery, session).unwrap(), UndoEnd::Undone));
         drop(theirs);
+        world.await_claim();
         let mut ours = LiveSwitch::new(&find, None);
         let failed = ours.confirm(recovery, session);
         assert!(matches!(failed, Err(Error::NotConfirmed { .. })));
@@ -210,50 +243,82 @@ fn two_graps_do_not_change_one_data_directory() {
 /// As where the journal has no room for what was done.
 #[test]
 fn what_is_half_exchanged_is_finished_and_started_where_the_lock_is_ours() {
-    for (phase, whole) in [(Phase::LogTaken, Swapped::LogPut), (Phase::Undoing, Swapped::Nothing)] {
-        let mut world = World::new();
-        let live = world.live();
-        let find = || Ok(live.clone());
-        let mut orders = LiveSwitch::new(&find, None);
-        world.guarded(&mut orders);
-        (world.recovery.phase, world.recovery.ran) = (phase, true);
-        let (recovery, swap) = (&world.recovery, world.swap());
-        with_session(|session| {
-            orders.take_log(recovery, session).unwrap();
-            orders.swap_stores(recovery, session).unwrap();
-            // Not by who has lost the lock.
-            LiveSwitch::new(&find, None).leave(recovery, session);
-            assert_eq!(swap.look(recovery.guard.as_ref().unwrap()).unwrap(), Swapped::StoresSwapped);
-            assert!(!world.is_started());
-            orders.leave(recovery, session);
-        });
-        assert_eq!(swap.look(recovery.guard.as_ref().unwrap()).unwrap(), whole, "{phase:?}");
-        assert!(world.is_started());
+    type Make = fn() -> World;
+    let done = [
+        (World::new as Make, Swapped::StoresSwapped),
+        (World::with_system, Swapped::StoresSwapped),
+        (World::with_system, Swapped::SystemTaken),
+    ];
+    for (make, done) in done {
+        for (phase, whole) in [(Phase::LogTaken, Swapped::LogPut), (Phase::Undoing, Swapped::Nothing)] {
+            let mut world = make();
+            let live = world.live();
+            let find = || Ok(live.clone());
+            let mut orders = LiveSwitch::new(&find, None);
+            world.guarded(&mut orders);
+            (world.recovery.phase, world.recovery.ran) = (phase, true);
+            let (recovery, swap) = (&world.recovery, world.swap());
+            let seen = || swap.look(recovery.guard.as_ref().unwrap()).unwrap();
+            with_session(|session| {
+                if done == Swapped::SystemTaken {
+                    world.take_log_of_system();
+                } else {
+                    orders.take_log(recovery, session).unwrap();
+                    orders.swap_stores(recovery, session).unwrap();
+                }
+                // Not by who has lost the lock.
+                LiveSwitch::new(&find, None).leave(recovery, session);
+                assert_eq!(seen(), done);
+                assert!(!world.is_started());
+                orders.leave(recovery, session);
+            });
+            assert_eq!(seen(), whole, "{phase:?} from {done:?}");
+            assert!(world.is_started());
+        }
     }
 }
 
 /// The old `system` comes back, whatever a server has written to the new one that did not come up with it.
 #[test]
 fn a_server_that_did_not_come_up_has_let_nobody_write_to_system() {
-    for (order, end) in [(Order::Confirm, UndoEnd::Written), (Order::StartLive, UndoEnd::Undone)] {
+    let cases = [
+        (Order::Confirm, false, UndoEnd::Written),
+        (Order::StartLive, false, UndoEnd::Undone),
+        // One that runs may be one that Grap does not reach.
+        (Order::StartLive, true, UndoEnd::Written),
+    ];
+    for (order, runs, end) in cases {
         let mut world = World::with_system();
         let live = world.live();
         let find = || Ok(live.clone());
-        let mut orders = LiveSwitch::new(&find, None);
-        world.guarded(&mut orders);
+        world.put(&find);
+        // What stands behind that it was promoted with, somebody has written.
+        let guard = world.recovery.guard.as_mut().unwrap();
+        guard.system.as_mut().unwrap().end.id.0 -= 1;
         let cause = Cause::Failed { order, failure: atlas::failure() };
         (world.recovery.phase, world.recovery.cause) = (Phase::Undoing, Some(cause));
-        with_session(|session| {
-            orders.take_log(&world.recovery, session).unwrap();
-            orders.swap_stores(&world.recovery, session).unwrap();
-            orders.put_log(&world.recovery, session).unwrap();
-            // Behind its end stands what cannot be read.
-            let log = world.data().join("transactions/system");
-            for file in disk::list(&log).unwrap().unwrap() {
-                disk::replace(&log.join(file), &[b"no log"]).unwrap();
-            }
-            assert_eq!(orders.undo(&world.recovery, session).unwrap(), end, "{order:?}");
-        });
+        let server = runs.then(|| StoresLock::try_take(&world.data()).unwrap().unwrap());
+        let mut orders = LiveSwitch::new(&find, None);
+        let ended = with_session(|session| orders.undo(&world.recovery, session));
+        assert_eq!(ended.unwrap(), end, "{order:?}");
+        drop(server);
+    }
+}
+
+/// An empty database would be made where it is missing.
+#[test]
+fn what_is_not_whole_is_not_gone_back_to() {
+    for is_missing in [false, true] {
+        let mut world = World::with_system();
+        let live = world.live();
+        let find = || Ok(live.clone());
+        world.put(&find);
+        if is_missing {
+            disk::remove_tree(&world.data().join(".grap/retired/before/databases/neo4j")).unwrap();
+        }
+        let mut orders = LiveSwitch::new(&find, None);
+        let failed = with_session(|session| orders.start_live(&world.recovery, session)).unwrap_err();
+        assert_eq!(matches!(failed, Error::StillOwed(_)), is_missing, "{failed}");
     }
 }
 
@@ -266,9 +331,8 @@ fn no_switch_passes_by_a_barrier_of_system() {
     let mut orders = LiveSwitch::new(&find, None);
     world.guarded(&mut orders);
     let guard = world.recovery.guard.take().unwrap();
-    let log = world.data().join("transactions/system");
-    disk::exchange(&log, &world.data().join(".grap/retired/now/transactions/system")).unwrap();
-    assert_eq!(world.swap().look(&guard).unwrap(), Swapped::Begun);
+    world.take_log_of_system();
+    assert_eq!(world.swap().look(&guard).unwrap(), Swapped::SystemTaken);
     drop(orders);
     let switch = world.recovery.switch.as_deref_mut().unwrap();
     (switch.system, switch.live_is_lost) = (None, true);
