@@ -73,7 +73,10 @@ fn plan_text(plan: &SwitchPlan) -> String {
                 at(to)
             );
         }
-        None => text += "  nothing newer is live, as far as can be read now\n",
+        None => {
+            let _ =
+                writeln!(text, "  of `{}` nothing newer is live, as far as can be read now", switch.database);
+        }
     }
     match switch.archived.as_slice() {
         [] => text += "  no log is archived\n",
@@ -132,7 +135,7 @@ pub(super) fn about(recovery: &Recovery) -> String {
         let stands = if recovery.ran {
             "the old database is live"
         } else {
-            "the old database is what it was: no server had it open, and none was started"
+            "the old database is what it was, and no server was stopped"
         };
         let _ = writeln!(text, "  the promotion was called off, and {stands}: {cause}");
     }

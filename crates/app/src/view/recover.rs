@@ -174,10 +174,9 @@ fn stands(report: &RecoveryReport) -> String {
             "next, and nobody is at it: `grap recover start` goes on, `grap recover cancel` turns back"
                 .to_owned()
         } else if owed.is_of_switch() {
-            format!(
-                "owed, and nobody is at it: `grap recover {}` goes on, `grap recover cancel` takes it back",
-                recovery.words()
-            )
+            let back =
+                if recovery.phase.can_be_cancelled() { ", `grap recover cancel` takes it back" } else { "" };
+            format!("owed, and nobody is at it: `grap recover {}` goes on{back}", recovery.words())
         } else {
             "owed, and nobody is at it: `grap recover reset` does it".to_owned()
         };

@@ -138,7 +138,7 @@ codes! {
     /// The schema of the database is not the declared one.
     SchemaDrift = "SCHEMA_DRIFT", 26, "`grap schema apply` makes what is missing. What is there and differs it leaves: drop it yourself if it is to be made anew.";
     /// The recovery is not in a state in which this can be asked for. Nothing was done.
-    RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED): `grap recover reset` first, then `grap recover start TARGET`. A drill waits for the end of a recovery: docs/recovery.md.";
+    RecoveryState = "RECOVERY_STATE", 27, "`grap recover status` says where it stands. Under way: `grap recover start` without a target goes on, `grap recover cancel` ends it. Ended (SUCCESS, FAILED, PROMOTED): `grap recover reset` first, then the same again. Nothing there: `grap recover start TARGET` comes first. A drill waits for the end of a recovery: docs/recovery.md.";
     /// The candidate of a recovery has passed, and is not any more what passed: somebody has changed it since. It is not used.
     CandidateChanged = "CANDIDATE_CHANGED", 27, "`grap recover reset` removes it; `grap recover start TARGET` makes a new one, and judges it. Nobody but Grap may write into its directory, and no server may be started on it.";
     /// A restored database was opened and judged, and did not pass. The live one is not touched.
@@ -146,11 +146,11 @@ codes! {
     /// Something speaks against a promotion or a rollback. The live database is what it was.
     PromotionRefused = "PROMOTION_REFUSED", 31, "The message says what. `--dry-run` shows the plan. Where the live database itself is what stands in the way: --live-is-lost gives it up by name.";
     /// A promotion or a rollback was called off before anything was exchanged, or was taken back. The old database serves, if it did before.
-    PromotionCalledOff = "PROMOTION_CALLED_OFF", 32, "`grap recover status` has the reason. The candidate (or the retired database) is what it was: mend what the message names, and ask again.";
+    PromotionCalledOff = "PROMOTION_CALLED_OFF", 32, "`grap recover status` has the reason. The candidate (or the retired database) is what it was: mend what the message names, and ask again (for a rollback `grap recover reset` first).";
     /// The new database did not serve as it should: the old one was put back, and serves.
     PromotionRolledBack = "PROMOTION_ROLLED_BACK", 33, "`grap recover status` has the reason, and the server's own log. `grap recover reset` first; another target may do.";
     /// The new database is in place, and whether it is what it should be is not known; or it is not, and clients have written to it.
-    PromotionUnconfirmed = "PROMOTION_UNCONFIRMED", 34, "Look at it. `grap recover promote` asks it again; `grap recover rollback` puts the old one back, and what was written since goes with the new one.";
+    PromotionUnconfirmed = "PROMOTION_UNCONFIRMED", 34, "Look at it. `grap recover promote` asks it again (where Grap was not let in: what the database takes now goes into neo4j.auth or its file first); `grap recover rollback` puts the old one back, and what was written since goes with the new one.";
     /// In the middle of a promotion something lies where it should not. Nothing was touched; the server refuses the database until this is finished.
     SwapUnfinished = "SWAP_UNFINISHED", 35, "The message says what lies where, and docs/promotion.md what should. When each directory is in one of those places again: `grap recover promote` finishes, `grap recover cancel` takes it back.";
     /// No retired database is there to go back to.

@@ -94,7 +94,9 @@ impl Error {
             | Self::NoRecovery { .. }
             | Self::CancelNotHeard { .. }
             | Self::SwitchOwed { .. }
+            | Self::TooLateToCancel { .. }
             | Self::ClaimHeld { .. } => Code::RecoveryState,
+            Self::SwitchPaused { .. } => Code::Interrupted,
             Self::StillOwed(error) => error.code(),
             Self::PromotionRefused { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,

@@ -201,6 +201,12 @@ pub enum Error {
     )]
     SwitchOwed { asked: &'static str, id: RecoveryId, owed: Order, why: String, verb: &'static str },
     #[error(
+        "a cancellation is not possible: {id} owes `{owed}`, and {stands}: `grap recover {words}` goes on with it"
+    )]
+    TooLateToCancel { id: RecoveryId, owed: Order, stands: &'static str, words: &'static str },
+    #[error("stopped, and {id} owes `{owed}` still: {stands}: `grap recover {words}` goes on with it")]
+    SwitchPaused { id: RecoveryId, owed: Order, stands: &'static str, words: &'static str },
+    #[error(
         "{id} was told to end within {seconds} s and has not: it is at `{owed}`, and may still be taken back"
     )]
     CancelNotHeard { id: RecoveryId, owed: Order, seconds: u64 },

@@ -305,10 +305,16 @@ impl Machine {
 /// Cancel the recovery that goes on here, whoever performs it.
 pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<Cancel> {
     match Machine::open(directory, lane, clock) {
-        Ok(machine) => machine.cancel(clock).map(Cancel::Noted),
+        Ok(machine) => match too_late_to_cancel(machine.state()) {
+            Some(error) => Err(error),
+            None => machine.cancel(clock).map(Cancel::Noted),
+        },
         Err(Error::State(StateError::Busy { .. })) => {
             let asked = "a cancellation";
             let journal = RecoveryJournal::open(directory, lane)?;
+            if let Some(error) = too_late_to_cancel(journal.state()) {
+                return Err(error);
+            }
             let recovery = journal.state().recovery().ok_or(Error::NoRecovery { asked })?;
             if !recovery.phase.can_be_cancelled() {
                 return Err(in_the_way(asked, recovery));
@@ -317,6 +323,22 @@ pub fn cancel(directory: &StateDirectory, lane: Lane, clock: &Clock) -> Result<C
             Ok(Cancel::Asked)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Of a switch that is behind its last exchange, or on its way back.
+fn too_late_to_cancel(state: &State) -> Option<Error> {
+    let owed = order(state).filter(|owed| owed.is_of_switch())?;
+    let recovery = state.recovery().filter(|recovery| !recovery.phase.can_be_cancelled())?;
+    let (id, stands, words) = (recovery.id.clone(), stands(recovery), recovery.words());
+    Some(Error::TooLateToCancel { id, owed, stands, words })
+}
+
+/// Which database lies in the live place, of a switch that cannot be cancelled.
+pub(crate) fn stands(recovery: &Recovery) -> &'static str {
+    match recovery.phase {
+        Phase::Undoing | Phase::Restarting => "the old database comes back",
+        _ => "the new database is in place",
     }
 }
 

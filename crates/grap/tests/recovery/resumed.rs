@@ -5,7 +5,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use grap::ops::{SwitchAccess, SwitchOptions, SwitchPlan, promote, resume_promotion, rollback};
+use grap::ops::{
+    SwitchAccess, SwitchOptions, SwitchPlan, cancel_recovery, plan_rollback, promote, resume_promotion,
+    rollback,
+};
 use grap::recovery::{LiveServer, Swap, Swapped, retired_stores};
 use grap::{Code, Error};
 use grap_core::recovery::{Cause, Order, Phase, State, Status, SwitchLimits, What, apply, atlas, order};
@@ -261,4 +264,34 @@ fn what_a_rollback_leaves_behind_begins_at_the_fork() {
     assert_eq!(lost(&plan), Some((141, 150)));
     assert_eq!(lost(&SwitchPlan { live_end: Some(end(140)), ..plan.clone() }), None);
     assert_eq!(lost(&SwitchPlan { undoes: None, new_end: Some(end(145)), ..plan }), Some((146, 150)));
+}
+
+/// What is said where it is too late for a cancellation, and too early for a rollback; its plan says the same.
+#[test]
+fn what_cannot_be_asked_for_now_is_refused_with_what_can() {
+    let (stop, open) = (Stop::new(), || -> grap::Result<_> { panic!("the repository is not needed") });
+    for (owed, stands) in
+        [(Order::StartLive, "the new database is in place"), (Order::Undo, "the old database comes back")]
+    {
+        let world = if owed == Order::Undo {
+            killed_at(&promotion(false), Order::TakeLog, When::Before)
+        } else {
+            killed_at(&promotion(false), owed, When::Before)
+        };
+        let session = &world.session(&stop);
+        let cancelled = || cancel_recovery(&not_found, &world.directory, session);
+        if owed == Order::Undo {
+            // Asked for once, and not done: nobody can say where the server is.
+            assert!(cancelled().is_err());
+        }
+        let told = cancelled().unwrap_err();
+        assert_eq!(told.code(), Code::RecoveryState, "{told}");
+        let told = told.to_string();
+        assert!(told.contains(stands) && told.contains("`grap recover promote` goes on"), "{told}");
+    }
+    let world = validated();
+    let session = &world.session(&stop);
+    let access = SwitchAccess { find: &not_found, open: &open, state: &world.directory, session };
+    let told = plan_rollback(&options(false), &access).unwrap_err();
+    assert_eq!(told.code(), Code::RecoveryState, "{told}");
 }

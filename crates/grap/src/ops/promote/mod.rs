@@ -13,11 +13,12 @@ use grap_core::recovery::{Cause, Order, Phase, Plan, Recovery, RecoveryId, Statu
 
 use super::Session;
 use super::recover::{RecoverOptions, RecoveryReport, perform, recover};
-use crate::error::{Code, Result};
-use crate::recovery::{Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain};
+use crate::error::{Code, Error, Result};
+use crate::recovery::{Candidate, FindLive, Lane, LiveSwitch, Machine, OpenAgain, look, stands};
 use crate::state::StateDirectory;
 use owed::{
-    Wish, goes_on, is_past_validation, is_unconfirmed, nothing_is_exchanged, owed_of_switch, validated,
+    Wish, can_be_rolled_back, goes_on, is_past_validation, is_unconfirmed, nothing_is_exchanged,
+    owed_of_switch, validated,
 };
 use plan::Planner;
 pub use plan::SwitchPlan;
@@ -126,6 +127,7 @@ pub fn recover_and_promote(
 /// What [`rollback`] would do. Nothing is done.
 pub fn plan_rollback(options: &SwitchOptions, access: &SwitchAccess<'_>) -> Result<SwitchPlan> {
     let machine = access.machine()?;
+    can_be_rolled_back(machine.state(), options)?;
     let planner = Planner { options, access };
     let retired = planner.retired(machine.state())?;
     planner.rollback(&retired, &machine.next_id(access.session.clock.now()))
@@ -165,9 +167,23 @@ fn begin_rollback(machine: Machine, planner: &Planner<'_>) -> Result<Machine> {
 fn go_on(machine: Machine, access: &SwitchAccess<'_>) -> Result<SwitchReport> {
     let switch = LiveSwitch::new(access.find, Some(access.open));
     let mut candidate = Candidate::to_clear_away(Some(access.open)).with_live(switch);
-    let machine = perform(machine, Lane::Recovery, &mut candidate, access.state, access.session)?;
+    let performed = perform(machine, Lane::Recovery, &mut candidate, access.state, access.session);
+    let machine = performed.map_err(|error| paused(error, access))?;
     let downtime = machine.state().recovery().and_then(downtime);
     Ok(SwitchReport { recovery: RecoveryReport::ended(machine.state(), access.session), downtime })
+}
+
+/// Whoever stops it behind the last exchange is told which database is in place.
+fn paused(error: Error, access: &SwitchAccess<'_>) -> Error {
+    let found = look(access.state, Lane::Recovery).ok().map(|(state, _)| state);
+    let recovery = found.as_ref().and_then(|state| Some((owed_of_switch(state)?, state.recovery()?)));
+    match recovery {
+        Some((owed, recovery)) if error.code() == Code::Interrupted && !recovery.phase.can_be_cancelled() => {
+            let (id, stands, words) = (recovery.id.clone(), stands(recovery), recovery.words());
+            Error::SwitchPaused { id, owed, stands, words }
+        }
+        _ => error,
+    }
 }
 
 /// Finish what was interrupted, where nobody is at it and nobody asks for it: none where nothing is owed.

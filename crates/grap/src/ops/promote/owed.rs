@@ -90,6 +90,19 @@ pub(super) fn is_unconfirmed(state: &State) -> bool {
     promoted.is_some_and(|recovery| recovery.unconfirmed.is_some())
 }
 
+/// What stands in the way of one that begins.
+pub(super) fn can_be_rolled_back(state: &State, options: &SwitchOptions) -> Result<()> {
+    let Some(recovery) = state.recovery() else { return Ok(()) };
+    match recovery.phase {
+        Phase::Promoted => Ok(()),
+        Phase::Restarting if recovery.is_rollback() && options.live_is_lost => Ok(()),
+        _ => match owed_of_switch(state) {
+            Some(owed) => Err(switch_owed("a rollback", recovery, owed)),
+            None => Err(in_the_way("a rollback", recovery)),
+        },
+    }
+}
+
 pub(super) fn validated(state: &State) -> Result<&Recovery> {
     let asked = "a promotion";
     let recovery = state.recovery().ok_or(Error::NoRecovery { asked })?;

@@ -274,7 +274,7 @@ fn told_of_system(system: &Switch) -> String {
         _ => "how far it goes here or there cannot be read now".to_owned(),
     };
     format!(
-        "`system` goes with it: users, passwords and settings of databases become what they were there ({lost}); where that of neo4j.auth was another one it ends unconfirmed"
+        "`system` goes with it: users, passwords and settings of databases become what they were there ({lost}); where what Grap signs in with (neo4j.auth) was another one there, it ends unconfirmed"
     )
 }
 
