@@ -52,7 +52,7 @@ impl Error {
             Self::Disk(error) => target_disk(error),
             Self::Write(error) => write(error),
             Self::Check(error) => check(error),
-            Self::Stopped(_) => Code::Interrupted,
+            Self::Stopped(_) | Self::SwitchPaused { .. } => Code::Interrupted,
             Self::Thread(_) => Code::FileFailed,
             Self::NoSpace { .. } | Self::NoRoomForJournal { .. } => Code::NoSpace,
             Self::ServerChanged { .. } => Code::ServerChanged,
@@ -96,7 +96,6 @@ impl Error {
             | Self::SwitchOwed { .. }
             | Self::TooLateToCancel { .. }
             | Self::ClaimHeld { .. } => Code::RecoveryState,
-            Self::SwitchPaused { .. } => Code::Interrupted,
             Self::StillOwed(error) => error.code(),
             Self::PromotionRefused { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
