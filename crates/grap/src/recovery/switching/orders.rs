@@ -205,7 +205,7 @@ impl Promote for LiveSwitch<'_> {
         if done == Swapped::LogPut && is_written(guard, switch, served) {
             return Ok(UndoEnd::Written);
         }
-        if done == Swapped::LogPut && is_written(guard, switch, true) {
+        if done == Swapped::LogPut && !served && is_written(guard, switch, true) {
             let told = "behind the end of the restored `system` something was written, by the server that did not come up with it: it is put aside with the candidate";
             session.monitor.finding(&Finding::warning(told));
         }

@@ -40,6 +40,11 @@ impl NotedSwitch {
         }
         Ok(false)
     }
+
+    /// It is behind its last exchange.
+    fn is_put(&self) -> Result<bool> {
+        Swap::of(&self.switch).is_put(&self.guard)
+    }
 }
 
 /// Where a log should lie there is a file.
@@ -85,27 +90,16 @@ pub(super) fn forget(switch: &Switch) -> Result<()> {
 /// Whether a switch of this data directory is between its first exchange and its end, or was left there: what Grap itself
 /// writes then would be taken for a client's, and keep a database that is not what it should be.
 pub fn switch_in_progress(data: &Path) -> Result<bool> {
-    let root = root_of_retired(data);
-    for name in disk::list(&root)?.unwrap_or_default() {
-        let Some(noted) = read(&root.join(name))? else { continue };
-        if noted.is_barred()? || Swap::of(&noted.switch).is_put(&noted.guard)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let is_under_way = |noted: &NotedSwitch| Ok(noted.is_barred()? || noted.is_put()?);
+    Ok(first(&root_of_retired(data), is_under_way)?.is_some())
 }
 
 /// Which switch, of whatever state directory, has something to do with what lies here. What cannot be read may have.
 pub(crate) fn in_use_by(data: &Path, store: &Path) -> Result<Option<RecoveryId>> {
-    let root = root_of_retired(data);
-    for name in disk::list(&root)?.unwrap_or_default() {
-        let Some(noted) = read(&root.join(name))? else { continue };
-        let halves = |part: &Switch| [PathBuf::from(&part.found.store), PathBuf::from(&part.found.log)];
-        if noted.switch.parts().flat_map(halves).any(|half| half.starts_with(store)) {
-            return Ok(Some(noted.recovery));
-        }
-    }
-    Ok(None)
+    let lies_there = |half: &String| Path::new(half).starts_with(store);
+    let uses = |part: &Switch| lies_there(&part.found.store) || lies_there(&part.found.log);
+    let found = first(&root_of_retired(data), |noted| Ok(noted.switch.parts().any(uses)))?;
+    Ok(found.map(|noted| noted.recovery))
 }
 
 /// A switch that was interrupted between its first exchange and its end: one that is known, else a file that lies where
@@ -125,18 +119,19 @@ pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrup
             unknown.get_or_insert(barrier);
         }
     }
-    if let Some(noted) = put(&root)? {
+    // One behind its last exchange, whose old store lies where its candidate did.
+    if let Some(noted) = first(&root, NotedSwitch::is_put)? {
         let barrier = PathBuf::from(&noted.switch.side.log);
         return Ok(Some(Interrupted { barrier, noted: Some(Box::new(noted)) }));
     }
     Ok(unknown.map(|barrier| Interrupted { barrier, noted: None }))
 }
 
-/// One behind its last exchange, whose old store lies where its candidate did.
-fn put(root: &Path) -> Result<Option<NotedSwitch>> {
+/// The first of all that are noted of which that is so.
+fn first(root: &Path, is_so: impl Fn(&NotedSwitch) -> Result<bool>) -> Result<Option<NotedSwitch>> {
     for name in disk::list(root)?.unwrap_or_default() {
         if let Some(noted) = read(&root.join(name))?
-            && Swap::of(&noted.switch).is_put(&noted.guard)?
+            && is_so(&noted)?
         {
             return Ok(Some(noted));
         }
