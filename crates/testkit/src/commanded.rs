@@ -162,7 +162,9 @@ impl Commanded {
         let pid = self.server_process();
         let is_hit = pid.and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, signal).is_ok());
         while_it_ends()?;
-        let is_gone = || Ok(pid.is_none_or(|pid| !self.is_ours(pid)).then_some(is_hit));
+        // One that dies loses its command line before its locks.
+        let is_gone = |pid| !self.is_ours(pid) && self.holder() != Some(pid);
+        let is_gone = || Ok(pid.is_none_or(is_gone).then_some(is_hit));
         eventually("the server has ended", LIMIT, is_gone)
     }
 

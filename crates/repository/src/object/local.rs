@@ -10,7 +10,7 @@ use grap_disk::{DiskError, Kind, Source};
 use jiff::Timestamp;
 use rand::RngCore;
 
-use super::{ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
+use super::{CONFIG, ObjectCall, ObjectError, ObjectInfo, ObjectStore, check_name};
 
 const TEMPORARY: &str = "tmp-";
 /// Beside the folders of objects: neither restic nor `list` looks there.
@@ -152,12 +152,26 @@ impl LocalStore {
     /// the next mount.
     fn create_directory_of(&self, directory: &Path) -> Result<(), DiskError> {
         if matches!(grap_disk::stat(directory), Ok(None)) {
-            // What every repository has: an error names it.
-            grap_disk::list(&self.root.join(MARK))?.ok_or_else(|| {
-                DiskError::reading(&self.root.join(MARK), std::io::ErrorKind::NotFound.into())
-            })?;
+            self.require_repository()?;
         }
         Self::create_directory(directory)
+    }
+
+    /// Where a mount went away, or the directory was renamed, nothing says anything about an object.
+    fn require_repository(&self) -> Result<(), DiskError> {
+        // What every repository has: an error names it.
+        let mark = self.root.join(MARK);
+        let is_there = grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&self.root.join(CONFIG))?.is_some();
+        if is_there { Ok(()) } else { Err(DiskError::reading(&mark, std::io::ErrorKind::NotFound.into())) }
+    }
+
+    /// What was not found is missing, if the repository itself is there. The config is how that is found out.
+    fn missing_of(&self, call: ObjectCall, error: ObjectError) -> ObjectError {
+        let ObjectError::NotFound { name } = &error else { return error };
+        match self.require_repository() {
+            Err(gone) if name != CONFIG => ObjectError::failed(call, name, gone),
+            _ => error,
+        }
     }
 
     /// Create a directory, with every level synced into the one above it.
@@ -205,19 +219,21 @@ impl ObjectStore for LocalStore {
             let length = source.stat()?.size;
             read_range(&source, 0, usize::try_from(length).unwrap_or(usize::MAX))
         };
-        read().map_err(|error| failed(ObjectCall::Get, name, error))
+        read().map_err(|error| self.missing_of(ObjectCall::Get, failed(ObjectCall::Get, name, error)))
     }
 
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError> {
         let path = self.path(name)?;
         let read = || read_range(&Source::open(&path)?, offset, length);
-        read().map_err(|error| failed(ObjectCall::GetRange, name, error))
+        read().map_err(|error| self.missing_of(ObjectCall::GetRange, failed(ObjectCall::GetRange, name, error)))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError> {
         check_name(prefix)?;
         let mut found = Vec::new();
         self.list_into(prefix, &mut found).map_err(|error| failed(ObjectCall::List, prefix, error))?;
+        // Behind it: of what goes away meanwhile only a part is listed.
+        self.require_repository().map_err(|gone| ObjectError::failed(ObjectCall::List, prefix, gone))?;
         Ok(found)
     }
 
@@ -225,7 +241,9 @@ impl ObjectStore for LocalStore {
         let path = self.path(name)?;
         match grap_disk::stat(&path) {
             Ok(Some(stat)) => Ok(stat.size),
-            Ok(None) => Err(ObjectError::NotFound { name: name.to_owned() }),
+            Ok(None) => {
+                Err(self.missing_of(ObjectCall::Size, ObjectError::NotFound { name: name.to_owned() }))
+            }
             Err(error) => Err(failed(ObjectCall::Size, name, error)),
         }
     }
@@ -238,7 +256,8 @@ impl ObjectStore for LocalStore {
                 Some(_) => grap_disk::sync_dir(directory),
                 None => Ok(()),
             })
-            .map_err(|error| failed(ObjectCall::Delete, name, error))
+            .map_err(|error| failed(ObjectCall::Delete, name, error))?;
+        self.require_repository().map_err(|gone| ObjectError::failed(ObjectCall::Delete, name, gone))
     }
 }
 

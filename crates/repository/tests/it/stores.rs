@@ -18,6 +18,38 @@ fn a_directory() {
     assert_eq!(leftovers(), 0);
 }
 
+/// A mount that went away: nothing is stored beside it, and nothing is taken for empty, missing or deleted. (Whoever lists
+/// no snapshots, and a moment later all data, would remove it.)
+#[test]
+fn where_the_repository_is_gone_nothing_is_said_of_an_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("repository");
+    let store = LocalStore::create(&root).unwrap();
+    store.put("snapshots/a", &[b"x"]).unwrap();
+    std::fs::rename(&root, dir.path().join("away")).unwrap();
+    for is_mount_point in [false, true] {
+        if is_mount_point {
+            std::fs::create_dir(&root).unwrap();
+        }
+        let failures = [
+            store.list("snapshots").map(drop),
+            store.get("snapshots/a").map(drop),
+            store.get_range("snapshots/a", 0, 1).map(drop),
+            store.size("snapshots/a").map(drop),
+            store.delete("snapshots/a"),
+        ];
+        for failure in failures {
+            assert!(matches!(failure, Err(ObjectError::Failed { .. })), "{failure:?}");
+        }
+        // Whether there is a repository at all is asked so.
+        assert!(matches!(store.get("config"), Err(ObjectError::NotFound { .. })));
+    }
+    std::fs::remove_dir(&root).unwrap();
+    std::fs::rename(dir.path().join("away"), &root).unwrap();
+    assert_eq!(store.list("snapshots").unwrap().len(), 1);
+    assert!(matches!(store.get("snapshots/b"), Err(ObjectError::NotFound { .. })));
+}
+
 /// A mount that went away while somebody writes: nothing is stored beside it.
 #[test]
 fn where_the_repository_is_gone_every_put_fails_and_nothing_is_made() {

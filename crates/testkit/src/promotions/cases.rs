@@ -137,14 +137,13 @@ fn two_promotions_and_three_rollbacks_in_a_row(place: &mut Place) -> Result<Stri
     Ok("each database came back as it was".to_owned())
 }
 
-/// It is asked before anything is stopped.
+/// It is asked before anything is stopped, also where it was there a moment ago.
 fn the_archiver_is_down(place: &mut Place) -> Result<String> {
     place.ready(Verb::Rollback)?;
     if let Some(archiver) = place.archiver.take() {
         archiver.stop()?;
     }
     place.write()?;
-    sleep(Duration::from_secs(5));
     let events = place.commanded.events().len();
     let limit = [("GRAP_PROMOTE_ARCHIVE_LIMIT_S", "3")];
     let code = place.is_called_off(ROLLBACK, &limit, &["PROMOTION_CALLED_OFF"])?;

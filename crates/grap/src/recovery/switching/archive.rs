@@ -1,5 +1,6 @@
 //! The wait for open transactions, and for the archive.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grap_core::recovery::{Recovery, Switch};
@@ -45,22 +46,26 @@ impl LiveSwitch<'_> {
         self.until(holds_all, recovery, switch, session)
     }
 
-    /// Until the archiver keeps up: else the wait behind the stop would be in vain. Behind another switch it takes a
-    /// moment to meet the new files.
+    /// Until the archive holds what was committed when this was asked: else the wait behind the stop would be in vain. That
+    /// the archiver was there a moment ago says nothing. Behind another switch it takes a moment to meet the new files.
     pub(super) fn followed(
         &mut self,
         recovery: &Recovery,
         switch: &Switch,
         session: &Session<'_>,
     ) -> Result<()> {
-        let limit = i64::from(switch.limits.archive_s) * 1000;
-        let follows = |lag: &DatabaseLag| lag.standing == Standing::Follows && lag.milliseconds <= limit;
-        self.until(follows, recovery, switch, session)
+        let mut wanted = BTreeMap::new();
+        let keeps_up = |lag: &DatabaseLag| {
+            let wanted = *wanted.entry(lag.database.clone()).or_insert(lag.live);
+            let holds = lag.archived.is_some_and(|end| end.id >= wanted);
+            lag.standing == Standing::Follows && (holds || lag.transactions == 0)
+        };
+        self.until(keeps_up, recovery, switch, session)
     }
 
     fn until(
         &mut self,
-        is_good: impl Fn(&DatabaseLag) -> bool,
+        mut is_good: impl FnMut(&DatabaseLag) -> bool,
         recovery: &Recovery,
         switch: &Switch,
         session: &Session<'_>,
