@@ -44,10 +44,10 @@ fn plan_shape(plan: &SwitchPlan) -> Value {
         "kind": if plan.undoes.is_some() { "rollback" } else { "promotion" },
         "target": plan.target,
         "undoes": plan.undoes,
-        "database": plan.switch.database,
-        "live": plan.switch.live,
-        "new": plan.switch.found,
-        "retired": plan.switch.retired,
+        "database": plan.switch.user.database,
+        "live": plan.switch.user.live,
+        "new": plan.switch.user.found,
+        "retired": plan.switch.user.retired,
         "retired_bytes": plan.retired_bytes,
         "new_end": end(plan.new_end),
         "live_end": end(plan.live_end),
@@ -62,7 +62,7 @@ fn plan_shape(plan: &SwitchPlan) -> Value {
 fn plan_text(plan: &SwitchPlan) -> String {
     let what = if plan.undoes.is_some() { "rollback" } else { "promotion" };
     let switch = &plan.switch;
-    let mut text = format!("{what} of `{}` to {} (nothing is done)\n", switch.database, plan.target);
+    let mut text = format!("{what} of `{}` to {} (nothing is done)\n", switch.user.database, plan.target);
     match plan.lost() {
         Some((first, last, from, to)) => {
             let at = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), second);
@@ -74,8 +74,11 @@ fn plan_text(plan: &SwitchPlan) -> String {
             );
         }
         None => {
-            let _ =
-                writeln!(text, "  of `{}` nothing newer is live, as far as can be read now", switch.database);
+            let _ = writeln!(
+                text,
+                "  of `{}` nothing newer is live, as far as can be read now",
+                switch.user.database
+            );
         }
     }
     match switch.archived.as_slice() {
@@ -107,8 +110,8 @@ fn plan_text(plan: &SwitchPlan) -> String {
         text,
         "  what is live now ({}) goes to {} and {}{}",
         bytes(plan.retired_bytes),
-        switch.retired.store,
-        switch.retired.log,
+        switch.user.retired.store,
+        switch.user.retired.log,
         and_system(switch)
     );
     let _ = writeln!(text, "  nobody is served for: {DOWNTIME}");
@@ -152,8 +155,8 @@ pub(super) fn about(recovery: &Recovery) -> String {
         let _ = writeln!(
             text,
             "  what was live before: {} and {}{} (until it is released, `grap recover rollback` puts it back)",
-            switch.retired.store,
-            switch.retired.log,
+            switch.user.retired.store,
+            switch.user.retired.log,
             and_system(switch)
         );
     }
@@ -167,9 +170,9 @@ fn and_system(switch: &Switch) -> &'static str {
 pub(super) fn switch_shape(recovery: &Recovery) -> Value {
     let Some(switch) = &recovery.switch else { return Value::Null };
     json!({
-        "database": switch.database,
+        "database": switch.user.database,
         "undoes": recovery.plan.undoes,
-        "retired": switch.retired,
+        "retired": switch.user.retired,
         "live_is_lost": switch.live_is_lost,
         "with_system": switch.system.is_some(),
         "stops": recovery.stops,

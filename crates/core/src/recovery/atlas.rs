@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::event::{End, Event, Failure, Instance, Limits, Plan, What};
 use super::order::{BACK, FORWARD, Order, SWITCH, order};
 use super::state::{INSTANCE_DIED, State, apply};
-use super::switch::{Guard, Halves, Identity, Switch, SwitchLimits};
+use super::switch::{Guard, Halves, Identity, Part, Switch, SwitchLimits};
 use super::tier::{Judgement, Tier, TierVerdict};
 
 /// One transition that can happen.
@@ -198,12 +198,15 @@ pub fn switch(live_is_lost: bool) -> Switch {
         log: format!("/data/{of}transactions/neo4j"),
     };
     let side = halves(".grap/candidate/recovery-20261126-020000/data/");
-    Switch {
+    let user = Part {
         database: "neo4j".to_owned(),
         live: halves(""),
         found: side.clone(),
         side,
         retired: halves(".grap/retired/recovery-20261126-020000/"),
+    };
+    Switch {
+        user,
         archived: vec!["neo4j".to_owned()],
         archive_unknown: None,
         live_is_lost,

@@ -32,6 +32,6 @@ pub use id::{InvalidRecoveryId, RecoveryId, RecoveryKind};
 pub use order::{BACK, FORWARD, Order, SWITCH, order, percent, share};
 pub use phase::{Phase, Status};
 pub use state::{Cause, Fate, INSTANCE_DIED, Illegal, Recovery, STARTS_MAX, State, Step, apply};
-pub use switch::{Guard, Halves, Identity, Switch, SwitchLimits};
+pub use switch::{Guard, Halves, Identity, Part, Switch, SwitchLimits};
 pub use switched::STOPS_MAX;
 pub use tier::{Judgement, Measured, Tier, TierVerdict};

@@ -15,15 +15,9 @@ use crate::BackupId;
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Switch {
-    pub database: String,
-    /// Where the server looks for the database.
-    pub live: Halves,
-    /// Where the side lies.
-    pub found: Halves,
-    /// Where it lies for the swap: on the file systems of the live ones. The same as `found`, where it lies so already.
-    pub side: Halves,
-    /// Where the live ones go. That of the log is the place of the barrier, too.
-    pub retired: Halves,
+    /// The database that is meant.
+    #[serde(flatten)]
+    pub user: Part,
     /// The log of these databases is archived: the archive is to hold all of it before the swap.
     pub archived: Vec<String>,
     /// Of a database that is given up: why the archive could not be asked.
@@ -36,16 +30,30 @@ pub struct Switch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_of: Option<BackupId>,
     pub limits: SwitchLimits,
-    /// `system` goes with it: the same of its two directories.
+    /// Where it goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub system: Option<Box<Switch>>,
+    pub system: Option<Part>,
 }
 
 impl Switch {
-    /// Each database that is exchanged: itself, and `system` where that goes with it.
-    pub fn parts(&self) -> impl Iterator<Item = &Self> {
-        std::iter::once(self).chain(self.system.as_deref())
+    /// Each database that is exchanged.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.user).chain(&self.system)
     }
+}
+
+/// One database that is exchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Part {
+    pub database: String,
+    /// Where the server looks for the database.
+    pub live: Halves,
+    /// Where the side lies.
+    pub found: Halves,
+    /// Where it lies for the swap: on the file systems of the live ones. The same as `found`, where it lies so already.
+    pub side: Halves,
+    /// Where the live ones go. That of the log is the place of the barrier, too.
+    pub retired: Halves,
 }
 
 /// A database is two directories.

@@ -529,7 +529,7 @@ proptest! {
 fn a_system_that_keeps_the_server_down_leads_back_even_to_what_was_lost() {
     for with_system in [false, true] {
         let lost = atlas::switch(true);
-        let system = with_system.then(|| Box::new(lost.clone()));
+        let system = with_system.then(|| lost.user.clone());
         let switch = Box::new(Switch { system, ..lost });
         let mut state = apply(atlas::validated(), &atlas::event(What::PromoteAsked { switch })).unwrap();
         while order(&state) != Some(Order::StartLive) {

@@ -44,7 +44,7 @@ impl Promotion {
             recovery: recovery.id.clone(),
             begun: recovery.begun,
             target: recovery.plan.target.clone(),
-            database: switch.map(|switch| switch.database.clone()).unwrap_or_default(),
+            database: switch.map(|switch| switch.user.database.clone()).unwrap_or_default(),
             undoes: recovery.plan.undoes.clone(),
             live_was_lost: switch.is_some_and(|switch| switch.live_is_lost),
             unarchived: recovery.archive_missed.as_ref().map(|missed| missed.message.clone()),

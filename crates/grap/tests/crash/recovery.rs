@@ -119,7 +119,7 @@ fn an_undo_that_is_taken_up_again_is_durable_as_a_whole() {
     let (_world, switch, swap, guard) = swapped();
     swap.take_log(&guard).unwrap();
     swap.swap_stores(&guard).unwrap();
-    let [live, side, retired] = [&switch.live, &switch.side, &switch.retired];
+    let [live, side, retired] = [&switch.user.live, &switch.user.side, &switch.user.retired];
     disk::exchange(Path::new(&live.store), Path::new(&side.store)).unwrap();
     let calls = calls(|| swap.undo_exchanges(&guard).unwrap());
     let renamed = calls.iter().position(|step| step.call == Call::Rename).unwrap();
@@ -143,11 +143,11 @@ fn what_is_retired_has_a_name_at_any_time() {
         let parent = Path::new(place).parent().unwrap();
         calls.iter().position(|step| step.call == Call::SyncDirectory && step.path == parent).unwrap()
     };
-    assert!(synced(&switch.retired.store) < synced(&switch.side.store));
+    assert!(synced(&switch.user.retired.store) < synced(&switch.user.side.store));
     // Taken away, it keeps nobody from the end; and what lies in its place is nothing that Grap knows.
-    std::fs::remove_dir_all(&switch.retired.store).unwrap();
+    std::fs::remove_dir_all(&switch.user.retired.store).unwrap();
     assert_eq!(swap.retire(&guard).unwrap().len(), 1);
-    std::fs::create_dir_all(&switch.side.store).unwrap();
+    std::fs::create_dir_all(&switch.user.side.store).unwrap();
     assert!(swap.retire(&guard).is_err());
 }
 

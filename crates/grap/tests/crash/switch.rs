@@ -20,7 +20,7 @@ use grap::state::StateDirectory;
 use grap::{Code, Error, Result};
 use grap_bolt::client::{Auth, Options};
 use grap_core::recovery::{
-    Guard, Halves, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, Tier, atlas,
+    Guard, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, Tier, atlas,
 };
 use grap_disk::faults::{self, Fault, Mode};
 use grap_repository::LockHolder;
@@ -111,24 +111,25 @@ impl World {
     }
 
     fn switch(&self, id: &RecoveryId) -> Switch {
-        let system = || Box::new(self.switch_of(id, "system"));
-        Switch { system: self.with_system.then(system), ..self.switch_of(id, "neo4j") }
-    }
-
-    fn switch_of(&self, id: &RecoveryId, database: &str) -> Switch {
-        let side = self.halves(&format!(".grap/retired/{BEFORE}"), database);
         Switch {
-            database: database.to_owned(),
-            live: self.halves("", database),
-            found: side.clone(),
-            side,
-            retired: self.halves(&format!(".grap/retired/{id}"), database),
+            user: self.part(id, "neo4j"),
             archived: Vec::new(),
             archive_unknown: None,
             live_is_lost: false,
             made_of: None,
             limits: SwitchLimits { start_s: 0, ..SwitchLimits::default() },
-            system: None,
+            system: self.with_system.then(|| self.part(id, "system")),
+        }
+    }
+
+    fn part(&self, id: &RecoveryId, database: &str) -> Part {
+        let side = self.halves(&format!(".grap/retired/{BEFORE}"), database);
+        Part {
+            database: database.to_owned(),
+            live: self.halves("", database),
+            found: side.clone(),
+            side,
+            retired: self.halves(&format!(".grap/retired/{id}"), database),
         }
     }
 

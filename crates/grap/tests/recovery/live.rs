@@ -9,7 +9,8 @@ use grap::Result;
 use grap::ops::Session;
 use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
 use grap_core::recovery::{
-    Guard, Halves, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, What, apply, atlas,
+    Guard, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, What, apply,
+    atlas,
 };
 
 use super::world::Fake;
@@ -165,27 +166,28 @@ impl Live {
     }
 
     fn switch(&mut self, side: &str, id: &str, live_is_lost: bool) -> Switch {
-        let switch = self.switch_of("neo4j", side, id, live_is_lost);
-        let (old, new) = (whose(Path::new(&switch.live.store)), whose(Path::new(&switch.side.store)));
-        self.wishes.insert(switch.retired.store.clone(), (old, new));
-        let system = || Box::new(self.switch_of("system", side, id, live_is_lost));
-        Switch { system: self.with_system.then(system), ..switch }
-    }
-
-    fn switch_of(&self, database: &str, side: &str, id: &str, live_is_lost: bool) -> Switch {
-        let side = self.halves_of(side, database);
+        let user = self.part("neo4j", side, id);
+        let (old, new) = (whose(Path::new(&user.live.store)), whose(Path::new(&user.side.store)));
+        self.wishes.insert(user.retired.store.clone(), (old, new));
         Switch {
-            database: database.to_owned(),
-            live: self.halves_of("", database),
-            found: side.clone(),
-            side,
-            retired: self.halves_of(&format!(".grap/retired/{id}"), database),
+            user,
             archived: vec!["neo4j".to_owned()],
             archive_unknown: None,
             live_is_lost,
             made_of: None,
             limits: SwitchLimits::default(),
-            system: None,
+            system: self.with_system.then(|| self.part("system", side, id)),
+        }
+    }
+
+    fn part(&self, database: &str, side: &str, id: &str) -> Part {
+        let side = self.halves_of(side, database);
+        Part {
+            database: database.to_owned(),
+            live: self.halves_of("", database),
+            found: side.clone(),
+            side,
+            retired: self.halves_of(&format!(".grap/retired/{id}"), database),
         }
     }
 
@@ -206,7 +208,7 @@ impl Live {
         assert_eq!(store, log, "{told}");
         assert_eq!(self.running, Running::Serving(store.clone()), "{told}: it is not served");
         let Some(switch) = state.recovery().and_then(|recovery| recovery.switch.as_deref()) else { return };
-        let (old, new) = self.wishes[&switch.retired.store].clone();
+        let (old, new) = self.wishes[&switch.user.retired.store].clone();
         let is_promoted = state.status() == Status::Promoted;
         let (is, other) = if is_promoted { (new, old) } else { (old, new) };
         assert_eq!(store, is, "{told}");
@@ -402,7 +404,7 @@ impl Promote for Fake {
             if done > Swapped::Nothing {
                 things.live.require_lock(pid);
             }
-            if written || (done == Swapped::LogPut && Live::written(&switch.live.log)) {
+            if written || (done == Swapped::LogPut && Live::written(&switch.user.live.log)) {
                 return Ok(UndoEnd::Written);
             }
             inside(things)?;

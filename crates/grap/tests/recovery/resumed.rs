@@ -162,7 +162,7 @@ fn a_live_database_that_somebody_has_changed_is_no_dead_end() {
     let found = state(&world);
     let recovery = found.recovery().unwrap();
     let (switch, guard) = (recovery.switch.as_deref().unwrap(), recovery.guard.as_ref().unwrap());
-    let live = Path::new(&switch.live.store);
+    let live = Path::new(&switch.user.live.store);
     fs::rename(live, live.with_file_name("away")).unwrap();
     fs::create_dir(live).unwrap();
     fs::write(live.join("whose"), "first").unwrap();
@@ -177,7 +177,7 @@ fn a_live_database_that_somebody_has_changed_is_no_dead_end() {
     let found = state(&world);
     let recovery = found.recovery().unwrap();
     let (switch, guard) = (recovery.switch.as_deref().unwrap(), recovery.guard.as_ref().unwrap());
-    let live = Path::new(&switch.live.store);
+    let live = Path::new(&switch.user.live.store);
     fs::rename(live, live.with_file_name("away")).unwrap();
     fs::create_dir(live).unwrap();
     assert!(Swap::of(switch).look_back(guard).is_err());

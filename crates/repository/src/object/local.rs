@@ -161,7 +161,8 @@ impl LocalStore {
     fn require_repository(&self) -> Result<(), DiskError> {
         // What every repository has: an error names it.
         let mark = self.root.join(MARK);
-        let is_there = grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&self.root.join(CONFIG))?.is_some();
+        let is_there =
+            grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&self.root.join(CONFIG))?.is_some();
         if is_there { Ok(()) } else { Err(DiskError::reading(&mark, std::io::ErrorKind::NotFound.into())) }
     }
 
@@ -225,7 +226,8 @@ impl ObjectStore for LocalStore {
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError> {
         let path = self.path(name)?;
         let read = || read_range(&Source::open(&path)?, offset, length);
-        read().map_err(|error| self.missing_of(ObjectCall::GetRange, failed(ObjectCall::GetRange, name, error)))
+        read()
+            .map_err(|error| self.missing_of(ObjectCall::GetRange, failed(ObjectCall::GetRange, name, error)))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError> {

@@ -2,20 +2,12 @@
 
 use std::path::Path;
 
-use grap_core::recovery::{Halves, RecoveryId};
+use grap_core::recovery::{Halves, Part, RecoveryId};
 use grap_disk as disk;
 
 use crate::error::{Error, Result};
 use crate::live::Installation;
 use crate::recovery::root_of_retired;
-
-/// Where what lies, before and behind the swap.
-pub(super) struct Places {
-    pub(super) live: Halves,
-    pub(super) found: Halves,
-    pub(super) side: Halves,
-    pub(super) retired: Halves,
-}
 
 /// Each half of the retired database lies on the file system of the live one, and so does what replaces it.
 pub(super) fn places(
@@ -23,7 +15,7 @@ pub(super) fn places(
     id: &RecoveryId,
     found: Halves,
     database: &str,
-) -> Result<Places> {
+) -> Result<Part> {
     let live =
         Halves { store: text(&installation.store(database))?, log: text(&installation.log(database))? };
     let data = &installation.data;
@@ -43,7 +35,7 @@ pub(super) fn places(
         store: if lies_in(&found.store, data)? { found.store.clone() } else { staged.store },
         log: if lies_in(&found.log, log_root)? { found.log.clone() } else { staged.log },
     };
-    Ok(Places { live, found, side, retired })
+    Ok(Part { database: database.to_owned(), live, found, side, retired })
 }
 
 pub(super) fn halves(data: &Path, logs: &Path, database: &str) -> Result<Halves> {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use grap_core::recovery::{End, Failure, Halves, Phase, Plan, Recovery, RecoveryId, State, Switch};
+use grap_core::recovery::{End, Failure, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Switch};
 use grap_neo4j::{TransactionEnd, TxId};
 use grap_task::{Finding, Unit};
 use jiff::Timestamp;
 
-use super::places::{Places, halves, places};
+use super::places::{halves, places};
 use super::{SwitchAccess, SwitchOptions};
 use crate::archive::Archive;
 use crate::check::behind_newest_checkpoint;
@@ -125,22 +125,10 @@ impl Planner<'_> {
         found: Halves,
         database: &str,
     ) -> Result<Switch> {
-        let Places { live, found, side, retired } = places(installation, id, found, database)?;
+        let user = places(installation, id, found, database)?;
         let (archived, archive_unknown) = self.archived(installation, plan)?;
         let (limits, live_is_lost) = (self.options.limits.clone(), self.options.live_is_lost);
-        Ok(Switch {
-            database: database.to_owned(),
-            live,
-            found,
-            side,
-            retired,
-            archived,
-            archive_unknown,
-            live_is_lost,
-            made_of: None,
-            limits,
-            system: None,
-        })
+        Ok(Switch { user, archived, archive_unknown, live_is_lost, made_of: None, limits, system: None })
     }
 
     /// Which logs the archive is to hold the end of. Of a database that is given up: all that are there.
@@ -168,19 +156,7 @@ fn with_system(
     id: &RecoveryId,
     found: Halves,
 ) -> Result<Switch> {
-    let Places { live, found, side, retired } = places(installation, id, found, SYSTEM)?;
-    let system = Switch {
-        database: SYSTEM.to_owned(),
-        live,
-        found,
-        side,
-        retired,
-        archived: Vec::new(),
-        archive_unknown: None,
-        made_of: None,
-        ..switch.clone()
-    };
-    Ok(Switch { system: Some(Box::new(system)), ..switch })
+    Ok(Switch { system: Some(places(installation, id, found, SYSTEM)?), ..switch })
 }
 
 /// Of a candidate. No server has opened it.
@@ -195,15 +171,17 @@ fn restored_system(recovery: &Recovery) -> Result<(&End, Halves)> {
 
 impl SwitchPlan {
     fn of(installation: &Installation, switch: Switch, target: String) -> Self {
-        let (new_end, live_end) =
-            (end_of(&switch.found.log, &switch.database), end_of(&switch.live.log, &switch.database));
+        let (new_end, live_end) = (
+            end_of(&switch.user.found.log, &switch.user.database),
+            end_of(&switch.user.live.log, &switch.user.database),
+        );
         let retired_bytes = switch.parts().filter_map(|part| bytes_of(&part.live).ok()).sum();
         let mut losses = Vec::new();
         if let Some(system) = &switch.system {
             losses.push(told_of_system(system));
         }
         if live_end.is_none() {
-            losses.push(format!("how far the live log goes cannot be read now: {}", switch.live.log));
+            losses.push(format!("how far the live log goes cannot be read now: {}", switch.user.live.log));
         }
         if switch.live_is_lost {
             losses.extend(switch.parts().flat_map(given_up));
@@ -237,8 +215,11 @@ impl SwitchPlan {
     }
 
     pub(super) fn ends(&self) -> Vec<End> {
-        let end =
-            |end: TransactionEnd| End { database: self.switch.database.clone(), tx_id: end.id, short: None };
+        let end = |end: TransactionEnd| End {
+            database: self.switch.user.database.clone(),
+            tx_id: end.id,
+            short: None,
+        };
         self.new_end.map(end).into_iter().collect()
     }
 
@@ -246,7 +227,7 @@ impl SwitchPlan {
         if let Some((first, last, ..)) = self.lost() {
             let told = format!(
                 "transactions {first} to {last} of `{}` will be in the retired database only",
-                self.switch.database
+                self.switch.user.database
             );
             session.monitor.finding(&Finding::warning(told));
         }
@@ -263,7 +244,7 @@ fn end_of(log: &str, database: &str) -> Option<TransactionEnd> {
 }
 
 /// What comes with the users of another time.
-fn told_of_system(system: &Switch) -> String {
+fn told_of_system(system: &Part) -> String {
     let lost = match (end_of(&system.found.log, SYSTEM), end_of(&system.live.log, SYSTEM)) {
         (Some(new), Some(live)) if new.id == live.id && new.checksum == live.checksum => {
             "none of them has changed since".to_owned()

@@ -63,7 +63,7 @@ pub struct Swap {
 
 impl Swap {
     pub fn of(switch: &Switch) -> Self {
-        Self { user: Pair::of(switch), system: switch.system.as_deref().map(Pair::of) }
+        Self { user: Pair::of(&switch.user), system: switch.system.as_ref().map(Pair::of) }
     }
 
     /// Write the barriers, and note what lies where. Nothing is exchanged yet. `of_system`: where its log ends, if it goes too.

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use grap_core::recovery::{Guard, Halves, Identity, Recovery, Switch};
+use grap_core::recovery::{Guard, Halves, Identity, Part, Recovery};
 use grap_disk::{self as disk, Kind};
 use grap_neo4j::TransactionEnd;
 
@@ -47,11 +47,11 @@ struct Seen {
 }
 
 impl Pair {
-    pub(super) fn of(switch: &Switch) -> Self {
+    pub(super) fn of(part: &Part) -> Self {
         Self {
-            live: Places::of(&switch.live),
-            side: Places::of(&switch.side),
-            retired: Places::of(&switch.retired),
+            live: Places::of(&part.live),
+            side: Places::of(&part.side),
+            retired: Places::of(&part.retired),
         }
     }
 

@@ -22,7 +22,7 @@ impl LiveSwitch<'_> {
         let live = self.live()?;
         let until = session.clock.since_boot() + seconds(switch.limits.drain_s);
         loop {
-            let open = asker(&live, SYSTEM, ANSWER)?.transactions(&switch.database)?;
+            let open = asker(&live, SYSTEM, ANSWER)?.transactions(&switch.user.database)?;
             let oldest = open.into_iter().max_by_key(|open| open.elapsed);
             let old = oldest.filter(|oldest| oldest.elapsed >= seconds(switch.limits.transaction_s));
             let Some(old) = old else { return Ok(()) };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grap_bolt::Error as BoltError;
-use grap_core::recovery::{Guard, Recovery, Switch};
+use grap_core::recovery::{Guard, Part, Recovery, Switch};
 use grap_core::schema::{Drift, DriftKind, LiveObject, LiveState, faults};
 use grap_disk::{self as disk, Source};
 use grap_neo4j::files::LogFile;
@@ -79,8 +79,8 @@ impl LiveSwitch<'_> {
 }
 
 /// The live log holds what the new database ended with; unless the server has pruned it since.
-fn require_end(switch: &Switch, guard: &Guard) -> Result<()> {
-    let log = Path::new(&switch.live.log);
+fn require_end(part: &Part, guard: &Guard) -> Result<()> {
+    let log = Path::new(&part.live.log);
     let version = guard.end.position.version;
     let path = log.join(LogFile::Transactions(version).to_string());
     let files = owed_still(disk::list(log).map_err(Error::from))?.unwrap_or_default();
@@ -107,21 +107,21 @@ fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Sessi
     // `system` answers, however the other one is.
     let asked = asker(live, SYSTEM, ANSWER).and_then(|mut system| {
         let databases = system.databases()?;
-        let named = databases.into_iter().find(|database| database.name == switch.database);
+        let named = databases.into_iter().find(|database| database.name == switch.user.database);
         if let Some(database) = &named
-            && let Some(why) = is_of_another(database, &switch.live.store)?
+            && let Some(why) = is_of_another(database, &switch.user.live.store)?
         {
             return Ok(Err(Unfit::Another(why)));
         }
         Ok(match named {
             Some(database) if database.status == "online" => {
-                Ok(asker(live, &switch.database, ANSWER)?.schema()?)
+                Ok(asker(live, &switch.user.database, ANSWER)?.schema()?)
             }
             Some(database) => Err(Unfit::NotOnline(format!(
                 "database `{}` is {} {}",
                 database.name, database.status, database.message
             ))),
-            None => Err(Unfit::NotOnline(format!("there is no database `{}`", switch.database))),
+            None => Err(Unfit::NotOnline(format!("there is no database `{}`", switch.user.database))),
         })
     });
     let shown = match asked {
@@ -137,7 +137,7 @@ fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Sessi
         Err(error) if is_answer(&error) => return Ok(Found::NotYet(in_one_line(&error))),
         Err(error) => return Ok(Found::Unseen(error)),
     };
-    let rules = match read_rules(Path::new(&switch.live.store), session.stop, session.monitor) {
+    let rules = match read_rules(Path::new(&switch.user.live.store), session.stop, session.monitor) {
         Ok((rules, _)) => rules,
         Err(error) => return Ok(Found::Unseen(error.into())),
     };
@@ -227,13 +227,13 @@ mod tests {
     fn a_log_that_was_pruned_is_no_fault_and_one_that_cannot_be_read_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let mut switch = atlas::switch(false);
-        switch.live.log = folder.path().display().to_string();
+        switch.user.live.log = folder.path().display().to_string();
         let mut guard = atlas::guard();
         guard.end.position.version = grap_neo4j::LogVersion(3);
-        assert!(matches!(require_end(&switch, &guard), Err(Error::NotConfirmed { .. })));
+        assert!(matches!(require_end(&switch.user, &guard), Err(Error::NotConfirmed { .. })));
         let name = LogFile::Transactions(grap_neo4j::LogVersion(4)).to_string();
         disk::replace(&folder.path().join(name), &[b"later"]).unwrap();
-        assert!(require_end(&switch, &guard).is_ok());
+        assert!(require_end(&switch.user, &guard).is_ok());
         assert!(is_written(&guard, &switch, true));
     }
 }

@@ -32,7 +32,7 @@ impl LiveSwitch<'_> {
             let refused = match &switch.system {
                 None => format!(
                     "a server refuses database `{}`, for a barrier lies at {}",
-                    switch.database, switch.live.log
+                    switch.user.database, switch.user.live.log
                 ),
                 Some(system) => format!("no server starts, for a barrier lies at {}", system.live.log),
             };

@@ -25,7 +25,7 @@ impl LiveSwitch<'_> {
         if self.claim.is_some() {
             return Ok(());
         }
-        let root = parent(place(&switch.retired));
+        let root = parent(place(&switch.user.retired));
         disk::make_dirs(root, Some(PRIVATE))?;
         self.claim = Some(claimed(root)?);
         Ok(())

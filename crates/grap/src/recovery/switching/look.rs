@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use grap_core::recovery::{Recovery, Switch};
+use grap_core::recovery::{Part, Recovery, Switch};
 use grap_disk::{self as disk, Kind};
 use grap_task::{Finding, Unit};
 
@@ -62,8 +62,8 @@ impl LiveSwitch<'_> {
         let live = self.live()?;
         let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
             let databases = system.databases()?;
-            let named = databases.iter().find(|database| database.name == switch.database);
-            named.map_or(Ok(None), |database| is_of_another(database, &switch.live.store))
+            let named = databases.iter().find(|database| database.name == switch.user.database);
+            named.map_or(Ok(None), |database| is_of_another(database, &switch.user.live.store))
         });
         match asked {
             Ok(Some(why)) => Err(Error::PromotionRefused { why }),
@@ -95,7 +95,7 @@ impl LiveSwitch<'_> {
             (Some(live), Some(tested)) if live < tested => {
                 let why = format!(
                     "database `{}` was opened by Neo4j {tested}, and the live server is the older {live}",
-                    switch.database
+                    switch.user.database
                 );
                 Err(Error::PromotionRefused { why })
             }
@@ -149,7 +149,7 @@ pub(super) fn both_are_what_they_were(
     }
     for part in switch.parts() {
         side_is_there(recovery, part)?;
-        live_can_be_replaced(part)?;
+        live_can_be_replaced(part, switch.live_is_lost)?;
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ fn no_barrier_of_system(switch: &Switch, log: &Path) -> Result<()> {
     if disk::stat_link(log)?.map(|stat| stat.kind) != Some(Kind::File) {
         return Ok(());
     }
-    match progress::whose_barrier(switch, log)? {
+    match progress::whose_barrier(&switch.user, log)? {
         Some(id) => Err(Error::BarrierOfAnother { path: log.to_owned(), id }),
         None => Err(Error::PromotionRefused {
             why: format!(
@@ -170,32 +170,28 @@ fn no_barrier_of_system(switch: &Switch, log: &Path) -> Result<()> {
     }
 }
 
-fn side_is_there(recovery: &Recovery, switch: &Switch) -> Result<()> {
-    for half in [&switch.found.store, &switch.found.log] {
+fn side_is_there(recovery: &Recovery, part: &Part) -> Result<()> {
+    for half in [&part.found.store, &part.found.log] {
         if kind(half)? != Some(Kind::Directory) {
             return Err(Error::PromotionRefused { why: format!("{half} is no directory") });
         }
     }
-    not_running(Path::new(&switch.found.store))?;
-    end_of_side(recovery, switch, &switch.found.log).map(drop)
+    not_running(Path::new(&part.found.store))?;
+    end_of_side(recovery, part, &part.found.log).map(drop)
 }
 
 /// It is a database of the same store: another one is not replaced by mistake.
-fn live_can_be_replaced(switch: &Switch) -> Result<()> {
-    for half in [&switch.live.store, &switch.live.log] {
+fn live_can_be_replaced(part: &Part, is_lost: bool) -> Result<()> {
+    for half in [&part.live.store, &part.live.log] {
         let why = match kind(half)? {
             Some(Kind::Directory) => continue,
-            None if switch.live_is_lost => continue,
-            Some(Kind::File)
-                if switch.live_is_lost
-                    && *half == switch.live.log
-                    && progress::is_unknown_barrier(switch)? =>
-            {
+            None if is_lost => continue,
+            Some(Kind::File) if is_lost && *half == part.live.log && progress::is_unknown_barrier(part)? => {
                 continue;
             }
             None => format!("{half} is missing; with --live-is-lost the live database is given up"),
-            Some(Kind::File) if *half == switch.live.log => {
-                match progress::whose_barrier(switch, Path::new(half))? {
+            Some(Kind::File) if *half == part.live.log => {
+                match progress::whose_barrier(part, Path::new(half))? {
                     Some(id) => return Err(Error::BarrierOfAnother { path: half.into(), id }),
                     None => format!(
                         "{half} is no directory, and what it stands for is noted nowhere; with --live-is-lost the live database is given up"
@@ -206,17 +202,17 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
         };
         return Err(Error::PromotionRefused { why });
     }
-    let (live, side) = (store_id(Path::new(&switch.live.store)), store_id(Path::new(&switch.found.store))?);
+    let (live, side) = (store_id(Path::new(&part.live.store)), store_id(Path::new(&part.found.store))?);
     match live {
         Ok(live) if live == side => Ok(()),
-        Ok(live) if !switch.live_is_lost => {
+        Ok(live) if !is_lost => {
             let why = format!(
                 "the live database `{}` is of another store ({live:?}) than what is to replace it ({side:?}); with --live-is-lost it is given up",
-                switch.database
+                part.database
             );
             Err(Error::PromotionRefused { why })
         }
-        Err(error) if !switch.live_is_lost => {
+        Err(error) if !is_lost => {
             let why = format!("{}; with --live-is-lost the live database is given up", in_one_line(&error));
             Err(Error::PromotionRefused { why })
         }
@@ -225,9 +221,9 @@ fn live_can_be_replaced(switch: &Switch) -> Result<()> {
 }
 
 /// What is given up by name, and is not what it is taken for: said in the plan, and again when it is done.
-pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
+pub(crate) fn given_up(part: &Part) -> Vec<String> {
     let mut told = Vec::new();
-    for half in [&switch.live.store, &switch.live.log] {
+    for half in [&part.live.store, &part.live.log] {
         let half = Path::new(half);
         match disk::stat_link(half) {
             Ok(Some(found)) if found.kind == Kind::Directory => {}
@@ -244,12 +240,12 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
             ));
         }
     }
-    let ids = store_id(Path::new(&switch.live.store))
-        .and_then(|live| Ok((live, store_id(Path::new(&switch.found.store))?)));
+    let ids = store_id(Path::new(&part.live.store))
+        .and_then(|live| Ok((live, store_id(Path::new(&part.found.store))?)));
     match ids {
         Ok((live, side)) if live != side => told.push(format!(
             "{} is ANOTHER DATABASE ({live:?}), and no older state of what takes its place ({side:?})",
-            switch.live.store
+            part.live.store
         )),
         Ok(_) => {}
         Err(error) => {
@@ -261,8 +257,8 @@ pub(crate) fn given_up(switch: &Switch) -> Vec<String> {
 }
 
 /// No name of a mount point can be exchanged.
-fn no_half_is_a_mount(switch: &Switch) -> Result<()> {
-    for half in [&switch.live.store, &switch.live.log] {
+fn no_half_is_a_mount(part: &Part) -> Result<()> {
+    for half in [&part.live.store, &part.live.log] {
         let half = Path::new(half);
         if disk::stat(half)?.is_some() && !disk::is_one_mount(half, parent(half))? {
             let why = format!("{} is a mount point: it cannot be renamed", half.display());
@@ -272,10 +268,8 @@ fn no_half_is_a_mount(switch: &Switch) -> Result<()> {
     Ok(())
 }
 
-fn can_be_exchanged(switch: &Switch) -> Result<()> {
-    for (live, retired) in
-        [(&switch.live.store, &switch.retired.store), (&switch.live.log, &switch.retired.log)]
-    {
+fn can_be_exchanged(part: &Part) -> Result<()> {
+    for (live, retired) in [(&part.live.store, &part.retired.store), (&part.live.log, &part.retired.log)] {
         let directory = parent(Path::new(retired));
         disk::make_dirs(directory, Some(PRIVATE))?;
         let why = if !disk::supports_exchange(directory)? {

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use grap_bolt::client::Options;
 use grap_core::BackupId;
-use grap_core::recovery::{Cause, Failure, Guard, Order, Plan, Recovery, Switch};
+use grap_core::recovery::{Cause, Failure, Guard, Order, Part, Plan, Recovery, Switch};
 use grap_disk::FileLock;
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
@@ -125,8 +125,8 @@ impl<'a> LiveSwitch<'a> {
 
     /// Of it no database has to be there.
     fn installation(&mut self, switch: &Switch) -> Result<Installation> {
-        let installation = Installation::locate(&self.live()?.installation, &switch.database)?;
-        let places = |part: &Switch| {
+        let installation = Installation::locate(&self.live()?.installation, &switch.user.database)?;
+        let places = |part: &Part| {
             let store = (installation.store(&part.database), part.live.store.clone());
             [store, (installation.log(&part.database), part.live.log.clone())]
         };
@@ -212,7 +212,7 @@ fn writable<'a>(
     guard: &'a Guard,
     switch: &'a Switch,
     served: bool,
-) -> impl Iterator<Item = (&'a Guard, &'a Switch)> {
+) -> impl Iterator<Item = (&'a Guard, &'a Part)> {
     guard.parts().zip(switch.parts()).filter(move |(_, part)| served || part.database != SYSTEM)
 }
 
@@ -234,12 +234,12 @@ fn is_seen_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
 
 /// What the database that is to become live ends with. One that was live until its server crashed may have the beginning of
 /// a transaction behind that, which a server cuts off.
-fn end_of_side(recovery: &Recovery, switch: &Switch, log: &str) -> Result<TransactionEnd> {
+fn end_of_side(recovery: &Recovery, part: &Part, log: &str) -> Result<TransactionEnd> {
     let log = Path::new(log);
     if !recovery.is_rollback() {
-        return Ok(last_transaction(log, &switch.database)?);
+        return Ok(last_transaction(log, &part.database)?);
     }
-    let (_, span, tail) = behind_newest_checkpoint(log, &switch.database)?;
+    let (_, span, tail) = behind_newest_checkpoint(log, &part.database)?;
     match tail {
         Tail::Eof { .. } | Tail::Zeros { .. } | Tail::Incomplete { .. } => Ok(span.end),
         tail @ Tail::Garbage { .. } => {

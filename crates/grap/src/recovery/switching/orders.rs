@@ -1,6 +1,6 @@
 //! The orders of a switch, one by one.
 
-use grap_core::recovery::{Guard, Phase, Recovery, Switch};
+use grap_core::recovery::{Guard, Part, Phase, Recovery};
 use grap_task::{Finding, Unit};
 
 use super::locked::require_nobody;
@@ -83,9 +83,9 @@ impl Promote for LiveSwitch<'_> {
         self.claim(switch)?;
         require_nobody(switch)?;
         look::both_are_what_they_were(recovery, switch, &self.installation(switch)?)?;
-        let end = |part: &Switch| end_of_side(recovery, part, &part.side.log);
-        let of_system = switch.system.as_deref().map(end).transpose()?;
-        let guard = swap.guard(recovery, end(switch)?, of_system)?;
+        let end = |part: &Part| end_of_side(recovery, part, &part.side.log);
+        let of_system = switch.system.as_ref().map(end).transpose()?;
+        let guard = swap.guard(recovery, end(&switch.user)?, of_system)?;
         progress::note(recovery, switch, &guard, session.clock.now())?;
         Ok(WhileLocked::Done(guard))
     }
@@ -144,7 +144,7 @@ impl Promote for LiveSwitch<'_> {
             if recovery.phase != Phase::AskedAgain {
                 owed_still(swap.look(guard))?;
             }
-            let why = format!("the new database does not lie at {} any more", switch.live.store);
+            let why = format!("the new database does not lie at {} any more", switch.user.live.store);
             return Err(Error::NotConfirmed { why });
         }
         if self.served != Some(true) {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use grap_core::recovery::{Guard, Plan, Recovery, RecoveryId, Switch};
+use grap_core::recovery::{Guard, Part, Plan, Recovery, RecoveryId, Switch};
 use grap_disk::{self as disk, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -80,11 +80,11 @@ pub(super) fn note(recovery: &Recovery, switch: &Switch, guard: &Guard, now: Tim
         guard: guard.clone(),
     };
     let text = serde_json::to_vec_pretty(&noted).unwrap_or_default();
-    Ok(disk::replace(&place(&switch.retired).join(NAME), &[&text])?)
+    Ok(disk::replace(&place(&switch.user.retired).join(NAME), &[&text])?)
 }
 
 pub(super) fn forget(switch: &Switch) -> Result<()> {
-    Ok(disk::remove_file(&place(&switch.retired).join(NAME))?)
+    Ok(disk::remove_file(&place(&switch.user.retired).join(NAME))?)
 }
 
 /// Whether a switch of this data directory is between its first exchange and its end, or was left there: what Grap itself
@@ -97,7 +97,7 @@ pub fn switch_in_progress(data: &Path) -> Result<bool> {
 /// Which switch, of whatever state directory, has something to do with what lies here. What cannot be read may have.
 pub(crate) fn in_use_by(data: &Path, store: &Path) -> Result<Option<RecoveryId>> {
     let lies_there = |half: &String| Path::new(half).starts_with(store);
-    let uses = |part: &Switch| lies_there(&part.found.store) || lies_there(&part.found.log);
+    let uses = |part: &Part| lies_there(&part.found.store) || lies_there(&part.found.log);
     let found = first(&root_of_retired(data), |noted| Ok(noted.switch.parts().any(uses)))?;
     Ok(found.map(|noted| noted.recovery))
 }
@@ -121,7 +121,7 @@ pub(crate) fn interrupted(installation: &Installation) -> Result<Option<Interrup
     }
     // One behind its last exchange, whose old store lies where its candidate did.
     if let Some(noted) = first(&root, NotedSwitch::is_put)? {
-        let barrier = PathBuf::from(&noted.switch.side.log);
+        let barrier = PathBuf::from(&noted.switch.user.side.log);
         return Ok(Some(Interrupted { barrier, noted: Some(Box::new(noted)) }));
     }
     Ok(unknown.map(|barrier| Interrupted { barrier, noted: None }))
@@ -140,15 +140,15 @@ fn first(root: &Path, is_so: impl Fn(&NotedSwitch) -> Result<bool>) -> Result<Op
 }
 
 /// Whose barrier lies where this live log should be.
-pub(super) fn whose_barrier(switch: &Switch, log: &Path) -> Result<Option<RecoveryId>> {
-    let root = place(&switch.retired).parent().unwrap_or(Path::new("/"));
+pub(super) fn whose_barrier(part: &Part, log: &Path) -> Result<Option<RecoveryId>> {
+    let root = place(&part.retired).parent().unwrap_or(Path::new("/"));
     Ok(noted(root, log)?.map(|noted| noted.recovery))
 }
 
 /// A barrier that nobody has noted anything about: of a live database that is given up it counts as no log.
-pub(super) fn is_unknown_barrier(switch: &Switch) -> Result<bool> {
-    let barrier = Path::new(&switch.live.log);
-    let root = place(&switch.retired).parent().unwrap_or(Path::new("/"));
+pub(super) fn is_unknown_barrier(part: &Part) -> Result<bool> {
+    let barrier = Path::new(&part.live.log);
+    let root = place(&part.retired).parent().unwrap_or(Path::new("/"));
     Ok(is_of_kind(barrier, Kind::File)? && noted(root, barrier)?.is_none())
 }
 
@@ -205,17 +205,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
         let half = |of: &str| data.join(of).display().to_string();
-        let switch = Switch {
+        let user = Part {
             live: Halves { store: half("databases/neo4j"), log: half("transactions/neo4j") },
             retired: Halves {
                 store: half(".grap/retired/recovery-20261126-020000/databases/neo4j"),
                 log: half(".grap/retired/recovery-20261126-020000/transactions/neo4j"),
             },
-            ..atlas::switch(false)
+            ..atlas::switch(false).user
         };
-        disk::create_dir_all(Path::new(&switch.live.store)).unwrap();
+        let switch = Switch { user, ..atlas::switch(false) };
+        disk::create_dir_all(Path::new(&switch.user.live.store)).unwrap();
         disk::create_dir_all(&data.join("transactions")).unwrap();
-        disk::create_dir_all(place(&switch.retired)).unwrap();
+        disk::create_dir_all(place(&switch.user.retired)).unwrap();
         let options = InstallationOptions::Data { data, transactions: None, database: None };
         let installation = Installation::locate(&options, "neo4j").unwrap();
         World { _folder: folder, installation, switch }
@@ -237,7 +238,7 @@ mod tests {
         }
 
         fn path(&self) -> PathBuf {
-            place(&self.switch.retired).join(NAME)
+            place(&self.switch.user.retired).join(NAME)
         }
     }
 
@@ -251,18 +252,18 @@ mod tests {
         let barrier = world.put("neo4j");
         let unknown = interrupted(&world.installation).unwrap().unwrap();
         assert_eq!((unknown.barrier, unknown.noted.is_some()), (barrier.clone(), false));
-        assert!(is_unknown_barrier(&world.switch).unwrap());
+        assert!(is_unknown_barrier(&world.switch.user).unwrap());
         world.note(&barrier);
         let known = interrupted(&world.installation).unwrap().unwrap();
         assert_eq!((known.barrier, known.noted.unwrap().switch), (barrier, world.switch.clone()));
-        assert!(!is_unknown_barrier(&world.switch).unwrap());
+        assert!(!is_unknown_barrier(&world.switch.user).unwrap());
     }
 
     /// Its barrier is out of the way: only the note tells that the old store lies where the candidate did.
     #[test]
     fn what_is_put_and_not_retired_is_found_without_a_barrier() {
         let world = world();
-        disk::create_dir_all(Path::new(&world.switch.live.log)).unwrap();
+        disk::create_dir_all(Path::new(&world.switch.user.live.log)).unwrap();
         let aside = world.installation.data.join("aside");
         disk::replace(&aside, &[b"words"]).unwrap();
         world.note(&aside);
@@ -272,7 +273,7 @@ mod tests {
         };
         let now = |half: &str| identity(Path::new(half)).unwrap().unwrap();
         assert!(!switch_in_progress(&world.installation.data).unwrap());
-        let (side_store, side_log) = (now(&world.switch.live.store), now(&world.switch.live.log));
+        let (side_store, side_log) = (now(&world.switch.user.live.store), now(&world.switch.user.live.log));
         let guard = Guard { side_store, side_log, ..atlas::guard() };
         note(&recovery, &world.switch, &guard, Timestamp::UNIX_EPOCH).unwrap();
         let found = interrupted(&world.installation).unwrap().unwrap();
@@ -292,7 +293,7 @@ mod tests {
             disk::replace(&world.path(), &[wrong.as_bytes()]).unwrap();
             for error in [
                 interrupted(&world.installation).unwrap_err(),
-                is_unknown_barrier(&world.switch).unwrap_err(),
+                is_unknown_barrier(&world.switch.user).unwrap_err(),
             ] {
                 let told = error.to_string();
                 assert!(told.contains("in-progress.json") && told.contains(why), "{told}");
@@ -317,7 +318,7 @@ mod tests {
         assert_eq!(noted, written);
         assert_eq!(serde_json::to_vec_pretty(&written).unwrap(), FROZEN.trim_ascii_end());
         let written = NotedSwitch {
-            switch: Switch { system: Some(Box::new(written.switch.clone())), ..written.switch },
+            switch: Switch { system: Some(written.switch.user.clone()), ..written.switch },
             guard: Guard { system: Some(Box::new(written.guard.clone())), ..written.guard },
             version: 2,
             ..written

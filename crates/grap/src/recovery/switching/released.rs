@@ -87,9 +87,9 @@ mod tests {
         let mut switch = atlas::switch(false);
         let text = |path: PathBuf| path.display().to_string();
         let own = |root: &Path| root_of_retired(root).join(recovery.id.as_str());
-        switch.retired.store = text(own(data).join("databases/neo4j"));
-        switch.retired.log = text(own(logs).join("transactions/neo4j"));
-        for half in [&switch.retired.store, &switch.retired.log] {
+        switch.user.retired.store = text(own(data).join("databases/neo4j"));
+        switch.user.retired.log = text(own(logs).join("transactions/neo4j"));
+        for half in [&switch.user.retired.store, &switch.user.retired.log] {
             disk::create_dir_all(Path::new(half)).unwrap();
             disk::replace(&Path::new(half).join("file"), &[b"x"]).unwrap();
         }
@@ -103,7 +103,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let State::Active(mut recovery) = atlas::validated() else { panic!() };
         let (older, mut switch) = ("neo4j-20261120-020000".parse().unwrap(), atlas::switch(false));
-        switch.retired.store = folder.path().join(".grap/retired/x/databases/neo4j").display().to_string();
+        switch.user.retired.store =
+            folder.path().join(".grap/retired/x/databases/neo4j").display().to_string();
         switch.made_of = Some(older);
         recovery.switch = Some(Box::new(switch.clone()));
         assert_eq!(made_of(&recovery.plan, &switch).as_str(), "neo4j-20261120-020000");

@@ -121,7 +121,7 @@ pub(crate) fn bytes_of(halves: &Halves) -> Result<u64> {
 
 /// Say what lies there now.
 pub(super) fn mark(recovery: &RecoveryId, plan: &Plan, switch: &Switch, now: Timestamp) -> Result<()> {
-    let place = place(&switch.retired);
+    let place = place(&switch.user.retired);
     disk::make_dirs(place, Some(PRIVATE))?;
     if read(place)?.is_some_and(|mark| mark.recovery == *recovery) {
         return Ok(());
@@ -134,10 +134,10 @@ pub(super) fn mark(recovery: &RecoveryId, plan: &Plan, switch: &Switch, now: Tim
         version: version(system.is_some()),
         recovery: recovery.clone(),
         at: now,
-        database: switch.database.clone(),
-        halves: switch.retired.clone(),
+        database: switch.user.database.clone(),
+        halves: switch.user.retired.clone(),
         system,
-        live: switch.live.clone(),
+        live: switch.user.live.clone(),
         plan: Plan { backup: made_of(plan, switch).clone(), ..plan.clone() },
     };
     let text = serde_json::to_vec_pretty(&mark).unwrap_or_default();
@@ -152,7 +152,7 @@ fn is_there(halves: &Halves) -> Result<bool> {
 
 /// What a rollback has put back is no retired store any more: its mark goes, and its directories where they are empty.
 pub(super) fn forget(switch: &Switch) -> Result<()> {
-    let place = place(&switch.found);
+    let place = place(&switch.user.found);
     disk::remove_file(&place.join(MARK))?;
     for half in switch.parts().flat_map(|part| [&part.found.store, &part.found.log]) {
         let mut directory = parent(Path::new(half));
@@ -212,9 +212,9 @@ mod tests {
             recovery: "recovery-20261126-020000".parse().unwrap(),
             at: Timestamp::UNIX_EPOCH,
             database: "neo4j".to_owned(),
-            halves: switch.retired,
+            halves: switch.user.retired,
             system: None,
-            live: switch.live,
+            live: switch.user.live,
             plan: atlas::plan("/data/.grap/candidate/recovery-20261126-020000"),
         };
         assert_eq!(serde_json::from_slice::<Mark>(frozen).unwrap(), mark);

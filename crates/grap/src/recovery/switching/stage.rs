@@ -8,7 +8,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use grap_core::recovery::Switch;
+use grap_core::recovery::{Part, Switch};
 use grap_disk::{self as disk, Kind, Sink, Source, Stat};
 use grap_task::Unit;
 
@@ -22,13 +22,13 @@ pub(super) fn stage(switch: &Switch, data: &Path, session: &Session<'_>) -> Resu
     switch.parts().try_for_each(|part| stage_part(part, data, session))
 }
 
-fn stage_part(switch: &Switch, data: &Path, session: &Session<'_>) -> Result<()> {
-    for half in [&switch.live.store, &switch.live.log] {
+fn stage_part(part: &Part, data: &Path, session: &Session<'_>) -> Result<()> {
+    for half in [&part.live.store, &part.live.log] {
         make_parent(Path::new(half), data)?;
     }
     let halves = [
-        (&switch.found.store, &switch.side.store, &switch.live.store),
-        (&switch.found.log, &switch.side.log, &switch.live.log),
+        (&part.found.store, &part.side.store, &part.live.store),
+        (&part.found.log, &part.side.log, &part.live.log),
     ];
     for (found, side, live) in halves {
         let (found, side) = (Path::new(found), Path::new(side));
@@ -73,7 +73,7 @@ fn give(path: &Path, found: &Stat, model: &Stat) -> Result<()> {
 
 /// What [`stage`] has copied.
 pub(super) fn remove(switch: &Switch) -> Result<()> {
-    let halves = |part: &Switch| {
+    let halves = |part: &Part| {
         let store = (part.found.store.clone(), part.side.store.clone());
         [store, (part.found.log.clone(), part.side.log.clone())]
     };

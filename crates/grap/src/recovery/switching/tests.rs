@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use grap_core::recovery::{Cause, Halves, Order, Phase, SwitchLimits, What, apply, atlas};
+use grap_core::recovery::{Cause, Halves, Order, Part, Phase, SwitchLimits, What, apply, atlas};
 use grap_disk::{self as disk, ForeignLock};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
@@ -35,11 +35,15 @@ impl World {
             Halves { store: half("databases"), log: half("transactions") }
         };
         let found = halves(".grap/retired/before");
-        let switch = Box::new(Switch {
+        let user = Part {
             live: halves(""),
             side: found.clone(),
             found,
             retired: halves(".grap/retired/now"),
+            ..atlas::switch(false).user
+        };
+        let switch = Box::new(Switch {
+            user,
             archived: Vec::new(),
             limits: SwitchLimits { start_s: 1, stop_s: 5, ..SwitchLimits::default() },
             ..atlas::switch(false)
@@ -64,14 +68,13 @@ impl World {
             Halves { store: other(&halves.store), log: other(&halves.log) }
         };
         let switch = world.recovery.switch.as_deref_mut().unwrap();
-        switch.system = Some(Box::new(Switch {
+        switch.system = Some(Part {
             database: SYSTEM.to_owned(),
-            live: of_system(&switch.live),
-            found: of_system(&switch.found),
-            side: of_system(&switch.side),
-            retired: of_system(&switch.retired),
-            ..switch.clone()
-        }));
+            live: of_system(&switch.user.live),
+            found: of_system(&switch.user.found),
+            side: of_system(&switch.user.side),
+            retired: of_system(&switch.user.retired),
+        });
         world
     }
 
