@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use grap::ops::{SwitchPlan, SwitchReport};
 use grap::recovery::RetiredStore;
 use grap_core::recovery::{Recovery, Switch};
+use grap_neo4j::TransactionEnd;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,12 +32,6 @@ impl Output<'_> {
 }
 
 fn plan_shape(plan: &SwitchPlan) -> Value {
-    let end = |end: Option<grap_neo4j::TransactionEnd>| {
-        end.map(|end| {
-            let at = Timestamp::from_millisecond(end.commit_time.0).ok();
-            json!({ "tx_id": end.id, "committed": at })
-        })
-    };
     let lost = plan.lost().map(|(first, last, ..)| json!({ "first": first, "last": last }));
     json!({
         "schema_version": SCHEMA_VERSION,
@@ -49,14 +44,21 @@ fn plan_shape(plan: &SwitchPlan) -> Value {
         "new": plan.switch.user.found,
         "retired": plan.switch.user.retired,
         "retired_bytes": plan.retired_bytes,
-        "new_end": end(plan.new_end),
-        "live_end": end(plan.live_end),
+        "new_end": end(plan.ends.new),
+        "live_end": end(plan.ends.live),
+        "system": plan.ends_of_system.map(|ends| json!({ "new_end": end(ends.new), "live_end": end(ends.live) })),
         "leaves": lost,
         "archived": plan.switch.archived,
         "live_is_lost": plan.switch.live_is_lost,
         "with_system": plan.switch.system.is_some(),
         "losses": plan.losses,
     })
+}
+
+fn end(end: Option<TransactionEnd>) -> Option<Value> {
+    let end = end?;
+    let at = Timestamp::from_millisecond(end.commit_time.0).ok();
+    Some(json!({ "tx_id": end.id, "committed": at }))
 }
 
 fn plan_text(plan: &SwitchPlan) -> String {

@@ -57,7 +57,7 @@ pub use key::{KeyReport, add_key, change_key, list_keys, remove_key};
 pub use list::{BackupRow, BackupStatus, ListReport, list};
 pub use open::{OpenOptions, OpenReport, Opened, StayEnd, open};
 pub use promote::{
-    SwitchAccess, SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote,
+    Ends, SwitchAccess, SwitchOptions, SwitchPlan, SwitchReport, plan_promotion, plan_rollback, promote,
     recover_and_promote, resume_promotion, rollback,
 };
 pub use recover::{

@@ -44,7 +44,7 @@ pub use switching::{
 };
 pub(crate) use switching::{
     Interrupted, NotedSwitch, archived_databases, bytes_of, claim_if_retired, finish_released, given_up,
-    in_use_by, interrupted, release_store, root_of_retired,
+    in_use_by, interrupted, lets_in, release_store, root_of_retired,
 };
 
 use crate::error::{Code, Error, Result, in_one_line};

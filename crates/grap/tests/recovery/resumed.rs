@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use grap::ops::{
-    SwitchAccess, SwitchOptions, SwitchPlan, cancel_recovery, plan_rollback, promote, resume_promotion,
+    Ends, SwitchAccess, SwitchOptions, SwitchPlan, cancel_recovery, plan_rollback, promote, resume_promotion,
     rollback,
 };
 use grap::recovery::{LiveServer, Swap, Swapped, retired_stores};
@@ -254,16 +254,18 @@ fn what_a_rollback_leaves_behind_begins_at_the_fork() {
         undoes: Some("recovery-20261126-020000".parse().unwrap()),
         target: "what it replaced".to_owned(),
         switch: atlas::switch(false),
-        new_end: Some(end(200)),
+        ends: Ends { new: Some(end(200)), live: Some(end(150)) },
+        ends_of_system: None,
         fork: Some(TxId(140)),
-        live_end: Some(end(150)),
         retired_bytes: 0,
         losses: Vec::new(),
     };
     let lost = |plan: &SwitchPlan| plan.lost().map(|(first, last, ..)| (first, last));
     assert_eq!(lost(&plan), Some((141, 150)));
-    assert_eq!(lost(&SwitchPlan { live_end: Some(end(140)), ..plan.clone() }), None);
-    assert_eq!(lost(&SwitchPlan { undoes: None, new_end: Some(end(145)), ..plan }), Some((146, 150)));
+    let none_behind = Ends { live: Some(end(140)), ..plan.ends };
+    assert_eq!(lost(&SwitchPlan { ends: none_behind, ..plan.clone() }), None);
+    let promoted = Ends { new: Some(end(145)), ..plan.ends };
+    assert_eq!(lost(&SwitchPlan { undoes: None, ends: promoted, ..plan }), Some((146, 150)));
 }
 
 /// What is said where it is too late for a cancellation, and too early for a rollback; its plan says the same.

@@ -21,7 +21,7 @@ use owed::{
     owed_of_switch, validated,
 };
 use plan::Planner;
-pub use plan::SwitchPlan;
+pub use plan::{Ends, SwitchPlan};
 
 #[derive(Debug, Clone)]
 pub struct SwitchOptions {
@@ -83,7 +83,8 @@ impl SwitchReport {
 pub fn plan_promotion(options: &SwitchOptions, access: &SwitchAccess<'_>) -> Result<SwitchPlan> {
     let machine = access.machine()?;
     let candidate = validated(machine.state())?;
-    Planner { options, access }.promotion(candidate)
+    let planner = Planner { options, access };
+    planner.with_server_asked(planner.promotion(candidate)?)
 }
 
 /// The candidate that has passed becomes the live database. What goes on is gone on with; what was not confirmed is asked
@@ -130,7 +131,8 @@ pub fn plan_rollback(options: &SwitchOptions, access: &SwitchAccess<'_>) -> Resu
     can_be_rolled_back(machine.state(), options)?;
     let planner = Planner { options, access };
     let retired = planner.retired(machine.state())?;
-    planner.rollback(&retired, &machine.next_id(access.session.clock.now()))
+    let plan = planner.rollback(&retired, &machine.next_id(access.session.clock.now()))?;
+    planner.with_server_asked(plan)
 }
 
 /// A retired database becomes the live one again; what is live now is retired.

@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::ops::Session;
 use crate::recovery::{
-    Candidate, RetiredStore, archived_databases, bytes_of, failure, given_up, retired_stores,
+    Candidate, RetiredStore, archived_databases, bytes_of, failure, given_up, lets_in, retired_stores,
 };
 
 /// What a promotion or a rollback would do, and what it costs.
@@ -25,16 +25,23 @@ pub struct SwitchPlan {
     pub undoes: Option<RecoveryId>,
     pub target: String,
     pub switch: Switch,
-    /// The last transaction of what will be live.
-    pub new_end: Option<TransactionEnd>,
+    pub ends: Ends,
+    /// Where it goes with it.
+    pub ends_of_system: Option<Ends>,
     /// A rollback: the last transaction that what is live now was promoted with.
     pub fork: Option<TxId>,
-    /// And of what is live now, as far as it can be read.
-    pub live_end: Option<TransactionEnd>,
     /// Of what is live now, where it will lie.
     pub retired_bytes: u64,
     /// What will be lost, or cannot be said, one thing a line.
     pub losses: Vec<String>,
+}
+
+/// The last transactions of a database, as far as they can be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// Of what will be live.
+    pub new: Option<TransactionEnd>,
+    pub live: Option<TransactionEnd>,
 }
 
 pub(super) struct Planner<'a> {
@@ -113,6 +120,14 @@ impl Planner<'_> {
         newest.ok_or(Error::NoRetired { id })
     }
 
+    /// A plan only: what would be asked of the server later, and call it off.
+    pub(super) fn with_server_asked(&self, plan: SwitchPlan) -> Result<SwitchPlan> {
+        let asked = lets_in(&(self.access.find)()?);
+        let told =
+            asked.err().map(|error| format!("the live server cannot be asked: {}", in_one_line(&error)));
+        Ok(SwitchPlan { losses: plan.losses.into_iter().chain(told).collect(), ..plan })
+    }
+
     fn installation(&self, database: &str) -> Result<Installation> {
         Ok(Installation::locate(&(self.access.find)()?.installation, database)?)
     }
@@ -171,16 +186,11 @@ fn restored_system(recovery: &Recovery) -> Result<(&End, Halves)> {
 
 impl SwitchPlan {
     fn of(installation: &Installation, switch: Switch, target: String) -> Self {
-        let (new_end, live_end) = (
-            end_of(&switch.user.found.log, &switch.user.database),
-            end_of(&switch.user.live.log, &switch.user.database),
-        );
+        let (ends, ends_of_system) = (Ends::of(&switch.user), switch.system.as_ref().map(Ends::of));
         let retired_bytes = switch.parts().filter_map(|part| bytes_of(&part.live).ok()).sum();
         let mut losses = Vec::new();
-        if let Some(system) = &switch.system {
-            losses.push(told_of_system(system));
-        }
-        if live_end.is_none() {
+        losses.extend(ends_of_system.as_ref().map(told_of_system));
+        if ends.live.is_none() {
             losses.push(format!("how far the live log goes cannot be read now: {}", switch.user.live.log));
         }
         if switch.live_is_lost {
@@ -198,16 +208,16 @@ impl SwitchPlan {
             };
             losses.push(format!("the log of `{database}` is not archived: {whose}"));
         }
-        Self { undoes: None, fork: None, target, switch, new_end, live_end, retired_bytes, losses }
+        Self { undoes: None, target, switch, ends, ends_of_system, fork: None, retired_bytes, losses }
     }
 
     /// Transactions that will be live no more: the first and the last, and when the last one of what stays, and of what
     /// goes, were committed.
     pub fn lost(&self) -> Option<(u64, u64, Option<Timestamp>, Option<Timestamp>)> {
-        let live = self.live_end?;
+        let live = self.ends.live?;
         let at = |end: TransactionEnd| Timestamp::from_millisecond(end.commit_time.0).ok();
         // What comes back by a rollback went its own way: what both have ends where it was replaced.
-        let (stays, when) = match (&self.undoes, self.fork, self.new_end) {
+        let (stays, when) = match (&self.undoes, self.fork, self.ends.new) {
             (Some(_), fork, _) => (fork?, None),
             (None, _, new) => (new?.id, at(new?)),
         };
@@ -220,7 +230,7 @@ impl SwitchPlan {
             tx_id: end.id,
             short: None,
         };
-        self.new_end.map(end).into_iter().collect()
+        self.ends.new.map(end).into_iter().collect()
     }
 
     pub(super) fn tell(&self, session: &Session<'_>) {
@@ -237,6 +247,12 @@ impl SwitchPlan {
     }
 }
 
+impl Ends {
+    fn of(part: &Part) -> Self {
+        Self { new: end_of(&part.found.log, &part.database), live: end_of(&part.live.log, &part.database) }
+    }
+}
+
 /// Of a live log that is written, and of one that had crashed, the last whole one.
 fn end_of(log: &str, database: &str) -> Option<TransactionEnd> {
     let (_, span, _) = behind_newest_checkpoint(Path::new(log), database).ok()?;
@@ -244,8 +260,8 @@ fn end_of(log: &str, database: &str) -> Option<TransactionEnd> {
 }
 
 /// What comes with the users of another time.
-fn told_of_system(system: &Part) -> String {
-    let lost = match (end_of(&system.found.log, SYSTEM), end_of(&system.live.log, SYSTEM)) {
+fn told_of_system(ends: &Ends) -> String {
+    let lost = match (ends.new, ends.live) {
         (Some(new), Some(live)) if new.id == live.id && new.checksum == live.checksum => {
             "none of them has changed since".to_owned()
         }

@@ -11,13 +11,13 @@ use grap_task::{Finding, Unit};
 use super::confirm::is_wrong_password;
 use super::locked::require_nobody;
 use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
-use crate::ask::DatabaseStatus;
+use crate::ask::{Asker, DatabaseStatus};
 use crate::check::{metadata, not_running, store_id};
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM, ServerRun, release};
 use crate::ops::Session;
-use crate::recovery::Candidate;
 use crate::recovery::halves::{PRIVATE, parent};
+use crate::recovery::{Candidate, LiveServer};
 use crate::server::ServerRelease;
 use crate::server::control::StoresLock;
 
@@ -43,12 +43,12 @@ impl LiveSwitch<'_> {
         exchanges?;
         switch.parts().try_for_each(no_half_is_a_mount)?;
         let runs = StoresLock::holder(&installation.data)?.is_some();
-        if runs {
-            self.is_the_one(recovery, switch, session)?;
-        } else {
+        let system = if runs { self.let_in(recovery, switch, session)? } else { None };
+        if !runs {
             require_nobody(switch)?;
         }
-        let opens_it = self.opens_it(recovery, &installation, switch, runs, session);
+        let agent = system.as_ref().map(|system| system.agent().trim_start_matches("Neo4j/"));
+        let opens_it = opens_it(recovery, &installation, switch, agent, session);
         unless_passed_over(recovery, switch, session, opens_it)?;
         let followed = self.followed(recovery, switch, session);
         unless_passed_over(recovery, switch, session, followed)?;
@@ -57,57 +57,64 @@ impl LiveSwitch<'_> {
         Ok(runs || control.is_wanted(session) == Some(true))
     }
 
-    /// Whoever answers at the address serves this store: another server would be drained, and asked in the end.
-    fn is_the_one(&mut self, recovery: &Recovery, switch: &Switch, session: &Session<'_>) -> Result<()> {
+    /// The server lets us in, to be asked later; and whoever answers at the address serves this store: another server would be
+    /// drained, and asked in the end. None: it does not, and that is passed over.
+    fn let_in(
+        &mut self,
+        recovery: &Recovery,
+        switch: &Switch,
+        session: &Session<'_>,
+    ) -> Result<Option<Asker>> {
         let live = self.live()?;
         let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
             let databases = system.databases()?;
             let named = databases.iter().find(|database| database.name == switch.user.database);
-            named.map_or(Ok(None), |database| is_of_another(database, &switch.user.live.store))
+            let another = named.map_or(Ok(None), |found| is_of_another(found, &switch.user.live.store))?;
+            Ok((system, another))
         });
         match asked {
-            Ok(Some(why)) => Err(Error::PromotionRefused { why }),
-            Ok(None) => Ok(()),
-            Err(error) => unless_passed_over(recovery, switch, session, Err(error)),
+            Ok((_, Some(why))) => Err(Error::PromotionRefused { why }),
+            Ok((system, None)) => Ok(Some(system)),
+            Err(error) => unless_passed_over(recovery, switch, session, Err(error)).map(|()| None),
         }
     }
+}
 
-    /// The live server's release opens what another one has opened; and it lets us in, to be asked later.
-    fn opens_it(
-        &mut self,
-        recovery: &Recovery,
-        installation: &Installation,
-        switch: &Switch,
-        runs: bool,
-        session: &Session<'_>,
-    ) -> Result<()> {
-        let (live, run) = (self.live()?, ServerRun::of(&installation.store(SYSTEM))?);
-        let agent = match runs.then(|| asker(&live, SYSTEM, ANSWER)) {
-            Some(Ok(asker)) => Some(asker.agent().trim_start_matches("Neo4j/").to_owned()),
-            Some(Err(error)) if !is_passed_over(recovery, switch, &error) => return Err(error),
-            _ => None,
-        };
-        let known = release(installation, &run).or(agent);
-        let parsed = |text: &str| text.parse::<ServerRelease>().ok();
-        let (live, tested) =
-            (known.as_deref().and_then(parsed), recovery.opened_by.as_deref().and_then(parsed));
-        match (live, tested) {
-            (Some(live), Some(tested)) if live < tested => {
-                let why = format!(
-                    "database `{}` was opened by Neo4j {tested}, and the live server is the older {live}",
-                    switch.user.database
-                );
-                Err(Error::PromotionRefused { why })
-            }
-            (None, Some(tested)) => {
-                let told = format!(
-                    "the release of the live server is not known; the candidate was opened by {tested}"
-                );
-                session.monitor.finding(&Finding::warning(told));
-                Ok(())
-            }
-            _ => Ok(()),
+/// What a plan can ask of a server: whether it lets us in. One that does not run is not asked.
+pub(crate) fn lets_in(live: &LiveServer) -> Result<()> {
+    let data = Installation::data_directory(&live.installation)?;
+    if StoresLock::holder(&data)?.is_some() {
+        asker(live, SYSTEM, ANSWER)?.databases()?;
+    }
+    Ok(())
+}
+
+/// The live server's release opens what another one has opened.
+fn opens_it(
+    recovery: &Recovery,
+    installation: &Installation,
+    switch: &Switch,
+    agent: Option<&str>,
+    session: &Session<'_>,
+) -> Result<()> {
+    let known = release(installation, &ServerRun::of(&installation.store(SYSTEM))?);
+    let known = known.as_deref().or(agent);
+    let parsed = |text: &str| text.parse::<ServerRelease>().ok();
+    match (known.and_then(parsed), recovery.opened_by.as_deref().and_then(parsed)) {
+        (Some(live), Some(tested)) if live < tested => {
+            let why = format!(
+                "database `{}` was opened by Neo4j {tested}, and the live server is the older {live}",
+                switch.user.database
+            );
+            Err(Error::PromotionRefused { why })
         }
+        (None, Some(tested)) => {
+            let told =
+                format!("the release of the live server is not known; the candidate was opened by {tested}");
+            session.monitor.finding(&Finding::warning(told));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -49,7 +49,7 @@ use crate::server::control::{Before, ControlError, LogEnd, ServerControl, Stoppe
 
 pub(crate) use archive::archived_databases;
 pub(crate) use locked::claim_if_retired;
-pub(crate) use look::given_up;
+pub(crate) use look::{given_up, lets_in};
 pub use progress::switch_in_progress;
 pub(crate) use progress::{Interrupted, NotedSwitch, in_use_by, interrupted};
 pub(crate) use released::{finish_released, release_store};
