@@ -43,8 +43,8 @@ pub use switching::{
     FindLive, LiveServer, LiveSwitch, RetiredStore, RetiredStores, retired_stores, switch_in_progress,
 };
 pub(crate) use switching::{
-    Interrupted, NotedSwitch, archived_databases, bytes_of, claim_if_retired, finish_released, given_up,
-    in_use_by, interrupted, lets_in, release_store, root_of_retired,
+    Interrupted, NotedSwitch, against_the_server, archived_databases, bytes_of, claim_if_retired,
+    finish_released, given_up, in_use_by, interrupted, release_store, root_of_retired,
 };
 
 use crate::error::{Code, Error, Result, in_one_line};

@@ -33,6 +33,8 @@ pub enum LockState {
 pub enum StaleReason {
     /// The process that held it runs no more on this host.
     ProcessDead,
+    /// This process was done with it, and could not delete it then.
+    Left,
     /// Not refreshed for 30 minutes, by the storage's clock and by the holder's.
     NotRefreshed,
 }

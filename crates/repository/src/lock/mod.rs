@@ -15,7 +15,8 @@
 
 mod judge;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -221,7 +222,11 @@ fn info(
         time: file.map(|file| file.time),
         age_by_holder,
         age_by_storage,
-        state: judge::judge(file, hostname, age_by_holder, age_by_storage),
+        state: if left().contains(&object.name) {
+            LockState::Stale(StaleReason::Left)
+        } else {
+            judge::judge(file, hostname, age_by_holder, age_by_storage)
+        },
     }
 }
 
@@ -266,7 +271,7 @@ impl Held {
                 Err(RepositoryError::LockGone { lock: old.name })
             }
             Err(error) => {
-                let _ = self.inner.store.delete(&name);
+                let _ = leave(&self.inner, name);
                 Err(error)
             }
         }
@@ -341,8 +346,25 @@ impl Lock {
         let Some(refresher) = self.refresher.take() else { return Ok(()) };
         self.stop.request();
         let _ = refresher.join();
-        Ok(self.held.inner.store.delete(&self.held.current().name)?)
+        leave(&self.held.inner, self.held.current().name)
     }
+}
+
+/// Locks that this process was done with, and could not delete: they name a process that lives, and it would stand in its own
+/// way until it ends.
+static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn left() -> MutexGuard<'static, BTreeSet<String>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lock of our own. One that stays is nobody's from here on.
+fn leave(inner: &Inner, name: String) -> Result<()> {
+    let deleted = inner.store.delete(&name);
+    if deleted.is_err() {
+        left().insert(name);
+    }
+    Ok(deleted?)
 }
 
 impl Drop for Lock {

@@ -5,6 +5,7 @@
 //! which neither restic nor `list` takes for an object.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use grap_disk::{DiskError, Kind, Source};
 use jiff::Timestamp;
@@ -30,6 +31,8 @@ const LEFTOVER_AFTER: i128 = 86_400_000_000_000;
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
+    /// Of the repository that was opened.
+    config: OnceLock<Vec<u8>>,
 }
 
 impl LocalStore {
@@ -53,7 +56,7 @@ impl LocalStore {
 
     /// The store in `root`. Nothing is looked at yet.
     pub fn open(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), config: OnceLock::new() }
     }
 
     pub fn root(&self) -> &Path {
@@ -64,6 +67,7 @@ impl LocalStore {
     /// takes that long, and clocks are not that wrong; if it were somebody's, his put would fail, no more.
     pub fn remove_leftovers(&self, now: Timestamp) -> Result<usize, ObjectError> {
         let failed = |error| failed(ObjectCall::Delete, "tmp-*", error);
+        self.is_there(ObjectCall::Delete, "tmp-*")?;
         let mut removed = 0;
         for entry in grap_disk::walk(&self.root).map_err(failed)? {
             let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -82,6 +86,7 @@ impl LocalStore {
     /// it is smaller, and made anew when there is more. `false`: there is too little for any.
     pub fn make_reserve(&self) -> Result<bool, ObjectError> {
         let failed = |error| failed(ObjectCall::Put, RESERVE, error);
+        self.is_there(ObjectCall::Put, RESERVE)?;
         let path = self.root.join(RESERVE);
         let had = grap_disk::stat(&path).map_err(failed)?.map_or(0, |stat| stat.size);
         let space = grap_disk::space(&self.root).map_err(failed)?;
@@ -104,6 +109,7 @@ impl LocalStore {
     /// Whoever does calls [`Self::make_reserve`] when he is done.
     pub fn release_reserve(&self) -> Result<(), ObjectError> {
         let failed = |error| failed(ObjectCall::Delete, RESERVE, error);
+        self.is_there(ObjectCall::Delete, RESERVE)?;
         let space = grap_disk::space(&self.root).map_err(failed)?;
         if space.available >= 2 * reserve_of(space.total) {
             return Ok(());
@@ -114,6 +120,7 @@ impl LocalStore {
     /// Of the reserve, where it is released or was never made: so much of what is free belongs to those who give room
     /// back, and nothing else may be begun with it.
     pub fn reserve_missing(&self) -> Result<u64, ObjectError> {
+        self.is_there(ObjectCall::Size, RESERVE)?;
         self.missing().map_err(|error| failed(ObjectCall::Size, RESERVE, error))
     }
 
@@ -147,30 +154,30 @@ impl LocalStore {
         Ok(self.root.join(name))
     }
 
-    /// Create the directory of an object, if the repository itself is there. Where a mount went away, or the
-    /// directory was renamed, what is put must fail: it would be stored beside the repository, and lost with
-    /// the next mount.
-    fn create_directory_of(&self, directory: &Path) -> Result<(), DiskError> {
-        if matches!(grap_disk::stat(directory), Ok(None)) {
-            self.require_repository()?;
+    /// Where a mount went away, or the directory was renamed, nothing says anything about an object; nor where another repository
+    /// lies there then.
+    fn require_repository(&self) -> Result<(), DiskError> {
+        let (config, mark) = (self.root.join(CONFIG), self.root.join(MARK));
+        let gone = |path| DiskError::reading(path, std::io::ErrorKind::NotFound.into());
+        match self.config.get() {
+            Some(known) if grap_disk::read(&config, known.len() as u64 + 1)? == *known => Ok(()),
+            Some(_) => Err(gone(&config)),
+            // What every repository has: an error names it.
+            None if grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&config)?.is_some() => Ok(()),
+            None => Err(gone(&mark)),
         }
-        Self::create_directory(directory)
     }
 
-    /// Where a mount went away, or the directory was renamed, nothing says anything about an object.
-    fn require_repository(&self) -> Result<(), DiskError> {
-        // What every repository has: an error names it.
-        let mark = self.root.join(MARK);
-        let is_there =
-            grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&self.root.join(CONFIG))?.is_some();
-        if is_there { Ok(()) } else { Err(DiskError::reading(&mark, std::io::ErrorKind::NotFound.into())) }
+    fn is_there(&self, call: ObjectCall, name: &str) -> Result<(), ObjectError> {
+        self.require_repository().map_err(|gone| ObjectError::failed(call, name, gone))
     }
 
     /// What was not found is missing, if the repository itself is there. The config is how that is found out.
     fn missing_of(&self, call: ObjectCall, error: ObjectError) -> ObjectError {
-        let ObjectError::NotFound { name } = &error else { return error };
-        match self.require_repository() {
-            Err(gone) if name != CONFIG => ObjectError::failed(call, name, gone),
+        match &error {
+            ObjectError::NotFound { name } if name != CONFIG => {
+                self.is_there(call, name).err().unwrap_or(error)
+            }
             _ => error,
         }
     }
@@ -184,12 +191,23 @@ impl LocalStore {
         Ok(())
     }
 
-    fn list_into(&self, name: &str, found: &mut Vec<ObjectInfo>) -> Result<(), DiskError> {
-        for child in grap_disk::list(&self.root.join(name))?.unwrap_or_default() {
+    fn list_into(
+        &self,
+        name: &str,
+        children: &[String],
+        found: &mut Vec<ObjectInfo>,
+    ) -> Result<(), DiskError> {
+        for child in children {
             let name = format!("{name}/{child}");
-            let Some(stat) = grap_disk::stat(&self.root.join(&name))? else { continue };
+            let path = self.root.join(&name);
+            let Some(stat) = grap_disk::stat(&path)? else { continue };
             match stat.kind {
-                Kind::Directory => self.list_into(&name, found)?,
+                Kind::Directory => {
+                    // Nobody removes one.
+                    let gone = || DiskError::reading(&path, std::io::ErrorKind::NotFound.into());
+                    let children = grap_disk::list(&path)?.ok_or_else(gone)?;
+                    self.list_into(&name, &children, found)?;
+                }
                 Kind::File if !child.starts_with(TEMPORARY) => found.push(ObjectInfo {
                     name,
                     size: stat.size,
@@ -206,7 +224,9 @@ impl ObjectStore for LocalStore {
     fn put(&self, name: &str, parts: &[&[u8]]) -> Result<(), ObjectError> {
         let path = self.path(name)?;
         let directory = path.parent().unwrap_or(&self.root);
-        self.create_directory_of(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
+        // Else it would be stored beside the repository, and lost with the next mount.
+        self.is_there(ObjectCall::Put, name)?;
+        Self::create_directory(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
         if name.starts_with(LOG) {
             self.leave_reserve(name, parts)?;
         }
@@ -220,7 +240,12 @@ impl ObjectStore for LocalStore {
             let length = source.stat()?.size;
             read_range(&source, 0, usize::try_from(length).unwrap_or(usize::MAX))
         };
-        read().map_err(|error| self.missing_of(ObjectCall::Get, failed(ObjectCall::Get, name, error)))
+        let read =
+            read().map_err(|error| self.missing_of(ObjectCall::Get, failed(ObjectCall::Get, name, error)));
+        if let (CONFIG, Ok(config)) = (name, &read) {
+            self.config.get_or_init(|| config.clone());
+        }
+        read
     }
 
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError> {
@@ -233,9 +258,13 @@ impl ObjectStore for LocalStore {
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError> {
         check_name(prefix)?;
         let mut found = Vec::new();
-        self.list_into(prefix, &mut found).map_err(|error| failed(ObjectCall::List, prefix, error))?;
+        let children = grap_disk::list(&self.root.join(prefix));
+        let children = children.map(Option::unwrap_or_default);
+        children
+            .and_then(|children| self.list_into(prefix, &children, &mut found))
+            .map_err(|error| ObjectError::failed(ObjectCall::List, prefix, error))?;
         // Behind it: of what goes away meanwhile only a part is listed.
-        self.require_repository().map_err(|gone| ObjectError::failed(ObjectCall::List, prefix, gone))?;
+        self.is_there(ObjectCall::List, prefix)?;
         Ok(found)
     }
 
@@ -259,7 +288,7 @@ impl ObjectStore for LocalStore {
                 None => Ok(()),
             })
             .map_err(|error| failed(ObjectCall::Delete, name, error))?;
-        self.require_repository().map_err(|gone| ObjectError::failed(ObjectCall::Delete, name, gone))
+        self.is_there(ObjectCall::Delete, name)
     }
 }
 

@@ -68,6 +68,24 @@ fn an_exclusive_lock_of_restic_refuses_us() {
     fixture.lock().release().unwrap();
 }
 
+/// While a mount is away for a moment, a lock can be neither refreshed nor deleted: the process that had it lives on.
+#[test]
+fn a_lock_that_could_not_be_released_does_not_stand_in_its_own_way() {
+    let fixture = Fixture::new();
+    let lock = fixture.lock();
+    let away = fixture.path().with_extension("away");
+    std::fs::rename(fixture.path(), &away).unwrap();
+    assert!(lock.release().is_err());
+    std::fs::rename(&away, fixture.path()).unwrap();
+    assert_eq!(fixture.objects("locks").len(), 1);
+    let live = fixture.lock();
+    let exclusive = || fixture.repository.lock_exclusive(&holder(), &Clock::System);
+    assert!(matches!(exclusive().err().unwrap(), RepositoryError::Locked { .. }), "one that is held");
+    live.release().unwrap();
+    exclusive().unwrap().release().unwrap();
+    assert!(fixture.objects("locks").is_empty());
+}
+
 #[test]
 fn a_lock_of_a_killed_restic_is_stale_once_it_missed_its_refresh() {
     let fixture = Fixture::new();

@@ -15,7 +15,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::ops::Session;
 use crate::recovery::{
-    Candidate, RetiredStore, archived_databases, bytes_of, failure, given_up, lets_in, retired_stores,
+    Candidate, RetiredStore, against_the_server, archived_databases, bytes_of, failure, given_up,
+    retired_stores,
 };
 
 /// What a promotion or a rollback would do, and what it costs.
@@ -120,11 +121,10 @@ impl Planner<'_> {
         newest.ok_or(Error::NoRetired { id })
     }
 
-    /// A plan only: what would be asked of the server later, and call it off.
+    /// A plan only: what the server would be asked later, and called off for.
     pub(super) fn with_server_asked(&self, plan: SwitchPlan) -> Result<SwitchPlan> {
-        let asked = lets_in(&(self.access.find)()?);
-        let told =
-            asked.err().map(|error| format!("the live server cannot be asked: {}", in_one_line(&error)));
+        let against = against_the_server(&(self.access.find)()?, &plan.switch.user)?;
+        let told = against.map(|why| format!("the live server cannot be asked: {why}"));
         Ok(SwitchPlan { losses: plan.losses.into_iter().chain(told).collect(), ..plan })
     }
 

@@ -7,10 +7,10 @@ use grap_core::recovery::{Recovery, Switch};
 use grap_repository::Repository;
 use grap_task::Unit;
 
-use super::{LiveSwitch, PAUSE, asker, seconds};
+use super::{LiveSwitch, PAUSE, patient_asker, seconds};
 use crate::archive::{Archive, DatabaseLag, LagProbe, Standing};
 use crate::error::{Error, Result, in_one_line};
-use crate::live::{Installation, SYSTEM};
+use crate::live::Installation;
 use crate::ops::Session;
 
 /// One question to the server.
@@ -22,7 +22,7 @@ impl LiveSwitch<'_> {
         let live = self.live()?;
         let until = session.clock.since_boot() + seconds(switch.limits.drain_s);
         loop {
-            let open = asker(&live, SYSTEM, ANSWER)?.transactions(&switch.user.database)?;
+            let open = patient_asker(&live, ANSWER, session)?.transactions(&switch.user.database)?;
             let oldest = open.into_iter().max_by_key(|open| open.elapsed);
             let old = oldest.filter(|oldest| oldest.elapsed >= seconds(switch.limits.transaction_s));
             let Some(old) = old else { return Ok(()) };
@@ -46,14 +46,18 @@ impl LiveSwitch<'_> {
         self.until(holds_all, recovery, switch, session)
     }
 
-    /// Until the archive holds what was committed when this was asked: else the wait behind the stop would be in vain. That
-    /// the archiver was there a moment ago says nothing. Behind another switch it takes a moment to meet the new files.
+    /// Right before the stop, until the archive holds what was committed when this was asked: else the wait behind it would be in
+    /// vain, and nobody served meanwhile. That the archiver was there a moment ago says nothing. Behind another switch it takes a
+    /// moment to meet the new files. Of a database that is given up the wait behind the stop is enough.
     pub(super) fn followed(
         &mut self,
         recovery: &Recovery,
         switch: &Switch,
         session: &Session<'_>,
     ) -> Result<()> {
+        if switch.live_is_lost {
+            return Ok(());
+        }
         let mut wanted = BTreeMap::new();
         let keeps_up = |lag: &DatabaseLag| {
             let wanted = *wanted.entry(lag.database.clone()).or_insert(lag.live);
@@ -81,11 +85,13 @@ impl LiveSwitch<'_> {
         loop {
             let behind = match probe.measure(session.clock.now()) {
                 Ok(lags) => {
-                    let mut of_it = lags.iter().filter(|lag| switch.archived.contains(&lag.database));
-                    match of_it.find(|lag| !is_good(lag)) {
-                        None => return Ok(()),
-                        Some(lag) => lag.to_string(),
+                    // Each of them is asked from the first time on.
+                    let of_it = lags.iter().filter(|lag| switch.archived.contains(&lag.database));
+                    let behind: Vec<_> = of_it.filter(|lag| !is_good(lag)).map(ToString::to_string).collect();
+                    if behind.is_empty() {
+                        return Ok(());
                     }
+                    behind.join("; ")
                 }
                 Err(error) => in_one_line(&error),
             };

@@ -169,7 +169,7 @@ fn is_answer(error: &Error) -> bool {
 }
 
 /// For some seconds a server asks nobody for a password by whose name three wrong ones were said.
-fn is_to_wait(error: &Error) -> bool {
+pub(super) fn is_to_wait(error: &Error) -> bool {
     matches!(error, Error::Bolt(BoltError::Server { failure, .. })
         if failure.code() == "Neo.ClientError.Security.AuthenticationRateLimit")
 }

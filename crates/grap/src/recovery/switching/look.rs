@@ -10,7 +10,7 @@ use grap_task::{Finding, Unit};
 
 use super::confirm::is_wrong_password;
 use super::locked::require_nobody;
-use super::{LiveSwitch, asker, end_of_side, progress, switch_of};
+use super::{LiveSwitch, asker, end_of_side, patient_asker, progress, switch_of};
 use crate::ask::{Asker, DatabaseStatus};
 use crate::check::{metadata, not_running, store_id};
 use crate::error::{Code, Error, Result, in_one_line};
@@ -50,8 +50,6 @@ impl LiveSwitch<'_> {
         let agent = system.as_ref().map(|system| system.agent().trim_start_matches("Neo4j/"));
         let opens_it = opens_it(recovery, &installation, switch, agent, session);
         unless_passed_over(recovery, switch, session, opens_it)?;
-        let followed = self.followed(recovery, switch, session);
-        unless_passed_over(recovery, switch, session, followed)?;
         self.looked = true;
         // One that is about to be started again is one that the stop keeps down.
         Ok(runs || control.is_wanted(session) == Some(true))
@@ -66,12 +64,7 @@ impl LiveSwitch<'_> {
         session: &Session<'_>,
     ) -> Result<Option<Asker>> {
         let live = self.live()?;
-        let asked = asker(&live, SYSTEM, ANSWER).and_then(|mut system| {
-            let databases = system.databases()?;
-            let named = databases.iter().find(|database| database.name == switch.user.database);
-            let another = named.map_or(Ok(None), |found| is_of_another(found, &switch.user.live.store))?;
-            Ok((system, another))
-        });
+        let asked = patient_asker(&live, ANSWER, session).and_then(|system| is_the_one(system, &switch.user));
         match asked {
             Ok((_, Some(why))) => Err(Error::PromotionRefused { why }),
             Ok((system, None)) => Ok(Some(system)),
@@ -80,13 +73,23 @@ impl LiveSwitch<'_> {
     }
 }
 
-/// What a plan can ask of a server: whether it lets us in. One that does not run is not asked.
-pub(crate) fn lets_in(live: &LiveServer) -> Result<()> {
+/// Or why not.
+fn is_the_one(mut system: Asker, part: &Part) -> Result<(Asker, Option<String>)> {
+    let databases = system.databases()?;
+    let named = databases.iter().find(|database| database.name == part.database);
+    let another = named.map_or(Ok(None), |found| is_of_another(found, &part.live.store))?;
+    Ok((system, another))
+}
+
+/// What a plan can ask of the server: whether it lets us in, and is the one; what speaks against that. One that does not run
+/// is not asked.
+pub(crate) fn against_the_server(live: &LiveServer, part: &Part) -> Result<Option<String>> {
     let data = Installation::data_directory(&live.installation)?;
-    if StoresLock::holder(&data)?.is_some() {
-        asker(live, SYSTEM, ANSWER)?.databases()?;
+    if StoresLock::holder(&data)?.is_none() {
+        return Ok(None);
     }
-    Ok(())
+    let asked = asker(live, SYSTEM, ANSWER).and_then(|system| is_the_one(system, part));
+    Ok(asked.map_or_else(|error| Some(in_one_line(&error)), |(_, another)| another))
 }
 
 /// The live server's release opens what another one has opened.

@@ -49,7 +49,7 @@ use crate::server::control::{Before, ControlError, LogEnd, ServerControl, Stoppe
 
 pub(crate) use archive::archived_databases;
 pub(crate) use locked::claim_if_retired;
-pub(crate) use look::{given_up, lets_in};
+pub(crate) use look::{against_the_server, given_up};
 pub use progress::switch_in_progress;
 pub(crate) use progress::{Interrupted, NotedSwitch, in_use_by, interrupted};
 pub(crate) use released::{finish_released, release_store};
@@ -277,4 +277,18 @@ fn lock_is_lost() -> Failure {
 fn asker(live: &LiveServer, database: &str, limit: Duration) -> Result<Asker> {
     let options = Options { budget: Some(limit), ..live.connection.clone() };
     Ok(Asker::open(&options, Some(database))?)
+}
+
+/// As [`asker`], of `system`. A server asks nobody for a password for some seconds by whose name three wrong ones were said.
+fn patient_asker(live: &LiveServer, limit: Duration, session: &Session<'_>) -> Result<Asker> {
+    let until = session.clock.since_boot() + limit;
+    loop {
+        match asker(live, SYSTEM, limit) {
+            Err(error) if confirm::is_to_wait(&error) && session.clock.since_boot() < until => {
+                session.clock.wait(PAUSE, session.stop);
+                session.stop.check()?;
+            }
+            asked => return asked,
+        }
+    }
 }

@@ -35,7 +35,7 @@ impl Promote for LiveSwitch<'_> {
         if StoresLock::holder(&installation.data)?.is_none() {
             return Ok(());
         }
-        match self.drained(switch, session) {
+        let drained = match self.drained(switch, session) {
             Err(error) if look::is_passed_over(recovery, switch, &error) => {
                 let told = format!(
                     "whether clients are in the middle of something is not known: {}",
@@ -45,7 +45,8 @@ impl Promote for LiveSwitch<'_> {
                 Ok(())
             }
             drained => drained,
-        }
+        };
+        drained.and_then(|()| self.followed(recovery, switch, session))
     }
 
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
