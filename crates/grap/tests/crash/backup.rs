@@ -14,7 +14,7 @@ fn enumerate(mode: Mode, offset: usize) {
     let saved = world.save();
     let count = calls(|| drop(world.backup().unwrap())).len();
     assert!(count > 500, "a backup makes {count} calls");
-    for at in (1 + offset..=count).step_by(stride(43)) {
+    for at in (1 + offset..=count).step_by(stride(97)) {
         world.bring_back(&saved);
         let (result, hit) = struck(at, mode, || world.backup());
         assert!(hit, "call {at} of {count} was not reached");

@@ -427,7 +427,7 @@ fn enumerate(mode: Mode, offset: usize, with_system: bool) {
         first.assert_settled(&state, "unstruck");
         assert_eq!(state.status(), if confirms { Status::Promoted } else { Status::Failed });
         assert!(count > 150, "it makes {count} calls");
-        for at in (1 + offset..=count).step_by(stride(17)) {
+        for at in (1 + offset..=count).step_by(stride(37)) {
             let told =
                 format!("call {at} of {count}, {mode:?}, confirms: {confirms}, with system: {with_system}");
             let struck_one = world(&template, with_system);
@@ -458,7 +458,7 @@ fn without_journal(mode: Mode, offset: usize, world: &dyn Fn() -> World, confirm
     world().process(confirms).unwrap();
     let count = faults::clear().iter().filter(|step| counts(step.call, &step.path)).count();
     let (mut taken_back, mut finished) = (0, 0);
-    for at in (1 + offset..=count).step_by(stride(17)) {
+    for at in (1 + offset..=count).step_by(stride(37)) {
         let told = format!("call {at} of {count}, {mode:?}, confirms: {confirms}, without its journal");
         let struck_one = world();
         if !struck(at, mode, &struck_one, confirms) {

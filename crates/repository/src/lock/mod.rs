@@ -350,8 +350,8 @@ impl Lock {
     }
 }
 
-/// Locks that this process was done with, and could not delete: they name a process that lives, and it would stand in its own
-/// way until it ends.
+/// Locks that this process was done with, and could not delete for a reason that passes: they name a process that lives, and it
+/// would stand in its own way until it ends.
 static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn left() -> MutexGuard<'static, BTreeSet<String>> {
@@ -361,7 +361,7 @@ fn left() -> MutexGuard<'static, BTreeSet<String>> {
 /// A lock of our own. One that stays is nobody's from here on.
 fn leave(inner: &Inner, name: String) -> Result<()> {
     let deleted = inner.store.delete(&name);
-    if deleted.is_err() {
+    if matches!(deleted, Err(ObjectError::Failed { .. })) {
         left().insert(name);
     }
     Ok(deleted?)
