@@ -169,8 +169,9 @@ impl Commanded {
     }
 
     fn server_process(&self) -> Option<i32> {
-        let started = || fs::read_to_string(self.path("pid")).ok()?.trim().parse::<i32>().ok();
-        self.holder().or_else(started).filter(|pid| self.is_ours(*pid))
+        let started = fs::read_to_string(self.path("pids")).unwrap_or_default();
+        let started = started.split_whitespace().rev().filter_map(|pid| pid.parse().ok());
+        self.holder().into_iter().chain(started).find(|pid| self.is_ours(*pid))
     }
 
     /// The id of a process that has ended may be another's.
@@ -179,9 +180,9 @@ impl Commanded {
         String::from_utf8_lossy(&line).contains(&*self.server.home().to_string_lossy())
     }
 
-    /// Where the start command writes whom it has started.
-    pub fn pid_file(&self) -> PathBuf {
-        self.path("pid")
+    /// What the program is told to stop it with, but that it crashes.
+    pub fn crash_command(&self) -> String {
+        format!("sh {} KILL", self.path("stop.sh").display())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -192,14 +193,18 @@ impl Commanded {
         let command = self.server.command();
         let words = std::iter::once(command.get_program()).chain(command.get_args()).map(OsString::from);
         let quoted: Vec<String> = words.map(|word| format!("'{}'", word.display())).collect();
-        let (home, pid) = (self.server.home().display(), self.path("pid"));
-        let pid = pid.display();
+        let (home, pids) = (self.server.home().display(), self.path("pids"));
+        let pids = pids.display();
+        // A start may find an older one that is about to end, or the other way: all that live are known. One that has ended may
+        // have left its id to another.
+        let live = format!(
+            "for pid in $(cat {pids} 2>/dev/null); do grep -qs '{home}' /proc/$pid/cmdline && echo $pid; done"
+        );
         let start = format!(
-            "cd {home}\nsetsid {} >>logs/console.log 2>&1 </dev/null &\necho $! >{pid}\n",
+            "cd {home}\nlive=$({live})\nsetsid {} >>logs/console.log 2>&1 </dev/null &\necho $live $! >{pids}\n",
             quoted.join(" ")
         );
-        // One that has ended may have left its id to another.
-        let stop = format!("pid=$(cat {pid})\ngrep -q '{home}' /proc/$pid/cmdline && kill $pid\n");
+        let stop = format!("live=$({live})\n[ -n \"$live\" ] && kill -${{1:-TERM}} $live\n");
         for (name, text) in [("start.sh", start), ("stop.sh", stop)] {
             fs::write(self.path(name), text).map_err(Error::file("write", name))?;
         }

@@ -86,7 +86,8 @@ impl Place {
     /// Called off, and what was live is what it was.
     fn is_called_off(&self, verb: [&str; 2], environment: &[(&str, &str)], codes: &[&str]) -> Result<String> {
         let code = self.grap_with(environment).failure(&verb)?;
-        require(codes.contains(&code.as_str()), || format!("{code}, and {codes:?} was to come"))?;
+        let status = self.status()?;
+        require(codes.contains(&code.as_str()), || format!("{code}, and {codes:?} was to come: {status:#}"))?;
         self.serves()?;
         Ok(code)
     }
@@ -213,8 +214,7 @@ fn the_new_database_is_refused(place: &mut Place) -> Result<String> {
 fn a_server_that_crashed_is_retired_and_comes_back(place: &mut Place) -> Result<String> {
     place.ready(Verb::Promote)?;
     place.write()?;
-    let pid = place.commanded.pid_file();
-    let kill = format!("kill -9 $(cat {})", pid.display());
+    let kill = place.commanded.crash_command();
     let said = place.grap_with(&[("GRAP_SERVER_STOP_COMMAND", &kill)]).json(&PROMOTE)?;
     require(said["status"] == "PROMOTED", || format!("{said}"))?;
     place.has_promoted(Verb::Promote);
