@@ -114,11 +114,9 @@ impl World {
         Switch {
             user: self.part(id, "neo4j"),
             archived: Vec::new(),
-            archive_unknown: None,
-            live_is_lost: false,
-            made_of: None,
             limits: SwitchLimits { start_s: 0, ..SwitchLimits::default() },
             system: self.with_system.then(|| self.part(id, "system")),
+            ..atlas::switch(false)
         }
     }
 

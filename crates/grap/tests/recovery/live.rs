@@ -9,8 +9,7 @@ use grap::Result;
 use grap::ops::Session;
 use grap::recovery::{Archived, Confirmation, Promote, Swap, Swapped, UndoEnd, WhileLocked};
 use grap_core::recovery::{
-    Guard, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, What, apply,
-    atlas,
+    Guard, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, What, apply, atlas,
 };
 
 use super::world::Fake;
@@ -169,15 +168,8 @@ impl Live {
         let user = self.part("neo4j", side, id);
         let (old, new) = (whose(Path::new(&user.live.store)), whose(Path::new(&user.side.store)));
         self.wishes.insert(user.retired.store.clone(), (old, new));
-        Switch {
-            user,
-            archived: vec!["neo4j".to_owned()],
-            archive_unknown: None,
-            live_is_lost,
-            made_of: None,
-            limits: SwitchLimits::default(),
-            system: self.with_system.then(|| self.part("system", side, id)),
-        }
+        let system = self.with_system.then(|| self.part("system", side, id));
+        Switch { user, system, ..atlas::switch(live_is_lost) }
     }
 
     fn part(&self, database: &str, side: &str, id: &str) -> Part {

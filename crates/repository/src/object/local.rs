@@ -25,6 +25,7 @@ const RESERVE_SHARE: u64 = 50;
 const LOG: &str = "grap/log/";
 /// Laid out with every repository.
 const MARK: &str = "keys";
+const CONFIG_SIZE_MAX: u64 = 1 << 20;
 /// Nanoseconds.
 const LEFTOVER_AFTER: i128 = 86_400_000_000_000;
 
@@ -158,13 +159,16 @@ impl LocalStore {
     /// lies there then.
     fn require_repository(&self) -> Result<(), DiskError> {
         let (config, mark) = (self.root.join(CONFIG), self.root.join(MARK));
-        let gone = |path| DiskError::reading(path, std::io::ErrorKind::NotFound.into());
         match self.config.get() {
-            Some(known) if grap_disk::read(&config, known.len() as u64 + 1)? == *known => Ok(()),
-            Some(_) => Err(gone(&config)),
+            Some(known) if grap_disk::read(&config, CONFIG_SIZE_MAX)? == *known => Ok(()),
+            Some(_) => {
+                let another =
+                    std::io::Error::other("another repository lies there than the one that was opened");
+                Err(DiskError::reading(&config, another))
+            }
             // What every repository has: an error names it.
             None if grap_disk::stat(&mark)?.is_some() || grap_disk::stat(&config)?.is_some() => Ok(()),
-            None => Err(gone(&mark)),
+            None => Err(DiskError::reading(&mark, std::io::ErrorKind::NotFound.into())),
         }
     }
 

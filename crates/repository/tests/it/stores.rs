@@ -43,6 +43,8 @@ fn where_the_repository_is_gone_nothing_is_said_of_an_object() {
     let other = LocalStore::create(&away).unwrap();
     other.put("config", &[b"that one"]).unwrap();
     says_nothing(&opened);
+    let told = format!("{:?}", opened.list("snapshots"));
+    assert!(told.contains("another repository lies there"), "{told}");
     assert!(other.list("snapshots").unwrap().is_empty());
 
     for place in [&root, &away] {
