@@ -156,11 +156,7 @@ fn connection(places: &Places) -> Outcome<Options> {
 }
 
 fn live_server(places: &Places) -> Outcome<LiveServer> {
-    let control = ServerControl::Commands {
-        stop: places.stop_command.clone(),
-        start: places.start_command.clone(),
-        wanted: None,
-    };
+    let control = ServerControl::commands(&places.stop_command, &places.start_command);
     Ok(LiveServer { installation: installation(places), control, connection: connection(places)? })
 }
 

@@ -28,7 +28,7 @@ impl Call<'_> {
             "server.systemd_unit" => ServerControl::systemd(&value.text).map_err(Error::from)?,
             _ => {
                 let start = self.settings.require("server.start_command", "the command that starts it")?;
-                ServerControl::Commands { stop: value.text.clone(), start: start.to_owned(), wanted: None }
+                ServerControl::commands(&value.text, start)
             }
         })
     }
@@ -49,11 +49,12 @@ impl Call<'_> {
     }
 
     /// Whether what is said of it makes sense; nothing need be said.
-    pub(super) fn check_server_control(&self) -> Result<(), Failure> {
+    pub(super) fn server_control_if_set(&self) -> Result<Option<ServerControl>, Failure> {
         self.switch_limits()?;
         match self.server_control() {
-            Err(failure) if failure.code() != Code::ServerControlMissing => Err(failure),
-            _ => Ok(()),
+            Ok(control) => Ok(Some(control)),
+            Err(failure) if failure.code() == Code::ServerControlMissing => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 }

@@ -151,7 +151,7 @@ impl Call<'_> {
         retention::window_days(self.settings)?;
         percent_per_day(self.settings)?;
         daemon::check(self.settings)?;
-        self.check_server_control()?;
+        self.server_control_if_set()?;
         self.promotes_what_passes()?;
         let _: Option<u16> = self.settings.number("drill.max_age_days", 1..=3650)?;
         if self.settings.text("drill.schedule").is_some_and(|schedule| schedule.trim() != "off") {

@@ -277,7 +277,8 @@ impl Call<'_> {
         let access = if resolve::has_repository(self.settings) { Some(self.access()?) } else { None };
         let state = self.state()?;
         let copy = resolve::copy_place(self.settings);
-        let report = ops::doctor(DoctorOptions { installation, access, copy }, &state, self.session);
+        let control = self.server_control_if_set()?;
+        let report = ops::doctor(DoctorOptions { installation, access, copy, control }, &state, self.session);
         self.output.doctor(&report)?;
         if report.worst() == CheckStatus::Fail {
             let message = "this installation cannot be backed up as it is".to_owned();

@@ -140,6 +140,35 @@ fn every_verb_says_what_is_documented() {
     has(&error["error"], &["code", "exit_status", "message", "causes", "hint"]);
 }
 
+/// What only a promotion needs stands in the way of no backup, and is told before the night it is needed.
+#[test]
+fn doctor_looks_whether_the_server_could_be_stopped() {
+    let control = |settings: &[(&str, &str)]| {
+        let mut stopped = Stopped::new();
+        let owned = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        stopped.grap.environment.extend(owned);
+        let ran = stopped.run(&["doctor", "--data", &stopped.text("data")]);
+        let said = ran.said();
+        if ran.status != 0 {
+            return (ran.status.to_string(), said);
+        }
+        let report = ran.json();
+        let checks = report["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "server control").unwrap();
+        (check["status"].as_str().unwrap().to_owned(), check["message"].as_str().unwrap().to_owned())
+    };
+    let is = |found: (String, String), status: &str, word: &str| {
+        assert!(found.0 == status && found.1.contains(word), "{status}, {word}: {found:?}");
+    };
+    is(control(&[]), "pass", "only a promotion needs it");
+    let commands = [("GRAP_SERVER_STOP_COMMAND", "stop-it"), ("GRAP_SERVER_START_COMMAND", "start-it")];
+    is(control(&commands), "pass", "by `stop-it` and `start-it`");
+    is(control(&[("GRAP_SERVER_SYSTEMD_UNIT", "no-such-unit")]), "warning", "SERVER_CONTROL_MISSING");
+    is(control(&[("GRAP_SERVER_SUPERVISOR_SOCKET", "/no/socket")]), "warning", "SUPERVISOR_UNREACHABLE");
+    is(control(&commands[..1]), "2", "server.start_command");
+    is(control(&[commands[0], ("GRAP_SERVER_SYSTEMD_UNIT", "neo4j")]), "2", "both set");
+}
+
 #[test]
 fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     let stopped = Stopped::new();

@@ -145,7 +145,7 @@ fn a_supervised_server_is_stopped_under_its_lock_and_started_again() {
     println!("supervise in memory: {:.1} MiB", process_memory(supervisor.child.id()));
 
     let control = ServerControl::Supervisor { socket: supervisor.socket() };
-    control.check(&world.live()).unwrap();
+    with_session(|session| control.check(&world.live(), session)).unwrap();
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
     println!("all of it over after {:?}", begun.elapsed());
@@ -221,12 +221,9 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
     eventually("it serves", || world.server.query("RETURN 1").is_ok());
     world.server.query("UNWIND range(1, 1000) AS i CREATE (:Person {id: i})").unwrap();
     let first = world.holder().unwrap();
-    let control = ServerControl::Commands {
-        // It tells only the JVM, and waits for it, as a stop command does.
-        stop: format!("kill -TERM {first}; while kill -0 {first}; do sleep 0.1; done"),
-        start: ":".to_owned(),
-        wanted: None,
-    };
+    // It tells only the JVM, and waits for it, as a stop command does.
+    let stop = format!("kill -TERM {first}; while kill -0 {first}; do sleep 0.1; done");
+    let control = ServerControl::commands(stop, ":");
     let begun = Instant::now();
     let stopped = world.stop(&control).unwrap();
     println!("all of it over after {:?}", begun.elapsed());
@@ -243,8 +240,7 @@ fn a_service_manager_that_starts_it_again_and_again_meets_the_lock() {
     let second = world.holder().unwrap();
     fs::write(world.path("end"), "").unwrap();
     world.server.query("UNWIND range(1001, 2000) AS i CREATE (:Person {id: i})").unwrap();
-    let crash =
-        ServerControl::Commands { stop: format!("kill -KILL {second}"), start: ":".to_owned(), wanted: None };
+    let crash = ServerControl::commands(format!("kill -KILL {second}"), ":");
     let stopped = world.stop(&crash).unwrap();
     assert!(matches!(&stopped.databases()[0].end, LogEnd::Crashed { .. }), "{stopped:?}");
     assert!(!stopped.is_clean());

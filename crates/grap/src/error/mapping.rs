@@ -285,7 +285,7 @@ fn control(error: &ControlError) -> Code {
     match error {
         ControlError::Disk(error) => target_disk(error),
         ControlError::Stopped(_) => Code::Interrupted,
-        ControlError::NotSet => Code::ServerControlMissing,
+        ControlError::NotSet | ControlError::NotKnown { .. } => Code::ServerControlMissing,
         ControlError::NoUnit { .. } => Code::Usage,
         ControlError::SupervisorSilent { .. } => Code::SupervisorUnreachable,
         ControlError::SupervisorRefuses { verb, .. } => match verb {

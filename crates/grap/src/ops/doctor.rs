@@ -14,6 +14,7 @@ use crate::catalog::Catalog;
 use crate::copy::read_metadata;
 use crate::error::{Error, in_one_line};
 use crate::live::{Installation, InstallationOptions, LogReader, Pace, PinMode, Pinner, ServerRun, release};
+use crate::server::control::ServerControl;
 use crate::state::StateDirectory;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub struct DoctorOptions {
     pub access: Option<Access>,
     /// Where `copy` is set to keep a second one.
     pub copy: Option<SecondRepository>,
+    /// How the live server is stopped and started, where that is set.
+    pub control: Option<ServerControl>,
 }
 
 /// Where a second repository is.
@@ -91,6 +94,7 @@ pub fn doctor(options: DoctorOptions, state: &StateDirectory, session: &Session<
             look_at_settings(&mut report, &installation);
             look_at_room(&mut report, &installation);
             look_at_clock(&mut report, &installation, session);
+            look_at_control(&mut report, &installation, options.control.as_ref(), session);
             if let Some(directory) = &directory {
                 look_at_devices(&mut report, &installation, directory, options.copy.as_ref());
             }
@@ -263,6 +267,27 @@ fn look_at_clock(report: &mut DoctorReport, installation: &Installation, session
             "Set the clock (NTP): ids and times of backups come from it.",
         ),
         _ => report.pass("clock", format!("{now}")),
+    }
+}
+
+/// Whether a promotion could stop and start the server. Backups need neither.
+fn look_at_control(
+    report: &mut DoctorReport,
+    installation: &Installation,
+    control: Option<&ServerControl>,
+    session: &Session<'_>,
+) {
+    const NAME: &str = "server control";
+    let Some(control) = control else {
+        return report.pass(NAME, "not set: only a promotion needs it");
+    };
+    match control.check(installation, session) {
+        Ok(()) => report.pass(NAME, format!("a promotion stops and starts the server {control}")),
+        Err(error) => {
+            let error = Error::from(error);
+            let message = format!("{} [{}]", in_one_line(&error), error.code().name());
+            report.warn(NAME, message, error.code().hint());
+        }
     }
 }
 

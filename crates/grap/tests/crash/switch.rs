@@ -105,7 +105,7 @@ impl World {
                 transactions: None,
                 database: Some("neo4j".to_owned()),
             },
-            control: ServerControl::Commands { stop: ":".to_owned(), start: ":".to_owned(), wanted: None },
+            control: ServerControl::commands(":", ":"),
             connection: Options::new("bolt://127.0.0.1:1".parse().unwrap(), Auth::None),
         }
     }

@@ -125,10 +125,11 @@ impl Journey {
 
     /// Both containers are killed behind an event of a rollback. They come again, and one whole database is served.
     pub(super) fn struck(&mut self, place: &Place, moment: &Moment) -> Result<()> {
-        place.protected()?;
         if self.strikes > 0 {
+            // Of what was called off an alert is open until then.
             place.grap(&["recover", "reset"])?;
         }
+        place.protected()?;
         self.write(place)?;
         let struck_at = self.strike(place, moment)?;
         let end = Self::settled(place)?;

@@ -160,7 +160,13 @@ impl Place {
 
     pub(super) fn protected(&self) -> Result<()> {
         let status = ["exec", &self.scheduler(), "grap", "status"];
-        eventually("it is protected", LIMIT, || Ok(output(&status)?.status.success().then_some(())))
+        let mut last = String::new();
+        let protected = eventually("it is protected", LIMIT, || {
+            let said = output(&status)?;
+            last = String::from_utf8_lossy(&said.stderr).into_owned();
+            Ok(said.status.success().then_some(()))
+        });
+        protected.map_err(|error| Error::Claim(format!("{error}: {last}")))
     }
 
     /// `grap` in the container of `grap serve`; success is required.

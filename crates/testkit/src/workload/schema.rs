@@ -33,13 +33,13 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             break;
         }
         let name = format!("churn_{number}");
-        if step(context, &mut client, &name, &create.replace('$', &name))? {
+        if step(context, &mut client, (what, &name), &create.replace('$', &name))? {
             existing.push((what, name));
         }
         thread::sleep(PAUSE);
         if existing.len() > 1 {
             let (what, name) = existing.remove(0);
-            if step(context, &mut client, &name, &format!("DROP {what} {name}"))? {
+            if step(context, &mut client, (what, &name), &format!("DROP {what} {name}"))? {
                 existing.push((what, name));
             }
         }
@@ -48,8 +48,14 @@ pub(crate) fn run(context: &Context) -> Result<()> {
 }
 
 /// Runs one schema command between two markers; whether the object exists afterwards. After a deadlock with a
-/// writer, or when the server was gone, what is there then is what counts.
-fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str) -> Result<bool> {
+/// writer, or when the server was gone, what is there then is what counts. A constraint whose making the server
+/// did not live through has an index that is POPULATING for ever: it is dropped, as an operator would.
+fn step(
+    context: &Context,
+    client: &mut Client<'_>,
+    (what, name): (&str, &str),
+    statement: &str,
+) -> Result<bool> {
     let creates = !statement.starts_with("DROP");
     // Nothing is sent behind the end of the workload: the object is not in flux.
     let before @ Some(_) = mark(context, client)? else { return Ok(!creates) };
@@ -61,12 +67,16 @@ fn step(context: &Context, client: &mut Client<'_>, name: &str, statement: &str)
         {
             return ran.map(|_| creates);
         }
-        let Some(exists) = exists(context, client, name) else { return Ok(creates) };
+        let Some(exists) = exists(context, client, (what, name)) else { return Ok(creates) };
         if exists == creates {
             if let Some(after) = mark(context, client)? {
                 context.oracle.schema_done(step, after, exists);
             }
             return Ok(exists);
+        }
+        if creates && what == "CONSTRAINT" {
+            // If the server is gone again, the next round tries it again.
+            let _ = client.bolt().run(&format!("DROP INDEX {name} IF EXISTS"));
         }
     }
 }
@@ -81,8 +91,9 @@ fn mark(context: &Context, client: &mut Client<'_>) -> Result<Option<Marker>> {
 }
 
 /// `None`: the workload ended before there was an answer.
-fn exists(context: &Context, client: &mut Client<'_>, name: &str) -> Option<bool> {
-    let question = format!("SHOW INDEXES YIELD name WHERE name = '{name}' RETURN name");
+fn exists(context: &Context, client: &mut Client<'_>, (what, name): (&str, &str)) -> Option<bool> {
+    let all = if what == "CONSTRAINT" { "CONSTRAINTS" } else { "INDEXES" };
+    let question = format!("SHOW {all} YIELD name WHERE name = '{name}' RETURN name");
     while !context.stopped() {
         match client.bolt().run(&question) {
             Ok(rows) => return Some(!rows.is_empty()),

@@ -311,7 +311,7 @@ mod tests {
         let find = || {
             let installation =
                 InstallationOptions::Data { data: data.clone(), transactions: None, database: None };
-            let control = ServerControl::Commands { stop: String::new(), start: String::new(), wanted: None };
+            let control = ServerControl::commands("", "");
             let connection = grap_bolt::client::Options::new(
                 "bolt://127.0.0.1:1".parse().unwrap(),
                 grap_bolt::client::Auth::None,

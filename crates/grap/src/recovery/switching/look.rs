@@ -31,7 +31,7 @@ impl LiveSwitch<'_> {
         let installation = self.installation(switch)?;
         self.claim(switch)?;
         let control = self.live()?.control;
-        control.check(&installation)?;
+        control.check(&installation, session)?;
         both_are_what_they_were(recovery, switch, &installation)?;
         if switch.live_is_lost {
             for told in switch.parts().flat_map(given_up) {

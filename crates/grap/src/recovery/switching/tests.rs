@@ -113,6 +113,7 @@ impl World {
                 stop: ":".to_owned(),
                 start: format!("{at} echo x >>started"),
                 wanted: Some("false".to_owned()),
+                known: None,
             },
             connection: Options::new(address.parse().unwrap(), grap_bolt::client::Auth::None),
         }

@@ -49,6 +49,8 @@ pub enum ServerControl {
         start: String,
         /// Ends well where somebody would have the server run, though it does not: who is between two starts of it.
         wanted: Option<String>,
+        /// Ends well where what the commands name is there; else what it says is told.
+        known: Option<String>,
     },
     /// The socket of the `grap supervise` that is its parent.
     Supervisor { socket: PathBuf },
@@ -64,7 +66,21 @@ pub enum Before {
     Unknown,
 }
 
+impl std::fmt::Display for ServerControl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Commands { stop, start, .. } => write!(f, "by `{stop}` and `{start}`"),
+            Self::Supervisor { socket } => write!(f, "through the supervisor at {}", socket.display()),
+        }
+    }
+}
+
 impl ServerControl {
+    /// Commands of which no more is known than that they stop and start it.
+    pub fn commands(stop: impl Into<String>, start: impl Into<String>) -> Self {
+        Self::Commands { stop: stop.into(), start: start.into(), wanted: None, known: None }
+    }
+
     /// The commands for a unit of systemd.
     pub fn systemd(unit: &str) -> Result<Self, ControlError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || ":_.@-\\".contains(c);
@@ -76,13 +92,20 @@ impl ServerControl {
         let wanted = format!(
             "case \"$(systemctl show -p ActiveState --value '{unit}')\" in active|activating|reloading|failed) exit 0;; esac; exit 1"
         );
-        Ok(Self::Commands { stop: format!("systemctl stop '{unit}'"), start, wanted: Some(wanted) })
+        // It says nothing but why there is none.
+        let known = format!("systemctl cat '{unit}' >/dev/null");
+        let stop = format!("systemctl stop '{unit}'");
+        Ok(Self::Commands { stop, start, wanted: Some(wanted), known: Some(known) })
     }
 
     /// Whether it can be asked at all, and is that of these stores: what a promotion wants to know before it stops anything.
-    /// Of commands nothing can be said without running them.
-    pub fn check(&self, live: &Installation) -> Result<(), ControlError> {
-        let Self::Supervisor { socket } = self else { return Ok(()) };
+    /// Of commands nothing can be said without running them, but of a service manager's whether there is such a unit.
+    pub fn check(&self, live: &Installation, session: &Session<'_>) -> Result<(), ControlError> {
+        let socket = match self {
+            Self::Supervisor { socket } => socket,
+            Self::Commands { known: Some(known), .. } => return stop::require_well(known, session),
+            Self::Commands { known: None, .. } => return Ok(()),
+        };
         match supervisor::ask(socket, SupervisorVerb::Status)?.stores {
             Some(theirs) if !theirs.is_of(&live.data)? => {
                 let (socket, ours) = (socket.clone(), live.data.clone());

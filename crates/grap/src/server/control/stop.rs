@@ -7,7 +7,9 @@
 //!
 //! Whoever starts a server again and again (a service manager, a loop) meets our lock, however the server ended.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use grap_task::{Finding, Stop, Unit};
@@ -133,7 +135,8 @@ fn keep_down(
 pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Option<bool> {
     match control {
         ServerControl::Commands { wanted, .. } => {
-            wanted.as_ref().and_then(|wanted| ends_well(wanted, session))
+            let (status, _) = wanted.as_ref().and_then(|wanted| ask(wanted, session).ok())?;
+            Some(status?.success())
         }
         ServerControl::Supervisor { socket } => {
             let status = supervisor::ask(socket, SupervisorVerb::Status).ok()?;
@@ -142,16 +145,27 @@ pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Optio
     }
 }
 
-/// A question that is not answered soon is none.
-fn ends_well(question: &str, session: &Session<'_>) -> Option<bool> {
-    let mut command = RunningCommand::start(question).ok()?;
+/// A question that has to end well.
+pub(super) fn require_well(question: &str, session: &Session<'_>) -> Result<(), ControlError> {
+    let why = match ask(question, session) {
+        Ok((Some(status), _)) if status.success() => return Ok(()),
+        Ok((Some(status), said)) => format!("ended with {status}: {said}"),
+        Ok((None, said)) => format!("did not end within {} s: {said}", QUESTION.as_secs()),
+        Err(error) => format!("cannot be run: {error}"),
+    };
+    Err(ControlError::NotKnown { command: question.to_owned(), why })
+}
+
+/// How a question ended, and what it said. One that is not answered soon has no status.
+fn ask(question: &str, session: &Session<'_>) -> io::Result<(Option<ExitStatus>, String)> {
+    let mut command = RunningCommand::start(question)?;
     let until = session.clock.since_boot() + QUESTION;
     while command.ended().is_none() && session.clock.since_boot() < until {
         session.clock.wait(LOOK, &Stop::new());
     }
     let status = command.ended();
     command.kill();
-    Some(status?.success())
+    Ok((status, command.said()))
 }
 
 fn await_lock(live: &Installation, asked: &mut Asked, wait: &Wait<'_>) -> Result<StoresLock, ControlError> {

@@ -38,7 +38,7 @@ impl World {
 
     fn commands(&self, stop: &str, start: &str) -> ServerControl {
         let at = |command: &str| format!("cd '{}' && {{ {command}; }}", self.folder.path().display());
-        ServerControl::Commands { stop: at(stop), start: at(start), wanted: None }
+        ServerControl::commands(at(stop), at(start))
     }
 
     fn stop(&self, control: &ServerControl) -> Result<StoppedServer, ControlError> {
@@ -112,9 +112,29 @@ fn a_server_that_does_not_run_is_kept_out_and_whoever_would_start_it_is_told() {
 fn who_is_about_to_start_it_would_have_it_run() {
     let world = World::new();
     for (wanted, was_running) in [("true", true), ("false", false)] {
-        let ServerControl::Commands { stop, start, .. } = world.commands(":", ":") else { panic!() };
-        let control = ServerControl::Commands { stop, start, wanted: Some(wanted.to_owned()) };
-        assert_eq!(world.stop(&control).unwrap().was_running(), was_running, "{wanted}");
+        let (stop, start, wanted) = (":".to_owned(), ":".to_owned(), Some(wanted.to_owned()));
+        let control = ServerControl::Commands { stop, start, wanted, known: None };
+        assert_eq!(world.stop(&control).unwrap().was_running(), was_running, "{control:?}");
+    }
+}
+
+/// A name that was mistyped is met before anybody is drained for it.
+#[test]
+fn a_unit_that_the_service_manager_does_not_know_is_told() {
+    let world = World::new();
+    for (known, said) in [
+        ("echo '# /etc/systemd/system/neo4j.service'", None),
+        ("echo 'No files found for neo.service.' >&2; exit 1", Some("No files found for neo.service.")),
+        ("no-such-service-manager cat neo", Some("no-such-service-manager: not found")),
+    ] {
+        let (stop, start, known) = (":".to_owned(), ":".to_owned(), Some(known.to_owned()));
+        let control = ServerControl::Commands { stop, start, wanted: None, known };
+        let checked = with_session(|session| control.check(&world.live, session));
+        match (checked, said) {
+            (Ok(()), None) => {}
+            (Err(ControlError::NotKnown { why, .. }), Some(said)) => assert!(why.contains(said), "{why}"),
+            (other, _) => panic!("{control:?}: {other:?}"),
+        }
     }
 }
 
@@ -249,9 +269,10 @@ fn a_supervisor_of_other_stores_is_told_nothing() {
     disk::create_dir_all(&other.join("databases")).unwrap();
     let answers = [STOPPED, status(&world.live.data), status(&other)].to_vec().leak();
     let asked = supervisor(&world.path("s"), answers);
-    control.check(&world.live).unwrap();
-    control.check(&world.live).unwrap();
-    let refused = control.check(&world.live).unwrap_err().to_string();
+    let check = || with_session(|session| control.check(&world.live, session));
+    check().unwrap();
+    check().unwrap();
+    let refused = check().unwrap_err().to_string();
     assert!(refused.contains(&other.display().to_string()), "{refused}");
     assert_eq!(asked.join().unwrap(), [r#"{"verb":"status"}"#; 3]);
 }
@@ -319,7 +340,8 @@ fn the_name_of_a_unit_is_no_piece_of_a_command() {
     let wanted = "case \"$(systemctl show -p ActiveState --value 'neo4j')\" in active|activating|reloading|failed) exit 0;; esac; exit 1";
     let commands = |stop: &str, start: &str| {
         let wanted = Some(wanted.to_owned());
-        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned(), wanted })
+        let known = Some("systemctl cat 'neo4j' >/dev/null".to_owned());
+        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned(), wanted, known })
     };
     let made = |unit: &str| ServerControl::systemd(unit).map_err(|error| error.to_string());
     assert_eq!(
