@@ -22,6 +22,7 @@ mod verbs;
 use std::process::ExitCode;
 
 use clap::Parser;
+use grap::Code;
 use grap_task::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -39,10 +40,7 @@ pub(crate) use verbs::{Call, lag_max};
 pub(crate) fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return not_understood(&error),
     };
     let json = arguments.json();
     let stop = Stop::new();
@@ -56,6 +54,24 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(failure.code().exit_status())
         }
     }
+}
+
+/// The help, too, is told so.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    // What is behind `--` is another program's.
+    let mut ours = std::env::args_os().take_while(|argument| argument != "--");
+    if ours.any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        view::failure(&Failure::Usage(first.trim_start_matches("error: ").to_owned()), true);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Code::Usage.exit_status())
 }
 
 /// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can

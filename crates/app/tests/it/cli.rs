@@ -177,6 +177,8 @@ fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     stopped.run(&["restore", "latest", "--to", &to]).refused("BACKUP_NOT_FOUND", 6);
     let id = stopped.backup();
     stopped.run(&["show", "NOPE"]).refused("USAGE", 2);
+    let ran = stopped.run(&["list", "--nosuch"]).refused("USAGE", 2);
+    assert!(ran.said().contains("unexpected argument '--nosuch' found"), "{ran:?}");
     let ran = stopped.run(&["show", "neo4j-20200101-000000"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains(&id), "what exists instead is named: {ran:?}");
     let ran =
