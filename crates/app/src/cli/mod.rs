@@ -19,9 +19,11 @@ mod status;
 mod supervise;
 mod verbs;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use grap::Code;
 use grap_task::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -56,22 +58,35 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The help, too, is told so.
+/// An error, or the help that was asked for.
 fn not_understood(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     // What is behind `--` is another program's.
-    let mut ours = std::env::args_os().take_while(|argument| argument != "--");
-    if ours.any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let first = text.split("\n\n").next().unwrap_or_default();
-        view::failure(&Failure::Usage(first.trim_start_matches("error: ").to_owned()), true);
+    let ours: Vec<_> = std::env::args_os().take_while(|argument| argument != "--").collect();
+    let is_health_json = |pair: &[OsString]| pair[0] == "--format" && pair[1] == "json";
+    let json = ours.iter().any(|argument| argument == "--json" || argument == "--format=json")
+        || ours.windows(2).any(is_health_json);
+    if json {
+        view::failure(&Failure::Usage(in_words(error)), true);
     } else {
         let _ = error.print();
     }
     ExitCode::from(Code::Usage.exit_status())
+}
+
+/// What is wrong, and the tip, without the usage.
+fn in_words(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "a subcommand is missing".to_owned();
+    }
+    let text = error.render().to_string();
+    let is_usage = |part: &&str| part.starts_with("Usage:") || part.starts_with("For more information");
+    let parts = text.split("\n\n").take_while(|part| !is_usage(part));
+    let words = parts.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    words.strip_prefix("error: ").unwrap_or(&words).to_owned()
 }
 
 /// The first SIGINT or SIGTERM asks for a stop; the second ends the program as it is (nothing half-done can

@@ -1,7 +1,7 @@
 //! How the live server is stopped and started, and within what limits, from the settings.
 
+use grap::Error;
 use grap::server::control::{ControlError, ServerControl};
-use grap::{Code, Error};
 use grap_core::recovery::SwitchLimits;
 
 use super::verbs::Call;
@@ -48,12 +48,12 @@ impl Call<'_> {
         })
     }
 
-    /// Whether what is said of it makes sense; nothing need be said.
+    /// How it is stopped and started, where that is set; what makes no sense is refused.
     pub(super) fn server_control_if_set(&self) -> Result<Option<ServerControl>, Failure> {
         self.switch_limits()?;
         match self.server_control() {
             Ok(control) => Ok(Some(control)),
-            Err(failure) if failure.code() == Code::ServerControlMissing => Ok(None),
+            Err(Failure::Operation(Error::Control(ControlError::NotSet))) => Ok(None),
             Err(failure) => Err(failure),
         }
     }

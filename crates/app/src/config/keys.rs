@@ -502,7 +502,7 @@ pub(crate) const ALL: &[Key] = &[
         name: "promote.archive_limit_s",
         variables: &["GRAP_PROMOTE_ARCHIVE_LIMIT_S"],
         default: Some("60"),
-        help: "seconds that it waits, behind the stop, until the archive holds all of the log; then the old database is started again, 1 to 86400",
+        help: "seconds that it waits, before the stop and once more behind it, until the archive holds what is live; then it is called off, and the old database started again, 1 to 86400",
         ..PLAIN
     },
     Key {

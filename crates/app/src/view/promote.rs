@@ -140,7 +140,7 @@ pub(super) fn about(recovery: &Recovery) -> String {
         let stands = if recovery.ran {
             "the old database is live"
         } else {
-            "the old database is what it was, and no server was stopped"
+            "the old database is what it was: no server was seen to run"
         };
         let _ = writeln!(text, "  the promotion was called off, and {stands}: {cause}");
     }

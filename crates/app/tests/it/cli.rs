@@ -163,7 +163,18 @@ fn doctor_looks_whether_the_server_could_be_stopped() {
     is(control(&[]), "pass", "only a promotion needs it");
     let commands = [("GRAP_SERVER_STOP_COMMAND", "stop-it"), ("GRAP_SERVER_START_COMMAND", "start-it")];
     is(control(&commands), "pass", "by `stop-it` and `start-it`");
-    is(control(&[("GRAP_SERVER_SYSTEMD_UNIT", "no-such-unit")]), "warning", "SERVER_CONTROL_MISSING");
+    // As systemd answers.
+    let bin = tempfile::tempdir().unwrap();
+    let systemctl = bin.path().join("systemctl");
+    let script = "#!/bin/sh\n[ \"$1 $2 $3\" = 'show -p LoadState' ] || exit 4\ncase $5 in\nneo4j) echo loaded;;\nmasked) echo masked;;\nsilent) echo 'no bus' >&2; exit 1;;\n*) echo not-found;;\nesac\n";
+    fs::write(&systemctl, script).unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    let unit = |unit| control(&[("GRAP_SERVER_SYSTEMD_UNIT", unit), ("PATH", &path)]);
+    is(unit("neo4j"), "pass", "systemctl stop 'neo4j'");
+    is(unit("neo"), "warning", "systemd cannot stop and start `neo`: LoadState=not-found");
+    is(unit("masked"), "warning", "LoadState=masked [SERVER_CONTROL_MISSING]");
+    is(unit("silent"), "warning", "no bus");
     is(control(&[("GRAP_SERVER_SUPERVISOR_SOCKET", "/no/socket")]), "warning", "SUPERVISOR_UNREACHABLE");
     is(control(&commands[..1]), "2", "server.start_command");
     is(control(&[commands[0], ("GRAP_SERVER_SYSTEMD_UNIT", "neo4j")]), "2", "both set");
@@ -177,8 +188,15 @@ fn what_is_not_there_or_makes_no_sense_has_its_code_and_status() {
     stopped.run(&["restore", "latest", "--to", &to]).refused("BACKUP_NOT_FOUND", 6);
     let id = stopped.backup();
     stopped.run(&["show", "NOPE"]).refused("USAGE", 2);
-    let ran = stopped.run(&["list", "--nosuch"]).refused("USAGE", 2);
-    assert!(ran.said().contains("unexpected argument '--nosuch' found"), "{ran:?}");
+    for (arguments, said) in [
+        (["list", "--nosuch"].as_slice(), "unexpected argument '--nosuch' found"),
+        (&["lst"], "unrecognized subcommand 'lst' tip: a similar subcommand exists: 'list'"),
+        (&["recover"], "a subcommand is missing"),
+        (&["restore", "latest"], "the following required arguments were not provided: --to <DIR>"),
+    ] {
+        let ran = stopped.run(arguments).refused("USAGE", 2);
+        assert!(ran.said().contains(said), "{said}: {ran:?}");
+    }
     let ran = stopped.run(&["show", "neo4j-20200101-000000"]).refused("BACKUP_NOT_FOUND", 6);
     assert!(ran.said().contains(&id), "what exists instead is named: {ran:?}");
     let ran =

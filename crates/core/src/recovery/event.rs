@@ -100,8 +100,12 @@ pub enum What {
     },
     /// The side lies where it can be exchanged.
     Staged,
-    /// No client is in the middle of something.
-    Drained,
+    /// No client is in the middle of something. `ran`: whether there is a server at all now; it may have been started since the
+    /// look.
+    Drained {
+        #[serde(default)]
+        ran: bool,
+    },
     /// The live server is stopped, and its lock is ours.
     LiveStopped {
         ran: bool,
@@ -159,7 +163,7 @@ impl What {
             | Self::CandidateRemoved
             | Self::LookedAgain { .. }
             | Self::Staged
-            | Self::Drained
+            | Self::Drained { .. }
             | Self::LiveStopped { .. }
             | Self::ArchiveReached
             | Self::Guarded { .. }
@@ -212,7 +216,7 @@ impl What {
             Self::SwitchFound { .. } => "switch_found",
             Self::LookedAgain { .. } => "looked_again",
             Self::Staged => "staged",
-            Self::Drained => "drained",
+            Self::Drained { .. } => "drained",
             Self::LiveStopped { .. } => "live_stopped",
             Self::LockLost { .. } => "lock_lost",
             Self::ArchiveReached => "archive_reached",

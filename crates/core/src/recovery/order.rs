@@ -33,7 +33,7 @@ pub enum Order {
     LookAgain,
     /// Put the side where it can be exchanged.
     Stage,
-    /// Wait until no client is in the middle of something.
+    /// Wait until no client is in the middle of something, and the archive keeps up.
     Drain,
     /// And take its lock.
     StopLive,
@@ -183,7 +183,7 @@ impl fmt::Display for Order {
             Self::RemoveCandidate => "remove the candidate",
             Self::LookAgain => "look again",
             Self::Stage => "put the new database beside the live one",
-            Self::Drain => "wait for open transactions",
+            Self::Drain => "wait for open transactions and the archive",
             Self::StopLive => "stop the live server",
             Self::AwaitArchive => "wait for the archive",
             Self::Guard => "write the barrier",

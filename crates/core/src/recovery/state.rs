@@ -162,7 +162,7 @@ pub fn apply(state: State, event: &Event) -> Result<State, Illegal> {
         }
         (phase, What::ResetAsked) if phase.can_be_reset() => Phase::Resetting,
         (Phase::Resetting, What::CandidateRemoved) => return Ok(State::Idle),
-        (Phase::Promoted, What::RollbackBegun { id, plan, switch }) => {
+        (Phase::Promoted | Phase::AskedAgain, What::RollbackBegun { id, plan, switch }) => {
             return Ok(State::Active(Box::new(Recovery::begin_rollback(id, plan, switch, event.at))));
         }
         (Phase::Restarting, What::RollbackBegun { id, plan, switch })

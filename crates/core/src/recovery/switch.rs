@@ -71,7 +71,7 @@ pub struct SwitchLimits {
     /// So long that is waited for.
     pub drain_s: u32,
     pub stop_s: u32,
-    /// Until the archive holds what was written up to the stop.
+    /// Until the archive holds what was live when it was asked before the stop, and what was written up to the stop.
     pub archive_s: u32,
     pub start_s: u32,
     /// Until the new database has answered.

@@ -63,7 +63,10 @@ impl Recovery {
                 Phase::LookedAgain
             }
             (Phase::LookedAgain, What::Staged) => Phase::Staged,
-            (Phase::Staged, What::Drained) => Phase::Drained,
+            (Phase::Staged, What::Drained { ran }) => {
+                self.ran |= ran;
+                Phase::Drained
+            }
             (Phase::Drained, What::LiveStopped { ran }) => self.live_stopped(*ran),
             (Phase::LiveStopped, What::ArchiveReached) => Phase::ArchiveReached,
             (Phase::LiveStopped, What::ArchiveMissed { failure }) if self.is_lost() => {

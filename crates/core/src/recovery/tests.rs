@@ -350,6 +350,7 @@ fn what_was_started_by_us_ran_and_one_that_is_given_up_is_started_before_anythin
         while order(&state) != Some(Order::StartLive) {
             let what = match atlas::done(&state).unwrap().what {
                 What::LookedAgain { .. } => What::LookedAgain { ran: false },
+                What::Drained { .. } => What::Drained { ran: false },
                 What::LiveStopped { .. } => What::LiveStopped { ran: false },
                 what => what,
             };
@@ -363,6 +364,35 @@ fn what_was_started_by_us_ran_and_one_that_is_given_up_is_started_before_anythin
     let failed = What::Failed { order: Order::StartLive, failure: atlas::failure() };
     assert!(apply(until_put(false), &atlas::event(failed.clone())).is_ok());
     assert!(apply(until_put(true), &atlas::event(failed)).is_err());
+}
+
+/// The look saw no server, and somebody has started one since.
+#[test]
+fn a_server_that_is_drained_is_started_again_when_it_is_called_off() {
+    let mut state = asked(atlas::validated());
+    for what in [What::LookedAgain { ran: false }, What::Staged] {
+        state = apply(state, &atlas::event(what)).unwrap();
+    }
+    for ran in [false, true] {
+        let drained = apply(state.clone(), &atlas::event(What::Drained { ran })).unwrap();
+        let off = apply(drained, &atlas::event(What::CancelAsked)).unwrap();
+        assert_eq!(off.recovery().unwrap().ran, ran);
+    }
+}
+
+/// Whether it is what it should be may never be answered.
+#[test]
+fn what_is_asked_again_can_be_rolled_back() {
+    let mut state = asked(atlas::validated());
+    while order(&state) != Some(Order::Confirm) {
+        state = apply(state.clone(), &atlas::done(&state).unwrap()).unwrap();
+    }
+    state = apply(state, &atlas::event(What::Unconfirmed { failure: atlas::failure() })).unwrap();
+    state = perform(state);
+    state = apply(state, &atlas::event(What::ConfirmAsked)).unwrap();
+    assert_eq!(phase(&state), Some(Phase::AskedAgain));
+    let back = apply(state, &atlas::event(atlas::rollback_begun(false))).unwrap();
+    assert_eq!((phase(&back), order(&back)), (Some(Phase::Asked), Some(Order::LookAgain)));
 }
 
 #[test]

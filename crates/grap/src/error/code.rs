@@ -169,8 +169,8 @@ codes! {
     Neo4jAdminFailed = "NEO4J_ADMIN_FAILED", 22, "Give it more time (recovery.store_limit_s) or memory (recovery.heap).";
     /// A restored database could not be read to its end within the limit. Nothing is known of it.
     CheckTooLong = "CHECK_TOO_LONG", 22, "Give it more time (recovery.store_limit_s), or start it when the machine is less busy.";
-    /// Nothing says how the live server is stopped and started, or systemd has no unit of that name. Nothing was done.
-    ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit, or server.stop_command and server.start_command: docs/supervise.md.";
+    /// Nothing says how the live server is stopped and started, or systemd cannot start the unit that is named. Nothing was done.
+    ServerControlMissing = "SERVER_CONTROL_MISSING", 29, "Set server.supervisor_socket (a server under `grap supervise`), or server.systemd_unit (as `systemctl list-units` has it, for a user who may ask), or server.stop_command and server.start_command: docs/supervise.md.";
     /// The supervisor of the live server does not answer on its socket, or refuses.
     SupervisorUnreachable = "SUPERVISOR_UNREACHABLE", 29, "Does `grap supervise` run, and is server.supervisor_socket its socket (on a volume that both see)? Its user, or its group, may use it.";
     /// The live server holds its stores longer than it may take to stop. Its lock was not taken; it may still end.

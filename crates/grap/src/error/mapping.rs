@@ -97,7 +97,7 @@ impl Error {
             | Self::TooLateToCancel { .. }
             | Self::ClaimHeld { .. } => Code::RecoveryState,
             Self::StillOwed(error) => error.code(),
-            Self::PromotionRefused { .. } => Code::PromotionRefused,
+            Self::PromotionRefused { .. } | Self::LiveGone { .. } => Code::PromotionRefused,
             Self::NotConfirmed { .. } => Code::PromotionUnconfirmed,
             Self::SwapUnknown { .. } | Self::MarkUnreadable { .. } | Self::BarrierOfAnother { .. } => {
                 Code::SwapUnfinished
@@ -285,7 +285,7 @@ fn control(error: &ControlError) -> Code {
     match error {
         ControlError::Disk(error) => target_disk(error),
         ControlError::Stopped(_) => Code::Interrupted,
-        ControlError::NotSet | ControlError::NotKnown { .. } => Code::ServerControlMissing,
+        ControlError::NotSet | ControlError::UnitNotKnown { .. } => Code::ServerControlMissing,
         ControlError::NoUnit { .. } => Code::Usage,
         ControlError::SupervisorSilent { .. } => Code::SupervisorUnreachable,
         ControlError::SupervisorRefuses { verb, .. } => match verb {

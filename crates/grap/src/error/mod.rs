@@ -183,6 +183,10 @@ pub enum Error {
     NoDrillTarget { why: String },
     #[error("{why}")]
     PromotionRefused { why: String },
+    #[error(
+        "the server is not started: {half} is not there, and a server makes an empty database in the place of one that is gone, and serves that"
+    )]
+    LiveGone { half: String },
     #[error("{} is the barrier of {id}, which was interrupted: `grap recover reset` exchanges it back", .path.display())]
     BarrierOfAnother { path: PathBuf, id: RecoveryId },
     #[error(

@@ -72,9 +72,13 @@ impl DoctorReport {
     }
 
     fn fail(&mut self, name: &'static str, error: &Error) {
+        self.tell(name, CheckStatus::Fail, error);
+    }
+
+    fn tell(&mut self, name: &'static str, status: CheckStatus, error: &Error) {
         self.checks.push(Check {
             name,
-            status: CheckStatus::Fail,
+            status,
             message: format!("{} [{}]", in_one_line(error), error.code().name()),
             advice: Some(error.code().hint().to_owned()),
         });
@@ -283,11 +287,7 @@ fn look_at_control(
     };
     match control.check(installation, session) {
         Ok(()) => report.pass(NAME, format!("a promotion stops and starts the server {control}")),
-        Err(error) => {
-            let error = Error::from(error);
-            let message = format!("{} [{}]", in_one_line(&error), error.code().name());
-            report.warn(NAME, message, error.code().hint());
-        }
+        Err(error) => report.tell(NAME, CheckStatus::Warning, &error.into()),
     }
 }
 

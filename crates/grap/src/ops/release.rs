@@ -20,13 +20,13 @@ use super::Session;
 use super::restore::reach;
 use crate::archive::{History, RunNumber, end_of};
 use crate::catalog::Catalog;
-use crate::check::{behind_newest_checkpoint, store_id};
+use crate::check::store_id;
 use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, InstallationOptions, SYSTEM};
 use crate::notes::Notes;
 use crate::recovery::{
-    self, Lane, Machine, OpenAgain, RetiredStore, claim_if_retired, finish_released, in_use_by, interrupted,
-    retired_stores,
+    self, Lane, Machine, OpenAgain, RetiredStore, claim_if_retired, end_of_retired, finish_released,
+    in_use_by, interrupted, retired_stores,
 };
 use crate::state::StateDirectory;
 
@@ -191,8 +191,7 @@ fn chosen(options: &StoreReleaseOptions, session: &Session<'_>) -> Result<Retire
 
 /// Of one whose server had crashed, the last whole transaction.
 fn end_of_store(store: &RetiredStore) -> Result<TransactionEnd> {
-    let (_, span, _) = behind_newest_checkpoint(store.halves.log.as_ref(), &store.database)?;
-    Ok(span.end)
+    end_of_retired(store.halves.log.as_ref(), &store.database)
 }
 
 /// As the user database, where it was retired. Else why not.
@@ -201,12 +200,10 @@ fn system_is_held(store: &RetiredStore, repository: &Repository, session: &Sessi
     let refused = |why: String| Error::RetiredNotBackedUp { id: store.recovery.clone(), why };
     let unreadable = |error: &Error| refused(format!("of its `system`: {}", in_one_line(error)));
     let id = store_id(Path::new(&halves.store)).map_err(|error| unreadable(&error.into()))?;
-    let end = behind_newest_checkpoint(Path::new(&halves.log), SYSTEM);
-    let (_, span, _) = end.map_err(|error| unreadable(&error.into()))?;
+    let end = end_of_retired(Path::new(&halves.log), SYSTEM).map_err(|error| unreadable(&error))?;
     let source = &store.plan.source;
-    let held = held((source, SYSTEM), (&id, &span.end), repository, session)?;
-    let nowhere =
-        || format!("its `system` ends with {}, and no backup of source `{source}` leads there", span.end);
+    let held = held((source, SYSTEM), (&id, &end), repository, session)?;
+    let nowhere = || format!("its `system` ends with {end}, and no backup of source `{source}` leads there");
     held.map(drop).ok_or_else(|| refused(nowhere()))
 }
 

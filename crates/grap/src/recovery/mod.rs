@@ -44,7 +44,8 @@ pub use switching::{
 };
 pub(crate) use switching::{
     Interrupted, NotedSwitch, against_the_server, archived_databases, bytes_of, claim_if_retired,
-    finish_released, given_up, in_use_by, interrupted, release_store, root_of_retired,
+    end_of_retired, finish_released, given_up, in_use_by, interrupted, is_claimed, release_store,
+    root_of_retired,
 };
 
 use crate::error::{Code, Error, Result, in_one_line};

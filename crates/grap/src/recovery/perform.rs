@@ -110,7 +110,7 @@ pub(super) fn perform(
         }
         Order::LookAgain => What::LookedAgain { ran: performer.promote()?.look_again(recovery, session)? },
         Order::Stage => performer.promote()?.stage(recovery, session).map(|()| What::Staged)?,
-        Order::Drain => performer.promote()?.drain(recovery, session).map(|()| What::Drained)?,
+        Order::Drain => What::Drained { ran: performer.promote()?.drain(recovery, session)? },
         Order::StopLive => What::LiveStopped { ran: performer.promote()?.stop_live(recovery, session)? },
         Order::AwaitArchive => performer.promote()?.await_archive(recovery, session)?.told(Archived::told),
         Order::Guard => performer.promote()?.guard(recovery, session)?.told(|guard| What::Guarded { guard }),

@@ -18,8 +18,9 @@ pub trait Promote {
     /// The side lies on the file systems of what it replaces, and belongs to the server's user.
     fn stage(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
 
-    /// No client has had a transaction open for longer than a limit. A server that does not run has none.
-    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()>;
+    /// No client has had a transaction open for longer than a limit, and the archive keeps up. A server that does not run has
+    /// none; whether it runs.
+    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool>;
 
     /// It does not run any more, its lock is ours; whether it ran.
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool>;

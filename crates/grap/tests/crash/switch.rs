@@ -273,7 +273,7 @@ impl Promote for Served<'_> {
     fn stage(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         self.inner.stage(recovery, session)
     }
-    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
         self.inner.drain(recovery, session)
     }
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {

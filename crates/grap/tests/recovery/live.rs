@@ -310,8 +310,15 @@ impl Promote for Fake {
         self.order(recovery, |things, inside| inside(things))
     }
 
-    fn drain(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<()> {
-        self.order(recovery, |things, inside| inside(things))
+    fn drain(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {
+        let down = matches!(self.script.front(), Some(What::Drained { ran: false }));
+        self.order(recovery, |things, inside| {
+            if down {
+                things.live.running = Running::Nothing;
+            }
+            inside(things)?;
+            Ok(things.live.running != Running::Nothing)
+        })
     }
 
     fn stop_live(&mut self, recovery: &Recovery, _: &Session<'_>) -> Result<bool> {

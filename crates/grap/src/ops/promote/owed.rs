@@ -47,6 +47,10 @@ pub(super) fn goes_on(
     if !is_other_kind && owed == Order::StartOld && options.live_is_lost {
         return Ok(false);
     }
+    // Whether it is what it should be may never be answered.
+    if is_other_kind && wish == Wish::Rollback && recovery.phase == Phase::AskedAgain {
+        return Ok(false);
+    }
     let asked = wish.name();
     if is_other_kind {
         return Err(switch_owed(asked, recovery, owed));
@@ -94,7 +98,7 @@ pub(super) fn is_unconfirmed(state: &State) -> bool {
 pub(super) fn can_be_rolled_back(state: &State, options: &SwitchOptions) -> Result<()> {
     let Some(recovery) = state.recovery() else { return Ok(()) };
     match recovery.phase {
-        Phase::Promoted => Ok(()),
+        Phase::Promoted | Phase::AskedAgain => Ok(()),
         Phase::Restarting if recovery.is_rollback() && options.live_is_lost => Ok(()),
         _ => match owed_of_switch(state) {
             Some(owed) => Err(switch_owed("a rollback", recovery, owed)),

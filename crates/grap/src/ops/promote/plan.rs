@@ -123,9 +123,8 @@ impl Planner<'_> {
 
     /// A plan only: what the server would be asked later, and called off for.
     pub(super) fn with_server_asked(&self, plan: SwitchPlan) -> Result<SwitchPlan> {
-        let against = against_the_server(&(self.access.find)()?, &plan.switch.user)?;
-        let told = against.map(|why| format!("the live server cannot be asked: {why}"));
-        Ok(SwitchPlan { losses: plan.losses.into_iter().chain(told).collect(), ..plan })
+        let against = against_the_server(&(self.access.find)()?, &plan.switch.user, self.access.session)?;
+        Ok(SwitchPlan { losses: plan.losses.into_iter().chain(against).collect(), ..plan })
     }
 
     fn installation(&self, database: &str) -> Result<Installation> {

@@ -13,7 +13,8 @@ use crate::error::{Code, Error, Result, in_one_line};
 use crate::live::{Installation, SYSTEM};
 use crate::ops::Session;
 use crate::recovery::{
-    self, Candidate, FindLive, Interrupted, Lane, LiveSwitch, Machine, NotedSwitch, OpenAgain, interrupted,
+    self, Candidate, FindLive, Interrupted, Lane, LiveSwitch, Machine, NotedSwitch, OpenAgain,
+    claim_if_retired, interrupted, is_claimed,
 };
 use crate::state::StateDirectory;
 
@@ -61,6 +62,10 @@ pub fn lost_switch(find: &FindLive<'_>, state: &StateDirectory) -> Result<Option
     let Some(Interrupted { barrier, noted: Some(noted) }) = interrupted(&installation)? else {
         return Ok(None);
     };
+    // Of one that is under way in another state directory that one knows.
+    if is_claimed(&installation.data)? {
+        return Ok(None);
+    }
     let known = recovery::look(state, Lane::Recovery)?.0;
     if known.recovery().is_some_and(|recovery| recovery.id == noted.recovery) {
         return Ok(None);
@@ -84,7 +89,7 @@ fn take_up(
     }
     let told = match find().and_then(|live| Ok(Installation::locate(&live.installation, SYSTEM)?)) {
         // All that lies beside its logs is looked at.
-        Ok(installation) => match interrupted(&installation)? {
+        Ok(installation) => match interrupted_and_ours(&installation)? {
             None => return Ok(machine),
             Some(Interrupted { noted: Some(noted), .. }) if noted.has_confirmed()? => {
                 noted.finish(session.clock.now())?;
@@ -114,6 +119,15 @@ fn take_up(
     };
     session.monitor.finding(&Finding::warning(told));
     Ok(machine)
+}
+
+/// Not one that another Grap, of another state directory, is in the middle of.
+fn interrupted_and_ours(installation: &Installation) -> Result<Option<Interrupted>> {
+    if interrupted(installation)?.is_none() {
+        return Ok(None);
+    }
+    let _claim = claim_if_retired(&installation.data)?;
+    interrupted(installation)
 }
 
 /// Nothing is left of a recovery that has ended, or is on its way back.

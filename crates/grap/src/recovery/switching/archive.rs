@@ -1,9 +1,9 @@
 //! The wait for open transactions, and for the archive.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use grap_core::recovery::{Recovery, Switch};
+use grap_neo4j::TxId;
 use grap_repository::Repository;
 use grap_task::Unit;
 
@@ -13,16 +13,13 @@ use crate::error::{Error, Result, in_one_line};
 use crate::live::Installation;
 use crate::ops::Session;
 
-/// One question to the server.
-const ANSWER: Duration = Duration::from_secs(10);
-
 impl LiveSwitch<'_> {
     /// Until no transaction on the database is older than the limit.
     pub(super) fn drained(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let live = self.live()?;
         let until = session.clock.since_boot() + seconds(switch.limits.drain_s);
         loop {
-            let open = patient_asker(&live, ANSWER, session)?.transactions(&switch.user.database)?;
+            let open = patient_asker(&live, session)?.transactions(&switch.user.database)?;
             let oldest = open.into_iter().max_by_key(|open| open.elapsed);
             let old = oldest.filter(|oldest| oldest.elapsed >= seconds(switch.limits.transaction_s));
             let Some(old) = old else { return Ok(()) };
@@ -59,11 +56,8 @@ impl LiveSwitch<'_> {
             return Ok(());
         }
         let mut wanted = BTreeMap::new();
-        let keeps_up = |lag: &DatabaseLag| {
-            let wanted = *wanted.entry(lag.database.clone()).or_insert(lag.live);
-            let holds = lag.archived.is_some_and(|end| end.id >= wanted);
-            lag.standing == Standing::Follows && (holds || lag.transactions == 0)
-        };
+        let keeps_up =
+            |lag: &DatabaseLag| holds(lag, *wanted.entry(lag.database.clone()).or_insert(lag.live));
         self.until(keeps_up, recovery, switch, session)
     }
 
@@ -114,6 +108,12 @@ impl LiveSwitch<'_> {
     }
 }
 
+/// Whether the archive goes on to the live log, and holds it up to this transaction.
+fn holds(lag: &DatabaseLag, wanted: TxId) -> bool {
+    let is_there = lag.archived.is_some_and(|end| end.id >= wanted);
+    lag.standing == Standing::Follows && (is_there || lag.transactions == 0)
+}
+
 /// Those that have an archive, whether it is at their end or not.
 pub(crate) fn archived_databases(
     installation: &Installation,
@@ -123,4 +123,37 @@ pub(crate) fn archived_databases(
     let lags = LagProbe::new(installation, archive, session.stop).measure(session.clock.now())?;
     let archived = lags.into_iter().filter(|lag| lag.standing != Standing::NothingArchived);
     Ok(archived.map(|lag| lag.database).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use grap_neo4j::{Checksum, CommitTime, LogPosition, LogVersion, TransactionEnd};
+
+    use super::*;
+
+    #[test]
+    fn an_archiver_keeps_up_that_reaches_what_was_live_however_far_that_has_gone_on() {
+        let end = |id| TransactionEnd {
+            position: LogPosition { version: LogVersion(0), offset: 64 },
+            id: TxId(id),
+            checksum: Checksum(0),
+            commit_time: CommitTime(0),
+        };
+        let lag = |archived: Option<u64>, live, standing| DatabaseLag {
+            database: "neo4j".to_owned(),
+            live: TxId(live),
+            archived: archived.map(end),
+            transactions: archived.map_or(live, |archived| live - archived),
+            milliseconds: 0,
+            standing,
+        };
+        let follows = Standing::Follows;
+        assert!(holds(&lag(Some(100), 100, follows), TxId(100)));
+        assert!(holds(&lag(Some(120), 500, follows), TxId(100)), "writers write on");
+        assert!(!holds(&lag(Some(99), 100, follows), TxId(100)), "it has died");
+        assert!(!holds(&lag(None, 100, follows), TxId(100)));
+        for standing in [Standing::Gap, Standing::Fork, Standing::OtherStore, Standing::NothingArchived] {
+            assert!(!holds(&lag(Some(120), 120, standing), TxId(100)), "{standing:?}");
+        }
+    }
 }

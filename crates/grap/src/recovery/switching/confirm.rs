@@ -1,7 +1,6 @@
 //! Is the new database what it should be? A few questions, in seconds: a validation has asked the others.
 
 use std::path::Path;
-use std::time::Duration;
 
 use grap_bolt::Error as BoltError;
 use grap_core::recovery::{Guard, Part, Recovery, Switch};
@@ -20,8 +19,6 @@ use crate::ops::Session;
 use crate::recovery::perform;
 use crate::recovery::promote::Confirmation;
 use crate::validate::not_shown;
-
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// What one look found.
 enum Found {
@@ -105,7 +102,7 @@ fn require_end(part: &Part, guard: &Guard) -> Result<()> {
 /// The database is ONLINE, and shows the schema that is in its stores. What somebody has added since is nobody's fault.
 fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Session<'_>) -> Result<Found> {
     // `system` answers, however the other one is.
-    let asked = asker(live, SYSTEM, ANSWER).and_then(|mut system| {
+    let asked = asker(live, SYSTEM).and_then(|mut system| {
         let databases = system.databases()?;
         let named = databases.into_iter().find(|database| database.name == switch.user.database);
         if let Some(database) = &named
@@ -115,7 +112,7 @@ fn look(live: &LiveServer, recovery: &Recovery, switch: &Switch, session: &Sessi
         }
         Ok(match named {
             Some(database) if database.status == "online" => {
-                Ok(asker(live, &switch.user.database, ANSWER)?.schema()?)
+                Ok(asker(live, &switch.user.database)?.schema()?)
             }
             Some(database) => Err(Unfit::NotOnline(format!(
                 "database `{}` is {} {}",

@@ -47,6 +47,8 @@ impl LiveSwitch<'_> {
         swap.settle()?;
         let is_down = match &self.stopped {
             Some(stopped) => recovery.ran || stopped.was_running(),
+            // It may end yet.
+            None if self.stop_failed => true,
             None if self.served.is_some() || !recovery.ran || !recovery.phase.live_may_be_down() => false,
             None => StoresLock::holder(&self.installation(switch)?.data)?.is_none(),
         };

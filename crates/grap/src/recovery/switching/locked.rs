@@ -67,6 +67,11 @@ pub(crate) fn claim_if_retired(data: &Path) -> Result<Option<FileLock>> {
     is_there.then(|| claimed(&root)).transpose()
 }
 
+/// Whether some Grap is in the middle of something there.
+pub(crate) fn is_claimed(data: &Path) -> Result<bool> {
+    Ok(FileLock::is_held(&root_of_retired(data).join(LOCK))?)
+}
+
 fn claimed(root: &Path) -> Result<FileLock> {
     let path = root.join(LOCK);
     FileLock::try_exclusive(&path)?.ok_or(Error::ClaimHeld { path })

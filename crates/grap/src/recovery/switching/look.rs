@@ -21,8 +21,6 @@ use crate::recovery::{Candidate, LiveServer};
 use crate::server::ServerRelease;
 use crate::server::control::StoresLock;
 
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
-
 impl LiveSwitch<'_> {
     /// Whether the server runs; an error is what speaks against the switch.
     pub(super) fn look(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
@@ -64,7 +62,7 @@ impl LiveSwitch<'_> {
         session: &Session<'_>,
     ) -> Result<Option<Asker>> {
         let live = self.live()?;
-        let asked = patient_asker(&live, ANSWER, session).and_then(|system| is_the_one(system, &switch.user));
+        let asked = patient_asker(&live, session).and_then(|system| is_the_one(system, &switch.user));
         match asked {
             Ok((_, Some(why))) => Err(Error::PromotionRefused { why }),
             Ok((system, None)) => Ok(Some(system)),
@@ -81,15 +79,25 @@ fn is_the_one(mut system: Asker, part: &Part) -> Result<(Asker, Option<String>)>
     Ok((system, another))
 }
 
-/// What a plan can ask of the server: whether it lets us in, and is the one; what speaks against that. One that does not run
-/// is not asked.
-pub(crate) fn against_the_server(live: &LiveServer, part: &Part) -> Result<Option<String>> {
-    let data = Installation::data_directory(&live.installation)?;
-    if StoresLock::holder(&data)?.is_none() {
-        return Ok(None);
+/// What a plan can ask about the server: whether it can be told to stop, lets us in, and is the one; what speaks against that.
+/// One that does not run is not asked.
+pub(crate) fn against_the_server(
+    live: &LiveServer,
+    part: &Part,
+    session: &Session<'_>,
+) -> Result<Vec<String>> {
+    let installation = Installation::locate(&live.installation, &part.database)?;
+    let mut against = Vec::new();
+    if let Err(error) = live.control.check(&installation, session) {
+        against.push(format!("the live server cannot be told to stop: {}", in_one_line(&error)));
     }
-    let asked = asker(live, SYSTEM, ANSWER).and_then(|system| is_the_one(system, part));
-    Ok(asked.map_or_else(|error| Some(in_one_line(&error)), |(_, another)| another))
+    if StoresLock::holder(&installation.data)?.is_some() {
+        match asker(live, SYSTEM).and_then(|system| is_the_one(system, part)) {
+            Ok((_, another)) => against.extend(another),
+            Err(error) => against.push(format!("the live server cannot be asked: {}", in_one_line(&error))),
+        }
+    }
+    Ok(against)
 }
 
 /// The live server's release opens what another one has opened.

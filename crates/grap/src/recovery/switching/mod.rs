@@ -32,7 +32,7 @@ use std::time::Duration;
 use grap_bolt::client::Options;
 use grap_core::BackupId;
 use grap_core::recovery::{Cause, Failure, Guard, Order, Part, Plan, Recovery, Switch};
-use grap_disk::FileLock;
+use grap_disk::{self as disk, FileLock, Kind};
 use grap_neo4j::TransactionEnd;
 use grap_neo4j::txlog::Tail;
 use grap_task::Finding;
@@ -48,7 +48,7 @@ use crate::ops::Session;
 use crate::server::control::{Before, ControlError, LogEnd, ServerControl, StoppedServer, StoresLock};
 
 pub(crate) use archive::archived_databases;
-pub(crate) use locked::claim_if_retired;
+pub(crate) use locked::{claim_if_retired, is_claimed};
 pub(crate) use look::{against_the_server, given_up};
 pub use progress::switch_in_progress;
 pub(crate) use progress::{Interrupted, NotedSwitch, in_use_by, interrupted};
@@ -58,6 +58,8 @@ pub(crate) use retired::{bytes_of, root_of_retired};
 
 /// Between two questions while something is waited for.
 const PAUSE: Duration = Duration::from_millis(250);
+/// For one question to the server.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The live server, and how it is stopped, started and asked.
 #[derive(Debug, Clone)]
@@ -164,6 +166,7 @@ impl<'a> LiveSwitch<'a> {
 
     fn start(&mut self, switch: &Switch, session: &Session<'_>) -> Result<()> {
         let installation = owed_still(self.installation(switch))?;
+        owed_still(all_is_there(switch))?;
         let live = owed_still(self.live())?;
         let before = match self.stopped.take() {
             Some(stopped) => Before::Stopped(stopped),
@@ -191,6 +194,18 @@ impl<'a> LiveSwitch<'a> {
         }
         Ok(())
     }
+}
+
+/// Where neither half of a database lies in its place a server makes an empty one, and serves that.
+fn all_is_there(switch: &Switch) -> Result<()> {
+    let halves = |part: &Part| [part.live.store.clone(), part.live.log.clone()];
+    for half in switch.parts().flat_map(halves) {
+        let stat = disk::stat(Path::new(&half))?;
+        if stat.is_none_or(|stat| stat.kind != Kind::Directory) {
+            return Err(Error::LiveGone { half });
+        }
+    }
+    Ok(())
 }
 
 /// What this order could not look at.
@@ -232,14 +247,19 @@ fn is_seen_written(guard: &Guard, switch: &Switch, served: bool) -> bool {
     })
 }
 
-/// What the database that is to become live ends with. One that was live until its server crashed may have the beginning of
-/// a transaction behind that, which a server cuts off.
+/// What the database that is to become live ends with.
 fn end_of_side(recovery: &Recovery, part: &Part, log: &str) -> Result<TransactionEnd> {
     let log = Path::new(log);
     if !recovery.is_rollback() {
         return Ok(last_transaction(log, &part.database)?);
     }
-    let (_, span, tail) = behind_newest_checkpoint(log, &part.database)?;
+    end_of_retired(log, &part.database)
+}
+
+/// One that was live until its server crashed may have the beginning of a transaction behind its last one, which a server cuts
+/// off. Behind damage there may be more transactions.
+pub(crate) fn end_of_retired(log: &Path, database: &str) -> Result<TransactionEnd> {
+    let (_, span, tail) = behind_newest_checkpoint(log, database)?;
     match tail {
         Tail::Eof { .. } | Tail::Zeros { .. } | Tail::Incomplete { .. } => Ok(span.end),
         tail @ Tail::Garbage { .. } => {
@@ -273,17 +293,16 @@ fn lock_is_lost() -> Failure {
     Failure { code: Code::ServerChanged.name().to_owned(), message }
 }
 
-/// The connection that is asked, within a limit.
-fn asker(live: &LiveServer, database: &str, limit: Duration) -> Result<Asker> {
-    let options = Options { budget: Some(limit), ..live.connection.clone() };
+fn asker(live: &LiveServer, database: &str) -> Result<Asker> {
+    let options = Options { budget: Some(ANSWER), ..live.connection.clone() };
     Ok(Asker::open(&options, Some(database))?)
 }
 
 /// As [`asker`], of `system`. A server asks nobody for a password for some seconds by whose name three wrong ones were said.
-fn patient_asker(live: &LiveServer, limit: Duration, session: &Session<'_>) -> Result<Asker> {
-    let until = session.clock.since_boot() + limit;
+fn patient_asker(live: &LiveServer, session: &Session<'_>) -> Result<Asker> {
+    let until = session.clock.since_boot() + ANSWER;
     loop {
-        match asker(live, SYSTEM, limit) {
+        match asker(live, SYSTEM) {
             Err(error) if confirm::is_to_wait(&error) && session.clock.since_boot() < until => {
                 session.clock.wait(PAUSE, session.stop);
                 session.stop.check()?;

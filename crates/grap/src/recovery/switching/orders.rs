@@ -28,12 +28,13 @@ impl Promote for LiveSwitch<'_> {
         stage::stage(switch, &data, session)
     }
 
-    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
+    /// The clients once more behind the archive: that may have taken its time.
+    fn drain(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
         self.require_look(recovery, session)?;
         let (switch, _) = switch_of(recovery)?;
         let installation = self.installation(switch)?;
         if StoresLock::holder(&installation.data)?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let drained = match self.drained(switch, session) {
             Err(error) if look::is_passed_over(recovery, switch, &error) => {
@@ -42,11 +43,15 @@ impl Promote for LiveSwitch<'_> {
                     in_one_line(&error)
                 );
                 session.monitor.finding(&Finding::warning(told));
-                Ok(())
+                false
             }
-            drained => drained,
+            drained => drained.map(|()| true)?,
         };
-        drained.and_then(|()| self.followed(recovery, switch, session))
+        self.followed(recovery, switch, session)?;
+        if drained {
+            self.drained(switch, session)?;
+        }
+        Ok(true)
     }
 
     fn stop_live(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<bool> {
@@ -218,7 +223,8 @@ impl Promote for LiveSwitch<'_> {
 
     fn start_old(&mut self, recovery: &Recovery, session: &Session<'_>) -> Result<()> {
         let (switch, _) = switch_of(recovery)?;
-        if !recovery.ran {
+        // Whatever the look saw: what we have stopped, or tried to, is started again.
+        if !recovery.ran && !self.was_running() && !self.stop_failed {
             self.stopped = None;
             return Ok(());
         }

@@ -12,7 +12,7 @@ use super::*;
 use crate::live::SYSTEM;
 use crate::recovery::promote::{Promote as _, UndoEnd, WhileLocked};
 use crate::recovery::swap::Swapped;
-use crate::server::control::StoresLock;
+use crate::server::control::{Manager, StoresLock};
 
 struct World {
     folder: tempfile::TempDir,
@@ -112,8 +112,11 @@ impl World {
             control: ServerControl::Commands {
                 stop: ":".to_owned(),
                 start: format!("{at} echo x >>started"),
-                wanted: Some("false".to_owned()),
-                known: None,
+                manager: Some(Manager {
+                    unit: "neo4j".to_owned(),
+                    wanted: "false".to_owned(),
+                    known: "true".to_owned(),
+                }),
             },
             connection: Options::new(address.parse().unwrap(), grap_bolt::client::Auth::None),
         }
@@ -194,6 +197,41 @@ fn nothing_is_exchanged_while_an_admin_tool_has_the_database_open() {
     assert!(with_session(|session| orders.undo(recovery, session)).is_err());
     assert_eq!(swap.look(guard).unwrap(), Swapped::LogTaken);
     drop(held);
+}
+
+/// Called off, with neither half of the old database there: a server would make an empty one, and serve that.
+#[test]
+fn in_the_place_of_a_database_that_is_gone_no_server_is_started() {
+    let mut world = World::new();
+    let live = world.live();
+    let find = || Ok(live.clone());
+    let mut orders = LiveSwitch::new(&find, None);
+    world.guarded(&mut orders);
+    world.recovery.ran = true;
+    for side in ["databases", "transactions"] {
+        disk::remove_tree(&world.data().join(side).join("neo4j")).unwrap();
+    }
+    let gone = with_session(|session| orders.start_old(&world.recovery, session)).unwrap_err();
+    let Error::StillOwed(why) = &gone else { panic!("{gone:?}") };
+    assert!(matches!(**why, Error::LiveGone { .. }), "{why:?}");
+    with_session(|session| orders.leave(&world.recovery, session));
+    assert!(!world.is_started());
+}
+
+/// The look saw none: it was started since, and has been told to stop.
+#[test]
+fn a_server_that_was_told_to_stop_is_started_whatever_the_look_saw() {
+    let mut world = World::new();
+    let live = world.live();
+    let find = || Ok(live.clone());
+    world.recovery.ran = false;
+    world.recovery.switch.as_deref_mut().unwrap().limits.start_s = 1;
+    let mut orders = LiveSwitch::new(&find, None);
+    with_session(|session| orders.start_old(&world.recovery, session)).unwrap();
+    assert!(!world.is_started());
+    orders.stop_failed = true;
+    let _ = with_session(|session| orders.start_old(&world.recovery, session));
+    assert!(world.is_started());
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub enum ControlError {
     NotSet,
     #[error("`{unit}` is no name of a unit of systemd")]
     NoUnit { unit: String },
-    #[error("the live server is not known to who is to stop and start it: `{command}` {why}")]
-    NotKnown { command: String, why: String },
+    #[error("systemd cannot stop and start `{unit}`: {why}")]
+    UnitNotKnown { unit: String, why: String },
     #[error("no answer from the supervisor at {}", socket.display())]
     SupervisorSilent { socket: PathBuf, source: io::Error },
     #[error("the supervisor at {} refuses `{}`: {said}", socket.display(), verb.name())]

@@ -44,16 +44,20 @@ use supervisor::SupervisorVerb;
 pub enum ServerControl {
     /// Commands for sh. The one that stops may end before the server has; the one that starts leaves it running, and must
     /// not let it keep its own output.
-    Commands {
-        stop: String,
-        start: String,
-        /// Ends well where somebody would have the server run, though it does not: who is between two starts of it.
-        wanted: Option<String>,
-        /// Ends well where what the commands name is there; else what it says is told.
-        known: Option<String>,
-    },
+    Commands { stop: String, start: String, manager: Option<Manager> },
     /// The socket of the `grap supervise` that is its parent.
     Supervisor { socket: PathBuf },
+}
+
+/// A service manager that the commands tell, and what else it can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager {
+    /// What it calls the server.
+    pub unit: String,
+    /// A command that ends well where it would have the server run, though it does not: between two starts.
+    pub wanted: String,
+    /// One that ends well where it could start the server; else it says why not.
+    pub known: String,
 }
 
 /// What is known of the server that is to be started.
@@ -78,7 +82,7 @@ impl std::fmt::Display for ServerControl {
 impl ServerControl {
     /// Commands of which no more is known than that they stop and start it.
     pub fn commands(stop: impl Into<String>, start: impl Into<String>) -> Self {
-        Self::Commands { stop: stop.into(), start: start.into(), wanted: None, known: None }
+        Self::Commands { stop: stop.into(), start: start.into(), manager: None }
     }
 
     /// The commands for a unit of systemd.
@@ -92,19 +96,22 @@ impl ServerControl {
         let wanted = format!(
             "case \"$(systemctl show -p ActiveState --value '{unit}')\" in active|activating|reloading|failed) exit 0;; esac; exit 1"
         );
-        // It says nothing but why there is none.
-        let known = format!("systemctl cat '{unit}' >/dev/null");
+        // Not one that is masked, or that it could not read.
+        let known = format!(
+            "state=$(systemctl show -p LoadState --value '{unit}') && test \"$state\" = loaded || {{ echo \"LoadState=$state\"; exit 1; }}"
+        );
         let stop = format!("systemctl stop '{unit}'");
-        Ok(Self::Commands { stop, start, wanted: Some(wanted), known: Some(known) })
+        let manager = Manager { unit: unit.to_owned(), wanted, known };
+        Ok(Self::Commands { stop, start, manager: Some(manager) })
     }
 
     /// Whether it can be asked at all, and is that of these stores: what a promotion wants to know before it stops anything.
-    /// Of commands nothing can be said without running them, but of a service manager's whether there is such a unit.
+    /// Of commands nothing can be said without running them, but of a service manager's whether it could start the server.
     pub fn check(&self, live: &Installation, session: &Session<'_>) -> Result<(), ControlError> {
         let socket = match self {
             Self::Supervisor { socket } => socket,
-            Self::Commands { known: Some(known), .. } => return stop::require_well(known, session),
-            Self::Commands { known: None, .. } => return Ok(()),
+            Self::Commands { manager: Some(manager), .. } => return stop::require_known(manager, session),
+            Self::Commands { manager: None, .. } => return Ok(()),
         };
         match supervisor::ask(socket, SupervisorVerb::Status)?.stores {
             Some(theirs) if !theirs.is_of(&live.data)? => {

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use grap_task::{Finding, Stop, Unit};
+use grap_task::{Clock, Finding, Stop, Unit};
 
 use super::command::RunningCommand;
 use super::log_end::log_ends;
 use super::owner::Owner;
 use super::supervisor::{self, SupervisorState, SupervisorVerb};
-use super::{ControlError, ServerControl, StoppedDatabase, StoresLock};
+use super::{ControlError, Manager, ServerControl, StoppedDatabase, StoresLock};
 use crate::error::in_one_line;
 use crate::live::Installation;
 use crate::ops::Session;
@@ -134,8 +134,9 @@ fn keep_down(
 /// One that starts, or is started again after a pause, holds no stores.
 pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Option<bool> {
     match control {
-        ServerControl::Commands { wanted, .. } => {
-            let (status, _) = wanted.as_ref().and_then(|wanted| ask(wanted, session).ok())?;
+        ServerControl::Commands { manager, .. } => {
+            let wanted = &manager.as_ref()?.wanted;
+            let (status, _) = answer(wanted, session.clock, &Stop::new()).ok()?;
             Some(status?.success())
         }
         ServerControl::Supervisor { socket } => {
@@ -145,23 +146,24 @@ pub(super) fn is_wanted(control: &ServerControl, session: &Session<'_>) -> Optio
     }
 }
 
-/// A question that has to end well.
-pub(super) fn require_well(question: &str, session: &Session<'_>) -> Result<(), ControlError> {
-    let why = match ask(question, session) {
+pub(super) fn require_known(manager: &Manager, session: &Session<'_>) -> Result<(), ControlError> {
+    let answer = answer(&manager.known, session.clock, session.stop);
+    session.stop.check()?;
+    let why = match answer {
         Ok((Some(status), _)) if status.success() => return Ok(()),
-        Ok((Some(status), said)) => format!("ended with {status}: {said}"),
-        Ok((None, said)) => format!("did not end within {} s: {said}", QUESTION.as_secs()),
-        Err(error) => format!("cannot be run: {error}"),
+        Ok((Some(_), said)) => said,
+        Ok((None, said)) => format!("no answer within {} s: {said}", QUESTION.as_secs()),
+        Err(error) => error.to_string(),
     };
-    Err(ControlError::NotKnown { command: question.to_owned(), why })
+    Err(ControlError::UnitNotKnown { unit: manager.unit.clone(), why })
 }
 
 /// How a question ended, and what it said. One that is not answered soon has no status.
-fn ask(question: &str, session: &Session<'_>) -> io::Result<(Option<ExitStatus>, String)> {
+fn answer(question: &str, clock: &Clock, stop: &Stop) -> io::Result<(Option<ExitStatus>, String)> {
     let mut command = RunningCommand::start(question)?;
-    let until = session.clock.since_boot() + QUESTION;
-    while command.ended().is_none() && session.clock.since_boot() < until {
-        session.clock.wait(LOOK, &Stop::new());
+    let until = clock.since_boot() + QUESTION;
+    while command.ended().is_none() && clock.since_boot() < until && !stop.requested() {
+        clock.wait(LOOK, stop);
     }
     let status = command.ended();
     command.kill();

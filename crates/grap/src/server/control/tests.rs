@@ -107,13 +107,17 @@ fn a_server_that_does_not_run_is_kept_out_and_whoever_would_start_it_is_told() {
     assert!(StoresLock::holder(&world.live.data).unwrap().is_none());
 }
 
+fn managed(wanted: &str, known: &str) -> ServerControl {
+    let manager = Manager { unit: "neo4j".to_owned(), wanted: wanted.to_owned(), known: known.to_owned() };
+    ServerControl::Commands { stop: ":".to_owned(), start: ":".to_owned(), manager: Some(manager) }
+}
+
 /// A unit between two starts of a server that crashes again and again.
 #[test]
 fn who_is_about_to_start_it_would_have_it_run() {
     let world = World::new();
     for (wanted, was_running) in [("true", true), ("false", false)] {
-        let (stop, start, wanted) = (":".to_owned(), ":".to_owned(), Some(wanted.to_owned()));
-        let control = ServerControl::Commands { stop, start, wanted, known: None };
+        let control = managed(wanted, "true");
         assert_eq!(world.stop(&control).unwrap().was_running(), was_running, "{control:?}");
     }
 }
@@ -123,16 +127,15 @@ fn who_is_about_to_start_it_would_have_it_run() {
 fn a_unit_that_the_service_manager_does_not_know_is_told() {
     let world = World::new();
     for (known, said) in [
-        ("echo '# /etc/systemd/system/neo4j.service'", None),
-        ("echo 'No files found for neo.service.' >&2; exit 1", Some("No files found for neo.service.")),
+        ("true", None),
+        ("echo LoadState=masked; exit 1", Some("LoadState=masked")),
         ("no-such-service-manager cat neo", Some("no-such-service-manager: not found")),
     ] {
-        let (stop, start, known) = (":".to_owned(), ":".to_owned(), Some(known.to_owned()));
-        let control = ServerControl::Commands { stop, start, wanted: None, known };
+        let control = managed("false", known);
         let checked = with_session(|session| control.check(&world.live, session));
         match (checked, said) {
             (Ok(()), None) => {}
-            (Err(ControlError::NotKnown { why, .. }), Some(said)) => assert!(why.contains(said), "{why}"),
+            (Err(ControlError::UnitNotKnown { why, .. }), Some(said)) => assert!(why.contains(said), "{why}"),
             (other, _) => panic!("{control:?}: {other:?}"),
         }
     }
@@ -339,9 +342,10 @@ fn a_server_that_is_not_the_supervisors_is_told_by_its_name() {
 fn the_name_of_a_unit_is_no_piece_of_a_command() {
     let wanted = "case \"$(systemctl show -p ActiveState --value 'neo4j')\" in active|activating|reloading|failed) exit 0;; esac; exit 1";
     let commands = |stop: &str, start: &str| {
-        let wanted = Some(wanted.to_owned());
-        let known = Some("systemctl cat 'neo4j' >/dev/null".to_owned());
-        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned(), wanted, known })
+        let wanted = wanted.to_owned();
+        let known = "state=$(systemctl show -p LoadState --value 'neo4j') && test \"$state\" = loaded || { echo \"LoadState=$state\"; exit 1; }".to_owned();
+        let manager = Some(Manager { unit: "neo4j".to_owned(), wanted, known });
+        Ok(ServerControl::Commands { stop: stop.to_owned(), start: start.to_owned(), manager })
     };
     let made = |unit: &str| ServerControl::systemd(unit).map_err(|error| error.to_string());
     assert_eq!(
