@@ -2,6 +2,8 @@
 //!
 //! - A lock of Grap names its boot, pid namespace and process. In the same boot and namespace the kernel is
 //!   asked: the process runs, or it is dead.
+//! - A lock that this process itself was done with, and could not delete, is left: its process lives, and it is
+//!   nobody's all the same. Other processes cannot tell it from a live one.
 //! - A lock of this host name without that (restic's): its pid must be dead *and* it must have missed its
 //!   refresh by the storage's clock. A dead pid alone proves nothing: two containers may share the name.
 //! - Any other lock is stale when it was not refreshed for 30 minutes by both clocks: the storage's, which

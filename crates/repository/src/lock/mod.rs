@@ -30,7 +30,7 @@ use crate::format::document;
 use crate::format::id::Id;
 use crate::format::lock::LockFile;
 use crate::object::{ObjectError, ObjectInfo};
-use crate::repository::{Inner, Repository, exists};
+use crate::repository::{Inner, Repository, exists, object_name};
 
 /// As restic: a lock is written anew this often.
 const REFRESH_EVERY: Duration = Duration::from_mins(5);
@@ -126,7 +126,8 @@ impl Repository {
         let own = held.current().name;
         let _ = clock.wait(SETTLE, &Stop::new());
         if let Err(error) = self.give_way(&held.template, Some(&own), clock) {
-            remove(&self.inner, &own)?;
+            // The first error says why.
+            let _ = leave(&self.inner, &own);
             return Err(error);
         }
         Lock::refreshed(held)
@@ -156,10 +157,16 @@ impl Repository {
         let storage_now = if objects.is_empty() { None } else { judge::storage_now(&self.inner) };
         let mut locks = Vec::new();
         for object in objects.into_iter().filter(|object| object.base_name().parse::<Id>().is_ok()) {
+            // Asked before the get: whoever deletes it forgets it after that, and then it is not found.
+            let is_left = left().contains(&object.name);
             match self.inner.store.get(&object.name) {
                 Ok(bytes) => {
                     let file = document::open::<LockFile>(&self.inner.key, bytes).ok();
-                    locks.push(info(&object, file.as_ref(), hostname, clock, storage_now));
+                    let mut lock = info(&object, file.as_ref(), hostname, clock, storage_now);
+                    if is_left {
+                        lock.state = LockState::Stale(StaleReason::Left);
+                    }
+                    locks.push(lock);
                 }
                 Err(ObjectError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -188,14 +195,13 @@ impl Repository {
 
     /// Remove one lock whatever it says: for an operator who knows that its holder is dead.
     pub fn remove_lock(&self, lock: &LockInfo) -> Result<()> {
-        Ok(self.inner.store.delete(&lock.name)?)
+        Ok(delete(&self.inner, &lock.name)?)
     }
 }
 
-/// Delete a lock, where we may; says whether it is gone. A writer without the right to delete leaves its own
-/// locks: they go stale by age, or at once with its process.
+/// Remove a stale lock, where we may; says whether it is gone.
 fn remove(inner: &Inner, name: &str) -> Result<bool> {
-    match inner.store.delete(name) {
+    match delete(inner, name) {
         Ok(()) => Ok(true),
         Err(ObjectError::Denied { .. }) => Ok(false),
         Err(error) => Err(error.into()),
@@ -222,11 +228,7 @@ fn info(
         time: file.map(|file| file.time),
         age_by_holder,
         age_by_storage,
-        state: if left().contains(&object.name) {
-            LockState::Stale(StaleReason::Left)
-        } else {
-            judge::judge(file, hostname, age_by_holder, age_by_storage)
-        },
+        state: judge::judge(file, hostname, age_by_holder, age_by_storage),
     }
 }
 
@@ -234,7 +236,7 @@ impl Held {
     fn put(repository: &Repository, clock: &Clock, template: LockFile) -> Result<Arc<Self>> {
         let inner = Arc::clone(&repository.inner);
         let since = clock.since_boot();
-        let name = format!("locks/{}", inner.put_document("locks", &template)?);
+        let name = put(&inner, &template)?;
         let current = Mutex::new(Current { name, since, gone: false });
         Ok(Arc::new(Self { inner, clock: clock.clone(), template, current }))
     }
@@ -257,21 +259,22 @@ impl Held {
         let old = self.current();
         let since = self.clock.since_boot();
         let file = LockFile { time: self.clock.now(), ..self.template.clone() };
-        let name = format!("locks/{}", self.inner.put_document("locks", &file)?);
+        let name = put(&self.inner, &file)?;
         match self.is_there(&old.name) {
             Ok(true) => {
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
                     Current { name, since, gone: false };
-                remove(&self.inner, &old.name)?;
+                // Whether the old one goes or stays, the lock is refreshed.
+                let _ = leave(&self.inner, &old.name);
                 Ok(())
             }
             Ok(false) => {
                 self.current.lock().unwrap_or_else(PoisonError::into_inner).gone = true;
-                remove(&self.inner, &name)?;
+                let _ = leave(&self.inner, &name);
                 Err(RepositoryError::LockGone { lock: old.name })
             }
             Err(error) => {
-                let _ = leave(&self.inner, name);
+                let _ = leave(&self.inner, &name);
                 Err(error)
             }
         }
@@ -291,11 +294,15 @@ impl Held {
 impl Lock {
     fn refreshed(held: Arc<Held>) -> Result<Self> {
         let stop = Stop::new();
-        let mut lock = Self { held, stop, refresher: None };
-        let (held, stop) = (Arc::clone(&lock.held), lock.stop.clone());
+        let (kept, until) = (Arc::clone(&held), stop.clone());
         let thread = std::thread::Builder::new().name("lock-refresh".to_owned());
-        lock.refresher = Some(thread.spawn(move || held.keep_fresh(&stop)).map_err(RepositoryError::Thread)?);
-        Ok(lock)
+        match thread.spawn(move || kept.keep_fresh(&until)) {
+            Ok(refresher) => Ok(Self { held, stop, refresher: Some(refresher) }),
+            Err(why) => {
+                let _ = leave(&held.inner, &held.current().name);
+                Err(RepositoryError::Thread(why))
+            }
+        }
     }
 
     /// The lock is still there and so young that nobody takes it for stale. Asked right before what relies on
@@ -346,25 +353,41 @@ impl Lock {
         let Some(refresher) = self.refresher.take() else { return Ok(()) };
         self.stop.request();
         let _ = refresher.join();
-        leave(&self.held.inner, self.held.current().name)
+        Ok(leave(&self.held.inner, &self.held.current().name)?)
     }
 }
 
-/// Locks that this process was done with, and could not delete for a reason that passes: they name a process that lives, and it
-/// would stand in its own way until it ends.
+/// Locks that this process was done with, and could not delete: they name a process that lives, and would stand in its way
+/// until it ends. Other processes cannot know; to them they go stale with this process or, on other machines, by age.
 static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn left() -> MutexGuard<'static, BTreeSet<String>> {
     LEFT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A lock of our own. One that stays is nobody's from here on.
-fn leave(inner: &Inner, name: String) -> Result<()> {
-    let deleted = inner.store.delete(&name);
-    if matches!(deleted, Err(ObjectError::Failed { .. })) {
-        left().insert(name);
+/// Put a lock of our own.
+fn put(inner: &Inner, file: &LockFile) -> Result<String> {
+    let sealed = document::seal(&inner.key, file).map_err(|why| RepositoryError::Encode { why })?;
+    let name = object_name("locks", Id::of(&sealed));
+    // A put that fails may have stored it all the same.
+    inner.put_named("locks", &[&sealed]).inspect_err(|_| drop(leave(inner, &name)))?;
+    Ok(name)
+}
+
+/// Delete a lock of our own, which nobody needs any more. One that stays is nobody's from here on, whatever the reason.
+fn leave(inner: &Inner, name: &str) -> Result<(), ObjectError> {
+    let deleted = delete(inner, name);
+    if deleted.is_err() {
+        left().insert(name.to_owned());
     }
-    Ok(deleted?)
+    deleted
+}
+
+/// Delete a lock, whosever it was.
+fn delete(inner: &Inner, name: &str) -> Result<(), ObjectError> {
+    inner.store.delete(name)?;
+    left().remove(name);
+    Ok(())
 }
 
 impl Drop for Lock {
@@ -379,6 +402,8 @@ mod tests {
 
     use super::*;
     use crate::format::key::KdfCost;
+    use crate::object::ObjectStore;
+    use crate::object::faulty::{Faulty, Mode};
     use crate::object::memory::MemoryStore;
     use crate::repository::InitOptions;
 
@@ -386,7 +411,10 @@ mod tests {
 
     /// A repository whose storage has a clock of its own.
     fn repository(storage: &ManualClock) -> Repository {
-        let store = MemoryStore::new(Clock::Manual(storage.clone()));
+        repository_in(MemoryStore::new(Clock::Manual(storage.clone())))
+    }
+
+    fn repository_in(store: impl ObjectStore + 'static) -> Repository {
         let options = InitOptions {
             hostname: "host".to_owned(),
             username: "user".to_owned(),
@@ -439,6 +467,29 @@ mod tests {
             assert_eq!(repository.lock_shared(&holder, &here).is_ok(), stale);
             assert_eq!(repository.unlock_stale("b", &here).unwrap(), []);
             assert_eq!(repository.locks("b", &here).unwrap().len(), usize::from(!stale));
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_deleted_after_all_is_remembered_no_more() {
+        let store = Arc::new(Faulty::new(MemoryStore::default()));
+        let repository = repository_in(Arc::clone(&store));
+        let clock = Clock::Manual(ManualClock::at(NOW));
+        let holder = LockHolder { hostname: "b".to_owned(), username: String::new(), uid: 0, gid: 0 };
+        let ways: [&dyn Fn(); 3] = [
+            &|| repository.lock_exclusive(&holder, &clock).unwrap().release().unwrap(),
+            &|| assert_eq!(repository.unlock_stale("b", &clock).unwrap().len(), 1),
+            &|| repository.remove_lock(&repository.locks("b", &clock).unwrap()[0]).unwrap(),
+        ];
+        for (way, deletes) in ways.into_iter().enumerate() {
+            let lock = repository.lock_shared(&holder, &clock).unwrap();
+            let name = lock.name();
+            store.inject(1, Mode::Fail);
+            lock.release().unwrap_err();
+            assert!(left().contains(&name), "{way}");
+            deletes();
+            assert_eq!(repository.inner.store.list("locks").unwrap(), [], "{way}");
+            assert!(!left().contains(&name), "{way}");
         }
     }
 

@@ -68,7 +68,7 @@ impl LocalStore {
     /// takes that long, and clocks are not that wrong; if it were somebody's, his put would fail, no more.
     pub fn remove_leftovers(&self, now: Timestamp) -> Result<usize, ObjectError> {
         let failed = |error| failed(ObjectCall::Delete, "tmp-*", error);
-        self.is_there(ObjectCall::Delete, "tmp-*")?;
+        self.require_repository_for(ObjectCall::Delete, "tmp-*")?;
         let mut removed = 0;
         for entry in grap_disk::walk(&self.root).map_err(failed)? {
             let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -87,7 +87,7 @@ impl LocalStore {
     /// it is smaller, and made anew when there is more. `false`: there is too little for any.
     pub fn make_reserve(&self) -> Result<bool, ObjectError> {
         let failed = |error| failed(ObjectCall::Put, RESERVE, error);
-        self.is_there(ObjectCall::Put, RESERVE)?;
+        self.require_repository_for(ObjectCall::Put, RESERVE)?;
         let path = self.root.join(RESERVE);
         let had = grap_disk::stat(&path).map_err(failed)?.map_or(0, |stat| stat.size);
         let space = grap_disk::space(&self.root).map_err(failed)?;
@@ -110,7 +110,7 @@ impl LocalStore {
     /// Whoever does calls [`Self::make_reserve`] when he is done.
     pub fn release_reserve(&self) -> Result<(), ObjectError> {
         let failed = |error| failed(ObjectCall::Delete, RESERVE, error);
-        self.is_there(ObjectCall::Delete, RESERVE)?;
+        self.require_repository_for(ObjectCall::Delete, RESERVE)?;
         let space = grap_disk::space(&self.root).map_err(failed)?;
         if space.available >= 2 * reserve_of(space.total) {
             return Ok(());
@@ -121,7 +121,7 @@ impl LocalStore {
     /// Of the reserve, where it is released or was never made: so much of what is free belongs to those who give room
     /// back, and nothing else may be begun with it.
     pub fn reserve_missing(&self) -> Result<u64, ObjectError> {
-        self.is_there(ObjectCall::Size, RESERVE)?;
+        self.require_repository_for(ObjectCall::Size, RESERVE)?;
         self.missing().map_err(|error| failed(ObjectCall::Size, RESERVE, error))
     }
 
@@ -172,7 +172,7 @@ impl LocalStore {
         }
     }
 
-    fn is_there(&self, call: ObjectCall, name: &str) -> Result<(), ObjectError> {
+    fn require_repository_for(&self, call: ObjectCall, name: &str) -> Result<(), ObjectError> {
         self.require_repository().map_err(|gone| ObjectError::failed(call, name, gone))
     }
 
@@ -180,7 +180,7 @@ impl LocalStore {
     fn missing_of(&self, call: ObjectCall, error: ObjectError) -> ObjectError {
         match &error {
             ObjectError::NotFound { name } if name != CONFIG => {
-                self.is_there(call, name).err().unwrap_or(error)
+                self.require_repository_for(call, name).err().unwrap_or(error)
             }
             _ => error,
         }
@@ -229,12 +229,19 @@ impl ObjectStore for LocalStore {
         let path = self.path(name)?;
         let directory = path.parent().unwrap_or(&self.root);
         // Else it would be stored beside the repository, and lost with the next mount.
-        self.is_there(ObjectCall::Put, name)?;
+        self.require_repository_for(ObjectCall::Put, name)?;
         Self::create_directory(directory).map_err(|error| failed(ObjectCall::Put, name, error))?;
         if name.starts_with(LOG) {
             self.leave_reserve(name, parts)?;
         }
-        grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error))
+        let published =
+            grap_disk::publish(&path, parts).map_err(|error| failed(ObjectCall::Put, name, error));
+        if matches!(published, Ok(()) | Err(ObjectError::AlreadyExists { .. })) {
+            // Behind it, too: what went away meanwhile does not have it. What was stored in its place is not taken back:
+            // by now the repository may lie there again, and the object be somebody's.
+            self.require_repository_for(ObjectCall::Put, name)?;
+        }
+        published
     }
 
     fn get(&self, name: &str) -> Result<Vec<u8>, ObjectError> {
@@ -268,7 +275,7 @@ impl ObjectStore for LocalStore {
             .and_then(|children| self.list_into(prefix, &children, &mut found))
             .map_err(|error| ObjectError::failed(ObjectCall::List, prefix, error))?;
         // Behind it: of what goes away meanwhile only a part is listed.
-        self.is_there(ObjectCall::List, prefix)?;
+        self.require_repository_for(ObjectCall::List, prefix)?;
         Ok(found)
     }
 
@@ -286,13 +293,16 @@ impl ObjectStore for LocalStore {
     fn delete(&self, name: &str) -> Result<(), ObjectError> {
         let path = self.path(name)?;
         let directory = path.parent().unwrap_or(&self.root);
+        // Another repository that lies there may have an object of that name.
+        self.require_repository_for(ObjectCall::Delete, name)?;
         grap_disk::remove_file(&path)
             .and_then(|()| match grap_disk::stat(directory)? {
                 Some(_) => grap_disk::sync_dir(directory),
                 None => Ok(()),
             })
             .map_err(|error| failed(ObjectCall::Delete, name, error))?;
-        self.is_there(ObjectCall::Delete, name)
+        // Behind it, too: of what went away meanwhile nothing was removed.
+        self.require_repository_for(ObjectCall::Delete, name)
     }
 }
 

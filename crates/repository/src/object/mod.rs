@@ -35,6 +35,10 @@ pub use throttle::{Limits, Throttle};
 /// - What `put` stored, `get` returns, until it is deleted: no bytes are changed on purpose. (That none are
 ///   changed by accident nobody promises; every reader checks.)
 /// - A missing object is told apart from every other failure: [`ObjectError::NotFound`].
+/// - A place that is away (a mount, a renamed directory) is not an empty one. There nothing is missing, listed,
+///   stored or deleted: every call says [`ObjectError::Failed`], until the place is back. Only of `config` it may be
+///   said that there is none: `get("config")` asks whether there is a repository. An object storage whose
+///   bucket is gone may say [`ObjectError::Refused`] instead.
 ///
 /// **What it may not be assumed to do:**
 /// - `list` may lag: an object put or deleted a moment ago may be missing or still there. `get` and `size` of
@@ -52,7 +56,7 @@ pub trait ObjectStore: Send + Sync {
     /// `length` bytes from `offset`; fewer only where the object ends before.
     fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, ObjectError>;
     /// Every object below the folder `prefix` (`data`, `grap/notes`), in any order; none if there is no
-    /// such folder.
+    /// such folder in a place that is there.
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, ObjectError>;
     /// Bytes of the object.
     fn size(&self, name: &str) -> Result<u64, ObjectError>;

@@ -2,14 +2,20 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use grap_repository::{LocalStore, LockState, Repository, RepositoryError, StaleReason};
+use grap_repository::object::memory::MemoryStore;
+use grap_repository::{
+    LocalStore, LockInfo, LockState, ObjectCall, ObjectError, ObjectStore, Repository, RepositoryError,
+    StaleReason,
+};
 use grap_task::{Clock, ManualClock};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Fixture, PASSWORD, holder, password, shapes};
+use crate::hook::Hooked;
+use crate::support::{Fixture, PASSWORD, holder, init_options, password, shapes};
 
 /// restic in the middle of an operation that holds its exclusive lock. On a busy machine it may be done
 /// before it can be stopped; then it is tried again.
@@ -84,6 +90,176 @@ fn a_lock_that_could_not_be_released_does_not_stand_in_its_own_way() {
     live.release().unwrap();
     exclusive().unwrap().release().unwrap();
     assert!(fixture.objects("locks").is_empty());
+}
+
+/// A repository whose storage can be told to fail; the waits of its locks take no time.
+struct Failing {
+    store: Arc<Hooked<Arc<MemoryStore>>>,
+    memory: Arc<MemoryStore>,
+    repository: Repository,
+    clock: Clock,
+}
+
+impl Failing {
+    fn new() -> Self {
+        let memory = Arc::new(MemoryStore::default());
+        let store = Arc::new(Hooked::new(Arc::clone(&memory)));
+        let (repository, _) =
+            Repository::init(Box::new(Arc::clone(&store)), &password(), &init_options()).unwrap();
+        Self { store, memory, repository, clock: Clock::Manual(ManualClock::at(Timestamp::now())) }
+    }
+
+    fn lock(&self, exclusive: bool) -> grap_repository::Result<grap_repository::Lock> {
+        if exclusive {
+            self.repository.lock_exclusive(&holder(), &self.clock)
+        } else {
+            self.repository.lock_shared(&holder(), &self.clock)
+        }
+    }
+
+    fn locks(&self) -> Vec<LockInfo> {
+        self.repository.locks(&holder().hostname, &self.clock).unwrap()
+    }
+
+    /// No lock can be deleted.
+    fn deny_deletes(&self) {
+        self.store.before(|_, call, name| match call {
+            ObjectCall::Delete if name.starts_with("locks/") => Err(denied(call, name)),
+            _ => Ok(()),
+        });
+    }
+
+    fn work(&self) {
+        self.store.before(|_, _, _| Ok(()));
+    }
+
+    /// One lock is left: this process, which lives, could not delete it. It stands in nobody's way here.
+    #[track_caller]
+    fn assert_one_left(&self) {
+        self.work();
+        let states: Vec<LockState> = self.locks().into_iter().map(|lock| lock.state).collect();
+        assert_eq!(states, [LockState::Stale(StaleReason::Left)]);
+        self.lock(true).unwrap().release().unwrap();
+        assert_eq!(self.locks(), []);
+    }
+}
+
+fn denied(call: ObjectCall, name: &str) -> ObjectError {
+    ObjectError::Denied { call, name: name.to_owned(), source: "not yours".into() }
+}
+
+fn broken(call: ObjectCall, name: &str) -> ObjectError {
+    ObjectError::failed(call, name, "broken")
+}
+
+#[test]
+fn a_lock_that_the_storage_does_not_let_us_delete_counts_no_more() {
+    let failing = Failing::new();
+    let lock = failing.lock(false).unwrap();
+    failing.deny_deletes();
+    let told = lock.release().unwrap_err();
+    assert!(matches!(told, RepositoryError::Object(ObjectError::Denied { .. })), "{told:?}");
+    // Nor while it still cannot be deleted.
+    failing.lock(true).unwrap().release().unwrap_err();
+    let found = failing.locks();
+    assert!(found.len() == 2 && found.iter().all(|lock| lock.state != LockState::Held), "{found:?}");
+    failing.work();
+    assert_eq!(failing.repository.unlock_stale(&holder().hostname, &failing.clock).unwrap().len(), 2);
+}
+
+#[test]
+fn the_old_lock_that_a_refresh_could_not_delete_is_nobodys() {
+    for error in [broken, denied] {
+        let failing = Failing::new();
+        let lock = failing.lock(false).unwrap();
+        let old = lock.name();
+        failing.store.before(move |_, call, name| match call {
+            ObjectCall::Delete if name == old => Err(error(call, name)),
+            _ => Ok(()),
+        });
+        lock.refresh().unwrap();
+        lock.assert_fresh().unwrap();
+        lock.release().unwrap();
+        failing.assert_one_left();
+    }
+}
+
+#[test]
+fn the_new_lock_behind_a_lost_one_is_nobodys_and_the_loss_is_told() {
+    for error in [broken, denied] {
+        let failing = Failing::new();
+        let lock = failing.lock(false).unwrap();
+        let old = lock.name();
+        failing.memory.delete(&old).unwrap();
+        failing.store.before(move |_, call, name| match call {
+            ObjectCall::Delete if name != old => Err(error(call, name)),
+            _ => Ok(()),
+        });
+        let told = lock.refresh().unwrap_err();
+        assert!(matches!(told, RepositoryError::LockGone { .. }), "{told:?}");
+        drop(lock);
+        failing.assert_one_left();
+    }
+}
+
+#[test]
+fn a_lock_that_gave_way_and_could_not_be_deleted_is_nobodys_and_the_first_error_is_told() {
+    for error in [broken, denied] {
+        let failing = Failing::new();
+        // The second look, behind the put of our own.
+        failing.store.before(move |at, call, name| match call {
+            ObjectCall::List if at > 1 => Err(broken(call, name)),
+            ObjectCall::Delete => Err(error(call, name)),
+            _ => Ok(()),
+        });
+        let told = failing.lock(true).err().unwrap();
+        let RepositoryError::Object(ObjectError::Failed { call, .. }) = told else { panic!("{told:?}") };
+        assert_eq!(call, ObjectCall::List);
+        failing.assert_one_left();
+    }
+}
+
+/// The answer to its put got lost, and it is there.
+#[test]
+fn a_lock_whose_put_failed_is_taken_back_or_nobodys() {
+    for deletes in [true, false] {
+        let failing = Failing::new();
+        let memory = Arc::clone(&failing.memory);
+        failing.store.before(move |_, call, name| match call {
+            ObjectCall::Put => {
+                memory.put(name, &[b"half"]).unwrap();
+                Err(broken(call, name))
+            }
+            ObjectCall::Delete if !deletes => Err(broken(call, name)),
+            _ => Ok(()),
+        });
+        let told = failing.lock(true).err().unwrap();
+        let RepositoryError::Object(ObjectError::Failed { call, .. }) = told else { panic!("{told:?}") };
+        assert_eq!(call, ObjectCall::Put);
+        if deletes {
+            assert_eq!(failing.memory.list("locks").unwrap(), []);
+        } else {
+            failing.assert_one_left();
+        }
+    }
+}
+
+/// Of two that find a lock that was left, one deletes it between the other's get and its judgement.
+#[test]
+fn a_left_lock_that_is_deleted_while_it_is_judged_is_not_held() {
+    let failing = Failing::new();
+    let lock = failing.lock(false).unwrap();
+    failing.deny_deletes();
+    lock.release().unwrap_err();
+    failing.work();
+    let other = Repository::open(Box::new(Arc::clone(&failing.memory)), &password()).unwrap();
+    let clock = failing.clock.clone();
+    failing.store.after(move |_, call, name| {
+        if call == ObjectCall::Get && name.starts_with("locks/") {
+            assert_eq!(other.unlock_stale(&holder().hostname, &clock).unwrap().len(), 1);
+        }
+    });
+    failing.lock(true).unwrap().release().unwrap();
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! The conformance suite on the stores of this crate.
 
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use grap_repository::object::faulty::Faulty;
 use grap_repository::object::memory::MemoryStore;
 use grap_repository::object::recording::Recording;
 use grap_repository::object::suite::conformance;
 use grap_repository::{LocalStore, ObjectError, ObjectStore};
 use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 
 #[test]
 fn a_directory() {
@@ -75,6 +81,84 @@ fn says_nothing(store: &LocalStore) {
     for (call, failure) in failures.into_iter().enumerate() {
         assert!(matches!(failure, Err(ObjectError::Failed { .. })), "{call}: {failure:?}");
     }
+}
+
+#[test]
+fn of_another_repository_that_lies_there_nothing_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, away) = (dir.path().join("repository"), dir.path().join("away"));
+    let lay_out = |config: &[u8]| {
+        let store = LocalStore::create(&root).unwrap();
+        store.put("config", &[config]).unwrap();
+        store.put("grap/log/a/1", &[config]).unwrap();
+        store.get("config").unwrap();
+        store
+    };
+    let store = lay_out(b"this one");
+    std::fs::rename(&root, &away).unwrap();
+    let other = lay_out(b"that one");
+    let refused = store.delete("grap/log/a/1");
+    assert!(matches!(refused, Err(ObjectError::Failed { .. })), "{refused:?}");
+    assert_eq!(other.get("grap/log/a/1").unwrap(), b"that one");
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::rename(&away, &root).unwrap();
+    assert_eq!(store.get("grap/log/a/1").unwrap(), b"this one");
+    store.delete("grap/log/a/1").unwrap();
+}
+
+/// Whoever hears that it is stored drops what he holds. Here the config is a pipe, so that each look at it waits for
+/// an answer of its own: the one before the call finds the repository, the one behind it another.
+#[test]
+fn what_is_done_while_the_repository_goes_away_is_not_told_as_done() {
+    for (exists, put) in [(false, true), (true, true), (true, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = LocalStore::create(dir.path()).unwrap();
+        let (config, object) = (dir.path().join("config"), dir.path().join("snapshots/a"));
+        store.put("config", &[b"this one"]).unwrap();
+        store.get("config").unwrap();
+        if exists {
+            store.put("snapshots/a", &[b"x"]).unwrap();
+        }
+        std::fs::remove_file(&config).unwrap();
+        mknodat(CWD, &config, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+
+        let ended = AtomicBool::new(false);
+        let (told, was_done) = std::thread::scope(|scope| {
+            let goes_away = scope.spawn(|| {
+                answer(&config, b"this one", &ended);
+                let was_done = wait_for(|| object.exists() == put);
+                // Where it was there before, the first look has to be over: if it is not, it fails as well.
+                std::thread::sleep(Duration::from_millis(100));
+                answer(&config, b"that one", &ended);
+                was_done
+            });
+            let told = if put { store.put("snapshots/a", &[b"x"]) } else { store.delete("snapshots/a") };
+            ended.store(true, Ordering::SeqCst);
+            (told, goes_away.join().unwrap())
+        });
+        assert!(matches!(told, Err(ObjectError::Failed { .. })), "{exists}, {put}: {told:?}");
+        assert!(was_done, "the second look is behind the call");
+    }
+}
+
+/// To who opens the pipe and reads from it, unless it ended without.
+fn answer(pipe: &Path, with: &[u8], ended: &AtomicBool) {
+    while !ended.load(Ordering::SeqCst) {
+        match rustix::fs::open(pipe, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()) {
+            Ok(reader) => return std::fs::File::from(reader).write_all(with).unwrap(),
+            // Nobody reads.
+            Err(rustix::io::Errno::NXIO) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn wait_for(done: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !done() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    done()
 }
 
 #[test]
