@@ -115,7 +115,10 @@ fn a_stale_lock_that_cannot_be_deleted_does_not_block() {
     let repository = Repository::open(patient(&bucket, "r", BUDGET), &password()).unwrap();
     assert_eq!(repository.store().list("locks").unwrap().len(), 1);
     backup(&repository, &after()).unwrap();
-    // Only our own, of a process that lives, stands in the way of an exclusive one.
+    // Nor does our own, with which this process is done; one that is held does.
+    let exclusive = repository.lock_exclusive(&holder(), &Clock::System).unwrap();
+    assert!(is_denied(&exclusive.release().unwrap_err()));
+    let _held = repository.lock_shared(&holder(), &Clock::System).unwrap();
     let error = repository.lock_exclusive(&holder(), &Clock::System).err().unwrap();
     assert!(matches!(&error, RepositoryError::Locked { holder } if !holder.exclusive), "{error:?}");
 }
