@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use grap::live::InstallationOptions;
-use grap::ops::{Access, Session, reset_recovery};
+use grap::ops::{Access, Session, lost_switch, recovery_status, reset_recovery};
 use grap::recovery::{
     Answer, Archived, Confirmation, Gauge, Lane, LiveServer, LiveSwitch, Machine, Perform, Promote, Start,
     UndoEnd, WhileItRuns, WhileLocked, retired_stores,
@@ -22,6 +22,7 @@ use grap_bolt::client::{Auth, Options};
 use grap_core::recovery::{
     Guard, Halves, Part, Phase, Plan, Recovery, RecoveryId, State, Status, Switch, SwitchLimits, Tier, atlas,
 };
+use grap_disk::FileLock;
 use grap_disk::faults::{self, Fault, Mode};
 use grap_repository::LockHolder;
 use grap_task::{Clock, Silent, Stop};
@@ -159,6 +160,20 @@ impl World {
             }
         }
         self.process(confirms).unwrap_or_else(|error| panic!("{told}: {error}"))
+    }
+
+    /// Nobody of another state directory takes back what a Grap is in the middle of, or is told that nobody is at it.
+    fn assert_left_alone(&self, told: &str) {
+        let other = StateDirectory::open(&self.folder.path().join("other")).unwrap();
+        let open = || -> Result<Access> { Err(Error::NotOpenedAgain { why: "nobody asks".to_owned() }) };
+        let find = || Ok(self.server());
+        let claim = FileLock::try_exclusive(&self.data().join(".grap/retired/switch.lock")).unwrap().unwrap();
+        let refused = reset_recovery(&find, &open, &other, &self.session()).unwrap_err();
+        assert!(matches!(refused, Error::ClaimHeld { .. }), "{told}: {refused}");
+        let status = recovery_status(&other, &self.session()).unwrap();
+        assert_eq!((status.state, lost_switch(&find, &other).unwrap()), (State::Idle, None), "{told}");
+        drop(claim);
+        assert!(lost_switch(&find, &other).unwrap().is_some(), "{told}");
     }
 
     /// The journal is lost, and somebody resets.
@@ -468,6 +483,9 @@ fn without_journal(mode: Mode, offset: usize, world: &dyn Fn() -> World, confirm
             || struck_one.barrier_of_system()
             || grap::recovery::switch_in_progress(&struck_one.data()).unwrap();
         let has_confirmed = is_mixed && struck_one.is_being_retired();
+        if is_mixed {
+            struck_one.assert_left_alone(&told);
+        }
         struck_one.reset(&told);
         struck_one.assert_no_mix(&told);
         let is_left = Path::new(&struck_one.live().log).is_file() || struck_one.barrier_of_system();

@@ -234,6 +234,23 @@ fn a_server_that_was_told_to_stop_is_started_whatever_the_look_saw() {
     assert!(world.is_started());
 }
 
+/// Behind damage there may be more: what a release goes by is the end of everything.
+#[test]
+fn a_log_that_is_damaged_behind_its_last_transaction_has_no_end() {
+    let world = World::new();
+    let log = world.data().join(".grap/retired/before/transactions/neo4j");
+    let end = end_of_retired(&log, "neo4j").unwrap();
+    let file = log.join(format!("neostore.transaction.db.{}", end.position.version.0));
+    let mut bytes = disk::read(&file, 1 << 30).unwrap();
+    let at = usize::try_from(end.position.offset).unwrap();
+    bytes.resize(bytes.len().max(at + 4096), 0);
+    bytes[at + 2048..at + 2060].fill(0xab);
+    disk::remove_file(&file).unwrap();
+    disk::publish(&file, &[&bytes]).unwrap();
+    let refused = end_of_retired(&log, "neo4j").unwrap_err();
+    assert!(matches!(refused, Error::PromotionRefused { .. }), "{refused}");
+}
+
 #[test]
 fn a_lock_whose_file_was_removed_is_lost() {
     let mut world = World::new();
