@@ -29,7 +29,7 @@ const WRITERS: i64 = 4;
 type Case = (&'static str, fn(&mut Place) -> Result<String>);
 
 /// The last ones give the live database up.
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("twice", two_promotions_and_three_rollbacks_in_a_row),
     ("archiver-down", the_archiver_is_down),
     ("stop-does-nothing", the_stop_does_nothing),
@@ -39,6 +39,7 @@ const CASES: [Case; 11] = [
     ("late-cancel", a_cancel_comes_too_late),
     ("in-flight", clients_write_all_the_time),
     ("store-missing", the_live_store_is_missing),
+    ("gone-called-off", what_is_gone_is_called_off),
     ("log-truncated", the_live_log_is_cut_to_nothing),
     ("repository-gone", the_repository_is_gone),
 ];
@@ -306,6 +307,27 @@ fn the_live_store_is_missing(place: &mut Place) -> Result<String> {
     given_up(place)
 }
 
+/// Behind the stop, while it waits for an archive that nobody fills: a server that was started again would make an empty
+/// database, and serve that.
+fn what_is_gone_is_called_off(place: &mut Place) -> Result<String> {
+    place.ready(Verb::Promote)?;
+    let halves = [place.live_store(), place.live_log()];
+    place.archiver = None;
+    place.commanded.end_server(Signal::TERM, || Ok(()))?;
+    for half in &halves {
+        fs::remove_dir_all(half).map_err(Error::file("remove", half))?;
+    }
+    let mut child = place.commanded.grap.spawn(&LOST)?;
+    let comes = place.commanded.run_into(&mut child, "live_stopped")?;
+    child.kill().and_then(|()| child.wait()).map_err(Error::file("kill", "grap"))?;
+    require(comes, || "it ended before".to_owned())?;
+    let code = place.commanded.grap.failure(&CANCEL)?;
+    let is_down = !place.commanded.is_locked()? && halves.iter().all(|half| !half.exists());
+    require(is_down && code == "PROMOTION_REFUSED", || format!("{code}, down: {is_down}"))?;
+    done_in_place_of_what_is_lost(place)?;
+    Ok(format!("called off ({code}), no server is started; and done with --live-is-lost"))
+}
+
 fn the_live_log_is_cut_to_nothing(place: &mut Place) -> Result<String> {
     place.ready(Verb::Promote)?;
     place.write()?;
@@ -324,14 +346,18 @@ fn given_up(place: &mut Place) -> Result<String> {
     require(["PROMOTION_REFUSED", "PROMOTION_CALLED_OFF", "LOG_DAMAGED"].contains(&code.as_str()), || {
         code.clone()
     })?;
+    done_in_place_of_what_is_lost(place)?;
+    Ok(format!("refused ({code}), and done with --live-is-lost"))
+}
+
+fn done_in_place_of_what_is_lost(place: &mut Place) -> Result<()> {
     place.promoted(&LOST, Verb::Promote)?;
     // There is nothing whole that could come back.
     for retired in place.retired()? {
         crate::tree::remove_if_there(Path::new(retired["path"].as_str().unwrap_or_default()))?;
     }
     place.settle()?;
-    place.restart_archiver()?;
-    Ok(format!("refused ({code}), and done with --live-is-lost"))
+    place.restart_archiver()
 }
 
 fn the_repository_is_gone(place: &mut Place) -> Result<String> {
