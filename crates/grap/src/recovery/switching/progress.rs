@@ -194,6 +194,10 @@ mod tests {
     const FROZEN_WITH_SYSTEM: &[u8] =
         include_bytes!("../../../../../testdata/promotion-v1/in-progress-with-system.json");
 
+    /// As it was first written.
+    const FROZEN_NESTED: &[u8] =
+        include_bytes!("../../../../../testdata/promotion-v1/in-progress-with-system-nested.json");
+
     struct World {
         _folder: tempfile::TempDir,
         installation: Installation,
@@ -323,7 +327,9 @@ mod tests {
             version: 2,
             ..written
         };
-        assert_eq!(serde_json::from_slice::<NotedSwitch>(FROZEN_WITH_SYSTEM).unwrap(), written);
+        for frozen in [FROZEN_WITH_SYSTEM, FROZEN_NESTED] {
+            assert_eq!(serde_json::from_slice::<NotedSwitch>(frozen).unwrap(), written);
+        }
         assert_eq!(serde_json::to_vec_pretty(&written).unwrap(), FROZEN_WITH_SYSTEM.trim_ascii_end());
     }
 }
