@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use super::sink::Message;
 
 /// From the name's resolution to the answer.
-const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+pub(super) const LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 pub(super) fn post(url: &str, message: &Message<'_>) -> Result<(), String> {
     // The process has one; whoever comes first sets it, and all set the same.

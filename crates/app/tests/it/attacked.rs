@@ -2,7 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, Stopped, contents};
+use crate::support::{Ran, Stopped, contents, eventually};
+
+fn await_lock(stopped: &Stopped) {
+    let locks = stopped.grap.repository.join("locks");
+    eventually("a lock is taken", || std::fs::read_dir(&locks).unwrap().next().is_some());
+}
 
 /// `restic unlock` sends SIGHUP to the holder of a lock, to see whether it lives: that must not end a backup.
 #[test]
@@ -12,12 +17,7 @@ fn a_backup_outlives_sighup() {
         stopped.grap.spawn(&["backup", "--data", &stopped.text("data"), "--read-limit", "500KiB"]).unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     // From the moment on that it holds a lock, somebody may ask whether it lives.
-    let begun = Instant::now();
-    let locks = stopped.grap.repository.join("locks");
-    while std::fs::read_dir(&locks).unwrap().next().is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no lock is taken");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    await_lock(&stopped);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(1) && child.try_wait().unwrap().is_none() {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
@@ -62,7 +62,8 @@ fn a_store_that_changes_without_a_server_is_refused() {
         .grap
         .spawn(&["--json", "backup", "--data", &stopped.text("data"), "--read-limit", "500KiB"])
         .unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    // That it is in progress is said before the files were looked at for the first time; the lock comes behind that.
+    await_lock(&stopped);
     let file = stopped.path("data/databases/neo4j/neostore.nodestore.db");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[100] ^= 1;
@@ -78,10 +79,9 @@ fn a_list_does_not_stand_in_the_way_of_a_backup() {
     let stopped = Stopped::new();
     let child =
         stopped.grap.spawn(&["backup", "--data", &stopped.text("data"), "--read-limit", "500KiB"]).unwrap();
-    let begun = Instant::now();
-    while stopped.run(&["list"]).succeeded().json()["backups"][0]["status"] != "IN_PROGRESS" {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the backup is not seen");
-    }
+    eventually("the backup is seen", || {
+        stopped.run(&["list"]).succeeded().json()["backups"][0]["status"] == "IN_PROGRESS"
+    });
     stopped.try_backup().refused("JOB_RUNNING", 11);
     Ran::of(&child.wait_with_output().unwrap()).succeeded();
     stopped.backup();

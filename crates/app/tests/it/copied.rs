@@ -1,11 +1,13 @@
-//! `copy` while the archive grows, killed at random instants: into a bucket behind a bad network, and into directories.
-//! Whatever was killed, what is there can be read, and the next run completes it: the second repository gives the same
-//! answers and the same databases as the first.
+//! `copy` while the archive grows, killed behind a random number of objects: into a bucket behind a bad network, and
+//! into directories. Whatever was killed, what is there can be read, and the next run completes it: the second
+//! repository gives the same answers and the same databases as the first.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use grap_remote::{RemoteOptions, RemoteStore};
 use grap_repository::object::Retry;
@@ -19,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::s3::{bad_network, in_bucket, s3, world};
-use crate::support::{NOTHING, PROGRAM, Ran, cheap_repository, contents, password};
+use crate::support::{NOTHING, PROGRAM, Ran, cheap_repository, contents, eventually, password};
 
 /// Kills of copies into a bucket, ...
 const KILLS_REMOTE: usize = 4;
@@ -51,9 +53,12 @@ fn spawn(world: &World, second: &Grap) -> Child {
     from.spawn(&["--json", "copy", "--to", &to]).unwrap()
 }
 
-/// Kill it after a part of `whole`.
-fn kill(mut child: Child, whole: Duration, random: &mut StdRng) -> bool {
-    sleep(whole.mul_f64(random.random_range(0.0..1.0)));
+/// Kill it when a part of the objects that it has to bring has come; whether it was at it.
+fn kill(mut child: Child, objects: Range<usize>, come: impl Fn() -> usize, random: &mut StdRng) -> bool {
+    let until = objects.start + random.random_range(1..=objects.len().max(1));
+    eventually("its part of the objects, or its end", || {
+        come() >= until || child.try_wait().unwrap().is_some()
+    });
     let alive = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -86,6 +91,13 @@ fn assert_same_databases(world: &World, second: &Grap, targets: &[&str], what: &
     }
 }
 
+/// Whole ones, without the locks.
+fn count_objects(repository: &Path) -> usize {
+    let objects = tree::files(repository).unwrap().into_iter();
+    let is_written = |object: &Path| !object.file_name().unwrap().to_string_lossy().starts_with("tmp-");
+    objects.filter(|object| !object.starts_with("locks") && is_written(object)).count()
+}
+
 fn folder(world: &World, name: &str) -> PathBuf {
     let folder = world.folder.path().join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -114,14 +126,23 @@ fn copies_that_are_killed_while_the_archive_grows_are_completed_by_the_next() {
     let (first, base_end) = world.backup().unwrap();
 
     // Under load, through a network that fails.
-    proxy.set(bad_network(seed));
+    let come = Arc::new(AtomicUsize::new(0));
+    let (faults, counted) = (bad_network(seed), Arc::clone(&come));
+    proxy.set(move |request| {
+        let brings = request.method == "PUT" && !request.target.contains("/locks/");
+        counted.fetch_add(usize::from(brings), Ordering::SeqCst);
+        faults(request)
+    });
+    let come = || come.load(Ordering::SeqCst);
     let mut alive = 0;
     for number in 0..KILLS_REMOTE {
         world.wait_for(20).unwrap();
         if number == KILLS_REMOTE / 2 {
             world.backup().unwrap();
         }
-        alive += usize::from(kill(spawn(&world, &remote), Duration::from_secs(4), &mut random));
+        let here = count_objects(&world.grap.repository);
+        let part = come()..come() + here.saturating_sub(come()) / 4;
+        alive += usize::from(kill(spawn(&world, &remote), part, come, &mut random));
     }
     // The bucket is as the last one left it.
     remote.json(&["list"]).unwrap();
@@ -135,15 +156,20 @@ fn copies_that_are_killed_while_the_archive_grows_are_completed_by_the_next() {
     let base = format!("tx={base_end}");
     assert_same_databases(&world, &remote, &["latest", &base, &first], "S3");
 
-    // Into a directory: killed over all of the time that one takes.
+    // Into a directory.
     let whole = folder(&world, "whole");
-    let began = Instant::now();
-    assert_in_step(&world, &cheap_repository(&whole, "neo4j"), "undisturbed");
-    let took = began.elapsed();
+    let whole = cheap_repository(&whole, "neo4j");
+    assert_in_step(&world, &whole, "undisturbed");
+    let whole = count_objects(&whole.repository);
     let mut alive = 0;
     let second = cheap_repository(&folder(&world, "second"), "neo4j");
     for _ in 0..KILLS_LOCAL {
-        alive += usize::from(kill(spawn(&world, &second), took.div_f64(2.0), &mut random));
+        let come = || count_objects(&second.repository);
+        let there = come();
+        // The half of what is left at most: the next one has something to do, too.
+        let part = there..there + whole.saturating_sub(there) / 2;
+        println!("{there} of {whole} are there");
+        alive += usize::from(kill(spawn(&world, &second), part, come, &mut random));
         let problems = Ran::grap(&second, &["verify", "--read-data"]).succeeded().json()["problems"].clone();
         assert_eq!(problems.as_array().map_or(1, Vec::len), NOTHING.len(), "{problems}");
     }

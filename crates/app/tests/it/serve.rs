@@ -99,6 +99,12 @@ pub(crate) fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
     list.as_array().unwrap().iter().find(|entry| entry["name"] == name).unwrap()
 }
 
+/// A backup.
+fn is_in_progress(grap: &Grap) -> bool {
+    let list = grap.json(&["list"]).unwrap();
+    list["backups"].as_array().unwrap().iter().any(|row| row["status"] == "IN_PROGRESS")
+}
+
 #[test]
 fn a_backup_through_the_socket_is_the_same_as_one_by_hand() {
     let stopped = Stopped::new();
@@ -178,10 +184,12 @@ fn a_client_that_is_stopped_or_killed_stops_its_backup_and_nothing_else() {
     let config = quiet(stopped.folder.path(), "");
     let data = stopped.text("data");
     let daemon = Daemon::start(&stopped.grap, &config, &["--data", &data]);
+    let asked = || daemon.said().matches("asked for by a client").count();
     for signal in [Signal::INT, Signal::KILL] {
+        let before = asked();
         let child = stopped.grap.spawn(&["--json", "backup", "--read-limit", "100KiB"]).unwrap();
-        eventually("it copies", || daemon.said().matches("asked for by a client").count() > 0);
-        std::thread::sleep(Duration::from_millis(500));
+        eventually("the daemon is asked", || asked() > before);
+        eventually("it copies", || is_in_progress(&stopped.grap));
         kill_process(Pid::from_child(&child), signal).unwrap();
         let begun = Instant::now();
         let ran = Ran::of(&child.wait_with_output().unwrap());
@@ -454,6 +462,7 @@ fn a_killed_daemon_is_followed_by_one_that_goes_on() {
         if kill == 2 {
             // In the middle of a backup that is asked for.
             let asked = live.grap.spawn(&["backup", "--read-limit", "300KiB"]).unwrap();
+            eventually("the daemon is asked", || daemon.said().contains("asked for by a client"));
             std::thread::sleep(Duration::from_millis(300));
             daemon.signal(Signal::KILL);
             assert_ne!(Ran::of(&asked.wait_with_output().unwrap()).status, 0);

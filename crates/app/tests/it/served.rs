@@ -240,12 +240,17 @@ fn a_service_manager_is_told_of_each_step_of_a_life() {
     let mut daemon = Daemon::start(&grap, &config, &["--data", &stopped.text("data")]);
     assert_eq!(manager.hears("READY=1"), 0, "nothing before it is ready: {:?}", manager.said);
     assert_eq!(manager.said[0].trim_end(), "READY=1");
-    // At least twice within the time after which it would be killed.
-    let begun = Instant::now();
-    for _ in 0..10 {
-        manager.hears("WATCHDOG=1");
-    }
-    assert!(begun.elapsed() < Duration::from_secs(4), "10 words took {:?}", begun.elapsed());
+    // At least twice within the time after which it would be killed; of the pauses the middle one, which a busy machine
+    // does not make longer.
+    let mut pauses: Vec<Duration> = (0..9)
+        .map(|_| {
+            let begun = Instant::now();
+            manager.hears("WATCHDOG=1");
+            begun.elapsed()
+        })
+        .collect();
+    pauses.sort();
+    assert!(pauses[4] < Duration::from_millis(300), "{pauses:?}");
 
     let clock = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -290,7 +295,7 @@ fn where_a_backup_finds_no_room_the_alert_is_there_at_once() {
 fn clients_that_are_too_many_or_say_nothing_stop_nobody() {
     let stopped = Stopped::new();
     stopped.backup();
-    let mut daemon = serve(&stopped, "");
+    let daemon = serve(&stopped, "");
     let connect = || UnixStream::connect(stopped.path("state/control.sock")).unwrap();
     let silent: Vec<UnixStream> = (0..32).map(|_| connect()).collect();
     let ran = stopped.run(&["backup"]).refused("JOB_RUNNING", 11);
@@ -302,7 +307,7 @@ fn clients_that_are_too_many_or_say_nothing_stop_nobody() {
     assert!(archives(&stopped.grap));
     // One that says nothing does not keep the daemon from ending.
     let _silent = connect();
-    std::thread::sleep(Duration::from_millis(200));
-    daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends_within(Duration::from_secs(10)), 0, "{}", daemon.said());
+    // They are taken in the order in which they come.
+    status(&stopped.grap);
+    daemon.end();
 }

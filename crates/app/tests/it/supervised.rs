@@ -164,8 +164,8 @@ fn what_can_not_be_run_and_what_makes_no_sense_ends_at_once() {
 fn a_server_that_fails_is_started_again_and_one_that_ends_well_is_not() {
     let folder = scratch();
     let script = "echo x >> starts; test $(wc -l < starts) -ge 3 && exit 0; exit 3";
-    let mut supervisor = Supervisor::start(folder.path(), &[], script);
     let begun = Instant::now();
+    let mut supervisor = Supervisor::start(folder.path(), &[], script);
     let status = supervisor.await_state(SupervisorState::BackingOff);
     assert!(status.pid.is_none() && status.message.unwrap().contains("status 3"));
     assert_eq!(supervisor.ends_within(SOON), 0, "{}", supervisor.said());

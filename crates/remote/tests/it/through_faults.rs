@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use grap_repository::object::Retry;
 use grap_repository::{ObjectError, ObjectStore};
-use grap_task::{Clock, ManualClock, Stop};
-use grap_testkit::stores::{Bucket, Fault, Request};
-use jiff::Timestamp;
+use grap_testkit::stores::{Fault, Request};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::support::{noise, patient, proxied, s3, store};
+use crate::support::{noise, patient, proxied, s3, store, unwearied};
 
 fn seed() -> u64 {
     let seed = std::env::var("GRAP_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -36,13 +33,6 @@ fn bad_network(seed: u64) -> impl Fn(&Request) -> Fault + Send + Sync {
     }
 }
 
-/// As the program opens it, but its waits take no time: so it gives up only what fails hundreds of times in a
-/// row. With eight tries, one run in thirty met a call that had bad luck at each of them.
-fn unwearied(bucket: &Bucket) -> impl ObjectStore {
-    let clock = Clock::Manual(ManualClock::at(Timestamp::UNIX_EPOCH));
-    Retry::new(store(bucket, "r"), Duration::from_hours(1), clock, Stop::new())
-}
-
 #[test]
 fn segments_put_at_random_through_a_bad_network() {
     let Some(s3) = s3() else { return };
@@ -56,7 +46,7 @@ fn segments_put_at_random_through_a_bad_network() {
             .map(|writer| {
                 let bucket = &bucket;
                 scope.spawn(move || {
-                    let store = unwearied(bucket);
+                    let store = unwearied(bucket, "r");
                     let mut won = BTreeMap::new();
                     for number in 0..60_u64 {
                         let name = format!("grap/log/s/{number:04}");
@@ -75,7 +65,7 @@ fn segments_put_at_random_through_a_bad_network() {
     });
     let (struck, seen) = (proxy.struck(), proxy.seen());
     assert!(struck > 10, "{struck} of {seen}");
-    let patient = unwearied(&bucket);
+    let patient = unwearied(&bucket, "r");
     assert_eq!(patient.list("grap/log").unwrap().len(), 60);
     for number in 0..60_u64 {
         let name = format!("grap/log/s/{number:04}");
