@@ -35,7 +35,7 @@ fn a_password_is_changed_and_when_all_are_lost_the_recovery_key_is_enough() {
     let added = Ran::grap(&grap, &["key", "add", "--new-password-file", &file]).succeeded();
     assert!(!added.said().contains("horse"), "{added:?}");
     Ran::grap(&second, &["list"]).succeeded();
-    Ran::grap(&grap, &["key", "add"]).refused("", 2);
+    Ran::grap(&grap, &["key", "add"]).refused("USAGE", 2);
     let empty = with("empty", "\n").password_file.display().to_string();
     Ran::grap(&grap, &["key", "add", "--new-password-file", &empty]).refused("USAGE", 2);
 
